@@ -1,0 +1,67 @@
+# Every target does its own set-up. `make help` lists them.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/ready
+PROVISION := $(BIN)/provision
+LAB ?= default
+
+$(READY): requirements.lock pyproject.toml
+	python3 -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $@
+
+.PHONY: help
+help: ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
+
+.PHONY: lab
+lab: $(READY) ## from nothing to a provisioned and proven cluster on this machine
+	$(PROVISION) lab up --name $(LAB)
+	$(PROVISION) up --lab $(LAB) --yes
+	$(PROVISION) verify --lab $(LAB)
+	@$(PROVISION) status --lab $(LAB)
+	@echo; echo "Try next:"; \
+	echo "  $(PROVISION) status --lab $(LAB)"; \
+	echo "  $(PROVISION) run --lab $(LAB) 'hostname && uptime'"; \
+	echo "  $(PROVISION) up --lab $(LAB)       (again: nothing to change)"; \
+	echo "and 'make lab-down' when you are done."
+
+.PHONY: lab-down
+lab-down: $(READY) ## throw the lab away
+	$(PROVISION) lab down --name $(LAB)
+
+.PHONY: unit
+unit: $(READY) ## the offline tests, under a minute
+	$(BIN)/pytest -q tests/unit
+
+.PHONY: lint
+lint: $(READY) ## ruff, mypy strict, yamllint, ansible-lint production
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/yamllint --strict .
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/ansible-lint --offline roles playbooks
+
+.PHONY: e2e
+e2e: $(READY) ## a lab of its own: up, verify, faults, rerun, real hosts by address
+	$(BIN)/pytest -v -m lab tests/e2e
+
+.PHONY: test
+test: lint ## everything: lint, offline tests, lab tests; lists what ran
+	$(BIN)/pytest -v --durations=10 tests
+	@echo "make test ran: ruff, mypy, yamllint, ansible-lint, tests/unit (offline), tests/e2e (lab)"
+
+.PHONY: bench
+bench: $(READY) ## time up, rerun, status, help on a lab of five hosts
+	$(BIN)/python -m bench.run
+
+.PHONY: docs
+docs: $(READY) ## regenerate the variable tables, the CLI reference and the picture in README.md
+	$(BIN)/python -m docs.generate
+
+.PHONY: lock
+lock: ## renew requirements.lock from pyproject.toml
+	$(BIN)/pip-compile --quiet --generate-hashes --no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
+	  --strip-extras --allow-unsafe --extra dev -o requirements.lock pyproject.toml

@@ -1,0 +1,105 @@
+"""Writes the documentation that could drift: role variable tables, the CLI reference, the status picture of README.md.
+
+`python -m docs.generate` renews everything that needs no lab, and the picture when the default lab runs; `--check`
+writes nothing and fails when a text is not current.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+from rich.console import Console
+
+from provisioner.cli import parser
+from provisioner.console import make_table, status_rows
+from provisioner.paths import project_dir, roles_dir
+
+BEGIN, END = "<!-- variables -->", "<!-- /variables -->"
+DOCS = project_dir() / "docs"
+PICTURE = DOCS / "status.svg"
+PICTURE_WIDTH = 132
+
+
+def main() -> int:
+    """Write or check."""
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--check", action="store_true")
+    check = options.parse_args().check
+    stale = [path for path, text in pages() if not path.is_file() or path.read_text() != text]
+    if check:
+        for path in stale:
+            sys.stderr.write(f"not current: {path.relative_to(project_dir())} (run 'make docs')\n")
+        return 1 if stale else 0
+    for path, text in pages():
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+    draw_status()
+    return 0
+
+
+def pages() -> Iterator[tuple[Path, str]]:
+    """Every generated text with its path."""
+    everything = ["# Role variables", "", "Generated from the roles' argument specs. What the driver renders itself is left out.", ""]
+    for role in sorted(p.name for p in roles_dir().iterdir() if (p / "meta" / "argument_specs.yml").is_file()):
+        table = variable_table(role)
+        readme = roles_dir() / role / "README.md"
+        yield readme, _between(readme.read_text(), table)
+        everything += [f"## {role}", "", table, ""]
+    yield DOCS / "reference" / "variables.md", "\n".join(everything).rstrip() + "\n"
+    yield DOCS / "reference" / "cli.md", cli_reference()
+
+
+def variable_table(role: str) -> str:
+    """The variables of a role that a user may set, as a Markdown table."""
+    spec = yaml.safe_load((roles_dir() / role / "meta" / "argument_specs.yml").read_text())
+    options: dict[str, Any] = spec["argument_specs"]["main"].get("options") or {}
+    rows = ["| variable | type | default | meaning |", "|---|---|---|---|"]
+    for name, option in options.items():
+        text = " ".join(str(option.get("description", "")).split())
+        if text.startswith("Rendered by the driver"):
+            continue
+        kind = option.get("type", "str") + (f" ({', '.join(map(str, option['choices']))})" if option.get("choices") else "")
+        rows.append(f"| `{name}` | {kind} | `{json.dumps(option.get('default'))}` | {text.replace('|', '/')} |")
+    return "\n".join(rows) if len(rows) > 2 else "Nothing to set: the driver renders every variable."
+
+
+def cli_reference() -> str:
+    """`--help` of every command."""
+    top = parser()
+    parts = ["# Command line", "", "Generated from the program.", "", "```", top.format_help().rstrip(), "```"]
+    actions = next(a for a in top._actions if isinstance(a, argparse._SubParsersAction))
+    for name, command in actions.choices.items():
+        parts += ["", f"## provision {name}", "", "```", command.format_help().rstrip(), "```"]
+    return "\n".join(parts) + "\n"
+
+
+def draw_status() -> None:
+    """Draw what `provision status` really prints on the default lab; without a lab the picture stays as it is."""
+    done = subprocess.run([sys.executable, "-m", "provisioner.cli", "status", "--lab", "default", "--json"],
+                          capture_output=True, text=True, check=False)
+    if not done.stdout.strip():
+        sys.stderr.write(f"the picture stays as it is: {done.stderr.strip().splitlines()[-1]}\n")
+        return
+    status = json.loads(done.stdout)
+    console = Console(record=True, width=PICTURE_WIDTH, file=io.StringIO(), force_terminal=True)
+    title = f"{status['cluster']}: {'healthy' if status['healthy'] else 'NOT healthy'}"
+    console.print(make_table(title, ("component", "host", "state", "", "version", "detail"), status_rows(status["components"])))
+    PICTURE.write_text(console.export_svg(title="provision status") + "\n")
+
+
+def _between(text: str, table: str) -> str:
+    before, rest = text.split(BEGIN, 1)
+    _, after = rest.split(END, 1)
+    return f"{before}{BEGIN}\n{table}\n{END}{after}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

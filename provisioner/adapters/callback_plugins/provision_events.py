@@ -1,0 +1,93 @@
+"""Ansible notification callback: every task result as one JSON line on the file that $PROVISION_EVENTS names.
+
+The human-readable output stays Ansible's own (it goes to the run's log); the driver reads these lines for its progress display.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from typing import Any
+
+from ansible.plugins.callback import CallbackBase
+
+DOCUMENTATION = """
+name: provision_events
+type: notification
+short_description: task results as JSON lines for the provision driver
+description: Writes one JSON object per task start, result and final statistics to the file named by PROVISION_EVENTS.
+requirements: [PROVISION_EVENTS in the environment]
+"""
+
+#: Longest text of a module that is passed on; the whole is in the log.
+MESSAGE_MAX = 4000
+
+
+class CallbackModule(CallbackBase):  # type: ignore[misc]  # Ansible ships no types
+    """Writes events; without $PROVISION_EVENTS it stays silent."""
+
+    CALLBACK_VERSION = 2.0
+    CALLBACK_TYPE = "notification"
+    CALLBACK_NAME = "provision_events"
+    CALLBACK_NEEDS_ENABLED = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        path = os.environ.get("PROVISION_EVENTS")
+        self._out = open(path, "a", buffering=1) if path else None  # noqa: SIM115, PTH123  # lives as long as the process
+
+    def _emit(self, event: str, **fields: Any) -> None:
+        if self._out:
+            self._out.write(json.dumps({"event": event, "time": round(time.time(), 3), **fields}) + "\n")
+
+    def v2_playbook_on_task_start(self, task: Any, is_conditional: bool) -> None:
+        self._emit("task", task=task.get_name(), path=task.get_path() or "")
+
+    def v2_playbook_on_handler_task_start(self, task: Any) -> None:
+        self._emit("task", task=task.get_name(), path=task.get_path() or "")
+
+    def v2_runner_on_ok(self, result: Any) -> None:
+        self._result("changed" if _content(result).get("changed") else "ok", result)
+
+    def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
+        self._result("failed", result)
+
+    def v2_runner_on_unreachable(self, result: Any) -> None:
+        self._result("unreachable", result)
+
+    def v2_runner_on_skipped(self, result: Any) -> None:
+        self._result("skipped", result)
+
+    def v2_playbook_on_stats(self, stats: Any) -> None:
+        self._emit("stats", hosts={host: stats.summarize(host) for host in sorted(stats.processed)})
+
+    def _result(self, status: str, result: Any) -> None:
+        content = _content(result)
+        self._emit(
+            "result",
+            status=status,
+            host=_attribute(result, "host").get_name(),
+            task=_attribute(result, "task").get_name(),
+            message=_message(content) if status in ("failed", "unreachable") else "",
+            warnings=[str(w) for w in content.get("warnings") or []],
+        )
+
+
+def _attribute(result: Any, name: str) -> Any:
+    """ansible-core 2.19 renamed `_host` to `host`; the old name warns."""
+    return getattr(result, name) if hasattr(result, name) else getattr(result, "_" + name)
+
+
+def _content(result: Any) -> dict[str, Any]:
+    return dict(_attribute(result, "result"))
+
+
+def _message(content: dict[str, Any]) -> str:
+    """What the module said, with the outputs of the failed items and of commands."""
+    parts = [str(content.get("msg") or "")]
+    parts += [str(item.get("msg") or "") for item in content.get("results") or [] if item.get("failed")]
+    parts += [str(content[k]).strip() for k in ("stderr", "stdout") if content.get(k)]
+    if content.get("module_stderr"):
+        parts.append(str(content["module_stderr"]).strip())
+    return "\n".join(dict.fromkeys(p for p in parts if p))[:MESSAGE_MAX]

@@ -1,0 +1,124 @@
+"""The command line: what each command takes. What it does is in `commands.py`, imported only when it runs."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+
+from provisioner import __version__
+from provisioner.errors import ProvisionError, UsageError
+
+DESCRIPTION = """\
+Turns a list of machines into a working ZooKeeper, Mesos, Marathon, Chronos, Consul, Registrator, Docker and Logstash
+cluster, and keeps it so. The same command builds it, completes it and proves that nothing needs doing."""
+
+EPILOG = """\
+Which inventory: --hosts, else $PROVISION_HOSTS, else ./inventory.yml, else that of the running default lab.
+Exit codes: 0 done, 1 unexpected, 2 usage, 3 inventory, 4 unreachable, 5 a step failed, 6 locked."""
+
+#: Conventional exit code of a program that Ctrl-C ended.
+INTERRUPTED = 130
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> None:  # type: ignore[override]  # ours raises, argparse's exits
+        raise UsageError(message, hint=f"{self.prog} --help")
+
+
+def parser() -> argparse.ArgumentParser:
+    """The whole command line."""
+    top = _Parser(prog="provision", description=DESCRIPTION, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter)
+    top.add_argument("--version", action="version", version=f"provision {__version__}")
+    commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
+
+    init = _command(commands, "init", "write an annotated inventory.yml", inventory=False)
+    init.add_argument("directory", nargs="?", default=".", metavar="DIR", help="where to write it (default: here)")
+    _command(commands, "validate", "check the inventory without touching any host")
+    inventory = _command(commands, "inventory", "print the rendered Ansible inventory")
+    inventory.add_argument("--json", action="store_true", help="as JSON instead of YAML")
+
+    _strict(_limit(_json(_command(commands, "preflight", "look at every host before anything is changed"))))
+    up = _strict(_limit(_json(_command(commands, "up", "build the cluster, or bring it to what the inventory says"))))
+    up.add_argument("--only", metavar="COMPONENT", action="append", default=[], help="only this component (may be repeated)")
+    up.add_argument("--yes", action="store_true", help="do not ask before the first change")
+
+    _json(_command(commands, "status", "who leads, who is in quorum, what is wrong; exit 0 only when all is well"))
+    _json(_command(commands, "verify", "prove end to end that the stack works, and clean up"))
+
+    ssh = _command(commands, "ssh", "a shell, or one command, on one host")
+    ssh.add_argument("host", metavar="HOST")
+    ssh.add_argument("arguments", nargs=argparse.REMAINDER, metavar="COMMAND", help="run this instead of a shell")
+    run = _limit(_command(commands, "run", "one command on all hosts, or on some, side by side"))
+    run.add_argument("text", metavar="COMMAND", help="a shell command, quoted")
+    run.add_argument("--sudo", action="store_true", help="run it as root")
+
+    _lab(commands)
+    return top
+
+
+def _lab(commands: argparse._SubParsersAction[_Parser]) -> None:
+    lab = commands.add_parser("lab", help="machines on the spot: containers with systemd and sshd on this machine")
+    actions = lab.add_subparsers(dest="action", metavar="ACTION", required=True)
+    up = actions.add_parser("up", help="make the lab, or complete it")
+    up.add_argument("--masters", type=int, default=None, metavar="N", help="hosts m1..mN (default 3)")
+    up.add_argument("--agents", type=int, default=None, metavar="N", help="hosts a1..aN (default 2)")
+    up.add_argument("--os", metavar="OS", help="operating system of the hosts (default debian12)")
+    up.add_argument("--artifacts", metavar="DIR", help="DIR/deb/*.deb and DIR/images/*.tar replace the stand-ins of the same name")
+    for action in (up, actions.add_parser("down", help="throw the lab away"), actions.add_parser("status", help="what runs of a lab")):
+        action.add_argument("--name", default="default", metavar="N", help="which lab (default: default)")
+    actions.add_parser("list", help="all labs on this machine")
+
+
+def _command(commands: argparse._SubParsersAction[_Parser], name: str, text: str,
+             *, inventory: bool = True) -> _Parser:
+    command = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".", epilog=EPILOG if inventory else None,
+                                  formatter_class=argparse.RawDescriptionHelpFormatter)
+    if inventory:
+        source = command.add_mutually_exclusive_group()
+        source.add_argument("--hosts", metavar="FILE", help="the inventory")
+        source.add_argument("--lab", nargs="?", const="default", metavar="NAME",
+                            help="the hosts of a lab on this machine ('up' makes it when it is not there)")
+    return command
+
+
+def _json(command: _Parser) -> _Parser:
+    command.add_argument("--json", action="store_true", help="the result as one JSON object on stdout")
+    return command
+
+
+def _limit(command: _Parser) -> _Parser:
+    command.add_argument("--limit", metavar="HOSTS", help="only these hosts or groups, separated by commas")
+    return command
+
+
+def _strict(command: _Parser) -> _Parser:
+    command.add_argument("--strict", action="store_true", help="refuse hosts whose key is not known yet")
+    return command
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns its exit code. Every error is printed as what, where and what to do next."""
+    try:
+        options = parser().parse_args(arguments)
+        from provisioner import commands
+
+        handler: Callable[[argparse.Namespace], int] = getattr(commands, f"command_{options.command}")
+        return handler(options)
+    except ProvisionError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return error.exit_code
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted\n")
+        return INTERRUPTED
+    except BrokenPipeError:
+        return 0
+    except Exception as error:  # the user gets a path, not a traceback
+        from provisioner.crash import write_report
+
+        sys.stderr.write(f"error: unexpected {type(error).__name__}: {error}\n→ please report it with {write_report(error)}\n")
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

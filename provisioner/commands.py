@@ -1,0 +1,161 @@
+"""What each command does: opens the session, calls the parts, prints. One function per command, named after it."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from provisioner.errors import StepFailed, UnreachableError
+from provisioner.session import Session, open_session
+
+if TYPE_CHECKING:
+    from provisioner.console import Console
+
+
+def command_init(options: argparse.Namespace) -> int:
+    """Write an annotated inventory."""
+    from provisioner.console import Console
+    from provisioner.inventory.init import write_inventory
+
+    path = write_inventory(Path(options.directory))
+    Console().say(f"wrote {path}\nNext: put your hosts in it, then 'provision validate --hosts {path}' and 'provision up --hosts {path}'.")
+    return 0
+
+
+def command_validate(options: argparse.Namespace) -> int:
+    """Check the inventory offline."""
+    session = open_session(options)
+    cluster = session.cluster
+    session.rendered  # noqa: B018  # rendering finds what only the whole shows
+    for warning in cluster.warnings:
+        sys.stderr.write(f"warning: {warning}\n")
+    groups = ", ".join(f"{len(cluster.members(g))} {g}" for g in ("zookeeper", "mesos_master", "mesos_agent", "consul_server"))
+    sys.stdout.write(f"{session.path}: valid: cluster {cluster.name}, {len(cluster.hosts)} hosts ({groups})\n")
+    return 0
+
+
+def command_inventory(options: argparse.Namespace) -> int:
+    """Print the rendered inventory."""
+    from provisioner.inventory.render import to_json, to_yaml
+
+    session = open_session(options)
+    sys.stdout.write(to_json(session.rendered) if options.json else to_yaml(session.rendered))
+    return 0
+
+
+def command_preflight(options: argparse.Namespace) -> int:
+    """Look at every host, change nothing."""
+    from provisioner.console import Console
+    from provisioner.preflight import preflight
+    from provisioner.trust import establish
+
+    session, console = open_session(options), Console()
+    establish(session.cluster, say=console.say, strict=options.strict)
+    report = preflight(session.cluster, session.rendered, session.transport, hosts=session.limited(options.limit))
+    if options.json:
+        console.json(report.as_json())
+    else:
+        console.table("preflight", ("", "host", "check", "finding"), report.rows())
+    return report.exit_code
+
+
+def command_up(options: argparse.Namespace) -> int:
+    """Build the cluster, or bring it to what the inventory says."""
+    from provisioner.console import Console
+    from provisioner.up import run_up
+
+    console = Console()
+    if options.lab:
+        _make_lab(options.lab, console)
+    session = open_session(options)
+    result = run_up(session, console, options)
+    if options.json:
+        console.json(result.as_json())
+    if result.unreachable:
+        raise UnreachableError(f"not reached: {', '.join(sorted(result.unreachable))}; the other hosts are up to date",
+                               hint="bring them back and run 'provision up' again")
+    return 0
+
+
+def _make_lab(name: str, console: Console) -> None:
+    from provisioner import lab
+
+    if not lab.default_inventory(name).is_file():
+        lab.up(name, say=console.say)
+
+
+def command_status(options: argparse.Namespace) -> int:
+    """Who leads, who is in quorum, what is wrong."""
+    from provisioner.observe import observe
+    from provisioner.status import summarize
+
+    session = open_session(options)
+    status = summarize(session.cluster, observe(session.cluster, session.rendered, session.transport))
+    if options.json:
+        import json
+
+        sys.stdout.write(json.dumps(status.as_json()) + "\n")
+    else:
+        from provisioner.console import Console, status_rows
+
+        console = Console()
+        console.table(f"{session.cluster.name}: {'healthy' if status.healthy else 'NOT healthy'}",
+                      ("component", "host", "state", "", "version", "detail"), status_rows(status.as_json()["components"]))
+        for problem in status.problems:
+            console.warn(problem)
+    return 0 if status.healthy else StepFailed.exit_code
+
+
+def command_verify(options: argparse.Namespace) -> int:
+    """Prove end to end that the stack works."""
+    from provisioner.console import Console
+    from provisioner.smoke import verify
+
+    session, console = open_session(options), Console()
+    report = verify(session.cluster, session.rendered, session.transport, console.say)
+    if options.json:
+        console.json(report.as_json())
+    return 0 if report.ok else StepFailed.exit_code
+
+
+def command_ssh(options: argparse.Namespace) -> int:
+    """A shell, or one command, on one host."""
+    from provisioner.remote import ssh
+
+    session = open_session(options)
+    return ssh(session.cluster, options.host, options.arguments)
+
+
+def command_run(options: argparse.Namespace) -> int:
+    """One command on all hosts, or on some."""
+    from provisioner.remote import run
+
+    session: Session = open_session(options)
+    return run(session.cluster, options.text, session.limited(options.limit), become=options.sudo)
+
+
+def command_lab(options: argparse.Namespace) -> int:
+    """Machines on the spot."""
+    from provisioner import lab
+    from provisioner.console import Console
+
+    console = Console()
+    if options.action == "list":
+        console.table("labs", ("name", "system", "network", "folder"),
+                      ([each.name, each.system, str(each.subnet), str(each.directory)] for each in lab.labs()))
+        return 0
+    if options.action == "down":
+        lab.down(options.name, say=console.say)
+        return 0
+    if options.action == "up":
+        found = lab.up(options.name, masters=options.masters, agents=options.agents, operating_system=options.os,
+                       artifacts=Path(options.artifacts) if options.artifacts else None, say=console.say)
+    else:
+        found = lab.status(options.name)
+    rows = [[node.name, node.address, found.states[node.name]] for node in found.nodes]
+    rows.append(["mirror", found.lab.mirror, found.states.get("mirror", "missing")])
+    console.table(f"lab {found.lab.name}", ("host", "address", "state"), rows)
+    console.say(f"inventory: {found.lab.inventory}")
+    return 0 if all(row[2] == "running" for row in rows) else StepFailed.exit_code

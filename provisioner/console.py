@@ -1,0 +1,137 @@
+"""The only module that prints. On a terminal it draws, elsewhere it writes plain lines; data goes to stdout, the rest to stderr."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from rich.console import Console as Terminal
+from rich.markup import escape
+from rich.status import Status as Spinner
+from rich.table import Table
+
+from provisioner.adapters.ansible import Event, Outcome
+from provisioner.engine import Result
+from provisioner.plan import Plan, Step
+
+STATE_STYLE = {"ok": "green", "degraded": "yellow", "down": "red", "warn": "yellow", "fail": "red"}
+#: Wide enough for a status row where stdout is a file or a pipe.
+PLAIN_WIDTH = 160
+
+
+class Console:
+    """Output of one command."""
+
+    def __init__(self, *, quiet: bool = False) -> None:
+        width = None if sys.stdout.isatty() else PLAIN_WIDTH
+        self.out = Terminal(highlight=False, width=width)
+        self.err = Terminal(stderr=True, highlight=False, quiet=quiet, width=width if not sys.stderr.isatty() else None)
+
+    def say(self, text: str) -> None:
+        """One line of progress or of news."""
+        self.err.print(escape(text), soft_wrap=True)
+
+    def warn(self, text: str) -> None:
+        """Something the user should know, though the command goes on."""
+        self.err.print(f"[yellow]warning:[/] {escape(text)}", soft_wrap=True)
+
+    def write(self, text: str) -> None:
+        """Data, as it is."""
+        sys.stdout.write(text)
+        sys.stdout.flush()
+
+    def json(self, value: Any) -> None:
+        """Data as one JSON line."""
+        self.write(json.dumps(value) + "\n")
+
+    def table(self, title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+        """A table on stdout."""
+        self.out.print(make_table(title, columns, rows))
+
+    def plan(self, plan: Plan) -> None:
+        """What is going to be done."""
+        for number, step in enumerate(plan.steps, 1):
+            self.say(f"  {number:2d}. {step.describe()}")
+
+
+def make_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
+    """A table with coloured states; cells are literal text."""
+    table = Table(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False)
+    for column in columns:
+        table.add_column(column)
+    for row in rows:
+        table.add_row(*(f"[{STATE_STYLE[cell]}]{cell}[/]" if cell in STATE_STYLE else escape(cell) for cell in row))
+    return table
+
+
+def error_text(error: BaseException) -> str:
+    """An error as users see it."""
+    return f"error: {error}"
+
+
+class RunProgress:
+    """Shows a run: component, hosts done of all, elapsed time, what just failed."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._begin = time.monotonic()
+        self._spinner: Spinner | None = None
+        self._label = ""
+        self._total = 0
+        self._task = ""
+        self._done: set[str] = set()
+
+    def step(self, number: int, total: int, step: Step) -> None:
+        """See engine.Progress."""
+        self._label = f"[{number}/{total}] {step.component.title}"
+        self._total, self._task, self._done = len(step.hosts), "", set()
+        if self._console.err.is_terminal:
+            self._spinner = self._console.err.status("")
+            self._spinner.start()
+            self._draw()
+
+    def event(self, event: Event) -> None:
+        """See engine.Progress."""
+        if event["event"] == "task":
+            self._task, self._done = str(event["task"]), set()
+        elif event["event"] == "result":
+            self._done.add(str(event["host"]))
+            if event["status"] in ("failed", "unreachable"):
+                self._console.say(f"  {event['status']}: {event['host']}: {event['task']}")
+        self._draw()
+
+    def done(self, step: Step, outcome: Outcome, seconds: float) -> None:
+        """See engine.Progress."""
+        if self._spinner:
+            self._spinner.stop()
+            self._spinner = None
+        hosts = f"{len(step.hosts)} host" + ("s" if len(step.hosts) != 1 else "")
+        news = f"{outcome.changed} changed" if outcome.changed else "nothing to change"
+        state = "FAILED" if outcome.failures else "lost hosts" if outcome.unreachable else news
+        self._console.say(f"{self._label:<26} {hosts:<9} {state:<18} {seconds:6.1f} s  (total {self._elapsed():.0f} s)")
+
+    def _draw(self) -> None:
+        if self._spinner:
+            text = f"{self._label}: {self._task} {len(self._done)}/{self._total} hosts, {self._elapsed():.0f} s"
+            self._spinner.update(escape(text))
+
+    def _elapsed(self) -> float:
+        return time.monotonic() - self._begin
+
+
+def summary(result: Result) -> str:
+    """The last line of a run for people."""
+    lost = f", not reached: {', '.join(sorted(result.unreachable))}" if result.unreachable else ""
+    return f"{result.cluster}: {result.changed} changed, {result.failed} failed{lost} in {result.seconds:.0f} s"
+
+
+def status_rows(components: Iterable[Mapping[str, Any]]) -> list[list[str]]:
+    """The rows of `provision status` as cells."""
+    return [
+        [c["component"], c["host"], c["state"], "leader" if c["leader"] else "",
+         c["version"] + (" (stand-in)" if c["stand_in"] else ""), c["detail"]]
+        for c in components
+    ]

@@ -1,0 +1,138 @@
+"""What only shows when the whole cluster is looked at: sizes, duplicates, clashing ports."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Callable, Iterator, Mapping
+
+from provisioner.cluster import Cluster, Host
+from provisioner.inventory.groups import ALL, HOST_WIDE
+from provisioner.inventory.ports import OWN_LINE, Lines, clashes
+from provisioner.inventory.problems import Problems, show
+from provisioner.inventory.schema import Schema
+
+#: Groups whose members vote. More than nine only make every write slower.
+VOTERS = ("zookeeper", "mesos_master", "consul_server")
+VOTERS_MAX = 9
+_ONE_EACH = {
+    "ansible_host": "each machine is one host: correct ansible_host, or remove one of the two",
+    "cluster_address": "every host needs a cluster_address of its own: the one at which the others reach it",
+    "zookeeper_id": "give every host its own, or remove the lines: ids are then handed out",
+}
+
+
+def check(cluster: Cluster, schema: Schema, lines: Lines, problems: Problems) -> tuple[str, ...]:
+    """Adds what is wrong to `problems`; returns warnings, whole sentences. `lines`: host → variable → line."""
+    _unique(cluster, lines, problems)
+    _reachable(cluster, lines, problems)
+    _ports(cluster, schema, lines, problems)
+    return (*_voters(cluster, problems), *_servers(cluster, problems), *_oddities(cluster))
+
+
+def _ports(cluster: Cluster, schema: Schema, lines: Lines, problems: Problems) -> None:
+    defaults = schema.all_defaults()
+    found: dict[tuple[int, str], list[str]] = {}
+    for host in cluster.hosts:
+        for clash in clashes(host, defaults, lines[host.name]):
+            found.setdefault(clash, []).append(host.name)
+    for (line, message), (first, *others) in found.items():
+        where = f"{first} and {len(others)} more hosts" if others else first
+        problems.add(line, f"on {where}: {message}", "correct the value, or move one of the two to another host")
+
+
+def _voters(cluster: Cluster, problems: Problems) -> Iterator[str]:
+    counts: dict[tuple[str, ...], list[str]] = {}
+    for group in VOTERS:
+        counts.setdefault(tuple(h.name for h in cluster.members(group)), []).append(group)
+    for members, groups in counts.items():
+        names = ", ".join(groups)
+        if not members:
+            problems.add(0, f"no host is in {names}", "put 1, 3, 5, 7 or 9 hosts in masters, or in the group itself")
+        elif len(members) % 2 == 0 or len(members) > VOTERS_MAX:
+            hint = "make it 1, 3, 5, 7 or 9: an even number survives no more losses than the odd one below it"
+            problems.add(0, f"there are {len(members)} hosts in {names}", hint)
+        elif len(members) == 1:
+            yield f"there is one host in {names}: the cluster stops when that host does; use 3 or more"
+
+
+def _servers(cluster: Cluster, problems: Problems) -> Iterator[str]:
+    if not cluster.members("logstash_server"):
+        hint = "every host forwards its log: put a host in masters or in logstash_server"
+        problems.add(0, "no host is in logstash_server", hint)
+    if not cluster.members("mesos_agent"):
+        yield "no host is in mesos_agent: no task can run"
+
+
+def _oddities(cluster: Cluster) -> Iterator[str]:
+    for host in cluster.hosts:
+        if host.groups <= {ALL, *HOST_WIDE}:
+            yield f"{host.name} ({host.where}) is in no group: it gets only what every host gets"
+        if "zookeeper_id" in host.variables and "zookeeper" not in host.groups:
+            yield f"{host.name} ({host.where}) has a zookeeper_id but runs no ZooKeeper"
+    for name in ("group_vars", "host_vars"):
+        if (cluster.path.parent / name).is_dir():
+            yield f"the directory {name} beside the inventory is not read: write its variables into the inventory"
+
+
+def _unique(cluster: Cluster, lines: Lines, problems: Problems) -> None:
+    _no_two(cluster, lines, problems, "ansible_host", "connects to the same address and port as", _endpoint)
+    _no_two(cluster, lines, problems, "cluster_address", "has the same address as", _address)
+    _no_two(cluster, lines, problems, "zookeeper_id", "has the same zookeeper_id as", _zookeeper_id)
+
+
+def _no_two(cluster: Cluster, lines: Lines, problems: Problems, variable: str, relation: str, key: Callable[[Host], object]) -> None:
+    seen: dict[object, Host] = {}
+    for host in cluster.hosts:
+        first = seen.setdefault(value, host) if (value := key(host)) is not None else host
+        if first is not host:
+            where = problems.at(_line(lines, first, variable))
+            message = f"{host.name} {relation} {first.name} ({where})"
+            problems.add(_line(lines, host, variable), message, _ONE_EACH[variable])
+
+
+def _reachable(cluster: Cluster, lines: Lines, problems: Problems) -> None:
+    for host in cluster.hosts:
+        if ":" in host.cluster_address:
+            problems.add(
+                _line(lines, host, "ansible_host"),
+                f"{host.name} has only an IPv6 address, which ZooKeeper's and Mesos' connection strings can't hold",
+                "set cluster_address to its IPv4 address or DNS name",
+            )
+        elif len(cluster.hosts) > 1 and _is_loopback(host.cluster_address):
+            variable = "cluster_address" if "cluster_address" in host.variables else "ansible_host"
+            problems.add(
+                _line(lines, host, variable),
+                f"the other hosts can't reach {host.name} at {show(host.cluster_address)}",
+                "set cluster_address to the address it has in the cluster's network",
+            )
+
+
+def _endpoint(host: Host) -> object:
+    return _canonical(host.address), host.port
+
+
+def _address(host: Host) -> object:
+    return _canonical(host.cluster_address)
+
+
+def _zookeeper_id(host: Host) -> object:
+    return host.variables.get("zookeeper_id")
+
+
+def _canonical(address: str) -> str:
+    try:
+        return str(ipaddress.ip_address(address))
+    except ValueError:
+        return address.lower()
+
+
+def _is_loopback(address: str) -> bool:
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return address.lower() in ("localhost", "localhost.localdomain")
+
+
+def _line(lines: Lines, host: Host, variable: str) -> int:
+    known: Mapping[str, int] = lines[host.name]
+    return known.get(variable, known[OWN_LINE])

@@ -1,0 +1,177 @@
+"""What single values must look like. Every check returns what is wrong in a few words, or nothing."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Callable, Mapping
+from urllib.parse import urlsplit
+
+from provisioner.components import COMPONENTS
+from provisioner.inventory.problems import show
+
+Check = Callable[[object], str]
+
+#: Hosts of one cluster. Far above what the parts are made for (Mesos: hundreds of agents per three masters here).
+HOSTS_MAX = 1000
+_NAME_MAX = 253
+_LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
+_HOST_NAME = re.compile(rf"{_LABEL}(\.{_LABEL})*")
+_CLUSTER_NAME = re.compile(_LABEL)
+_USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@-]{0,63}\$?")
+_REGISTRY = re.compile(r"(?P<host>[^:/\s]+):(?P<port>[0-9]{1,5})")
+_RANGE = re.compile(r"\[([0-9]+|[a-z]):([0-9]+|[a-z])(?::([0-9]+))?\]")
+
+
+def host_name(value: object) -> str:
+    """A DNS name in lower case."""
+    text = str(value)
+    if len(text) <= _NAME_MAX and _HOST_NAME.fullmatch(text):
+        return ""
+    return "must be made of a-z, 0-9 and '-' (labels may be joined by dots) and start with a letter or digit"
+
+
+def cluster_name(value: object) -> str:
+    """One DNS label."""
+    return "" if _CLUSTER_NAME.fullmatch(str(value)) else "must be made of a-z, 0-9 and '-', at most 63 characters"
+
+
+def address(value: object) -> str:
+    """What SSH connects to: an IPv4 or IPv6 address or a DNS name."""
+    text = str(value)
+    try:
+        ip = ipaddress.ip_address(text)
+    except ValueError:
+        pass
+    else:
+        return "is not the address of one machine" if ip.is_multicast or ip.is_unspecified else ""
+    # What has only digits and dots was meant as an IPv4 address, however well it reads as a name.
+    if re.fullmatch(r"[0-9.]+", text) or host_name(text.lower()):
+        return "is neither an IP address nor a DNS name"
+    return ""
+
+
+def cluster_address(value: object) -> str:
+    """What the other hosts use. ZooKeeper's and Mesos' connection strings join it with ports by ':', so no IPv6."""
+    if ":" in str(value):
+        return "must be an IPv4 address or a DNS name: ZooKeeper's and Mesos' connection strings take no IPv6"
+    return address(value)
+
+
+def user(value: object) -> str:
+    """A login name."""
+    return "" if _USER.fullmatch(str(value)) else "is not a login name"
+
+
+def port(value: object) -> str:
+    """A TCP port."""
+    return "" if isinstance(value, int) and 1 <= value <= 65535 else "must be between 1 and 65535"
+
+
+def zookeeper_id(value: object) -> str:
+    """`myid`: 1 to 255 (ZooKeeper administrator's guide; 255 is the limit with TTL nodes on, 3.5 and later)."""
+    return "" if isinstance(value, int) and 1 <= value <= 255 else "must be between 1 and 255"
+
+
+def url(value: object) -> str:
+    """The root of a site mirror."""
+    try:
+        parts = urlsplit(str(value))
+        found = parts.scheme in ("http", "https") and parts.hostname and (parts.port or 1)
+    except ValueError:
+        found = None
+    if not found or re.search(r"\s", str(value)):
+        return "must be a URL like http://mirror.example.com"
+    return "must not carry a password" if parts.username or parts.password else ""
+
+
+def registry(value: object) -> str:
+    """`host:port` of an image registry."""
+    match = _REGISTRY.fullmatch(str(value))
+    if match and not address(match["host"]) and not port(int(match["port"])):
+        return ""
+    return "must be host:port, like registry.example.com:5000"
+
+
+def absolute_path(value: object) -> str:
+    """A path on a host."""
+    return "" if re.fullmatch(r"/[^\s;|&$`]*", str(value)) else "must be an absolute path, like /usr/bin/python3"
+
+
+def single_line(value: object) -> str:
+    """Text that ends up in one line of a file or command."""
+    return "must be a single line" if "\n" in str(value) else ""
+
+
+def versions(value: object) -> str:
+    """Component (by its role's name) to version."""
+    known = sorted({c.role for c in COMPONENTS})
+    for name, version in value.items() if isinstance(value, dict) else ():
+        if name not in known:
+            return f"names no component: {show(name)}; valid: {', '.join(known)}"
+        if not isinstance(version, str):
+            return f"must have the version of {name} in quotes"
+    return ""
+
+
+#: The checks that go beyond a variable's type.
+CHECKS: Mapping[str, Check] = {
+    "cluster_name": cluster_name,
+    "cluster_address": cluster_address,
+    "cluster_mirror": url,
+    "cluster_registry": registry,
+    "cluster_versions": versions,
+    "ansible_host": address,
+    "ansible_user": user,
+    "ansible_python_interpreter": absolute_path,
+    "zookeeper_id": zookeeper_id,
+}
+
+
+def check(name: str, kind: str, value: object) -> str:
+    """What is wrong with a variable's value, which is of the right type already; or nothing."""
+    if name in CHECKS:
+        return CHECKS[name](value)
+    if kind == "int" and name.endswith("_port"):
+        return port(value)
+    return single_line(value) if name.startswith(("ansible_", "cluster_")) and kind in ("str", "path") else ""
+
+
+def expand(pattern: str) -> list[str]:
+    """The host names of a pattern with ranges as Ansible writes them: m[1:3], m[01:10], r[a:c], m[0:9:3].
+
+    Raises ValueError, with a sentence for the user, when a range is none or names more than HOSTS_MAX hosts.
+    """
+    if len(pattern) > _NAME_MAX:
+        raise ValueError(f"a host name has at most {_NAME_MAX} characters")
+    match = _RANGE.search(pattern)
+    if not match:
+        if "[" in pattern or "]" in pattern:
+            raise ValueError("a range is written like m[1:3] or m[a:c]")
+        return [pattern]
+    names, tails = _range(match[1], match[2], int(match[3] or "1")), expand(pattern[match.end() :])
+    if len(names) * len(tails) > HOSTS_MAX:
+        raise ValueError(f"this names more than {HOSTS_MAX} hosts")
+    return [f"{pattern[: match.start()]}{name}{tail}" for name in names for tail in tails]
+
+
+def _range(first: str, last: str, step: int) -> list[str]:
+    if first.isdigit() != last.isdigit() or step < 1:
+        raise ValueError("a range is written like m[1:3] or m[a:c]")
+    if not first.isdigit():
+        return [chr(c) for c in _bounded(ord(first), ord(last), step)]
+    width = len(first) if first.startswith("0") and len(first) > 1 else 0
+    if width and len(first) != len(last):
+        raise ValueError("both ends of a range with leading zeros must be equally long, like m[01:10]")
+    if max(len(first), len(last)) > 9:
+        raise ValueError("the numbers of a range have at most nine digits")
+    return [str(n).zfill(width) for n in _bounded(int(first), int(last), step)]
+
+
+def _bounded(first: int, last: int, step: int) -> range:
+    numbers = range(first, last + 1, step)
+    if not numbers:
+        raise ValueError("the range ends before it starts")
+    if len(numbers) > HOSTS_MAX:
+        raise ValueError(f"this names more than {HOSTS_MAX} hosts")
+    return numbers

@@ -1,0 +1,84 @@
+"""Everything that is wrong with a file, collected so that one run reports all of it."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+from provisioner.errors import InventoryError
+
+#: More than this many problems have one cause; the rest is only counted.
+REPORTED_MAX = 20
+_SHOWN_MAX = 60
+
+
+def show(text: str) -> str:
+    """Text from a file, safe to print: quoted, control and bidi characters escaped, cut to a readable length."""
+    cut = text if len(text) <= _SHOWN_MAX else text[:_SHOWN_MAX] + "…"
+    escaped = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in cut)
+    return f"'{escaped}'"
+
+
+def nearest(name: str, valid: Iterable[str]) -> str:
+    """The valid name that was probably meant, or nothing."""
+    close = difflib.get_close_matches(name[:_SHOWN_MAX], list(valid), n=1, cutoff=0.6)
+    return close[0] if close else ""
+
+
+class Problems:
+    """Collects problems of one file by line."""
+
+    def __init__(self, source: str) -> None:
+        self.source = source
+        self._found: dict[tuple[int, str], str] = {}
+        self._more = 0
+
+    def __bool__(self) -> bool:
+        return bool(self._found)
+
+    @property
+    def full(self) -> bool:
+        """Nothing further will be shown, so nobody need work out a hint."""
+        return len(self._found) >= REPORTED_MAX
+
+    def add(self, line: int, message: str, hint: str = "") -> None:
+        """Note one problem; `line` counts from 1, 0 is the file as a whole."""
+        if self.full:
+            self._more += 1
+        else:
+            self._found.setdefault((line, message), hint)
+
+    def unknown(self, line: int, what: str, name: str, valid: Iterable[str], advice: str = "") -> None:
+        """Note a name that means nothing, with the name that was probably meant and `advice` on what is valid."""
+        if self.full:
+            self._more += 1
+            return
+        names = sorted(valid)
+        close = nearest(name, names)
+        meant = f"did you mean {close}? " if close else ""
+        self.add(line, f"unknown {what} {show(name)}", meant + (advice or f"valid: {', '.join(names)}"))
+
+    def fail(self, line: int, message: str, hint: str = "") -> InventoryError:
+        """The error for a problem after which reading on makes no sense."""
+        self.add(line, message, hint)
+        return self.error()
+
+    def error(self) -> InventoryError:
+        """All problems as one error, in the order of their lines."""
+        found = sorted(self._found.items())
+        if len(found) == 1:
+            (line, message), hint = found[0]
+            return InventoryError(message, where=self.at(line), hint=hint)
+        rows = [f"{self.at(line)}: {message}" + (f"\n    → {hint}" if hint else "") for (line, message), hint in found]
+        more = f"\n  and {self._more} more" if self._more else ""
+        listed = "".join(f"\n  {row}" for row in rows)
+        return InventoryError(f"{len(found) + self._more} problems{listed}{more}", where=self.source)
+
+    def at(self, line: int) -> str:
+        """`file:line`."""
+        return f"{self.source}:{line}" if line else self.source
+
+    def raise_if_any(self) -> None:
+        """Raises InventoryError when something was noted."""
+        if self._found:
+            raise self.error()

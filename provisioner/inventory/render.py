@@ -1,0 +1,78 @@
+"""Cluster in, complete Ansible inventory out: component groups, quorum sizes, ids, connection strings, pinned artefacts.
+
+Rendering is deterministic: the same input gives the same bytes, and a host more changes only the lines it must.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import yaml
+
+from provisioner.catalogue import Catalogue
+from provisioner.cluster import Cluster, Host
+from provisioner.components import COMPONENTS, SERVER_GROUPS
+from provisioner.errors import InventoryError
+from provisioner.inventory.wiring import WIRINGS, Wiring
+
+
+def render(cluster: Cluster, zookeeper_ids: Mapping[str, int], catalogue: Catalogue, defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """The inventory as Ansible's YAML plugin reads it.
+
+    `defaults` are the roles' own default values. What is the same on every host stands once, under `all`.
+    """
+    _addresses(cluster)
+    wiring = Wiring(cluster, zookeeper_ids, catalogue, defaults)
+    per_host = {host.name: _host_variables(host, wiring) for host in cluster.hosts}
+    shared = _shared(per_host)
+    hosts = {name: {k: v for k, v in sorted(values.items()) if k not in shared} for name, values in per_host.items()}
+    groups: dict[str, Any] = {
+        name: {"hosts": {h.name: {} for h in cluster.members(name)}}
+        for name in (*(c.name for c in COMPONENTS), *SERVER_GROUPS)
+    }
+    return {"all": {"vars": dict(sorted(shared.items())), "hosts": hosts, "children": groups}}
+
+
+def host_variables(rendered: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """What one host sees of a rendered inventory."""
+    return {**rendered["all"]["vars"], **rendered["all"]["hosts"][name]}
+
+
+def to_json(rendered: Mapping[str, Any]) -> str:
+    """The bytes that Ansible reads."""
+    return json.dumps(rendered, indent=1, sort_keys=False) + "\n"
+
+
+def to_yaml(rendered: Mapping[str, Any]) -> str:
+    """The same for people, in the YAML that Ansible reads (1.1: an unquoted off would be false)."""
+    return yaml.safe_dump(json.loads(to_json(rendered)), sort_keys=False, width=160)
+
+
+def _host_variables(host: Host, wiring: Wiring) -> dict[str, Any]:
+    values = {k: v for k, v in host.variables.items() if not k.startswith("cluster_")}
+    values["ansible_host"] = host.address
+    for component in COMPONENTS:
+        if component.name in host.groups:
+            values.update(WIRINGS[component.name](host, wiring))
+    return values
+
+
+def _addresses(cluster: Cluster) -> None:
+    """Mesos (`--ip`), ZooKeeper's server lines and the firewall take addresses, and nobody may look names up behind our back."""
+    for host in cluster.hosts:
+        try:
+            ipaddress.IPv4Address(host.cluster_address)
+        except ValueError:
+            raise InventoryError(
+                f"{host.name} has no IPv4 address for the other hosts: {host.cluster_address!r}", where=f"{cluster.path}: {host.where}",
+                hint=f"write ansible_host: <address> at {host.name}, or cluster_address: <address> where SSH uses a name",
+            ) from None
+
+
+def _shared(per_host: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Variables that every host has with the same value."""
+    first, *rest = per_host.values()
+    return {k: v for k, v in first.items() if all(k in other and other[k] == v for other in rest)}

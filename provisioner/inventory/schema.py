@@ -1,0 +1,183 @@
+"""The variables that an inventory may set: `cluster_*`, Ansible's connection variables, and what the roles declare.
+
+The roles' `meta/argument_specs.yml` (entry point `main`) are the one schema of role variables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+
+from provisioner.errors import ProvisionError
+from provisioner.inventory import formats
+from provisioner.paths import roles_dir
+
+#: How the description of a variable starts that the driver computes and nobody may set.
+RENDERED = "Rendered by the driver"
+#: Where a variable may be written: anywhere; only in the vars of `all`; only at one host.
+Scope = Literal["any", "cluster", "host"]
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_TYPES: Mapping[str, tuple[type, ...]] = {
+    "str": (str,),
+    "path": (str,),
+    "int": (int,),
+    "float": (int, float),
+    "bool": (bool,),
+    "list": (list,),
+    "dict": (dict,),
+}
+_KINDS = {
+    "str": "text",
+    "path": "text",
+    "int": "an integer",
+    "float": "a number",
+    "bool": "true or false",
+    "list": "a list",
+    "dict": "a mapping",
+}
+_CURES = {
+    "str": "put it in quotes",
+    "path": "put it in quotes",
+    "int": "write digits without quotes",
+    "float": "write digits without quotes",
+    "bool": "write true or false without quotes",
+    "list": "write one '- item' per line below it",
+    "dict": "write one 'key: value' per line below it",
+}
+
+
+@dataclass(frozen=True)
+class Variable:
+    """One variable: its type as argument specs name it, and what it means.
+
+    `role` is empty for `cluster_*` and `ansible_*`. `rendered`: the driver computes it. `default` None: there is none.
+    """
+
+    name: str
+    type: str = "str"
+    description: str = ""
+    default: Any = None
+    choices: tuple[Any, ...] = ()
+    elements: str = ""
+    role: str = ""
+    rendered: bool = False
+    scope: Scope = "any"
+
+    def problem(self, value: object) -> tuple[str, str]:
+        """What is wrong with a value and what to do about it; two empty texts when nothing is."""
+        if value is None:
+            return "has no value", "write one, or remove the line"
+        wrong = _mismatch(self.type, value)
+        if wrong:
+            return wrong, _CURES[self.type]
+        if self.elements and isinstance(value, list):
+            for position, element in enumerate(value, 1):
+                wrong = _mismatch(self.elements, element)
+                if wrong:
+                    return f"item {position} {wrong}", _CURES[self.elements]
+        if self.choices and any(v not in self.choices for v in (value if isinstance(value, list) else [value])):
+            return "is none of its choices", f"one of: {', '.join(map(str, self.choices))}"
+        if value == "" and self.default == "":
+            return "", ""
+        wrong = formats.check(self.name, self.type, value)
+        return wrong, self.description if wrong else ""
+
+
+@dataclass(frozen=True)
+class Schema:
+    """All variables by name."""
+
+    variables: Mapping[str, Variable] = field(default_factory=dict)
+
+    def defaults(self, role: str) -> dict[str, Any]:
+        """The values that one role uses where the inventory says nothing."""
+        return {v.name: v.default for v in self.variables.values() if v.role == role and v.default is not None}
+
+    def all_defaults(self) -> dict[str, Any]:
+        """The same for all roles together."""
+        return {v.name: v.default for v in self.variables.values() if v.role and v.default is not None}
+
+    def settable(self, prefix: str = "") -> tuple[str, ...]:
+        """What an inventory may set, by name."""
+        return tuple(sorted(v.name for v in self.variables.values() if v.name.startswith(prefix) and (not v.rendered or v.scope == "host")))
+
+
+#: What holds for the cluster, or for a host whatever it runs.
+CLUSTER_VARIABLES = (
+    Variable("cluster_name", "str", "Name of the cluster: a-z, 0-9 and '-'. State is kept under it.", "cluster"),
+    Variable("cluster_mirror", "str", "URL of a site mirror that replaces the vendors' sites, http(s)://host[:port].", ""),
+    Variable("cluster_registry", "str", "Image registry to pull from, host:port.", ""),
+    Variable("cluster_catalogue", "path", "The mirror's list of artefacts, a path relative to the inventory.", ""),
+    Variable("cluster_profile", "str", "Generation of packages to use.", "current", ("current", "legacy-mirror")),
+    Variable("cluster_accept_eol", "bool", "Accept packages that nobody maintains any more.", False),
+    Variable("cluster_verify_image", "str", "Image with busybox's httpd, of which 'provision verify' runs an app.", ""),
+    Variable("cluster_versions", "dict", "Versions to use instead of the catalogue's: component to version.", {}),
+)
+HOST_VARIABLES = (Variable("cluster_address", "str", "Address the other hosts use for this one; else ansible_host, else its name."),)
+CONNECTION_VARIABLES = (
+    Variable("ansible_host", "str", "Address or DNS name that SSH connects to."),
+    Variable("ansible_port", "int", "Port that SSH connects to.", 22),
+    Variable("ansible_user", "str", "User that logs in over SSH."),
+    Variable("ansible_password", "str", "Password of that user; a key is better."),
+    Variable("ansible_connection", "str", "How hosts are reached.", "ssh", ("ssh",)),
+    Variable("ansible_become", "bool", "Become root; this always happens.", True, (True,)),
+    Variable("ansible_become_method", "str", "How to become root.", "sudo", ("sudo",)),
+    Variable("ansible_become_password", "str", "Password for sudo."),
+    Variable("ansible_ssh_private_key_file", "path", "Private key that SSH uses, a path on this machine."),
+    Variable("ansible_ssh_common_args", "str", "More arguments for ssh and sftp, such as -J jump.example.com."),
+    Variable("ansible_ssh_extra_args", "str", "More arguments for ssh alone."),
+    Variable("ansible_python_interpreter", "path", "Python on the host, an absolute path."),
+)
+
+
+def load_schema(roles: Path | None = None) -> Schema:
+    """All variables; `roles` is the folder of roles. Raises ProvisionError for a spec that is none."""
+    found = {v.name: v for v in CONNECTION_VARIABLES}
+    found |= {v.name: replace(v, scope="cluster") for v in CLUSTER_VARIABLES}
+    found |= {v.name: replace(v, scope="host") for v in HOST_VARIABLES}
+    for spec in sorted((roles or roles_dir()).glob("*/meta/argument_specs.yml")):
+        for variable in _read_spec(spec):
+            if variable.name in found:
+                raise ProvisionError(f"{variable.name} is declared twice", where=str(spec))
+            found[variable.name] = variable
+    # The driver hands the ids out; whoever takes over an old ensemble names the ones it has.
+    description = "Id in the ZooKeeper ensemble, 1 to 255; else the driver hands one out."
+    known = found.get("zookeeper_id", Variable("zookeeper_id", "int", role="zookeeper", rendered=True))
+    found["zookeeper_id"] = replace(known, scope="host", description=description)
+    return Schema(found)
+
+
+def _read_spec(path: Path) -> Iterator[Variable]:
+    role = path.parent.parent.name
+    try:
+        options = yaml.load(path.read_text(), Loader=_LOADER)["argument_specs"]["main"].get("options") or {}  # noqa: S506 (the safe one)
+        for name, option in options.items():
+            description = option.get("description", "")
+            text = description if isinstance(description, str) else " ".join(map(str, description))
+            yield Variable(
+                name,
+                option.get("type", "str"),
+                text,
+                option.get("default"),
+                tuple(option.get("choices") or ()),
+                str(option.get("elements", "")),
+                role,
+                rendered=text.startswith(RENDERED),
+            )
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, yaml.YAMLError) as error:
+        raise ProvisionError(f"broken argument spec: {error}", where=str(path)) from error
+
+
+def _mismatch(kind: str, value: object) -> str:
+    accepted = _TYPES.get(kind)
+    fits = accepted is None or (isinstance(value, accepted) and (kind == "bool" or not isinstance(value, bool)))
+    return "" if fits else f"must be {_KINDS[kind]}, not {_name(value)}"
+
+
+def _name(value: object) -> str:
+    names = {bool: "true or false", int: "a number", float: "a number", str: "text", list: "a list", dict: "a mapping"}
+    return names.get(type(value), "nothing")

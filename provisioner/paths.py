@@ -1,0 +1,33 @@
+"""Where the files that belong to the tool lie: beside the package in a checkout, inside it in an installed wheel."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+_PACKAGE = Path(__file__).resolve().parent
+_CHECKOUT = _PACKAGE.parent
+
+
+def project_dir() -> Path:
+    """The folder that holds `roles`, `playbooks`, `inventory` and `lab`."""
+    return _CHECKOUT if (_CHECKOUT / "roles").is_dir() else _PACKAGE / "_data"
+
+
+def roles_dir() -> Path:
+    """The Ansible roles."""
+    return project_dir() / "roles"
+
+
+def playbooks_dir() -> Path:
+    """One playbook per verb."""
+    return project_dir() / "playbooks"
+
+
+def lab_dir() -> Path:
+    """What lab hosts are made of."""
+    return project_dir() / "lab"
+
+
+def inventory_examples_dir() -> Path:
+    """Ready-to-edit inventories."""
+    return project_dir() / "inventory"

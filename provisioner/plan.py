@@ -1,0 +1,82 @@
+"""What `up` will do, as a frozen list of steps: a pure function of the cluster and of what was seen on its hosts."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from provisioner.cluster import Cluster, Host
+from provisioner.components import COMPONENTS, Component
+from provisioner.observe import Observation
+
+
+@dataclass(frozen=True)
+class Step:
+    """One component on some hosts.
+
+    `batch` hosts are worked on at a time, in the order of `hosts`; 0 means all at once. In a step that is
+    `all_or_none` the first failure stops the rest: its hosts form a quorum.
+    """
+
+    component: Component
+    hosts: tuple[str, ...]
+    batch: int = 0
+    all_or_none: bool = False
+
+    def on(self, hosts: tuple[str, ...]) -> Step:
+        """The same step on other hosts."""
+        return dataclasses.replace(self, hosts=hosts)
+
+    def describe(self) -> str:
+        """One line for people."""
+        how = "all at once" if not self.batch else "one at a time" if self.batch == 1 else f"{self.batch} at a time"
+        return f"{self.component.title} on {', '.join(self.hosts)}" + (f" ({how})" if len(self.hosts) > 1 else "")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The steps, in order."""
+
+    cluster: str
+    steps: tuple[Step, ...]
+
+
+def make_plan(cluster: Cluster, seen: Observation, *, only: Collection[str] = (), limit: Collection[str] = ()) -> Plan:
+    """The steps that bring every component up in build order.
+
+    `only` keeps the named components, `limit` the named hosts; hosts that did not answer are left out. Components that
+    already serve are changed one host at a time, the leader last, because a change of leader is what costs
+    (a change of Mesos leader takes about 10 s); components that serve nowhere yet are built on all their hosts at once.
+    """
+    usable = {name for name, host in seen.hosts.items() if host.reachable and (not limit or name in limit)}
+    steps: list[Step] = []
+    for component in COMPONENTS:
+        if only and component.name not in only:
+            continue
+        hosts = [h for h in cluster.members(component.name) if h.name in usable]
+        steps += _steps(component, hosts, cluster, seen)
+    return Plan(cluster.name, tuple(steps))
+
+
+def _steps(component: Component, hosts: list[Host], cluster: Cluster, seen: Observation) -> list[Step]:
+    if not hosts:
+        return []
+    names = tuple(h.name for h in hosts)
+    voters = {h.name for h in cluster.members(component.rolling)} if component.rolling else set()
+    if not any(_serves(seen, name, component) for name in voters):
+        return [Step(component, names, all_or_none=bool(component.rolling))]
+    rolled = sorted((n for n in names if n in voters), key=lambda n: (_leads(seen, n, component), n))
+    rest = tuple(n for n in names if n not in voters)
+    steps = [Step(component, tuple(rolled), batch=1, all_or_none=True)] if rolled else []
+    return [*steps, Step(component, rest)] if rest else steps
+
+
+def _serves(seen: Observation, host: str, component: Component) -> bool:
+    health = seen.health(host, component.name)
+    return health is not None and health.get("state") in ("ok", "degraded")
+
+
+def _leads(seen: Observation, host: str, component: Component) -> bool:
+    health = seen.health(host, component.name)
+    return health is not None and bool(health.get("leader"))

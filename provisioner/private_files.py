@@ -1,0 +1,86 @@
+"""Files that only their owner may read, and that are never half written."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import stat
+from pathlib import Path
+
+from provisioner.errors import ProvisionError, UsageError
+
+SIZE_MAX = 1024 * 1024
+_OTHERS = stat.S_IRWXG | stat.S_IRWXO
+
+
+def private_dir(path: Path) -> Path:
+    """Make a directory 0700, and those above it that are missing, whatever the umask is. Raises UsageError."""
+    missing = [p for p in (path, *path.parents) if not p.exists()]
+    try:
+        for directory in reversed(missing):
+            directory.mkdir(mode=0o700, exist_ok=True)
+        if stat.S_IMODE(path.stat().st_mode) & _OTHERS:
+            path.chmod(0o700)
+    except OSError as error:
+        hint = "the directory of the inventory must be writable: state is kept beside it"
+        raise UsageError(f"can't make the directory: {error.strerror}", where=str(path), hint=hint) from error
+    return path
+
+
+def write_private(path: Path, data: bytes, *, replace: bool = True) -> bool:
+    """Write a file that is whole or not there, 0600, synced to disk. Its directory must exist.
+
+    With `replace` False a file that is already there stays, and the answer is False. Raises ProvisionError.
+    """
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    try:
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            os.fchmod(descriptor, 0o600)
+            file.write(data)
+            file.flush()
+            os.fsync(descriptor)
+        if replace:
+            temporary.replace(path)
+        else:
+            os.link(temporary, path)
+        _sync_dir(path.parent)
+    except FileExistsError:
+        return False
+    except OSError as error:
+        hint = "make room, or make the directory writable; what was there before is untouched"
+        raise ProvisionError(f"can't write the file: {error.strerror}", where=str(path), hint=hint) from error
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+    return True
+
+
+def read_private(path: Path) -> bytes:
+    """The content of a file that nobody else can read. Raises UsageError with the chmod to do; FileNotFoundError."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        with os.fdopen(descriptor, "rb") as file:
+            mode = os.fstat(descriptor).st_mode
+            if not stat.S_ISREG(mode):
+                raise UsageError("this is not a regular file", where=str(path))
+            if stat.S_IMODE(mode) & (_OTHERS | stat.S_IXUSR):
+                raise UsageError(
+                    f"secrets are kept in it, but its mode is {stat.S_IMODE(mode):04o}",
+                    where=str(path),
+                    hint=f"chmod 600 '{path}'; if others may have read it, change the secrets too",
+                )
+            return file.read(SIZE_MAX)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise UsageError(f"can't read the file: {error.strerror}", where=str(path)) from error
+
+
+def _sync_dir(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

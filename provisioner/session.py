@@ -1,0 +1,88 @@
+"""What the commands share: the cluster as the inventory says, its rendered form, and the way to its hosts."""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from provisioner import catalogue, ledger
+from provisioner.cluster import Cluster
+from provisioner.errors import UsageError
+from provisioner.inventory.load import load
+from provisioner.inventory.render import render
+from provisioner.inventory.schema import load_schema
+from provisioner.locate import find_inventory
+
+if TYPE_CHECKING:
+    from provisioner.adapters.ssh import Transport
+
+
+class Session:
+    """One command's view of one cluster. Parts are made when first asked for."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @functools.cached_property
+    def cluster(self) -> Cluster:
+        """The inventory, checked."""
+        return load(self.path)
+
+    @functools.cached_property
+    def ledger(self) -> ledger.Ledger:
+        """Identities handed out so far, with those that this inventory still needs. Not saved: `up` does that."""
+        return ledger.assign(ledger.load(self.cluster), self.cluster)
+
+    @functools.cached_property
+    def rendered(self) -> dict[str, Any]:
+        """The Ansible inventory."""
+        return render(self.cluster, self.ledger.zookeeper_ids, self.catalogue, self.defaults)
+
+    @functools.cached_property
+    def defaults(self) -> Mapping[str, Any]:
+        """The default value of every role variable."""
+        return load_schema().all_defaults()
+
+    @functools.cached_property
+    def catalogue(self) -> catalogue.Catalogue:
+        """What the site's mirror serves, before the built-in list."""
+        own = str(self.cluster.variables.get("cluster_catalogue", "") or "")
+        return catalogue.load((self.path.parent / own) if own else None)
+
+    @functools.cached_property
+    def transport(self) -> Transport:
+        """The way to the hosts."""
+        from provisioner.adapters.ssh import OpenSsh
+
+        return OpenSsh(self.cluster)
+
+    def version(self, component: str) -> str:
+        """The version that the inventory asks for, or nothing."""
+        versions = self.cluster.variables.get("cluster_versions")
+        return str(versions.get(component, "")) if isinstance(versions, Mapping) else ""
+
+    def limited(self, limit: str | None) -> tuple[str, ...]:
+        """The hosts that `--limit` names, by host or group name. Empty means all. Raises UsageError for unknown names."""
+        if not limit:
+            return ()
+        chosen: set[str] = set()
+        for word in filter(None, (w.strip() for w in limit.split(","))):
+            members = {h.name for h in self.cluster.hosts if h.name == word or word in h.groups}
+            if not members:
+                raise UsageError(f"--limit: no host or group {word!r}", where=str(self.path),
+                                 hint=f"hosts: {', '.join(h.name for h in self.cluster.hosts)}")
+            chosen |= members
+        return tuple(sorted(chosen))
+
+
+def open_session(options: argparse.Namespace) -> Session:
+    """The session of a command; says on stderr which inventory is used."""
+    path = find_inventory(options.hosts, options.lab)
+    # Not through the console: this is on the path of commands that answer faster than its library loads.
+    sys.stderr.write(f"inventory: {path}\n")
+    return Session(path)
+

@@ -1,0 +1,149 @@
+"""The main job on five hosts: it comes up, it is healthy, it proves itself, it survives, and a rerun finds nothing to do."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import uuid
+
+import pytest
+from kazoo.client import KazooClient
+
+from provisioner.inventory.load import load
+from tests.e2e.cluster_under_test import ClusterUnderTest, eventually, provision
+
+pytestmark = pytest.mark.lab
+
+
+def addresses(cluster: ClusterUnderTest) -> dict[str, str]:
+    from provisioner.lab import default_inventory
+
+    return {h.name: h.address for h in load(default_inventory(cluster.lab)).hosts}
+
+
+def test_up_on_fresh_hosts(first_up: tuple[ClusterUnderTest, dict[str, object]]) -> None:
+    _, result = first_up
+    assert set(result) == {"cluster", "changed", "failed", "unreachable", "seconds"}
+    assert (result["failed"], result["unreachable"]) == (0, 0)
+    assert isinstance(result["changed"], int)
+    assert result["changed"] > 50
+
+
+def test_status_is_healthy_and_complete(cluster: ClusterUnderTest) -> None:
+    done = cluster.run("status", "--json")
+    status = cluster.status()
+    assert (done.returncode, status["healthy"]) == (0, True)
+    rows = status["components"]
+    assert {r["state"] for r in rows} == {"ok"}
+    count = {c: sum(r["component"] == c for r in rows) for c in {r["component"] for r in rows}}
+    expected = {"zookeeper": 3, "mesos_master": 3, "mesos_agent": 2, "marathon": 3, "chronos": 3, "consul": 5, "registrator": 2, "logstash": 5}
+    assert {k: count[k] for k in expected} == expected
+    for component in ("zookeeper", "mesos_master", "marathon", "chronos", "consul"):
+        assert sum(r["leader"] for r in rows if r["component"] == component) == 1, component
+    stand_ins = {r["component"] for r in rows if r["stand_in"]}
+    assert stand_ins == {"mesos_master", "mesos_agent", "marathon", "chronos", "registrator", "logstash"}
+
+
+def test_a_znode_written_on_one_member_is_read_on_another(cluster: ClusterUnderTest) -> None:
+    where = addresses(cluster)
+    path, value = f"/e2e-{uuid.uuid4().hex}", uuid.uuid4().hex.encode()
+    writer, reader = (KazooClient(hosts=f"{where[h]}:2181", timeout=10) for h in ("m1", "m3"))
+    for client in (writer, reader):
+        client.start(timeout=20)
+    try:
+        writer.create(path, value)
+        reader.sync(path)
+        assert reader.get(path)[0] == value
+        writer.delete(path)
+        acl = {a.id.scheme: a.perms for a in reader.get_acls("/mesos")[0]}
+        assert acl == {"digest": 31, "world": 1}, "strangers may read /mesos and no more"
+    finally:
+        for client in (writer, reader):
+            client.stop()
+            client.close()
+
+
+def test_verify_passes(cluster: ClusterUnderTest) -> None:
+    cluster.run("verify")
+
+
+def test_secrets_are_nowhere_to_be_seen(cluster: ClusterUnderTest) -> None:
+    from provisioner import secrets
+    from provisioner.lab import default_inventory
+
+    values = [v for v in secrets.load(load(default_inventory(cluster.lab))).values() if len(v) >= 16]
+    assert len(values) >= 8
+    for host in ("m1", "a1"):
+        seen = cluster.on(host, "ps axww -o args; journalctl --no-pager -o cat 2>/dev/null; find /etc -type f -perm /044 -exec cat {} + ")
+        assert [v for v in values if v in seen] == [], host
+
+
+def test_rerun_changes_nothing(cluster: ClusterUnderTest) -> None:
+    result = cluster.up()
+    assert (result["changed"], result["failed"], result["unreachable"]) == (0, 0, 0)
+
+
+def test_verify_names_the_link_that_broke(cluster: ClusterUnderTest) -> None:
+    cluster.on("a1", "systemctl stop registrator")
+    try:
+        done = cluster.run("verify", check=False)
+        text = done.stdout + done.stderr
+        assert done.returncode == 5, text
+        assert re.search(r"registrator.*a1|a1.*registrator", text, re.IGNORECASE), text
+        assert not cluster.status()["healthy"]
+    finally:
+        cluster.on("a1", "systemctl start registrator")
+    cluster.run("verify")
+
+
+def test_run_and_ssh(cluster: ClusterUnderTest) -> None:
+    done = cluster.run("run", "--limit", "agents", "cat /etc/hostname")
+    assert {"a1", "a2"} <= set(done.stdout.split())
+    assert "m1" not in done.stdout
+    assert provision("ssh", *cluster.select, "m2", "hostname").stdout.strip() == "m2"
+
+
+def test_the_cluster_survives_the_loss_of_the_leading_master(cluster: ClusterUnderTest) -> None:
+    import subprocess
+
+    script = (
+        "import json,sys,urllib.request as u\n"
+        "app={'id':'/survivor','instances':2,'cpus':0.1,'mem':32,'constraints':[['hostname','UNIQUE']],"
+        "'container':{'type':'DOCKER','docker':{'image':sys.argv[1],'network':'BRIDGE','portMappings':[{'containerPort':8000,'hostPort':0}]}},"
+        "'cmd':'echo alive > /tmp/index.html && exec httpd -f -p 8000 -h /tmp','env':{'SERVICE_NAME':'survivor'}}\n"
+        "r=u.Request('http://'+sys.argv[2]+':8080/v2/apps',json.dumps(app).encode(),{'Content-Type':'application/json'})\n"
+        "print(u.urlopen(r,timeout=20).status)\n"
+    )
+    where = addresses(cluster)
+    registry = f"{ipaddress.ip_address(where['m1']) - 9}:5000"
+    cluster.on("a1", f"python3 - {registry}/busybox:1.35 {where['m1']} <<'EOF'\n{script}\nEOF")
+    # dnsmasq answers the name; the port is in Consul's catalogue
+    ask = ("python3 -c \"import json,random,urllib.request as u;"
+           "s=json.load(u.urlopen('http://127.0.0.1:8500/v1/catalog/service/survivor',timeout=5));"
+           "p={x['ServiceAddress'] or x['Address']:x['ServicePort'] for x in s};"
+           "import socket;a=socket.gethostbyname('survivor.service.consul');"
+           "print(u.urlopen('http://%s:%d/'%(a,p[a]),timeout=5).read().decode())\"")
+
+    def answers() -> bool:
+        return "alive" in cluster.on("a2", ask, check=False)
+
+    eventually("the app answers by its name", 120, answers)
+    victim = cluster.leader("mesos_master")
+    subprocess.run(["docker", "kill", f"{cluster.lab}-{victim}"], check=True, capture_output=True)
+    try:
+        def healed() -> bool:
+            status = cluster.status()
+            leaders = {c: [r["host"] for r in cluster.rows(c, status) if r["leader"]] for c in
+                       ("zookeeper", "mesos_master", "marathon", "chronos", "consul")}
+            return all(len(hosts) == 1 and hosts != [victim] for hosts in leaders.values()) and not status["healthy"]
+
+        took = eventually("new leaders everywhere", 60, healed)
+        print(f"new leaders after {took:.0f} s")
+        agents = cluster.rows("mesos_agent")
+        assert {r["state"] for r in agents} == {"ok"}, agents
+        assert answers(), "the app answers without the lost host"
+    finally:
+        provision("lab", "up", "--name", cluster.lab)
+    eventually("all is well again by itself", 180, lambda: bool(cluster.status()["healthy"]))
+    cluster.on("a1", "python3 -c \"import urllib.request as u;"
+                     f"u.urlopen(u.Request('http://{where['m1']}:8080/v2/apps/survivor',method='DELETE'),timeout=20)\"")

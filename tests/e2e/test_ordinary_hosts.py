@@ -1,0 +1,114 @@
+"""The same tool on hosts it knows nothing about: an inventory by address, a sudo user with a password, a running firewall, real packages."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+from provisioner.inventory.load import load
+from provisioner.lab import default_inventory
+from provisioner.paths import lab_dir
+from tests.e2e.cluster_under_test import ClusterUnderTest, provision
+
+pytestmark = pytest.mark.lab
+LAB = "e2e-plain"
+USER, PASSWORD = "deploy", "correct horse battery"
+OTHER_VERSION = "1.11.0+other1"
+
+
+def other_mesos(folder: Path) -> None:
+    """A package `mesos` of another version, as somebody's own build would be dropped in: programs only."""
+    source = lab_dir() / "stand_ins" / "mesos"
+    tree = folder / "tree"
+    subprocess.run(["cp", "-a", str(source / "rootfs"), str(tree)], check=True)
+    subprocess.run(["cp", "-a", str(source / "DEBIAN"), str(tree / "DEBIAN")], check=True)
+    control = tree / "DEBIAN" / "control"
+    lines = [f"Version: {OTHER_VERSION}" if line.startswith("Version:") else line for line in control.read_text().splitlines()]
+    control.write_text("\n".join(lines) + "\n")
+    (folder / "deb").mkdir()
+    subprocess.run(["dpkg-deb", "--build", "--root-owner-group", str(tree), str(folder / "deb" / "mesos_other.deb")],
+                   check=True, capture_output=True)
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClusterUnderTest]:
+    """One master and one agent; firewalld runs on both; reached as a user of our own through an inventory of our own."""
+    folder = tmp_path_factory.mktemp("plain")
+    other_mesos(folder)
+    provision("lab", "down", "--name", LAB, check=False)
+    provision("lab", "up", "--name", LAB, "--masters", "1", "--agents", "1", "--artifacts", str(folder))
+    by_hand = ClusterUnderTest(LAB, ())
+    given = load(default_inventory(LAB))
+    mirror = str(given.variables["cluster_mirror"])
+    public = (default_inventory(LAB).parent / "id_ed25519.pub").read_text().strip()
+    for host in ("m1", "a1"):
+        by_hand.on(host, f"useradd -m -s /bin/bash -G sudo {USER} && echo '{USER}:{PASSWORD}' | chpasswd && install -d -m 700 -o {USER} "
+                         f"-g {USER} /home/{USER}/.ssh && echo '{public}' > /home/{USER}/.ssh/authorized_keys")
+        by_hand.on(host, f"python3 - <<'EOF'\nimport urllib.request as u\nopen('/tmp/site.asc','wb').write(u.urlopen('{mirror}/apt/key.asc').read())\nEOF\n"
+                         f"echo 'deb [signed-by=/tmp/site.asc] {mirror}/apt bookworm main' > /etc/apt/sources.list.d/before.list\n"
+                         "chmod 644 /tmp/site.asc; apt-get update -q >/dev/null && DEBIAN_FRONTEND=noninteractive apt-get install -qy firewalld "
+                         ">/dev/null 2>&1; systemctl enable --now firewalld; rm /etc/apt/sources.list.d/before.list; firewall-cmd --state")
+    inventory = folder / "inventory.yml"
+    content = {"all": {
+        "vars": {"cluster_name": "plain", "ansible_user": USER, "ansible_become_password": PASSWORD,
+                 "ansible_ssh_private_key_file": str(default_inventory(LAB).parent / "id_ed25519"),
+                 "cluster_catalogue": "catalogue.json",
+                 **{k: given.variables[k] for k in ("cluster_mirror", "cluster_registry")}},
+        "children": {"masters": {"hosts": {"alpha": {"ansible_host": given.host("m1").address}}},
+                     "agents": {"hosts": {"beta": {"ansible_host": given.host("a1").address}}}}}}
+    YAML().dump(content, inventory)
+    (folder / "catalogue.json").write_text((default_inventory(LAB).parent / "catalogue.json").read_text())
+    for host, name in (("m1", "alpha"), ("a1", "beta")):
+        by_hand.on(host, f"hostnamectl set-hostname {name}")
+    yield ClusterUnderTest(LAB, ("--hosts", str(inventory)))
+    provision("lab", "down", "--name", LAB)
+
+
+def test_up_status_and_verify_work_the_same(cluster: ClusterUnderTest) -> None:
+    done = cluster.run("preflight")
+    assert "SHA256:" in done.stderr, "the first contact shows the keys it records"
+    result = cluster.up()
+    assert (result["failed"], result["unreachable"]) == (0, 0)
+    assert cluster.status()["healthy"]
+    cluster.run("verify")
+
+
+def test_the_package_given_as_artifact_is_what_runs(cluster: ClusterUnderTest) -> None:
+    for host in ("m1", "a1"):
+        assert cluster.on(host, "dpkg-query -W -f '${Version}' mesos") == OTHER_VERSION
+    agent = cluster.on("a1", "tr '\\0' '\\n' < /proc/$(systemctl show -p MainPID --value mesos-agent)/environ")
+    assert "MESOS_LAUNCHER=" in agent
+
+
+def test_a_real_agent_would_find_its_cgroups(cluster: ClusterUnderTest) -> None:
+    found = cluster.on("a1", "findmnt -rno TARGET -t cgroup2 || true").split()
+    assert found in ([], ["/sys/fs/cgroup"]), "cgroup2 anywhere else makes a real agent refuse to start"
+    cluster.on("a1", "d=$(ls -d /sys/fs/cgroup/freezer /sys/fs/cgroup 2>/dev/null | head -n 1)/probe-$$ && mkdir $d && rmdir $d")
+
+
+def test_firewalld_is_off_afterwards(cluster: ClusterUnderTest) -> None:
+    for host in ("m1", "a1"):
+        assert cluster.on(host, "systemctl is-active firewalld; systemctl is-enabled firewalld", check=False).split()[0] == "inactive"
+
+
+def test_managed_opens_exactly_the_needed_ports(cluster: ClusterUnderTest) -> None:
+    inventory = Path(cluster.select[1])
+    yaml = YAML()
+    content = yaml.load(inventory.read_text())
+    content["all"]["vars"]["common_firewall"] = "managed"
+    yaml.dump(content, inventory)
+    cluster.run("up", "--yes", "--only", "common", "--only", "docker")
+    agents = cluster.on("a1", "firewall-cmd --list-all-zones")
+    assert cluster.on("a1", "firewall-cmd --state").strip() == "running"
+    for port in ("5051/tcp", "31000-32000/tcp", "8301/tcp", "8301/udp", "53/udp"):
+        assert port in agents, port
+    for port in ("2181/tcp", "5050/tcp", "8080/tcp", "8500/tcp"):
+        assert port not in agents, port
+    masters = cluster.on("m1", "firewall-cmd --list-all-zones")
+    for port in ("2181/tcp", "2888/tcp", "3888/tcp", "5050/tcp", "8080/tcp", "4400/tcp", "8300/tcp", "5140/tcp"):
+        assert port in masters, port
+    cluster.run("verify")

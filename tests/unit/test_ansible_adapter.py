@@ -1,0 +1,57 @@
+"""The adapter against the real ansible-playbook, on a connection that stays on this machine."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from provisioner.adapters import ansible
+from provisioner.adapters.ansible import AnsiblePlaybooks, Event, Run, seed_facts
+from provisioner.errors import ProvisionError
+
+PLAYBOOK = """
+- name: Try
+  hosts: "{{ component_hosts }}"
+  serial: "{{ component_batch }}"
+  tasks:
+    - name: Facts are there already
+      ansible.builtin.command: {argv: [echo, "{{ ansible_facts['os_family'] }}", "{{ greeting }}"]}
+    - name: Breaks on request
+      ansible.builtin.command: {argv: [sh, -c, "echo because >&2; exit 3"]}
+      when: broken | default(false) | bool
+"""
+
+
+@pytest.fixture
+def playbooks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AnsiblePlaybooks:
+    (tmp_path / "up.yml").write_text(PLAYBOOK)
+    (tmp_path / "vault").write_text("secret\n")
+    (tmp_path / "secrets.yml").write_text("vault_greeting: good morning\n")
+    hosts = {n: {"ansible_connection": "local", "greeting": "{{ vault_greeting }}"} for n in ("x1", "x2")}
+    (tmp_path / "inventory.json").write_text(json.dumps({"all": {"hosts": hosts}}))
+    seed_facts(tmp_path, {n: {"ansible_os_family": "Seeded"} for n in hosts})
+    monkeypatch.setattr(ansible, "playbooks_dir", lambda: tmp_path)
+    return AnsiblePlaybooks(Run(tmp_path, tmp_path / "inventory.json", tmp_path / "secrets.yml", tmp_path / "vault", "", 2))
+
+
+def test_events_counts_seeded_facts_and_vault_references(playbooks: AnsiblePlaybooks, tmp_path: Path) -> None:
+    events: list[Event] = []
+    outcome = playbooks.play("up", {"component_hosts": "x2,x1", "component_batch": 1}, events.append)
+    assert (outcome.returncode, outcome.changed, outcome.failures) == (0, 2, [])
+    assert [e["host"] for e in events if e["event"] == "result" and e["status"] == "changed"] == ["x2", "x1"]
+    assert "Gathering Facts" not in {e.get("task") for e in events}
+    log = (tmp_path / "ansible.log").read_text()
+    assert "Facts are there already" in log
+
+
+def test_a_failing_task_is_reported_with_what_it_said(playbooks: AnsiblePlaybooks) -> None:
+    outcome = playbooks.play("up", {"component_hosts": "x1", "component_batch": 1, "broken": True}, lambda event: None)
+    assert [e["host"] for e in outcome.failures] == ["x1"]
+    assert "because" in outcome.failures[0]["message"]
+
+
+def test_a_run_that_never_reached_a_task_is_an_error_with_the_log(playbooks: AnsiblePlaybooks) -> None:
+    with pytest.raises(ProvisionError, match=r"ansible-playbook ended"):
+        playbooks.play("up", {"component_batch": 1}, lambda event: None)

@@ -1,0 +1,81 @@
+"""The command line: codes, messages, never a traceback."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from provisioner import commands
+from provisioner.cli import main
+from provisioner.errors import InventoryError
+
+
+def test_help_of_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    for arguments in ([], ["init"], ["validate"], ["inventory"], ["preflight"], ["up"], ["status"], ["verify"], ["ssh"], ["run"], ["lab", "up"]):
+        with pytest.raises(SystemExit) as end:
+            main([*arguments, "--help"])
+        assert end.value.code == 0
+    assert "usage: provision" in capsys.readouterr().out
+
+
+def test_help_imports_nothing_heavy() -> None:
+    script = ("import sys; from provisioner.cli import parser; parser().format_help();"
+              "print([m for m in ('ansible','rich','paramiko','ruamel','yaml') if m in sys.modules])")
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_an_unknown_command_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["upp"]) == 2
+    assert "→" in capsys.readouterr().err
+
+
+def test_no_inventory_says_where_it_looked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("PROVISION_HOSTS", raising=False)
+    assert main(["status"]) == 2
+    text = capsys.readouterr().err
+    assert "PROVISION_HOSTS" in text
+    assert str(tmp_path) in text
+    assert "provision init" in text
+
+
+def test_the_inventory_used_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["init"]) == 0
+    monkeypatch.setenv("PROVISION_HOSTS", str(tmp_path / "inventory.yml"))
+    assert main(["validate", "--hosts", "missing.yml"]) == 3
+    assert main(["validate"]) == 0
+    assert f"inventory: {tmp_path / 'inventory.yml'}" in capsys.readouterr().err.replace("\n", "")
+
+
+def test_a_broken_inventory_names_file_and_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "inventory.yml"
+    path.write_text("all:\n  vars:\n    zookeper_heap_mb: 512\n  children:\n    masters:\n      hosts:\n        m1: {ansible_host: 192.0.2.1}\n")
+    assert main(["validate", "--hosts", str(path)]) == InventoryError.exit_code
+    text = capsys.readouterr().err
+    assert f"{path}:3" in text.replace("\n", "")
+    assert "zookeeper_heap_mb" in text
+
+
+def test_an_unforeseen_error_leaves_a_report_and_no_traceback(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", None)
+
+    def breaks(options: object) -> int:
+        raise RuntimeError("nobody thought of this")
+
+    monkeypatch.setattr(commands, "command_validate", breaks)
+    assert main(["validate"]) == 1
+    text = capsys.readouterr().err
+    assert "Traceback" not in text
+    report = next(tmp_path.glob("provision-crash-*.txt"))
+    assert str(report) in text
+    assert "nobody thought of this" in report.read_text()
+    assert os.stat(report).st_mode & 0o077 == 0

@@ -1,0 +1,83 @@
+"""The engine goes on, stops and counts as it says."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from provisioner.adapters.ansible import Event, Outcome
+from provisioner.components import component
+from provisioner.engine import Engine, Result
+from provisioner.errors import StepFailed, UnreachableError
+from provisioner.journal import Journal
+from provisioner.plan import Plan, Step
+
+
+class Script:
+    """Plays what the test wrote: one list of (status, host) per step."""
+
+    def __init__(self, *steps: list[tuple[str, str]]) -> None:
+        self.steps = list(steps)
+        self.asked: list[Mapping[str, Any]] = []
+
+    def play(self, verb: str, variables: Mapping[str, Any], on_event: Callable[[Event], None], *, check: bool = False) -> Outcome:
+        self.asked.append(variables)
+        outcome = Outcome()
+        for status, host in self.steps.pop(0):
+            event = {"event": "result", "status": status, "host": host, "task": "Do it", "message": "it broke", "warnings": []}
+            outcome.take(event)
+            on_event(event)
+        return outcome
+
+
+class Silent:
+    def step(self, number: int, total: int, step: Step) -> None: ...
+
+    def event(self, event: Event) -> None: ...
+
+    def done(self, step: Step, outcome: Outcome, seconds: float) -> None: ...
+
+
+def engine(script: Script, folder: Path) -> Engine:
+    return Engine(script, Journal(folder), Silent(), lambda host, unit: f"journal of {unit} on {host}")
+
+
+def test_counts_are_summed_over_steps(tmp_path: Path) -> None:
+    script = Script([("changed", "m1"), ("ok", "m2")], [("changed", "m2")])
+    result = Result("c")
+    engine(script, tmp_path).up(Plan("c", (Step(component("docker"), ("m1", "m2")), Step(component("dns"), ("m2",)))), result)
+    assert {k: v for k, v in result.as_json().items() if k != "seconds"} == {"cluster": "c", "changed": 2, "failed": 0, "unreachable": 0}
+
+
+def test_a_failure_stops_the_run_and_names_host_message_and_journal(tmp_path: Path) -> None:
+    script = Script([("failed", "m2")], [("ok", "m1")])
+    result = Result("c")
+    plan = Plan("c", (Step(component("zookeeper"), ("m1", "m2")), Step(component("marathon"), ("m1",))))
+    with pytest.raises(StepFailed) as error:
+        engine(script, tmp_path).up(plan, result)
+    assert "m2" in error.value.where
+    assert "it broke" in str(error.value)
+    assert "journal of zookeeper on m2" in str(error.value)
+    assert (len(script.steps), result.failed) == (1, 1)
+    assert [json.loads(line)["event"] for line in (tmp_path / "journal.jsonl").read_text().splitlines()] == ["step", "step-done", "end"]
+
+
+def test_a_lost_agent_is_left_out_of_what_follows(tmp_path: Path) -> None:
+    script = Script([("unreachable", "a1"), ("ok", "a2")], [("ok", "a2")])
+    result = Result("c")
+    plan = Plan("c", (Step(component("mesos_agent"), ("a1", "a2")), Step(component("registrator"), ("a1", "a2"))))
+    engine(script, tmp_path).up(plan, result)
+    assert script.asked[1]["component_hosts"] == "a2"
+    assert result.unreachable == {"a1"}
+
+
+def test_a_lost_member_of_a_quorum_stops_the_run(tmp_path: Path) -> None:
+    script = Script([("unreachable", "m1")], [])
+    plan = Plan("c", (Step(component("zookeeper"), ("m1", "m2"), batch=1, all_or_none=True), Step(component("marathon"), ("m2",))))
+    with pytest.raises(UnreachableError):
+        engine(script, tmp_path).up(plan, Result("c"))
+    assert len(script.steps) == 1

@@ -1,0 +1,96 @@
+"""Rendering: deterministic, complete, and a host more changes only what it must."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from provisioner import catalogue, ledger
+from provisioner.errors import InventoryError
+from provisioner.inventory.load import load
+from provisioner.inventory.render import host_variables, render, to_json, to_yaml
+from provisioner.inventory.schema import load_schema
+
+DEFAULTS = load_schema().all_defaults()
+GOLDEN = Path(__file__).parent / "golden"
+
+
+def inventory(masters: list[str], agents: list[str], **variables: object) -> str:
+    hosts = {n: i for i, n in enumerate(sorted({*masters, *agents}), 11)}
+    group = {"masters": masters, "agents": agents}
+    return json.dumps({"all": {"vars": {"cluster_name": "t", **variables}, "children": {
+        g: {"hosts": {n: {"ansible_host": f"192.0.2.{hosts[n]}"} for n in names}} for g, names in group.items()}}})
+
+
+def rendered(folder: Path, text: str, ids: dict[str, int] | None = None) -> dict[str, Any]:
+    path = folder / "inventory.yml"
+    path.write_text(text)
+    cluster = load(path)
+    before = ledger.Ledger("00000000-0000-4000-8000-000000000000", ids or {})
+    return render(cluster, ledger.assign(before, cluster).zookeeper_ids, catalogue.load(), DEFAULTS)
+
+
+def test_golden_inventory(tmp_path: Path) -> None:
+    text = to_yaml(rendered(tmp_path, inventory(["m1", "m2", "m3"], ["a1", "a2"], cluster_mirror="http://mirror.example.com")))
+    assert text == (GOLDEN / "inventory.yml").read_text(), "if the change is meant: PYTHONPATH=. python tests/unit/golden/renew.py"
+
+
+def test_quorum_ids_and_connection_strings(tmp_path: Path) -> None:
+    found = rendered(tmp_path, inventory(["m1", "m2", "m3"], ["a1"]))
+    m2 = host_variables(found, "m2")
+    assert m2["mesos_quorum"] == 2
+    assert m2["zookeeper_id"] == 2
+    assert m2["mesos_zk_url"] == "zk://mesos:{{ vault_zookeeper_mesos_password }}@192.0.2.12:2181,192.0.2.13:2181,192.0.2.14:2181/mesos"
+    assert [s["id"] for s in m2["zookeeper_servers"]] == [1, 2, 3]
+
+
+def test_no_secret_is_in_a_rendered_inventory(tmp_path: Path) -> None:
+    text = to_json(rendered(tmp_path, inventory(["m1"], ["a1"])))
+    for word in ("gossip_key", "super_digest"):
+        assert f"{{{{ vault_{'consul' if word == 'gossip_key' else 'zookeeper'}_{word} }}}}" in text
+
+
+def test_a_host_that_sorts_first_changes_no_id(tmp_path: Path) -> None:
+    before = rendered(tmp_path, inventory(["m1", "m2", "m3"], []))
+    ids = {n: host_variables(before, n)["zookeeper_id"] for n in ("m1", "m2", "m3")}
+    after = rendered(tmp_path, inventory(["b1", "b2", "m1", "m2", "m3"], []), ids)
+    assert {n: host_variables(after, n)["zookeeper_id"] for n in ids} == ids
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.permutations(["m1", "m2", "m3", "m4", "m5"]), st.permutations(["a1", "a2", "a10"]))
+def test_the_order_of_writing_changes_no_byte(tmp_path_factory: pytest.TempPathFactory, masters: list[str], agents: list[str]) -> None:
+    folder = tmp_path_factory.mktemp("order")
+    text = to_json(rendered(folder, inventory(masters, agents)))
+    assert text == to_json(rendered(folder, inventory(sorted(masters), sorted(agents))))
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.sets(st.integers(1, 60), min_size=1, max_size=8))
+def test_one_more_agent_changes_no_other_hosts_own_lines(tmp_path_factory: pytest.TempPathFactory, numbers: set[int]) -> None:
+    folder = tmp_path_factory.mktemp("more")
+    agents = [f"a{n}" for n in sorted(numbers)]
+    before = rendered(folder, inventory(["m1", "m2", "m3"], agents))
+    after = rendered(folder, inventory(["m1", "m2", "m3"], [*agents, "z99"]))
+    both = set(before["all"]["hosts"]["m1"]) & set(after["all"]["hosts"]["m1"])
+    whole_cluster = {"common_hosts", "common_firewall_sources", "consul_probe"}
+    for host in before["all"]["hosts"]:
+        old, new = before["all"]["hosts"][host], after["all"]["hosts"][host]
+        assert {k for k in both - whole_cluster if k in old and old[k] != new.get(k)} == set()
+
+
+def test_an_unknown_version_lists_the_known_ones(tmp_path: Path) -> None:
+    with pytest.raises(InventoryError, match="no consul 0\\.1"):
+        rendered(tmp_path, inventory(["m1"], ["a1"], cluster_versions={"consul": "0.1"}))
+
+
+def test_a_host_known_by_name_only_is_refused_with_what_to_write(tmp_path: Path) -> None:
+    text = inventory(["m1"], ["a1"]).replace("192.0.2.11", "a1.example.com")
+    with pytest.raises(InventoryError, match="a1 has no IPv4 address") as error:
+        rendered(tmp_path, text)
+    assert "cluster_address" in error.value.hint
