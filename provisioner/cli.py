@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from collections.abc import Callable, Sequence
 
@@ -99,6 +100,7 @@ def _strict(command: _Parser) -> _Parser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code. Every error is printed as what, where and what to do next."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ended from outside like by Ctrl-C: children go with us
     try:
         options = parser().parse_args(arguments)
         from provisioner import commands

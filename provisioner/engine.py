@@ -65,18 +65,18 @@ class Engine:
         begin = time.monotonic()
         try:
             for number, step in enumerate(plan.steps, 1):
-                self._step(number, len(plan.steps), step, result)
+                self._step(number, plan, step, result)
         finally:
             result.seconds = time.monotonic() - begin
             self._journal.record("end", **result.as_json())
 
-    def _step(self, number: int, total: int, step: Step, result: Result) -> None:
+    def _step(self, number: int, plan: Plan, step: Step, result: Result) -> None:
         hosts = tuple(h for h in step.hosts if h not in result.unreachable)
         if not hosts:
             return
         begin = time.monotonic()
         self._journal.record("step", component=step.component.name, hosts=hosts, batch=step.batch)
-        self._progress.step(number, total, step)
+        self._progress.step(number, len(plan.steps), step)
         outcome = self._playbooks.play("up", _variables(step, hosts), self._progress.event)
         result.changed += outcome.changed
         result.failed += len(outcome.failures)
@@ -88,9 +88,9 @@ class Engine:
         self._progress.done(step, outcome, time.monotonic() - begin)
         if outcome.failures:
             raise self._failure(step, outcome.failures)
-        if lost and step.all_or_none:
+        if lost and (step.all_or_none or lost & plan.voters):
             raise UnreachableError(
-                f"{', '.join(sorted(lost))} went away while {step.component.title} was changed; no further host was touched",
+                f"{', '.join(sorted(lost))} went away while {step.component.title} was brought up; nothing further was touched",
                 hint="bring the host back, look at 'provision status', then run 'provision up' again",
             )
 

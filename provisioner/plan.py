@@ -10,23 +10,22 @@ from provisioner.cluster import Cluster, Host
 from provisioner.components import COMPONENTS, Component
 from provisioner.observe import Observation
 
+#: Groups whose members vote.
+QUORUMS = ("zookeeper", "mesos_master", "consul_server")
+
 
 @dataclass(frozen=True)
 class Step:
     """One component on some hosts.
 
     `batch` hosts are worked on at a time, in the order of `hosts`; 0 means all at once. In a step that is
-    `all_or_none` the first failure stops the rest: its hosts form a quorum.
+    `all_or_none` the first failure stops the rest: its hosts serve together.
     """
 
     component: Component
     hosts: tuple[str, ...]
     batch: int = 0
     all_or_none: bool = False
-
-    def on(self, hosts: tuple[str, ...]) -> Step:
-        """The same step on other hosts."""
-        return dataclasses.replace(self, hosts=hosts)
 
     def describe(self) -> str:
         """One line for people."""
@@ -36,10 +35,16 @@ class Step:
 
 @dataclass(frozen=True)
 class Plan:
-    """The steps, in order."""
+    """The steps, in order. `voters` are the hosts that some quorum needs: losing one of them ends a run."""
 
     cluster: str
     steps: tuple[Step, ...]
+    voters: frozenset[str] = frozenset()
+
+    def without(self, hosts: Collection[str]) -> Plan:
+        """The same plan with some hosts left out."""
+        steps = (dataclasses.replace(s, hosts=tuple(h for h in s.hosts if h not in hosts)) for s in self.steps)
+        return dataclasses.replace(self, steps=tuple(s for s in steps if s.hosts))
 
 
 def make_plan(cluster: Cluster, seen: Observation, *, only: Collection[str] = (), limit: Collection[str] = ()) -> Plan:
@@ -56,7 +61,12 @@ def make_plan(cluster: Cluster, seen: Observation, *, only: Collection[str] = ()
             continue
         hosts = [h for h in cluster.members(component.name) if h.name in usable]
         steps += _steps(component, hosts, cluster, seen)
-    return Plan(cluster.name, tuple(steps))
+    return Plan(cluster.name, tuple(steps), voters(cluster))
+
+
+def voters(cluster: Cluster) -> frozenset[str]:
+    """The hosts whose votes make ZooKeeper's, Mesos' and Consul's quorums."""
+    return frozenset(h.name for group in QUORUMS for h in cluster.members(group))
 
 
 def _steps(component: Component, hosts: list[Host], cluster: Cluster, seen: Observation) -> list[Step]:

@@ -16,7 +16,7 @@ from provisioner.facts import to_ansible_facts
 from provisioner.inventory.render import host_variables, to_json
 from provisioner.journal import Journal, open_run
 from provisioner.observe import Observation, observe
-from provisioner.plan import Plan, make_plan
+from provisioner.plan import make_plan, voters
 from provisioner.preflight import Report, preflight
 from provisioner.session import Session
 from provisioner.trust import establish
@@ -37,8 +37,7 @@ def run_up(session: Session, console: Console, options: argparse.Namespace) -> R
     result = Result(cluster.name, unreachable=set(report.unreachable))
     _judge(report, session, console)
     seen = observe(cluster, session.rendered, session.transport)
-    plan = make_plan(cluster, seen, only=only, limit=limit)
-    plan = _without(plan, result.unreachable)
+    plan = make_plan(cluster, seen, only=only, limit=limit).without(result.unreachable)
     console.plan(plan)
     _confirm(options, cluster.name, seen)
     journal = open_run(cluster.state_dir, sys.argv[1:])
@@ -78,8 +77,7 @@ def _judge(report: Report, session: Session, console: Console) -> None:
     for finding in report.findings:
         if finding.severity == "warn":
             console.warn(f"{finding.host}: {finding.message}")
-    voters = {h.name for c in ("zookeeper", "mesos_master", "consul_server") for h in session.cluster.members(c)}
-    lost = sorted(voters & set(report.unreachable))
+    lost = sorted(voters(session.cluster) & set(report.unreachable))
     failures = [f for f in report.findings if f.severity == "fail" and (f.host not in report.unreachable or f.host in lost)]
     if not failures:
         return
@@ -88,11 +86,6 @@ def _judge(report: Report, session: Session, console: Console) -> None:
     if lost:
         raise UnreachableError(f"nothing was changed, because hosts that a quorum needs do not answer:\n{text}")
     raise StepFailed(f"nothing was changed, because the hosts are not fit:\n{text}", hint="mend these, then run 'provision up' again")
-
-
-def _without(plan: Plan, lost: set[str]) -> Plan:
-    steps = (s.on(tuple(h for h in s.hosts if h not in lost)) for s in plan.steps)
-    return Plan(plan.cluster, tuple(s for s in steps if s.hosts))
 
 
 def _confirm(options: argparse.Namespace, cluster: str, seen: Observation) -> None:

@@ -93,8 +93,9 @@ class AnsiblePlaybooks:
             follow.start()
             try:
                 outcome.returncode = process.wait()
-            except KeyboardInterrupt:
-                process.wait(timeout=30)
+            except BaseException:  # Ctrl-C reached it too; whatever else ends us must end it
+                process.terminate()
+                process.wait()
                 raise
             finally:
                 follow.join()

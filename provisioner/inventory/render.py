@@ -8,6 +8,7 @@ from __future__ import annotations
 import ipaddress
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -54,6 +55,9 @@ def to_yaml(rendered: Mapping[str, Any]) -> str:
 def _host_variables(host: Host, wiring: Wiring) -> dict[str, Any]:
     values = {k: v for k, v in host.variables.items() if not k.startswith("cluster_")}
     values["ansible_host"] = host.address
+    if "ansible_ssh_private_key_file" in values:  # Ansible would look beside its own working directory
+        key = Path(str(values["ansible_ssh_private_key_file"])).expanduser()
+        values["ansible_ssh_private_key_file"] = str(wiring.cluster.path.absolute().parent / key)
     for component in COMPONENTS:
         if component.name in host.groups:
             values.update(WIRINGS[component.name](host, wiring))

@@ -192,6 +192,7 @@ def _mesos(host: Host, w: Wiring) -> Variables:
         "mesos_zk_url": w.zk_url("mesos", "mesos"),
         "mesos_masters": w.at("mesos_master", "mesos_master_port"),
         "mesos_cgroup_requirement": entry.get("cgroup", "any"),
+        "mesos_docker_requirement": entry.get("docker"),
     }
 
 
@@ -220,7 +221,7 @@ def marathon(host: Host, w: Wiring) -> Variables:
     return {
         "marathon_image": w.image("marathon"),
         "marathon_address": host.cluster_address,
-        "marathon_hostname": host.name,
+        "marathon_hostname": host.cluster_address,
         "marathon_zk_url": w.zk_url("marathon", "marathon"),
         "marathon_mesos_zk_url": w.zk_url("mesos", "mesos"),
         "marathon_principal": "marathon",
@@ -233,7 +234,7 @@ def chronos(host: Host, w: Wiring) -> Variables:
     return {
         "chronos_image": w.image("chronos"),
         "chronos_address": host.cluster_address,
-        "chronos_hostname": host.name,
+        "chronos_hostname": host.cluster_address,
         "chronos_zk_hosts": w.zookeepers(),
         "chronos_zk_user": "chronos",
         "chronos_zk_secret": "{{ vault_zookeeper_chronos_password }}",
@@ -283,7 +284,7 @@ def _archive(component: str, w: Wiring) -> Variables:
     entry = w.entry(component)
     url = w.url(entry.get("file")) if entry.get("file") else next(iter(entry.get("urls", [])), "")
     return {f"{component}_version": entry.version, f"{component}_archive_url": url,
-            f"{component}_archive_sha256": entry.get("sha256")}
+            f"{component}_archive_sha256": entry.get("sha256") or entry.get("checksum")}
 
 
 #: One function per component, in no particular order: each speaks only of its own role.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import subprocess
 import uuid
 
 import pytest
@@ -13,6 +14,24 @@ from provisioner.inventory.load import load
 from tests.e2e.cluster_under_test import ClusterUnderTest, eventually, provision
 
 pytestmark = pytest.mark.lab
+
+START_APP = """
+import json, sys, urllib.request
+ports = [{"containerPort": 8000, "hostPort": 0}]
+container = {"type": "DOCKER", "docker": {"image": sys.argv[1], "network": "BRIDGE", "portMappings": ports}}
+app = {"id": "/survivor", "instances": 2, "cpus": 0.1, "mem": 32, "constraints": [["hostname", "UNIQUE"]], "container": container,
+       "cmd": "echo alive > /tmp/index.html && exec httpd -f -p 8000 -h /tmp", "env": {"SERVICE_NAME": "survivor"}}
+request = urllib.request.Request("http://%s:8080/v2/apps" % sys.argv[2], json.dumps(app).encode(), {"Content-Type": "application/json"})
+urllib.request.urlopen(request, timeout=20)
+"""
+#: dnsmasq answers the name; the port stands in Consul's catalogue.
+ASK_APP = """
+import json, socket, urllib.request
+found = json.load(urllib.request.urlopen("http://127.0.0.1:8500/v1/catalog/service/survivor", timeout=5))
+ports = {one["ServiceAddress"] or one["Address"]: one["ServicePort"] for one in found}
+address = socket.gethostbyname("survivor.service.consul")
+print(urllib.request.urlopen("http://%s:%d/" % (address, ports[address]), timeout=5).read().decode())
+"""
 
 
 def addresses(cluster: ClusterUnderTest) -> dict[str, str]:
@@ -36,7 +55,8 @@ def test_status_is_healthy_and_complete(cluster: ClusterUnderTest) -> None:
     rows = status["components"]
     assert {r["state"] for r in rows} == {"ok"}
     count = {c: sum(r["component"] == c for r in rows) for c in {r["component"] for r in rows}}
-    expected = {"zookeeper": 3, "mesos_master": 3, "mesos_agent": 2, "marathon": 3, "chronos": 3, "consul": 5, "registrator": 2, "logstash": 5}
+    expected = {"zookeeper": 3, "mesos_master": 3, "mesos_agent": 2, "marathon": 3, "chronos": 3,
+                "consul": 5, "registrator": 2, "logstash": 5}
     assert {k: count[k] for k in expected} == expected
     for component in ("zookeeper", "mesos_master", "marathon", "chronos", "consul"):
         assert sum(r["leader"] for r in rows if r["component"] == component) == 1, component
@@ -104,28 +124,12 @@ def test_run_and_ssh(cluster: ClusterUnderTest) -> None:
 
 
 def test_the_cluster_survives_the_loss_of_the_leading_master(cluster: ClusterUnderTest) -> None:
-    import subprocess
-
-    script = (
-        "import json,sys,urllib.request as u\n"
-        "app={'id':'/survivor','instances':2,'cpus':0.1,'mem':32,'constraints':[['hostname','UNIQUE']],"
-        "'container':{'type':'DOCKER','docker':{'image':sys.argv[1],'network':'BRIDGE','portMappings':[{'containerPort':8000,'hostPort':0}]}},"
-        "'cmd':'echo alive > /tmp/index.html && exec httpd -f -p 8000 -h /tmp','env':{'SERVICE_NAME':'survivor'}}\n"
-        "r=u.Request('http://'+sys.argv[2]+':8080/v2/apps',json.dumps(app).encode(),{'Content-Type':'application/json'})\n"
-        "print(u.urlopen(r,timeout=20).status)\n"
-    )
     where = addresses(cluster)
     registry = f"{ipaddress.ip_address(where['m1']) - 9}:5000"
-    cluster.on("a1", f"python3 - {registry}/busybox:1.35 {where['m1']} <<'EOF'\n{script}\nEOF")
-    # dnsmasq answers the name; the port is in Consul's catalogue
-    ask = ("python3 -c \"import json,random,urllib.request as u;"
-           "s=json.load(u.urlopen('http://127.0.0.1:8500/v1/catalog/service/survivor',timeout=5));"
-           "p={x['ServiceAddress'] or x['Address']:x['ServicePort'] for x in s};"
-           "import socket;a=socket.gethostbyname('survivor.service.consul');"
-           "print(u.urlopen('http://%s:%d/'%(a,p[a]),timeout=5).read().decode())\"")
+    cluster.on("a1", f"python3 - {registry}/busybox:1.35 {where['m1']} <<'EOF'\n{START_APP}\nEOF")
 
     def answers() -> bool:
-        return "alive" in cluster.on("a2", ask, check=False)
+        return "alive" in cluster.on("a2", f"python3 - <<'EOF'\n{ASK_APP}\nEOF", check=False)
 
     eventually("the app answers by its name", 120, answers)
     victim = cluster.leader("mesos_master")

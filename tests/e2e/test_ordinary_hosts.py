@@ -1,4 +1,4 @@
-"""The same tool on hosts it knows nothing about: an inventory by address, a sudo user with a password, a running firewall, real packages."""
+"""Hosts it knows nothing about: an inventory by address, a sudo user with a password, a running firewall, another package."""
 
 from __future__ import annotations
 
@@ -18,6 +18,25 @@ pytestmark = pytest.mark.lab
 LAB = "e2e-plain"
 USER, PASSWORD = "deploy", "correct horse battery"
 OTHER_VERSION = "1.11.0+other1"
+
+ADD_USER = """
+useradd -m -s /bin/bash -G sudo {user}
+echo '{user}:{password}' | chpasswd
+install -d -m 700 -o {user} -g {user} /home/{user}/.ssh
+echo '{key}' >/home/{user}/.ssh/authorized_keys
+"""
+#: firewalld as an operator may have it: installed, enabled and running before we come.
+START_FIREWALLD = """
+set -e
+python3 -c "import urllib.request as u; open('/tmp/site.asc', 'wb').write(u.urlopen('{mirror}/apt/key.asc').read())"
+chmod 644 /tmp/site.asc
+echo 'deb [signed-by=/tmp/site.asc] {mirror}/apt bookworm main' >/etc/apt/sources.list.d/before.list
+apt-get update -q >/dev/null
+DEBIAN_FRONTEND=noninteractive apt-get install -qy firewalld >/dev/null 2>&1
+rm /etc/apt/sources.list.d/before.list
+systemctl enable --now firewalld
+firewall-cmd --state
+"""
 
 
 def other_mesos(folder: Path) -> None:
@@ -46,12 +65,8 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClusterUnderTe
     mirror = str(given.variables["cluster_mirror"])
     public = (default_inventory(LAB).parent / "id_ed25519.pub").read_text().strip()
     for host in ("m1", "a1"):
-        by_hand.on(host, f"useradd -m -s /bin/bash -G sudo {USER} && echo '{USER}:{PASSWORD}' | chpasswd && install -d -m 700 -o {USER} "
-                         f"-g {USER} /home/{USER}/.ssh && echo '{public}' > /home/{USER}/.ssh/authorized_keys")
-        by_hand.on(host, f"python3 - <<'EOF'\nimport urllib.request as u\nopen('/tmp/site.asc','wb').write(u.urlopen('{mirror}/apt/key.asc').read())\nEOF\n"
-                         f"echo 'deb [signed-by=/tmp/site.asc] {mirror}/apt bookworm main' > /etc/apt/sources.list.d/before.list\n"
-                         "chmod 644 /tmp/site.asc; apt-get update -q >/dev/null && DEBIAN_FRONTEND=noninteractive apt-get install -qy firewalld "
-                         ">/dev/null 2>&1; systemctl enable --now firewalld; rm /etc/apt/sources.list.d/before.list; firewall-cmd --state")
+        by_hand.on(host, ADD_USER.format(user=USER, password=PASSWORD, key=public))
+        by_hand.on(host, START_FIREWALLD.format(mirror=mirror))
     inventory = folder / "inventory.yml"
     content = {"all": {
         "vars": {"cluster_name": "plain", "ansible_user": USER, "ansible_become_password": PASSWORD,

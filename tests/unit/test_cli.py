@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +14,8 @@ from provisioner.errors import InventoryError
 
 
 def test_help_of_every_command(capsys: pytest.CaptureFixture[str]) -> None:
-    for arguments in ([], ["init"], ["validate"], ["inventory"], ["preflight"], ["up"], ["status"], ["verify"], ["ssh"], ["run"], ["lab", "up"]):
+    for command in ("", "init", "validate", "inventory", "preflight", "up", "status", "verify", "ssh", "run", "lab up"):
+        arguments = command.split()
         with pytest.raises(SystemExit) as end:
             main([*arguments, "--help"])
         assert end.value.code == 0
@@ -55,7 +55,8 @@ def test_the_inventory_used_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 def test_a_broken_inventory_names_file_and_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "inventory.yml"
-    path.write_text("all:\n  vars:\n    zookeper_heap_mb: 512\n  children:\n    masters:\n      hosts:\n        m1: {ansible_host: 192.0.2.1}\n")
+    hosts = "    masters:\n      hosts:\n        m1: {ansible_host: 192.0.2.1}\n"
+    path.write_text(f"all:\n  vars:\n    zookeper_heap_mb: 512\n  children:\n{hosts}")
     assert main(["validate", "--hosts", str(path)]) == InventoryError.exit_code
     text = capsys.readouterr().err
     assert f"{path}:3" in text.replace("\n", "")
@@ -78,4 +79,4 @@ def test_an_unforeseen_error_leaves_a_report_and_no_traceback(
     report = next(tmp_path.glob("provision-crash-*.txt"))
     assert str(report) in text
     assert "nobody thought of this" in report.read_text()
-    assert os.stat(report).st_mode & 0o077 == 0
+    assert report.stat().st_mode & 0o077 == 0

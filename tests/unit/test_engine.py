@@ -81,3 +81,11 @@ def test_a_lost_member_of_a_quorum_stops_the_run(tmp_path: Path) -> None:
     with pytest.raises(UnreachableError):
         engine(script, tmp_path).up(plan, Result("c"))
     assert len(script.steps) == 1
+
+
+def test_losing_a_voter_ends_the_run_in_any_step(tmp_path: Path) -> None:
+    script = Script([("unreachable", "m1"), ("ok", "a1")], [])
+    plan = Plan("c", (Step(component("dns"), ("a1", "m1")), Step(component("zookeeper"), ("m1",))), frozenset({"m1"}))
+    with pytest.raises(UnreachableError):
+        engine(script, tmp_path).up(plan, Result("c"))
+    assert len(script.steps) == 1

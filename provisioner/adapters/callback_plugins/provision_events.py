@@ -21,7 +21,7 @@ requirements: [PROVISION_EVENTS in the environment]
 """
 
 #: Longest text of a module that is passed on; the whole is in the log.
-MESSAGE_MAX = 4000
+MESSAGE_MAX = 2000
 
 
 class CallbackModule(CallbackBase):  # type: ignore[misc]  # Ansible ships no types
@@ -84,10 +84,11 @@ def _content(result: Any) -> dict[str, Any]:
 
 
 def _message(content: dict[str, Any]) -> str:
-    """What the module said, with the outputs of the failed items and of commands."""
+    """What the module said, with what the failed items said; what a command printed only where it says nothing else."""
     parts = [str(content.get("msg") or "")]
     parts += [str(item.get("msg") or "") for item in content.get("results") or [] if item.get("failed")]
-    parts += [str(content[k]).strip() for k in ("stderr", "stdout") if content.get(k)]
-    if content.get("module_stderr"):
-        parts.append(str(content["module_stderr"]).strip())
+    outputs = [str(content[k]).strip() for k in ("module_stderr", "stderr") if content.get(k)]
+    if "cmd" in content or not outputs:
+        outputs.append(str(content.get("stdout") or content.get("module_stdout") or "").strip())
+    parts += [text for text in outputs if text and text not in parts[0]]
     return "\n".join(dict.fromkeys(p for p in parts if p))[:MESSAGE_MAX]

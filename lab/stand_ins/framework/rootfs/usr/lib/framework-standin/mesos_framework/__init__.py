@@ -1,0 +1,1 @@
+"""What the stand-ins of Marathon and Chronos share: flags, leader election, Mesos scheduler API, HTTP server."""

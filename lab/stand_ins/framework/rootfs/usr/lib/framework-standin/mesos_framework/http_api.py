@@ -1,0 +1,183 @@
+"""A small JSON HTTP server whose followers pass every request on to the leader."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import logging
+import re
+import socket
+import sys
+import time
+import urllib.parse
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+LOG = logging.getLogger("http")
+LEADER_WAIT_SECONDS = 2.5
+PROXY_SECONDS = 10
+#: Headers that belong to one connection, and those that the server writes itself.
+OWN_HEADERS = frozenset({"connection", "transfer-encoding", "content-length", "server", "date", "host"})
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a route gets: the groups of its pattern, the query's last values, the body."""
+
+    method: str
+    path: str
+    groups: tuple[str, ...]
+    query: Mapping[str, str]
+    body: bytes
+
+    def json(self) -> Any:
+        """The body as JSON; raises ValueError."""
+        return json.loads(self.body)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A status with a body: text as it is, anything else as JSON, None as nothing."""
+
+    status: int
+    body: Any = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    content_type: str = "application/json"
+
+    def data(self) -> bytes:
+        """The bytes that go out."""
+        if self.body is None:
+            return b""
+        return (self.body if isinstance(self.body, str) else json.dumps(self.body)).encode()
+
+
+@dataclass(frozen=True)
+class Route:
+    """Method, pattern of the whole path, and who answers; `local` ones are answered by every member itself."""
+
+    method: str
+    pattern: str
+    handler: Callable[[Request], Answer]
+    local: bool = False
+
+
+@dataclass(frozen=True)
+class Leadership:
+    """What the proxy must know: the member itself as host:port, and where the leader is now."""
+
+    own: str
+    leader: Callable[[], str]
+    elected: Callable[[], bool]
+
+
+class Api:
+    """Routes requests; answers them here, or lets the leader do so and adds the headers of the real program."""
+
+    def __init__(
+        self, routes: tuple[Route, ...], leadership: Leadership, leader_header: str = "", via_header: str = "",
+    ) -> None:
+        self._routes = [(r, re.compile(r.pattern)) for r in routes]
+        self._leadership = leadership
+        self._leader_header, self._via_header = leader_header, via_header
+
+    def answer(self, method: str, target: str, body: bytes, headers: Mapping[str, str]) -> Answer:
+        """The answer to one request."""
+        parts = urllib.parse.urlsplit(target)
+        path = parts.path.rstrip("/") or "/"
+        found = [(r, m) for r, p in self._routes if (m := p.fullmatch(path))]
+        match = next(((r, m) for r, m in found if r.method == method), None)
+        if (match and match[0].local) or self._leads():
+            if match is None:
+                return Answer(405 if found else 404, {"message": "Method Not Allowed" if found else "URI not found"})
+            query = dict(urllib.parse.parse_qsl(parts.query, keep_blank_values=True))
+            groups = tuple(urllib.parse.unquote(g) if g else "" for g in match[1].groups())
+            answer = match[0].handler(Request(method, path, groups, query, body))
+            own = {self._leader_header: f"http://{self._leadership.own}"} if self._leader_header else {}
+            return Answer(answer.status, answer.body, {**answer.headers, **own}, answer.content_type)
+        return self._proxy(method, target, body, headers)
+
+    def _leads(self) -> bool:
+        """Whether this member leads; waits a little while nobody, or only this member's past, does."""
+        deadline = time.monotonic() + LEADER_WAIT_SECONDS
+        while not self._leadership.elected():
+            if self._leadership.leader() not in ("", self._leadership.own) or time.monotonic() > deadline:
+                return False
+            time.sleep(0.1)
+        return True
+
+    def _proxy(self, method: str, target: str, body: bytes, headers: Mapping[str, str]) -> Answer:
+        leader = self._leadership.leader()
+        if leader in ("", self._leadership.own) or (self._via_header and self._via_header in headers):
+            return Answer(502, {"message": "Could not determine the current leader"})
+        passed = {k: v for k, v in headers.items() if k.lower() not in OWN_HEADERS}
+        if self._via_header:
+            passed[self._via_header] = self._leadership.own
+        connection = http.client.HTTPConnection(leader, timeout=PROXY_SECONDS)
+        try:
+            connection.request(method, target, body or None, passed)
+            answer = connection.getresponse()
+            kept = {k: v for k, v in answer.getheaders() if k.lower() not in {*OWN_HEADERS, "content-type"}}
+            content_type = answer.getheader("Content-Type", "application/json")
+            via = {self._via_header: self._leadership.own} if self._via_header else {}
+            return Answer(answer.status, answer.read().decode(), {**kept, **via}, content_type)
+        except (OSError, http.client.HTTPException) as error:
+            return Answer(502, {"message": f"Error proxying request to leader {leader}: {error!r}"})
+        finally:
+            connection.close()
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    allow_reuse_address = True
+
+    def server_bind(self) -> None:
+        # The inherited one asks DNS for the machine's own name, which can hang.
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.socket.bind(self.server_address)
+        self.server_address = self.socket.getsockname()
+        self.server_name, self.server_port = str(self.server_address[0]), int(self.server_address[1])
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        error = sys.exc_info()[1]
+        if isinstance(error, ConnectionError):
+            # A client that did not wait for its answer: nothing of ours failed.
+            LOG.info("%s went away: %s", client_address, error)
+        else:
+            LOG.exception("Request of %s failed", client_address)
+
+
+def serve(api: Api, address: str, port: int, product: str) -> ThreadingHTTPServer:
+    """A bound server that answers with `api` once its serve_forever() runs. Raises OSError when the port is taken."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        server_version = product
+        sys_version = ""
+        timeout = 60
+
+        def _handle(self) -> None:
+            length = int(self.headers.get("Content-Length") or 0)
+            try:
+                answer = api.answer(self.command, self.path, self.rfile.read(length), dict(self.headers.items()))
+            except Exception as error:
+                # The boundary of a request: one bad request must not end the thread without an answer.
+                LOG.exception("%s %s", self.command, self.path)
+                answer = Answer(500, {"message": str(error)})
+            data = answer.data()
+            self.send_response(answer.status)
+            for name, value in answer.headers.items():
+                self.send_header(name, value)
+            self.send_header("Content-Type", answer.content_type)
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            if self.command != "HEAD":
+                self.wfile.write(data)
+
+        do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = _handle  # noqa: N815
+
+        def log_message(self, format: str, *args: object) -> None:
+            LOG.info("%s %s", self.address_string(), format % args)
+
+    return _Server((address, port), Handler)

@@ -1,0 +1,1 @@
+"""The master: election, registry, frameworks, offers and the operator API."""

@@ -1,0 +1,115 @@
+"""Ansible action: is this component doing its job on this host? Asks the probe over Ansible's own connection.
+
+The same program answers `provision status`, so a role and the driver can not disagree about what "healthy" means.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from ansible.errors import AnsibleConnectionFailure
+from ansible.plugins.action import ActionBase
+
+try:
+    from provisioner.probe import payload, read_answer
+except ImportError:  # plain ansible-playbook from a checkout: the package is not installed, but it is here
+    sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
+    from provisioner.probe import payload, read_answer
+
+DOCUMENTATION = """
+name: component_check
+short_description: is a component doing its job on this host
+description:
+  - Polls the probe on the host until the component is in an accepted state or the time is up. Never changes anything.
+options:
+  component: {description: Name of the component., type: str, required: true}
+  request: {description: "What the probe is asked, from the role variable <component>_probe.", type: dict, default: {}}
+  wait: {description: Seconds to wait for an accepted state., type: float, default: 0}
+  accept: {description: States that are good enough., type: list, elements: str, default: [ok]}
+  steady: {description: Seconds that the unit must have been up with one process., type: float, default: 2}
+"""
+
+ARGUMENTS = {
+    "component": {"type": "str", "required": True},
+    "request": {"type": "dict", "default": {}},
+    "wait": {"type": "float", "default": 0.0},
+    "accept": {"type": "list", "elements": "str", "default": ["ok"], "choices": ["ok", "degraded", "down"]},
+    "steady": {"type": "float", "default": 2.0},
+}
+#: Longest wait on the host in one exec: a connection that dies unnoticed must not cost the whole time.
+SLICE_SECONDS = 60.0
+PAUSE_SECONDS = 1.0
+JOURNAL_LINES = 20
+
+
+class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible ships no types
+    """See DOCUMENTATION."""
+
+    _supports_check_mode = True
+    _supports_async = False
+    _requires_connection = True
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Result keys: component, state, detail, health; changed is always false."""
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        _, arguments = self.validate_argument_spec(argument_spec=ARGUMENTS)
+        component = str(arguments["component"])
+        request = dict(arguments["request"])
+        if arguments["wait"] > 0:
+            request.setdefault("steady", arguments["steady"])
+        health = self._poll(component, request, float(arguments["wait"]), list(arguments["accept"]))
+        result.update(changed=False, component=component, state=health["state"], detail=health["detail"], health=health)
+        if health["state"] not in arguments["accept"]:
+            host = (task_vars or {}).get("inventory_hostname", "this host")
+            why = f"{component} on {host}: {health['detail']}"
+            result.update(failed=True, msg=why + self._journal(component, request))
+        return result
+
+    def _poll(self, component: str, request: dict[str, Any], wait: float, accept: list[str]) -> dict[str, Any]:
+        """Ask until the state is accepted or `wait` seconds are over; a connection that breaks is made anew."""
+        deadline = time.monotonic() + wait
+        while True:
+            left = max(0.0, deadline - time.monotonic())
+            # The host itself waits for "ok" only; for anything less strict the waiting is done here.
+            there = min(left, SLICE_SECONDS) if accept == ["ok"] else 0.0
+            try:
+                health = self._ask(component, request, there)
+            except AnsibleConnectionFailure:
+                if time.monotonic() >= deadline:
+                    raise
+                self._connection.reset()
+                health = None
+            if health and (health["state"] in accept or time.monotonic() >= deadline):
+                return health
+            time.sleep(min(PAUSE_SECONDS, max(0.0, deadline - time.monotonic())))
+
+    def _ask(self, component: str, request: dict[str, Any], wait: float) -> dict[str, Any]:
+        command, stdin = payload({"sections": ["health"], "health": {component: request}, "wait": wait})
+        done = self._low_level_execute_command(command, in_data=stdin, sudoable=True)
+        unknown = {"state": "down", "leader": False, "version": "", "stand_in": False, "facts": {}}
+        if done["rc"] != 0:
+            said = " ".join((done.get("stderr") or done.get("stdout") or "").split())[-400:]
+            return {**unknown, "detail": f"the probe ended with {done['rc']}: {said}"}
+        try:
+            answer = read_answer(done["stdout"].encode("utf-8", "surrogateescape"))
+        except ValueError as error:
+            return {**unknown, "detail": str(error)}
+        health = answer.get("health")
+        found = health.get(component) if isinstance(health, dict) else None
+        if not isinstance(found, dict):
+            return {**unknown, "detail": f"the probe did not ask: {answer.get('errors')}"}
+        return {**unknown, **found}
+
+    def _journal(self, component: str, request: dict[str, Any]) -> str:
+        """The unit's last lines, with a heading; empty where there is no unit or no journal."""
+        forwards_only = component == "logstash" and not request.get("server")
+        unit = request.get("forwarder" if forwards_only else "unit")
+        if not unit:
+            return ""
+        command = f"journalctl -u {self._connection._shell.quote(str(unit))} -n {JOURNAL_LINES} --no-pager -o cat"
+        done = self._low_level_execute_command(command, sudoable=True)
+        lines = (done.get("stdout") or "").strip()
+        return f"\nlast lines of {unit}:\n{lines}" if done["rc"] == 0 and lines else ""

@@ -1,0 +1,87 @@
+"""The mirror's catalogue: one entry for each artefact it serves, in the format that `provisioner.catalogue` reads."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from provisioner.lab.debs import Deb
+from provisioner.lab.systems import System
+
+#: Distribution packages that are a component's artefact.
+_DISTRIBUTION = {"docker.io": "docker", "zookeeper": "zookeeper"}
+#: Packages outside the distribution that are a component's artefact.
+_OWN = ("mesos", "logstash")
+
+
+@dataclass(frozen=True)
+class Archive:
+    """A plain file under archives/ with its SHA-256 in hex."""
+
+    component: str
+    version: str
+    file: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Published:
+    """What one mirror serves."""
+
+    system: System
+    key_fingerprint: str
+    distribution: tuple[Deb, ...]
+    own: tuple[Deb, ...]
+    images: tuple[tuple[str, str, str], ...]  # repository, tag, digest of the manifest
+    archives: tuple[Archive, ...]
+    stand_ins: frozenset[str]  # package and image names that are stand-ins
+
+
+def entries(published: Published) -> list[dict[str, Any]]:
+    """The catalogue, as a list ready for JSON."""
+    codename = published.system.codename
+    repository = {
+        "component": "repository", "version": codename, "kind": "repository", "uri": "apt", "suite": codename,
+        "components": ["main"], "key": "apt/key.asc", "key_fingerprint": published.key_fingerprint,
+    }
+    found = [repository]
+    found += [_distribution(deb) for deb in _newest(published.distribution, _DISTRIBUTION)]
+    found += [_own(deb, published.stand_ins) for deb in _newest(published.own, dict.fromkeys(_OWN))]
+    found += [
+        {"component": a.component, "version": a.version, "kind": "archive", "file": f"archives/{a.file}", "sha256": a.sha256}
+        for a in published.archives
+    ]
+    found += [_image(repository, tag, digest, published.stand_ins) for repository, tag, digest in published.images]
+    return [{"maintained": "yes", "stand_in": False, **entry} for entry in found]
+
+
+def upstream(version: str) -> str:
+    """The upstream part of a Debian version: `1:20.10.24+dfsg1-1+deb12u1` → `20.10.24`."""
+    bare = version.partition(":")[2] or version
+    return re.split(r"[+~]", bare.rpartition("-")[0] or bare, maxsplit=1)[0]
+
+
+def _distribution(deb: Deb) -> dict[str, Any]:
+    component = _DISTRIBUTION[deb.package]
+    return {"component": component, "version": upstream(deb.version), "kind": "package", "packages": {"Debian": [deb.package]}}
+
+
+def _own(deb: Deb, stand_ins: frozenset[str]) -> dict[str, Any]:
+    further = {"cgroup": "any", "docker": ""} if deb.package == "mesos" else {}
+    stand_in = deb.package in stand_ins
+    return {"component": deb.package, "version": deb.version, "kind": "package", "package": deb.package, "stand_in": stand_in, **further}
+
+
+def _image(repository: str, tag: str, digest: str, stand_ins: frozenset[str]) -> dict[str, Any]:
+    name = repository.rpartition("/")[2]
+    version = re.sub(r"^v(?=[0-9])", "", tag)
+    place = {"image": f"{repository}:{tag}", "digest": digest}
+    return {"component": name, "version": version, "kind": "image", **place, "stand_in": name in stand_ins}
+
+
+def _newest(debs: Iterable[Deb], wanted: Mapping[str, object]) -> list[Deb]:
+    """One package for each wanted name, the last one given."""
+    found = {deb.package: deb for deb in debs if deb.package in wanted}
+    return [found[name] for name in wanted if name in found]

@@ -1,0 +1,136 @@
+"""What a mirror serves, made once on this machine and shared by every lab that needs the same: packages, archives, images."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from provisioner.lab import debs, packages, repository
+from provisioner.lab.artifacts import Artifacts, unpack
+from provisioner.lab.cache import cache_dir, digest
+from provisioner.lab.catalogue import Published, entries
+from provisioner.lab.commands import Say, run, working
+from provisioner.lab.image_layers import Image, Layer, Settings, configuration, layer_of_folders, store
+from provisioner.lab.model import LABEL_CONTENT
+from provisioner.lab.repackaged import architecture, busybox_image, consul_archive
+from provisioner.lab.stand_ins import DebStandIn, ImageStandIn, read_stand_ins
+from provisioner.lab.systems import SERVICE_SYSTEM, System
+from provisioner.paths import lab_dir
+
+# The last Debian release that carries Consul; the program runs on all of them.
+_CONSUL_CODENAME = "bullseye"
+# Changes when this module makes something else of the same ingredients.
+_FORMAT = "5"
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+@dataclass(frozen=True)
+class Ingredients:
+    """What goes into a mirror, before anything is built. Stand-ins that a real artefact replaces are not in it."""
+
+    system: System
+    node_image: str
+    base: Layer
+    debs: tuple[DebStandIn, ...]
+    images: tuple[ImageStandIn, ...]
+    artifacts: Artifacts
+
+    @property
+    def stamp(self) -> str:
+        """Changes when the content would."""
+        fixed = [_FORMAT, self.system.name, self.node_image, self.base.digest]
+        stand_ins = [deb.stamp for deb in self.debs] + [image.stamp for image in self.images]
+        return digest(*fixed, packages.list_path().read_text(), self.artifacts.stamp, *stand_ins)
+
+
+@dataclass(frozen=True)
+class Downloads:
+    """What was fetched for it: the folder of the nodes' packages, and the packages that are taken apart."""
+
+    pool: Path
+    consul: Path
+    busybox: Path
+
+
+def ingredients(which: System, node_image: str, base: Layer, artifacts: Artifacts) -> Ingredients:
+    """Everything for this system: a stand-in is left out when a real artefact of the same name is there."""
+    stand_in_debs, stand_in_images = read_stand_ins(lab_dir() / "stand_ins")
+    chosen_debs = tuple(item for item in stand_in_debs if item.name not in artifacts.names)
+    chosen_images = tuple(item for item in stand_in_images if item.name not in artifacts.names)
+    return Ingredients(which, node_image, base, chosen_debs, chosen_images, artifacts)
+
+
+def build(wanted: Ingredients, say: Say) -> Path:
+    """The folder with `www` and `registry` for these ingredients, built if need be. Older ones that no lab uses are removed."""
+    target = cache_dir() / f"content-{wanted.system.name}-{wanted.stamp}"
+    if not target.is_dir():
+        pool = packages.node_pool(wanted.system, wanted.node_image, say)
+        consul = packages.single(_CONSUL_CODENAME, "consul", say)
+        busybox = packages.single(SERVICE_SYSTEM.codename, "busybox-static", say)
+        with working(say, "content of the mirror"), tempfile.TemporaryDirectory(dir=cache_dir(), prefix="making-") as scratch:
+            place, work = Path(scratch) / "content", Path(scratch) / "work"
+            work.mkdir()
+            (place / "www").mkdir(parents=True)
+            published = _fill(wanted, place, work, Downloads(pool, consul, busybox), say)
+            (place / "www" / "catalogue.json").write_text(json.dumps(entries(published), indent=1) + "\n")
+            place.rename(target)
+    _forget_unused(target)
+    return target
+
+
+def programs(say: Say) -> Path:
+    """The folder of the mirror's own programs: the web and name server, the image registry and its settings."""
+    package = packages.single(SERVICE_SYSTEM.codename, "docker-registry", say)
+    ours = [lab_dir() / "mirror" / name for name in ("serve.py", "registry.yml")]
+    target = cache_dir() / f"mirror-{digest(package.name, *(path.read_bytes() for path in ours))}"
+    if not target.is_dir():
+        with tempfile.TemporaryDirectory(dir=cache_dir(), prefix="making-") as scratch:
+            place, tree = Path(scratch) / "programs", Path(scratch) / "tree"
+            place.mkdir()
+            debs.extract(package, tree)
+            for path in (tree / "usr" / "bin" / "docker-registry", *ours):
+                shutil.copy(path, place)
+            place.rename(target)
+    _forget_unused(target)
+    return target
+
+
+def _fill(wanted: Ingredients, place: Path, work: Path, got: Downloads, say: Say) -> Published:
+    own = tuple(debs.build(item.folder, work) for item in wanted.debs) + wanted.artifacts.debs
+    needed = packages.needed_by(wanted.system, wanted.node_image, [deb.path for deb in own], say)
+    replaced = {deb.package for deb in own}
+    found = {path.name: path for folder in (needed, got.pool) for path in folder.glob("*.deb")}
+    distribution = [path for name, path in sorted(found.items()) if name.partition("_")[0] not in replaced]
+    images = [busybox_image(got.busybox, work), *(_stand_in(item, wanted.base, work) for item in wanted.images)]
+    images += [unpack(item, work) for item in wanted.artifacts.images]
+    store(images, place / "registry")
+    return Published(
+        system=wanted.system,
+        key_fingerprint=repository.build(
+            place / "www" / "apt", wanted.system.codename, architecture(), distribution, [deb.path for deb in own]
+        ),
+        distribution=tuple(debs.read(path) for path in distribution if path.name.startswith(("docker.io_", "zookeeper_"))),
+        own=own,
+        images=tuple((image.name, image.tag, image.digest) for image in images),
+        archives=(consul_archive(got.consul, place / "www" / "archives"),),
+        stand_ins=frozenset(deb.name for deb in wanted.debs) | frozenset(image.name for image in wanted.images),
+    )
+
+
+def _stand_in(item: ImageStandIn, base: Layer, work: Path) -> Image:
+    layers = (base, layer_of_folders(item.folders, work / f"{item.name}.tar.gz"))
+    environment = {"PATH": _PATH, **item.settings.environment}
+    settings = Settings(item.settings.entrypoint, item.settings.command, environment, item.settings.workdir)
+    return Image(item.name, item.tag, configuration(architecture(), settings, layers), layers)
+
+
+def _forget_unused(current: Path) -> None:
+    listing = run(["docker", "ps", "--all", "--filter", f"label={LABEL_CONTENT}", "--format", f'{{{{.Label "{LABEL_CONTENT}"}}}}'],
+                  what="mirrors on this machine")
+    used = {*listing.split(), current.name}
+    for folder in current.parent.glob(f"{current.name.rpartition('-')[0]}-*"):
+        if folder.name not in used:
+            shutil.rmtree(folder)

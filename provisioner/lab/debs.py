@@ -1,0 +1,53 @@
+"""What a Debian package says about itself, and building one from a folder."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from provisioner.errors import UsageError
+from provisioner.lab.commands import attempt, run
+
+
+@dataclass(frozen=True)
+class Deb:
+    """A package file with the name and version it declares."""
+
+    path: Path
+    package: str
+    version: str
+
+
+def read(path: Path) -> Deb:
+    """Name and version of a package file. Raises UsageError when it is no Debian package."""
+    done = attempt(["dpkg-deb", "--show", "--showformat", "${Package} ${Version}", str(path)])
+    fields = done.stdout.decode().split()
+    if done.returncode != 0 or len(fields) != 2:
+        raise UsageError("this is no Debian package", where=str(path), hint="remove it from the folder of artefacts, or build it again")
+    return Deb(path, *fields)
+
+
+def build(source: Path, folder: Path) -> Deb:
+    """Builds the package whose control files are in `source`/DEBIAN and whose files are in `source`/rootfs."""
+    with tempfile.TemporaryDirectory() as scratch:
+        tree = Path(scratch) / "tree"
+        shutil.copytree(source / "rootfs", tree, symlinks=True, ignore=shutil.ignore_patterns("__pycache__", ".keep"))
+        shutil.copytree(source / "DEBIAN", tree / "DEBIAN")
+        for script in ("preinst", "postinst", "prerm", "postrm"):
+            if (tree / "DEBIAN" / script).exists():
+                (tree / "DEBIAN" / script).chmod(0o755)
+        built = run(["dpkg-deb", "--build", "--root-owner-group", "-Zgzip", str(tree), str(folder)], what=f"package {source.name}")
+    return read(Path(built.split("'")[-2]))
+
+
+def depends(package: Path) -> str:
+    """What a package needs, as it declares it."""
+    return run(["dpkg-deb", "--field", str(package), "Pre-Depends", "Depends"], what=f"reading {package.name}")
+
+
+def extract(package: Path, folder: Path) -> None:
+    """Unpacks the files of a package, nothing else."""
+    folder.mkdir(parents=True, exist_ok=True)
+    run(["dpkg-deb", "--extract", str(package), str(folder)], what=f"unpacking {package.name}")

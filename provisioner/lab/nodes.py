@@ -1,0 +1,161 @@
+"""The hosts of a lab: containers that run systemd and sshd, made, stopped, started and broken on request."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import tarfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from provisioner.errors import ProvisionError
+from provisioner.lab import machine
+from provisioner.lab.commands import Say, attempt, run
+from provisioner.lab.keys import KeyPair
+from provisioner.lab.model import LABEL_LAB, LABEL_NODE, Lab, LabNode
+from provisioner.paths import lab_dir
+
+# Five seconds on a quiet machine; a test machine may do much else at the same time.
+_BOOT_SECONDS = 180.0
+_STOP_SECONDS = 30
+# useradd gives the first ordinary account of a Debian system the number 1000; the group `operator` is Debian's own.
+_OWNERS = {"root": (0, 0), "operator": (1000, 37)}
+# Without a terminal's help: does sshd greet on the node's own address?
+_GREETING = "import socket,sys; sys.exit(socket.create_connection((sys.argv[1], 22), 2).recv(4) != b'SSH-')"
+
+
+@dataclass(frozen=True)
+class Mould:
+    """What all hosts of a lab have in common: the image, the engine's arguments for capabilities, and who may log in."""
+
+    image: str
+    capabilities: tuple[str, ...]
+    operator_key: str
+
+
+def create(lab: Lab, node: LabNode, mould: Mould, host_key: KeyPair) -> None:
+    """Makes a host without starting it: only then may files be copied in (a running one would get its mounts twice)."""
+    container = lab.container(node.name)
+    run(["docker", "volume", "create", *_labels(lab, node), lab.volume(node.name)], what=f"disk of {container}")
+    place = ["--network", lab.network, "--ip", node.address, "--hostname", node.name, "--stop-signal", "SIGRTMIN+3"]
+    freedom = [*mould.capabilities, *machine.limit_arguments(), "--cgroupns", "private"]
+    for option in ("seccomp=unconfined", "apparmor=unconfined", "systempaths=unconfined"):
+        freedom += ["--security-opt", option]
+    mounts = ["--volume", f"{lab.volume(node.name)}:/var/lib/docker"]
+    for folder in ("/run", "/run/lock", "/tmp"):  # noqa: S108 - folders of the node
+        mounts += ["--tmpfs", folder]
+    script = (lab_dir() / "node" / "init.sh").read_text()
+    first = ["sh", "-c", script, "init", node.name, lab.gateway, lab.mirror]
+    command = ["docker", "create", "--name", container, *_labels(lab, node), *place, *freedom, *mounts, mould.image, *first]
+    run(command, what=f"making {container}")
+    try:
+        run(["docker", "cp", "-", f"{container}:/"], stdin=_identity(host_key, mould.operator_key), what=f"keys of {container}")
+    except ProvisionError:
+        run(["docker", "rm", container], what=f"removing {container}")
+        raise
+
+
+def start(lab: Lab, names: Sequence[str], states: dict[str, str]) -> None:
+    """Starts hosts; paused ones go on. `states` is what `read_states` said."""
+    for name in names:
+        verb = "unpause" if states.get(name) == "paused" else "start"
+        run(["docker", verb, lab.container(name)], what=f"starting {name}")
+
+
+def wait(lab: Lab, nodes: Sequence[LabNode], say: Say) -> None:
+    """Until systemd has finished starting on each and sshd answers. Raises ProvisionError with what the node says."""
+    until = time.monotonic() + _BOOT_SECONDS
+    for node in nodes:
+        while (state := _system_state(lab, node)) not in ("running", "degraded") or not _greets(lab, node):
+            if time.monotonic() > until:
+                raise _not_started(lab, node, state)
+            time.sleep(0.3)
+        if state == "degraded":
+            listing = exec_in(lab, node.name, ["systemctl", "list-units", "--failed", "--plain", "--no-legend"]).stdout.decode()
+            say(f"{node.name} runs, but these units failed: " + " ".join(line.split()[0] for line in listing.splitlines()))
+
+
+def read_states(lab: Lab) -> dict[str, str]:
+    """Host name (and `mirror`) → the state that the engine reports: running, exited, paused, created …"""
+    row = f'{{{{.Label "{LABEL_NODE}"}}}} {{{{.State}}}}'
+    command = ["docker", "ps", "--all", "--filter", f"label={LABEL_LAB}={lab.name}", "--format", row]
+    pairs = [line.split() for line in run(command, what="containers of the lab").splitlines()]
+    return {pair[0]: pair[1] for pair in pairs}
+
+
+def exec_in(
+    lab: Lab, name: str, argv: Sequence[str], *, stdin: bytes | None = None, timeout: float = 120.0
+) -> subprocess.CompletedProcess[bytes]:
+    """Runs a command as root inside a host, beside SSH; its failure is an answer."""
+    interactive = [] if stdin is None else ["--interactive"]
+    return attempt(["docker", "exec", *interactive, lab.container(name), *argv], stdin=stdin, timeout=timeout)
+
+
+def stop(lab: Lab, name: str) -> None:
+    """An orderly shutdown."""
+    command = ["docker", "stop", "--time", str(_STOP_SECONDS), lab.container(name)]
+    run(command, what=f"stopping {name}", timeout=_STOP_SECONDS + 60)
+
+
+def kill(lab: Lab, name: str) -> None:
+    """Power off, without warning."""
+    run(["docker", "kill", lab.container(name)], what=f"killing {name}")
+
+
+def pause(lab: Lab, name: str) -> None:
+    """Freezes every process of a host: it neither answers nor refuses."""
+    run(["docker", "pause", lab.container(name)], what=f"pausing {name}")
+
+
+def unpause(lab: Lab, name: str) -> None:
+    """Lets a frozen host go on."""
+    run(["docker", "unpause", lab.container(name)], what=f"continuing {name}")
+
+
+def disconnect(lab: Lab, name: str) -> None:
+    """Pulls the network cable."""
+    run(["docker", "network", "disconnect", lab.network, lab.container(name)], what=f"disconnecting {name}")
+
+
+def connect(lab: Lab, name: str) -> None:
+    """Plugs it in again, with the same address."""
+    address = lab.node(name).address
+    run(["docker", "network", "connect", "--ip", address, lab.network, lab.container(name)], what=f"connecting {name}")
+    run(["docker", "exec", lab.container(name), "ip", "route", "replace", "default", "via", lab.gateway], what=f"route of {name}")
+
+
+def _labels(lab: Lab, node: LabNode) -> list[str]:
+    return ["--label", f"{LABEL_LAB}={lab.name}", "--label", f"{LABEL_NODE}={node.name}"]
+
+
+def _system_state(lab: Lab, node: LabNode) -> str:
+    return exec_in(lab, node.name, ["systemctl", "is-system-running"], timeout=30).stdout.decode().strip()
+
+
+def _greets(lab: Lab, node: LabNode) -> bool:
+    return exec_in(lab, node.name, ["python3", "-c", _GREETING, node.address], timeout=30).returncode == 0
+
+
+def _not_started(lab: Lab, node: LabNode, state: str) -> ProvisionError:
+    log = attempt(["docker", "logs", "--tail", "15", lab.container(node.name)])
+    said = (log.stdout + log.stderr).decode(errors="replace")
+    return ProvisionError(f"host {node.name} did not start within {_BOOT_SECONDS:.0f} s (systemd: {state or 'silent'})\n{said}",
+                          hint=f"look inside: docker exec -it {lab.container(node.name)} journalctl -b")
+
+
+def _identity(host_key: KeyPair, operator_key: str) -> bytes:
+    """A tar of the files that make a copy of the image one particular host."""
+    buffer = io.BytesIO()
+    files = (
+        ("etc/ssh/ssh_host_ed25519_key", host_key.private, 0o600, "root"),
+        ("etc/ssh/ssh_host_ed25519_key.pub", host_key.public, 0o644, "root"),
+        ("home/operator/.ssh/authorized_keys", operator_key, 0o600, "operator"),
+    )
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for path, text, mode, owner in files:
+            entry = tarfile.TarInfo(path)
+            entry.size, entry.mode, entry.mtime = len(text.encode()), mode, int(time.time())
+            entry.uid, entry.gid = _OWNERS[owner]
+            archive.addfile(entry, io.BytesIO(text.encode()))
+    return buffer.getvalue()

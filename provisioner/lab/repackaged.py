@@ -1,0 +1,55 @@
+"""Programs taken out of Debian packages and packed the way their vendors do: Consul as an archive, busybox as an image."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import zipfile
+from pathlib import Path
+
+from provisioner.lab import debs
+from provisioner.lab.cache import cache_dir, file_sha256
+from provisioner.lab.catalogue import Archive, upstream
+from provisioner.lab.commands import run
+from provisioner.lab.image_layers import Image, Settings, configuration, layer_of_folders
+
+
+def architecture() -> str:
+    """This machine's architecture, as Debian, Docker and HashiCorp all call it: amd64, arm64."""
+    return run(["dpkg", "--print-architecture"], what="architecture of this machine").strip()
+
+
+def consul_archive(package: Path, folder: Path) -> Archive:
+    """A zip in `folder` that holds the one program, as the vendor publishes it; packed once."""
+    version = upstream(debs.read(package).version)
+    kept = cache_dir() / f"consul_{version}_linux_{architecture()}.zip"
+    if not kept.exists():
+        with tempfile.TemporaryDirectory(dir=cache_dir(), prefix="consul-") as scratch:
+            debs.extract(package, Path(scratch))
+            entry = zipfile.ZipInfo("consul")
+            entry.external_attr, entry.compress_type = 0o100755 << 16, zipfile.ZIP_DEFLATED
+            packed = Path(scratch) / kept.name
+            with zipfile.ZipFile(packed, "w") as archive:
+                archive.writestr(entry, (Path(scratch) / "usr" / "bin" / "consul").read_bytes(), compresslevel=4)
+            packed.rename(kept)
+    folder.mkdir(parents=True, exist_ok=True)
+    shutil.copy(kept, folder)
+    return Archive("consul", version, kept.name, file_sha256(kept))
+
+
+def busybox_image(package: Path, work: Path) -> Image:
+    """The one program with a link for each of its applets, on nothing else: the application that tests deploy."""
+    unpacked, root = work / "busybox-package", work / "busybox"
+    debs.extract(package, unpacked)
+    for folder in ("bin", "etc", "tmp"):
+        (root / folder).mkdir(parents=True)
+    (root / "etc" / "passwd").write_text("root:x:0:0:root:/:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/sh\n")
+    (root / "etc" / "group").write_text("root:x:0:\nnogroup:x:65534:\n")
+    program = root / "bin" / "busybox"
+    shutil.copy(next(path for path in (unpacked / "bin" / "busybox", unpacked / "usr" / "bin" / "busybox") if path.exists()), program)
+    for applet in run([str(program), "--list"], what="applets of busybox").split():
+        if applet != program.name:
+            (root / "bin" / applet).symlink_to(program.name)
+    layers = (layer_of_folders([root], work / "busybox.tar.gz", on_base=False),)
+    config = configuration(architecture(), Settings(command=("sh",), environment={"PATH": "/bin"}), layers)
+    return Image("busybox", ".".join(upstream(debs.read(package).version).split(".")[:2]), config, layers)

@@ -1,0 +1,92 @@
+"""Looking at the hosts: one exec per host, all at the same time, answered by the probe."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from provisioner.adapters.probe import ask
+from provisioner.adapters.ssh import Transport, fan_out
+from provisioner.adapters.ssh_errors import printable
+from provisioner.cluster import Cluster, Host
+from provisioner.components import COMPONENTS
+from provisioner.errors import UnreachableError
+from provisioner.inventory.render import host_variables
+
+#: A probe answers within a second; its own time-outs add up to a few seconds on a host where much hangs.
+TIMEOUT_SECONDS = 30.0
+STATES = ("ok", "degraded", "down")
+
+
+@dataclass(frozen=True)
+class HostObservation:
+    """What one host answered. `error` says why there is no answer, or no usable one."""
+
+    reachable: bool
+    error: str = ""
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    health: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What all hosts answered, by name."""
+
+    hosts: Mapping[str, HostObservation]
+
+    def health(self, host: str, component: str) -> Mapping[str, Any] | None:
+        """The answer about one component on one host; None when there is none."""
+        seen = self.hosts.get(host)
+        return seen.health.get(component) if seen else None
+
+
+def observe(cluster: Cluster, rendered: Mapping[str, Any], transport: Transport, *, hosts: Sequence[str] = (),
+            sections: Sequence[str] = ("facts", "health")) -> Observation:
+    """Ask every host, or only those named, for its facts and for the health of what it runs. Never raises for a host."""
+    asked = [h for h in cluster.hosts if not hosts or h.name in hosts]
+
+    def one(host: Host) -> HostObservation:
+        request = {"sections": list(sections), "health": questions(rendered, host)}
+        return _ask(host, request, transport)
+
+    answers = fan_out(asked, one)
+    return Observation({name: HostObservation(False, said.message) if isinstance(said, UnreachableError) else said
+                        for name, said in answers.items()})
+
+
+def questions(rendered: Mapping[str, Any], host: Host) -> dict[str, Any]:
+    """The probe requests of the components that this host is to run: the same that their roles' checks send."""
+    variables = host_variables(rendered, host.name)
+    return {c.name: variables[c.probe_variable] for c in COMPONENTS
+            if c.name in host.groups and c.probe_variable in variables}
+
+
+def _ask(host: Host, request: Mapping[str, Any], transport: Transport) -> HostObservation:
+    answer = ask(transport, host, request, timeout=TIMEOUT_SECONDS)
+    why = "; ".join(f"{section}: {text}" for section, text in answer.errors.items())
+    return HostObservation(True, why, answer.facts, _trusted(answer.health, request["health"]))
+
+
+def _trusted(health: object, asked: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """Only what was asked, in the promised types: hosts are not trusted."""
+    found: dict[str, Mapping[str, Any]] = {}
+    for component in asked:
+        said = health.get(component) if isinstance(health, dict) else None
+        if not isinstance(said, dict):
+            continue
+        state, facts = said.get("state"), said.get("facts")
+        found[component] = {
+            "state": state if state in STATES else "down",
+            "leader": bool(said.get("leader")),
+            "version": _text(said.get("version", ""), 100),
+            "stand_in": bool(said.get("stand_in")),
+            "detail": _text(said.get("detail", ""), 1000),
+            "facts": facts if isinstance(facts, dict) else {},
+        }
+    return found
+
+
+def _text(value: object, limit: int) -> str:
+    """Short and without control characters: it ends up on terminals."""
+    return printable(str(value)[:limit].encode("utf-8", "replace"))

@@ -1,0 +1,71 @@
+"""What Docker's storage and overlay networks need of the kernel, tried instead of concluded from a version.
+
+Each trial happens in namespaces of its own, which vanish with the process, so it leaves nothing behind.
+"""
+
+import os
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+TIMEOUT = 10.0
+DOCKER_ROOT = "/var/lib/docker"
+BRIDGE_SYSCTL = "/proc/sys/net/bridge/bridge-nf-call-iptables"
+# Writing and reading through the merged tree shows what a bare mount does not: an upper layer that can't be written.
+_OVERLAY = """
+cd "$1" && mkdir lower upper work merged && echo below >lower/file || exit 1
+mount -t overlay overlay -o lowerdir=lower,upperdir=upper,workdir=work merged || exit 1
+echo above >merged/file && [ "$(cat upper/file)" = above ]
+"""
+_VXLAN = "ip link add provision0 type vxlan id 4242 dstport 4789 && ip link add provision1 type bridge"
+
+
+def capabilities() -> "dict[str, str]":
+    """`overlayfs`, `vxlan` and `br_netfilter`: '' when it works, else one sentence with the reason."""
+    return {"overlayfs": overlayfs(), "vxlan": vxlan(), "br_netfilter": br_netfilter()}
+
+
+def overlayfs(root: str = DOCKER_ROOT) -> str:
+    """Mount an overlay on the filesystem that holds Docker's data and write through it."""
+    parent = Path(root)
+    while not parent.is_dir():
+        parent = parent.parent
+    try:
+        folder = tempfile.mkdtemp(prefix=".provision-", dir=str(parent))
+    except OSError as error:
+        return f"nothing can be written in {parent}: {error.strerror}"
+    try:
+        wrong = _try(["unshare", "--mount", "sh", "-c", _OVERLAY, "sh", folder])
+    finally:
+        shutil.rmtree(folder)
+    return wrong and f"overlayfs does not work in {parent}: {wrong}"
+
+
+def vxlan() -> str:
+    """Make a VXLAN link and a bridge in a network namespace."""
+    wrong = _try(["unshare", "--net", "sh", "-c", _VXLAN])
+    return wrong and f"a VXLAN link can't be made: {wrong}"
+
+
+def br_netfilter() -> str:
+    """Bridged traffic must pass iptables: the sysctl is there, or the module can be loaded when it is needed."""
+    if Path(BRIDGE_SYSCTL).exists():
+        return ""
+    wrong = _try(["modprobe", "--dry-run", "br_netfilter"])
+    return wrong and f"the module br_netfilter can't be loaded: {wrong}"
+
+
+def _try(command: "list[str]") -> str:
+    """'' when the command succeeds, else the last line it said."""
+    try:
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                              timeout=TIMEOUT, check=False, env={**os.environ, "LC_ALL": "C"})
+    except FileNotFoundError:
+        return f"the program {command[0]} is missing"
+    except subprocess.TimeoutExpired:
+        return f"{command[0]} did not end within {TIMEOUT:.0f} s"
+    if done.returncode == 0:
+        return ""
+    lines = done.stdout.decode("utf-8", "replace").strip().splitlines()
+    return lines[-1] if lines else f"{command[0]} ended with {done.returncode}"

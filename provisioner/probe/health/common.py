@@ -1,0 +1,30 @@
+"""The base of a host: its firewall is as asked."""
+
+from pathlib import Path
+from typing import Any
+
+from .answer import answer
+from .systemd import unit
+
+FIREWALLS = ("firewalld", "ufw")
+OS_RELEASE = Path("/etc/os-release")
+
+
+def health(request: "dict[str, Any]") -> "dict[str, Any]":
+    """Answer for the base system. The version is the operating system's."""
+    active = [name for name in FIREWALLS if unit(name).get("ActiveState") == "active"]
+    wanted = request.get("firewall", "keep")
+    if wanted == "off" and active:
+        return answer("degraded", f"the firewall {active[0]} is on, although none is wanted", _system())
+    if wanted == "managed" and not active:
+        return answer("down", "the firewall is off, although it is to be managed", _system())
+    return answer("ok", "firewall {}".format(active[0] if active else "off"), _system(), facts={"firewall": active})
+
+
+def _system() -> str:
+    try:
+        lines = OS_RELEASE.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return ""
+    values = dict(line.split("=", 1) for line in lines if "=" in line)
+    return "{} {}".format(values.get("ID", ""), values.get("VERSION_ID", "").strip('"')).strip()

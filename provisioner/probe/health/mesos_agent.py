@@ -1,0 +1,73 @@
+"""A Mesos agent: what the leading master says of it. The agent itself counts as registered what it merely detected."""
+
+import queue
+import threading
+from typing import Any
+
+from .answer import UnhealthyError, answer
+from .mesos import agents, operator, read, version
+from .systemd import running
+from .web import get
+
+
+def health(request: "dict[str, Any]") -> "dict[str, Any]":
+    """Answer for one agent: recovered, and listed as active by the leader under the same id and the same pid."""
+    running(request["unit"], request.get("steady", 0))
+    server = "{}:{}".format(request["address"], request["port"])
+    says = version(server)
+    recovered = get(server, "/health")
+    if recovered.status != 200:
+        raise UnhealthyError(f"{recovered.where} answers {recovered.status}: the agent has not recovered yet", says)
+    try:
+        state = read(server, "/state")
+        leader, listed = ask_leader(request["masters"])
+    except UnhealthyError as error:
+        raise UnhealthyError(str(error), says) from error
+    return judge(state, leader, listed, says)
+
+
+def ask_leader(masters: "list[str]") -> "tuple[str, list[dict[str, Any]]]":
+    """The leading master and its list of agents. All are asked at once: a dead one must not cost its time-out."""
+    replies: queue.Queue[tuple[str, Any]] = queue.Queue()
+
+    def one(server: str) -> None:
+        try:
+            reply = operator(server, "GET_AGENTS")
+            replies.put((server, reply if reply.status != 200 else agents(reply.json())))
+        except Exception as error:
+            replies.put((server, error))
+
+    for server in masters:
+        threading.Thread(target=one, args=(server,), daemon=True).start()
+    why = []
+    for _ in masters:
+        server, said = replies.get()
+        if isinstance(said, list):
+            return server, said
+        if isinstance(said, Exception):
+            why.append(str(said))
+        elif said.status != 307:
+            why.append(f"{said.where} answers {said.status} {said.text}")
+    raise UnhealthyError("no Mesos master leads: {}".format("; ".join(why) or "each one names another"))
+
+
+def judge(state: "dict[str, Any]", leader: str, listed: "list[dict[str, Any]]", says: str) -> "dict[str, Any]":
+    """Compare what the agent says of itself with what the leader lists."""
+    own, pid = state.get("id", ""), state.get("pid", "")
+    found = {"id": own, "pid": pid, "leader": leader, "attributes": state.get("attributes", {})}
+    if not own:
+        return answer("down", "has no id: it never registered with a master", says, facts=found)
+    row = next((a for a in listed if a["id"] == own), None)
+    if row is None:
+        others = [a["id"] for a in listed if a["pid"] == pid]
+        hint = f", which knows {others[0]} at this address instead" if others else ""
+        return answer("down", f"is not registered with the leading master {leader}{hint}", says, facts=found)
+    found["drain"], found["deactivated"] = row["drain"], row["deactivated"]
+    if row["pid"] != pid:
+        return answer("down", "is registered as {}, but runs as {}".format(row["pid"], pid), says, facts=found)
+    if row["deactivated"]:
+        detail = "is deactivated{}".format(" and " + row["drain"] if row["drain"] else "")
+        return answer("degraded", detail, says, facts=found)
+    if not row["active"]:
+        return answer("down", f"is listed as inactive by the leading master {leader}", says, facts=found)
+    return answer("ok", f"registered with {leader}", says, facts=found)

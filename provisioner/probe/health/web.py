@@ -1,0 +1,95 @@
+"""HTTP questions to the programs of a host, over TCP or a unix socket."""
+
+import http.client
+import json
+import socket
+from typing import Any
+
+from .answer import UnhealthyError
+
+TIMEOUT = 2.0
+MAX_BODY = 16 * 1024 * 1024
+
+
+class Reply:
+    """An HTTP answer, whatever its status."""
+
+    def __init__(self, where: str, status: int, headers: "dict[str, str]", body: bytes) -> None:
+        self.where = where
+        self.status = status
+        self.headers = headers
+        self.body = body
+
+    @property
+    def text(self) -> str:
+        """The body as one short line for people."""
+        return " ".join(self.body.decode("utf-8", "replace").split())[:200]
+
+    def json(self) -> Any:
+        """The body of a 200 as data. Raises UnhealthyError for any other status and for what is not JSON."""
+        if self.status != 200:
+            raise UnhealthyError(f"{self.where} answers {self.status} {self.text}".rstrip())
+        try:
+            return json.loads(self.body.decode("utf-8"))
+        except ValueError:
+            raise UnhealthyError(f"{self.where} answers something that is not JSON: {self.text}") from None
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path: str, timeout: float) -> None:
+        super().__init__("localhost", timeout=timeout)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self._path)
+
+
+def get(server: str, path: str, headers: "dict[str, str] | None" = None, timeout: float = TIMEOUT) -> Reply:
+    """GET `path` of `host:port` or of the unix socket `/…`. Raises UnhealthyError without any HTTP answer."""
+    return call("GET", server, path, None, headers, timeout)
+
+
+def post(server: str, path: str, body: object, headers: "dict[str, str] | None" = None,
+         timeout: float = TIMEOUT) -> Reply:
+    """POST `body` as JSON. Redirects are not followed: who answers matters here."""
+    return call("POST", server, path, body, headers, timeout)
+
+
+def call(method: str, server: str, path: str, body: object, headers: "dict[str, str] | None",
+         timeout: float) -> Reply:
+    """One request on its own connection. Raises UnhealthyError when there is no HTTP answer at all."""
+    sent = {"Accept": "application/json"}
+    sent.update(headers or {})
+    data = None
+    if body is not None:
+        data, sent["Content-Type"] = json.dumps(body).encode("utf-8"), "application/json"
+    where = "{}{}".format(server, path.split("?")[0])
+    connection = _connection(server, timeout)
+    try:
+        connection.request(method, path, data, sent)
+        response = connection.getresponse()
+        content = response.read(MAX_BODY)
+    except (OSError, http.client.HTTPException) as error:
+        raise UnhealthyError(f"{where} does not answer: {error or type(error).__name__}") from error
+    finally:
+        connection.close()
+    return Reply(where, response.status, {k.lower(): v for k, v in response.getheaders()}, content)
+
+
+def _connection(server: str, timeout: float) -> http.client.HTTPConnection:
+    if server.startswith("/"):
+        return _UnixConnection(server, timeout)
+    host, _, port = server.rpartition(":")
+    return http.client.HTTPConnection(host, int(port), timeout=timeout)
+
+
+def reachable(server: str, timeout: float = TIMEOUT) -> str:
+    """'' when a TCP connection to `host:port` opens, else why it does not."""
+    host, _, port = server.rpartition(":")
+    try:
+        socket.create_connection((host, int(port)), timeout).close()
+    except OSError as error:
+        return str(error)
+    return ""

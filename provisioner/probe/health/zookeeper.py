@@ -1,0 +1,67 @@
+"""ZooKeeper: `srvr` says whether this member serves and as what; on the leader `mntr` counts who is in sync."""
+
+import socket
+from typing import Any
+
+from .answer import UnhealthyError, amount, answer, number
+from .systemd import running
+
+TIMEOUT = 2.0
+
+
+def health(request: "dict[str, Any]") -> "dict[str, Any]":
+    """Answer for one member. Without a quorum a member says so itself, and is down."""
+    running(request["unit"], request.get("steady", 0))
+    found = facts(_words(request, "srvr"))
+    if found["mode"] == "leader":
+        found["synced_followers"] = followers(_words(request, "mntr"))
+    return judge(found, int(request["members"]))
+
+
+def facts(srvr: str) -> "dict[str, Any]":
+    """Read what `srvr` answered. Raises UnhealthyError with the member's own sentence when it is not serving."""
+    values = dict(line.split(": ", 1) for line in srvr.splitlines() if ": " in line)
+    if "Mode" not in values:
+        raise UnhealthyError("ZooKeeper says: {}".format(" ".join(srvr.split())[:200] or "nothing"))
+    version = values.get("Zookeeper version", "").split(",")[0].split("-")[0]
+    return {"mode": values["Mode"], "version": version, "zxid": values.get("Zxid", "")}
+
+
+def followers(mntr: str) -> int:
+    """How many followers are in sync with this leader, from `mntr`. Raises UnhealthyError where it is refused."""
+    values = dict(line.split("\t", 1) for line in mntr.splitlines() if "\t" in line)
+    if "zk_synced_followers" not in values:
+        said = " ".join(mntr.split())[:200]
+        raise UnhealthyError(f"ZooKeeper does not count its followers, mntr answers: {said}")
+    return number(values["zk_synced_followers"])
+
+
+def judge(found: "dict[str, Any]", members: int) -> "dict[str, Any]":
+    """Compare with the size that the ensemble should have."""
+    mode, version = found["mode"], found["version"]
+    if mode == "standalone" and members > 1:
+        return answer("down", f"runs alone, although the ensemble has {members} members", version, facts=found)
+    if mode == "standalone":
+        return answer("ok", "serves alone", version, leader=True, facts=found)
+    if mode != "leader":
+        return answer("ok", mode, version, facts=found)
+    detail = "leader, {} of {} in sync".format(found["synced_followers"], amount(members - 1, "follower"))
+    if found["synced_followers"] < members - 1:
+        return answer("degraded", detail, version, leader=True, facts=dict(found, itself="ok"))
+    return answer("ok", detail, version, leader=True, facts=found)
+
+
+def _words(request: "dict[str, Any]", command: str) -> str:
+    where = (str(request["address"]), int(request["port"]))
+    said = b""
+    try:
+        with socket.create_connection(where, TIMEOUT) as connection:
+            connection.sendall(command.encode("ascii"))
+            while len(said) < 65536:
+                more = connection.recv(4096)
+                if not more:
+                    break
+                said += more
+    except OSError as error:
+        raise UnhealthyError(f"{where[0]}:{where[1]} does not answer {command}: {error}") from error
+    return said.decode("utf-8", "replace")

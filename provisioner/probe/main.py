@@ -1,0 +1,83 @@
+"""Dispatch of one probe request on the host: sections `facts`, `preflight` and `health`, then one JSON answer."""
+
+import json
+import os
+import time
+from typing import Any
+
+VERSION = 1
+MAX_ANSWER = 256 * 1024
+MAX_TEXT = 4096
+POLL_SECONDS = 0.5
+
+
+def main(raw: bytes, out: int) -> None:
+    """Answer the JSON request `raw` on file descriptor `out`, which gets the answer and nothing else."""
+    answer = answer_to(json.loads(raw.decode("utf-8")))
+    text = json.dumps(answer).encode("ascii")
+    if len(text) > MAX_ANSWER:
+        errors = {"answer": f"the answer would take {len(text)} bytes, {MAX_ANSWER} are allowed"}
+        text = json.dumps({"version": VERSION, "errors": errors, "seconds": answer["seconds"]}).encode("ascii")
+    with os.fdopen(out, "wb") as stream:
+        stream.write(text)
+
+
+def answer_to(request: "dict[str, Any]") -> "dict[str, Any]":
+    """Run the asked sections. A section that breaks is named in `errors`; the others still answer.
+
+    `time` is this host's clock (seconds since the epoch) when it began, `seconds` how long it took.
+    """
+    started = time.monotonic()
+    answer: dict[str, Any] = {"version": VERSION, "time": time.time(), "errors": {}}
+    for section in request.get("sections", []):
+        try:
+            answer[section] = _section(section, request)
+        except Exception as error:
+            answer["errors"][section] = _text(error)
+    answer["seconds"] = round(time.monotonic() - started, 3)
+    return answer
+
+
+def _section(section: str, request: "dict[str, Any]") -> "dict[str, Any]":
+    # Imported when asked for: the zip is compiled anew on every run, so what is not used must cost nothing.
+    if section == "facts":
+        from .facts import facts
+
+        return facts()
+    if section == "preflight":
+        from .preflight import preflight
+
+        return preflight(request.get("preflight", {}))
+    if section == "health":
+        return health(request.get("health", {}), float(request.get("wait", 0)))
+    raise ValueError(f"unknown section {section!r}")
+
+
+def health(asked: "dict[str, Any]", wait: float) -> "dict[str, Any]":
+    """Ask every component at the same time; with `wait` seconds ask again until all are ok at once or time is up.
+
+    All are asked again, not only those that were not ok: a component that fell while another one came up must show.
+    """
+    from concurrent.futures import ThreadPoolExecutor
+
+    deadline = time.monotonic() + wait
+    with ThreadPoolExecutor(max_workers=max(1, len(asked))) as pool:
+        while True:
+            answers = dict(pool.map(_ask, asked.items()))
+            if all(answer["state"] == "ok" for answer in answers.values()) or time.monotonic() >= deadline:
+                return answers
+            time.sleep(POLL_SECONDS)
+
+
+def _ask(item: "tuple[str, dict[str, Any]]") -> "tuple[str, dict[str, Any]]":
+    from .health import ask
+
+    component, request = item
+    try:
+        return component, ask(component, request)
+    except Exception as error:
+        return component, {"state": "down", "detail": f"the probe of {component} failed: {_text(error)}"}
+
+
+def _text(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}"[:MAX_TEXT]

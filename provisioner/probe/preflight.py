@@ -1,0 +1,79 @@
+"""The look before any change: what on this host would make the work fail half-way."""
+
+import os
+import socket
+import threading
+from typing import Any
+
+from .capabilities import capabilities
+from .facts import os_release, package_manager
+from .files import read
+from .health.answer import UnhealthyError
+from .health.web import get
+from .network import listeners
+from .packages import packages
+from .sources import sources
+
+DOCKER_SOCKET = "/var/run/docker.sock"
+SOURCE_SECONDS = 10.0
+RESOLVE_SECONDS = 5.0
+#: adjtimex(2): what it returns while nobody disciplines the clock, and room for struct timex (208 bytes on 64 bits).
+TIME_ERROR = 5
+TIMEX_BYTES = 512
+
+
+def preflight(request: "dict[str, Any]") -> "dict[str, Any]":
+    """Answer what the driver asks: `ports` [{port, protocol}], `sources` (see `sources.py`), `overlay` bool."""
+    return {
+        "listeners": listeners(request.get("ports", [])),
+        "name": own_name(),
+        "packages": packages(),
+        "docker": docker(),
+        "clock_synchronised": clock_synchronised(),
+        "capabilities": capabilities() if request.get("overlay") else {},
+        "sources": sources(request.get("sources", []), _system(), SOURCE_SECONDS),
+    }
+
+
+def _system() -> "dict[str, str]":
+    system = os_release(read("/etc/os-release"))
+    return {"manager": package_manager(), "distribution": system["id"], "codename": system["codename"],
+            "release": system["version"].split(".")[0], "machine": os.uname().machine}
+
+
+def own_name() -> "dict[str, Any]":
+    """What the host's own name resolves to here; programs that advertise themselves use it."""
+    name = socket.gethostname()
+    answer: dict[str, Any] = {"name": name, "addresses": [], "error": f"no answer within {RESOLVE_SECONDS:.0f} s"}
+    resolving = threading.Thread(target=_resolve, args=(name, answer), daemon=True)
+    resolving.start()
+    resolving.join(RESOLVE_SECONDS)
+    return dict(answer)
+
+
+def _resolve(name: str, answer: "dict[str, Any]") -> None:
+    try:
+        found = socket.getaddrinfo(name, None, socket.AF_INET, socket.SOCK_STREAM)
+        answer.update(addresses=sorted({str(entry[4][0]) for entry in found}), error="")
+    except OSError as error:
+        answer["error"] = error.strerror or str(error)
+
+
+def docker() -> "dict[str, Any]":
+    """Version and storage of the running engine; `version` is '' and `error` says why when none answers."""
+    try:
+        version = get(DOCKER_SOCKET, "/version").json()
+    except UnhealthyError as error:
+        return {"version": "", "error": str(error)}
+    return {"version": version.get("Version", ""), "error": ""}
+
+
+def clock_synchronised() -> "bool | None":
+    """Whether somebody keeps the kernel's clock right (ntp, chrony, the hypervisor); None when it can't be asked."""
+    try:
+        import ctypes  # not in every small Python
+
+        state = ctypes.CDLL(None).adjtimex(ctypes.create_string_buffer(TIMEX_BYTES))
+    except (ImportError, OSError, AttributeError):
+        return None
+    return None if state < 0 else bool(state != TIME_ERROR)

@@ -1,0 +1,1 @@
+"""The steps of `provision verify`, one file per part of the chain that is proven."""

@@ -1,0 +1,72 @@
+"""Print, as JSON, what there is of Consul on this host.
+
+Argument: the address that the agent will bind.
+
+binary     the program behind /usr/local/bin/consul, "" if there is none
+folders    whether the folders for the program and its settings are there
+unit       whether our unit file is there; active: whether it runs; user: whether the user consul exists
+voting     whether this host belongs to a raft that has voters: its servers were founded once and must not be founded again
+bootstrap  whether there is a file that says how many servers to wait for
+absent     whether this host lacks the address; taken: ports another program holds
+"""
+import errno
+import json
+import pwd
+import socket
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+LINK = Path("/usr/local/bin/consul")
+FOLDERS = (Path("/opt/consul"), Path("/etc/consul.d"))
+PORTS = ((None, 8300), (None, 8301), ("127.0.0.1", 8500), ("127.0.0.1", 8600))
+
+
+def bind_error(address, port):
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((address, port))
+        except OSError as error:
+            return error.errno
+    return 0
+
+
+def voting(active):
+    """Servers that were started but never had a leader have raft data too, so a running agent is asked."""
+    if not active:
+        return Path("/var/lib/consul/raft").is_dir()
+    try:
+        with urllib.request.urlopen("http://127.0.0.1:8500/v1/status/peers", timeout=5) as answer:
+            return bool(json.load(answer))
+    except (OSError, ValueError):
+        return True
+
+
+def has_user():
+    try:
+        return bool(pwd.getpwnam("consul"))
+    except KeyError:
+        return False
+
+
+def main():
+    address = sys.argv[1]
+    active = subprocess.call(["systemctl", "is-active", "--quiet", "consul"]) == 0
+    errors = {port: bind_error(own or address, port) for own, port in PORTS if own or address}
+    print(json.dumps({
+        "binary": str(LINK.resolve()) if LINK.exists() else "",
+        "folders": all(folder.is_dir() for folder in FOLDERS),
+        "unit": Path("/etc/systemd/system/consul.service").exists(),
+        "active": active,
+        "user": has_user(),
+        "voting": voting(active),
+        "bootstrap": Path("/etc/consul.d/bootstrap.json").exists(),
+        "absent": errno.EADDRNOTAVAIL in errors.values(),
+        "taken": [] if active else [port for port, error in errors.items() if error == errno.EADDRINUSE],
+    }))
+
+
+main()

@@ -1,0 +1,16 @@
+"""Take the program out of the archive; the file is complete when it appears.
+
+Arguments: the zip archive, and where the program goes.
+"""
+import shutil
+import sys
+import zipfile
+from pathlib import Path
+
+archive, target = sys.argv[1], Path(sys.argv[2])
+part = target.with_name(target.name + ".part")
+target.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+with zipfile.ZipFile(archive) as content, content.open("consul") as packed, part.open("wb") as out:
+    shutil.copyfileobj(packed, out)
+part.chmod(0o755)
+part.replace(target)

@@ -1,0 +1,229 @@
+"""Filters of role mesos: what a host can run, what its environment file says, and which changes Mesos would refuse.
+
+Pure functions, so that the rules can be tested without a host.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from typing import Any
+
+DURATION = re.compile(r"\d+(\.\d+)?(ns|us|ms|secs|mins|hrs|days|weeks)$")
+BYTES = re.compile(r"\d+(\.\d+)?(B|KB|MB|GB|TB)$")
+NUMBER = re.compile(r"-?\d+(\.\d+)?$")
+#: Flags that a variable of the role sets.
+OWNED = {
+    "zk": "mesos_zk_url", "master": "mesos_zk_url", "quorum": "nothing: it follows from the number of masters",
+    "ip": "mesos_address", "hostname": "mesos_hostname", "cluster": "mesos_cluster", "credentials": "mesos_credentials",
+    "credential": "mesos_agent_credential", "launcher": "mesos_agent_launcher", "attributes": "mesos_agent_attributes",
+    "resources": "mesos_agent_resources", "port": "mesos_master_port or mesos_agent_port",
+}
+#: Mesos detects these itself where --resources does not name them.
+DETECTED = ("cpus", "mem", "disk", "ports", "gpus")
+LINUX_ISOLATION = "cgroups/cpu,cgroups/mem,filesystem/linux,docker/runtime"
+POSIX_ISOLATION = "posix/cpu,posix/mem"
+
+
+def flag_problems(extra: dict[str, Any], known: dict[str, str], variable: str) -> list[str]:
+    """Why Mesos would not follow these flags. It ignores an unknown MESOS_ variable silently, so nothing else tells."""
+    problems = []
+    for name, value in extra.items():
+        if name not in known:
+            near = difflib.get_close_matches(name, known, 1)
+            hint = f"did you mean {near[0]}?" if near else "see the documentation of Mesos for its flags."
+            problems.append(f"{variable}: Mesos has no flag {name} and would ignore it silently; {hint}")
+        elif name in OWNED:
+            problems.append(f"{variable}: {name} is set by the role; change {OWNED[name]} instead.")
+        elif not _fits(known[name], value):
+            problems.append(f"{variable}: {name} wants a value of type {known[name]}, not {value!r}.")
+    return problems
+
+
+def _fits(kind: str, value: Any) -> bool:
+    if isinstance(value, str) and "\n" in value:
+        return False
+    if kind == "bool":
+        return isinstance(value, bool)
+    if isinstance(value, bool):
+        return False
+    patterns = {"duration": DURATION, "bytes": BYTES, "int": NUMBER, "uint": NUMBER, "port": NUMBER, "float": NUMBER}
+    if kind in patterns:
+        return patterns[kind].match(str(value)) is not None
+    return kind == "json_or_file" or not isinstance(value, (dict, list))
+
+
+def environment(flags: dict[str, Any]) -> str:
+    """Lines for a systemd environment file: MESOS_<FLAG>="value", quoted so that no value can break out of its line."""
+    return "\n".join(f'MESOS_{name.upper()}="{_quoted(value)}"' for name, value in flags.items())
+
+
+def _quoted(value: Any) -> str:
+    if isinstance(value, bool):
+        value = str(value).lower()
+    text = json.dumps(value) if isinstance(value, (dict, list)) else str(value)
+    return re.sub(r'([\\"$`])', r"\\\1", text)
+
+
+def isolation(now: dict[str, Any], launcher: str, requirement: str, version: str, hostname: str) -> dict[str, Any]:
+    """How an agent can start tasks on this host: `flags`, or `problems` when it cannot.
+
+    `now["cgroup"]` is v1, hybrid (v1 with cgroup2 mounted elsewhere), v2 or none; `requirement` (v1, v2, any) is what the
+    build of Mesos needs. Wrong pairs do not fail cleanly: the agent aborts in a loop.
+    """
+    layout, problems = now["cgroup"], []
+    if requirement == "v2" and layout != "v2":
+        problems.append(f"This build of Mesos needs cgroup v2, and this host has {layout}: boot it with "
+                        "systemd.unified_cgroup_hierarchy=1, or choose another build of Mesos.")
+    if requirement == "v1" and layout == "v2" and launcher != "posix":
+        problems.append("This build of Mesos needs cgroup v1, and this host has v2: choose a build for v2, or set "
+                        "mesos_agent_launcher to posix (then without limits and without Docker containers).")
+    if layout == "hybrid" and version.startswith("1.12"):
+        problems.append("Mesos 1.12 does not start where cgroup2 is mounted elsewhere than /sys/fs/cgroup, and here it is on "
+                        f"{now['cgroup2']}: boot with systemd.legacy_systemd_cgroup_controller=1.")
+    if launcher == "linux" and not now["controllers"]:
+        problems.append("mesos_agent_launcher is linux, but this host has no writable cgroups for cpu, memory and freezer: "
+                        "set it to auto or posix.")
+    linux = launcher == "linux" or (launcher == "auto" and now["controllers"])
+    flags: dict[str, Any] = {
+        "containerizers": "mesos" if requirement == "v1" and layout == "v2" else "docker,mesos",
+        "launcher": "linux" if linux else "posix", "isolation": LINUX_ISOLATION if linux else POSIX_ISOLATION,
+        "systemd_enable_support": bool(linux and now["systemd"] and now["root_slice"] and layout != "v2"),
+    }
+    if linux and not now["root_slice"]:
+        # Several agents see the same root: each cleans up what is below its own name only.
+        flags["cgroups_root"] = f"mesos_{hostname}"
+    return {"flags": flags, "problems": problems}
+
+
+def attributes(values: dict[str, Any]) -> str:
+    """`--attributes`: name:value;name:value, sorted."""
+    return ";".join(f"{name}:{value}" for name, value in sorted(values.items()))
+
+
+def attribute_problems(values: dict[str, Any]) -> list[str]:
+    """Attributes that would abort the agent."""
+    return [
+        f"mesos_agent_attributes: {name}: {value!r} is no attribute; give a name without : and ; and a value without ; in one line."
+        for name, value in values.items()
+        if not re.match(r"[^:;\s]+$", str(name)) or not re.match(r"[^;\n]+$", "" if value is None else str(value))
+    ]
+
+
+def resources(text: str) -> dict[str, tuple[str, Any]]:
+    """`--resources` by name (with its role in parentheses): a scalar, ranges or a set. Raises ValueError."""
+    if text.lstrip().startswith("["):
+        return _listed(json.loads(text))
+    found = {}
+    for part in filter(None, (p.strip() for p in text.split(";"))):
+        name, _, value = (p.strip() for p in part.partition(":"))
+        if not name or not value:
+            raise ValueError(f"{part!r} is not name:value")
+        found[name.removesuffix("(*)")] = _value(value)
+    return found
+
+
+def _value(text: str) -> tuple[str, Any]:
+    if text.startswith("["):
+        pairs = [p.split("-") for p in text.strip("[]").split(",")]
+        return "ranges", [(int(p[0]), int(p[-1])) for p in pairs]
+    if text.startswith("{"):
+        return "set", {item.strip() for item in text.strip("{}").split(",")}
+    try:
+        return "scalar", float(text)
+    except ValueError:
+        raise ValueError(f"{text!r} is no number, no [range] and no {{set}}") from None
+
+
+def _listed(rows: list[dict[str, Any]]) -> dict[str, tuple[str, Any]]:
+    found: dict[str, tuple[str, Any]] = {}
+    for row in rows:
+        role = next((r["role"] for r in row.get("reservations", [])[-1:]), row.get("role", "*"))
+        name = row["name"] if role == "*" else f"{row['name']}({role})"
+        if row["type"] == "SCALAR":
+            before = found.get(name, ("scalar", 0.0))[1]
+            found[name] = ("scalar", before + float(row["scalar"]["value"]))
+        elif row["type"] == "RANGES":
+            found[name] = ("ranges", [(r["begin"], r["end"]) for r in row["ranges"]["range"]])
+        else:
+            found[name] = ("set", set(row["set"]["item"]))
+    return found
+
+
+def resource_problems(text: str) -> list[str]:
+    """Why --resources would be refused."""
+    try:
+        resources(text)
+    except (ValueError, KeyError, TypeError) as error:
+        return [f"mesos_agent_resources cannot be read: {error}. Write it like cpus:4;mem:4096;ports:[31000-32000]."]
+    return []
+
+
+def agent_conflicts(now: dict[str, Any], wanted: dict[str, Any]) -> list[str]:
+    """What the policy `additive` would refuse: the agent then exits at every start, until it gets a new id.
+
+    `now["agent"]` is the agent as it runs or as it was last configured ({} without a checkpointed registration), `wanted`
+    has the keys hostname, port, attributes (dict) and resources (text, "" for detection).
+    Rules: src/slave/compatibility.cpp of Mesos.
+    """
+    base = now["agent"]
+    if not base or resource_problems(wanted["resources"]):
+        return []
+    found = [
+        f"{name} changes from {base[name]} to {wanted[name]}" for name in ("hostname", "port")
+        if base.get(name) not in (None, "") and str(base[name]) != str(wanted[name])
+    ]
+    for name, value in base.get("attributes", {}).items():
+        if name not in wanted["attributes"]:
+            found.append(f"attribute {name} goes away")
+        elif not _same(value, wanted["attributes"][name]):
+            found.append(f"attribute {name} changes from {value} to {wanted['attributes'][name]}")
+    found += _shrunk(base, wanted["resources"])
+    advice = "Mesos keeps an agent's id only while it grows. Keep the former values, or remove this host's agent and add it again."
+    return [f"This host's Mesos agent is registered otherwise: {'; '.join(found)}. {advice}"] if found else []
+
+
+def _same(before: Any, after: Any) -> bool:
+    if NUMBER.match(str(before)) and NUMBER.match(str(after)):
+        return float(before) == float(after)
+    return str(before) == str(after)
+
+
+def _shrunk(base: dict[str, Any], text: str) -> list[str]:
+    """Resources that are less than before. What is neither pinned before nor now is left to Mesos to detect."""
+    wanted, found = resources(text), []
+    pinned = resources(base.get("pinned", ""))
+    before = _listed(base["resources"]) if base.get("resources") else pinned
+    for name, (kind, value) in before.items():
+        if name not in wanted:
+            if name in pinned or name not in DETECTED:
+                found.append(f"resource {name} is no longer given")
+            continue
+        now_kind, now_value = wanted[name]
+        if kind != now_kind:
+            found.append(f"resource {name} becomes another type")
+        elif not _contains(kind, now_value, value):
+            found.append(f"resource {name} shrinks from {value} to {now_value}")
+    return found
+
+
+def _contains(kind: str, larger: Any, smaller: Any) -> bool:
+    if kind == "scalar":
+        return bool(larger >= smaller)
+    if kind == "set":
+        return bool(larger >= smaller)
+    covered = {number for begin, end in larger for number in range(begin, end + 1)}
+    return all(number in covered for begin, end in smaller for number in range(begin, end + 1))
+
+
+class FilterModule:
+    """The names under which templates find the functions above."""
+
+    def filters(self) -> dict[str, Any]:
+        """Ansible's way to ask."""
+        return {
+            "mesos_flag_problems": flag_problems, "mesos_environment": environment, "mesos_isolation": isolation,
+            "mesos_attributes": attributes, "mesos_attribute_problems": attribute_problems,
+            "mesos_resource_problems": resource_problems, "mesos_agent_conflicts": agent_conflicts,
+        }

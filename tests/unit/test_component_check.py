@@ -1,0 +1,124 @@
+"""The action plugin, with the connection replaced by a table of answers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
+
+from provisioner.adapters.action_plugins import component_check
+from provisioner.adapters.action_plugins.component_check import ActionModule
+
+REQUEST = {"unit": "zookeeper", "port": 2181}
+Action = Callable[..., ActionModule]
+
+
+def answer(state: str, detail: str = "leader", component: str = "zookeeper") -> dict[str, Any]:
+    health = {"state": state, "leader": True, "version": "3.8.0", "stand_in": False, "detail": detail, "facts": {}}
+    return {"rc": 0, "stdout": json.dumps({"version": 1, "health": {component: health}}), "stderr": ""}
+
+
+JOURNAL = {"rc": 0, "stdout": "Exiting JVM with code 1\n", "stderr": ""}
+
+
+@pytest.fixture
+def action(monkeypatch: pytest.MonkeyPatch) -> Action:
+    """An action whose connection gives these answers in turn; `asked` keeps (command, stdin)."""
+    clock = SimpleNamespace(now=0.0)
+    fake = SimpleNamespace(monotonic=lambda: clock.now, sleep=lambda s: setattr(clock, "now", clock.now + max(s, 0.01)))
+    monkeypatch.setattr(component_check, "time", fake)
+
+    def make(arguments: dict[str, Any], *answers: Any, check_mode: bool = False) -> ActionModule:
+        task = SimpleNamespace(args=arguments, async_val=0, check_mode=check_mode, action="component_check", diff=False, environment=[],
+                               no_log=False)
+        connection = SimpleNamespace(reset=lambda: None, _shell=SimpleNamespace(quote=lambda text: text, tmpdir="none"), become=None,
+                                     _new_stdin=None)
+        made = ActionModule(task, connection, SimpleNamespace(check_mode=check_mode), None, None, None)
+        made.asked = []
+        left = list(answers)
+
+        def run(command: str, in_data: bytes = b"", sudoable: bool = True) -> dict[str, Any]:
+            made.asked.append((command, in_data))
+            given = left.pop(0)
+            if isinstance(given, Exception):
+                raise given
+            return dict(given)
+
+        made._low_level_execute_command = run
+        return made
+
+    return make
+
+
+def request_of(stdin: bytes) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(stdin[8:8 + int(stdin[:8])])
+    return found
+
+
+def test_an_accepted_state_is_a_result_that_never_changed_anything(action: Action) -> None:
+    made = action({"component": "zookeeper", "request": REQUEST, "wait": 30}, answer("ok"))
+    result = made.run(None, {"inventory_hostname": "m1"})
+    assert (result["changed"], result["component"], result["state"], result["detail"]) == (False, "zookeeper", "ok", "leader")
+    assert result["health"]["version"] == "3.8.0" and not result.get("failed")
+    sent = request_of(made.asked[0][1])
+    assert sent == {"sections": ["health"], "health": {"zookeeper": {**REQUEST, "steady": 2.0}}, "wait": 30.0}
+
+
+def test_a_failure_says_what_and_where_with_the_units_last_lines(action: Action) -> None:
+    made = action({"component": "zookeeper", "request": REQUEST}, answer("down", "the unit zookeeper failed"), JOURNAL)
+    result = made.run(None, {"inventory_hostname": "m1"})
+    assert result["failed"] and result["changed"] is False
+    assert result["msg"] == ("zookeeper on m1: the unit zookeeper failed\nlast lines of zookeeper:\nExiting JVM with code 1")
+    assert made.asked[1][0] == "journalctl -u zookeeper -n 20 --no-pager -o cat"
+    assert "steady" not in request_of(made.asked[0][1])["health"]["zookeeper"]
+
+
+@pytest.mark.parametrize(("request_", "unit"), [
+    ({"unit": "logstash", "server": False, "forwarder": "rsyslog"}, "rsyslog"),
+    ({"unit": "logstash", "server": True, "forwarder": "rsyslog"}, "logstash"),
+    ({}, ""),
+])
+def test_the_journal_is_that_of_the_unit_that_runs_there(action: Action, request_: dict[str, Any], unit: str) -> None:
+    made = action({"component": "logstash", "request": request_}, answer("down", component="logstash"), JOURNAL)
+    result = made.run(None, {})
+    assert result["failed"] and (f"last lines of {unit}:" in result["msg"] if unit else len(made.asked) == 1)
+
+
+def test_less_than_ok_can_be_accepted_and_is_waited_for(action: Action) -> None:
+    arguments = {"component": "zookeeper", "request": REQUEST, "wait": 30, "accept": ["ok", "degraded"]}
+    made = action(arguments, answer("down"), answer("degraded"))
+    assert made.run(None, {})["state"] == "degraded" and len(made.asked) == 2
+    assert request_of(made.asked[0][1])["wait"] == 0.0
+
+
+def test_a_connection_that_breaks_is_tried_again_until_the_time_is_up(action: Action) -> None:
+    broken = AnsibleConnectionFailure("closed")
+    made = action({"component": "zookeeper", "request": REQUEST, "wait": 30}, broken, answer("ok"))
+    assert made.run(None, {})["state"] == "ok"
+    made = action({"component": "zookeeper", "request": REQUEST, "wait": 2}, *[broken] * 5)
+    with pytest.raises(AnsibleConnectionFailure):
+        made.run(None, {})
+
+
+@pytest.mark.parametrize(("said", "detail"), [
+    ({"rc": 127, "stdout": "", "stderr": "python3: not found"}, "the probe ended with 127: python3: not found"),
+    ({"rc": 0, "stdout": "Welcome!", "stderr": ""}, "not JSON"),
+    ({"rc": 0, "stdout": '{"version": 1, "errors": {"health": "boom"}}', "stderr": ""}, "boom"),
+])
+def test_a_host_that_can_not_answer_is_down_and_says_why(action: Action, said: dict[str, Any], detail: str) -> None:
+    result = action({"component": "zookeeper", "request": REQUEST}, said, {"rc": 1, "stdout": ""}).run(None, {})
+    assert result["failed"] and result["state"] == "down" and detail in result["msg"]
+
+
+@pytest.mark.parametrize("arguments", [{}, {"component": "zookeeper", "accept": ["fine"]}, {"component": "zookeeper", "waits": 3}])
+def test_wrong_arguments_are_refused_also_in_check_mode(action: Action, arguments: dict[str, Any]) -> None:
+    with pytest.raises(AnsibleActionFail):
+        action(arguments, check_mode=True).run(None, {})
+
+
+def test_it_looks_in_check_mode_as_well(action: Action) -> None:
+    assert action({"component": "zookeeper", "request": REQUEST}, answer("ok"), check_mode=True).run(None, {})["state"] == "ok"

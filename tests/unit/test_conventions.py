@@ -1,0 +1,71 @@
+"""Every role has the same skeleton, and what is written twice is the same."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from docs import generate
+from provisioner.components import COMPONENTS
+from provisioner.inventory.schema import load_schema
+from provisioner.inventory.wiring import WIRINGS
+from provisioner.paths import project_dir, roles_dir
+
+ROLES = sorted(p.name for p in roles_dir().iterdir())
+FILES = ("meta/argument_specs.yml", "meta/main.yml", "meta/witness.yml", "defaults/main.yml", "tasks/main.yml", "tasks/preflight.yml",
+         "tasks/check.yml", "tasks/drain.yml", "tasks/remove.yml", "README.md")
+BANNED = ("ignore_errors", "failed_when: false", "hostvars[")
+
+
+def _yaml(path: Path) -> Any:
+    return yaml.safe_load(path.read_text())
+
+
+def test_components_roles_and_wirings_are_the_same_set() -> None:
+    assert {c.role for c in COMPONENTS} == set(ROLES)
+    assert {c.name for c in COMPONENTS} == set(WIRINGS)
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_skeleton(role: str) -> None:
+    assert [f for f in FILES if not (roles_dir() / role / f).is_file()] == []
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_defaults_are_the_argument_spec(role: str) -> None:
+    options = _yaml(roles_dir() / role / "meta" / "argument_specs.yml")["argument_specs"]["main"]["options"]
+    defaults = _yaml(roles_dir() / role / "defaults" / "main.yml")
+    assert list(defaults) == list(options)
+    assert {k: v for k, v in defaults.items() if v != options[k].get("default")} == {}
+    prefixes = (f"{role}_",)
+    assert [name for name in options if not name.startswith(prefixes)] == []
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_nothing_swallows_a_failure_or_looks_at_other_hosts(role: str) -> None:
+    for path in (roles_dir() / role).rglob("*.yml"):
+        text = path.read_text()
+        assert [word for word in BANNED if word in text] == [], path
+
+
+def test_every_probe_variable_is_declared() -> None:
+    assert {c.probe_variable for c in COMPONENTS} <= set(load_schema().variables)
+
+
+def test_generated_documentation_is_current() -> None:
+    assert [str(path) for path, text in generate.pages() if not path.is_file() or path.read_text() != text] == [], "run 'make docs'"
+
+
+def test_only_the_console_prints() -> None:
+    allowed = {"console.py", "cli.py", "commands.py", "session.py"}
+    found = []
+    for path in (project_dir() / "provisioner").rglob("*.py"):
+        if path.name in allowed or "probe" in path.parts or path.name == "on_host.py":  # these two run on hosts
+            continue
+        calls = (n for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.Call))
+        found += [f"{path}:{c.lineno}" for c in calls if isinstance(c.func, ast.Name) and c.func.id == "print"]
+    assert found == []

@@ -1,0 +1,127 @@
+"""Real artefacts take the place of the stand-ins of the same name."""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from provisioner.errors import UsageError
+from provisioner.lab import repository
+from provisioner.lab.artifacts import read_artifacts, unpack
+from provisioner.lab.cache import file_sha256
+from provisioner.lab.content import ingredients
+from provisioner.lab.debs import build
+from provisioner.lab.image_layers import Layer
+from provisioner.lab.stand_ins import read_stand_ins
+from provisioner.lab.systems import system
+from provisioner.paths import lab_dir
+
+
+def package(folder: Path, name: str, version: str, content: str = "") -> None:
+    """A small package file in the folder."""
+    source = folder.parent / f"source-{name}"
+    (source / "rootfs" / "usr" / "share").mkdir(parents=True)
+    (source / "rootfs" / "usr" / "share" / name).write_text(content)
+    (source / "DEBIAN").mkdir()
+    control = f"Package: {name}\nVersion: {version}\nArchitecture: all\nMaintainer: nobody <nobody@invalid>\nDescription: test\n"
+    (source / "DEBIAN" / "control").write_text(control)
+    folder.mkdir(parents=True, exist_ok=True)
+    build(source, folder)
+
+
+def saved(path: Path, *tags: str, manifest: bool = True) -> None:
+    """A file as `docker save` writes it, with one layer."""
+    inner = io.BytesIO()
+    with tarfile.open(fileobj=inner, mode="w") as archive:
+        archive.addfile(tarfile.TarInfo("etc/x"))
+    files = {"abc.json": b'{"os":"linux"}', "abc/layer.tar": inner.getvalue()}
+    if manifest:
+        rows = [{"Config": "abc.json", "RepoTags": list(tags) or None, "Layers": ["abc/layer.tar"]}]
+        files["manifest.json"] = json.dumps(rows).encode()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tarfile.open(path, "w") as archive:
+        for name, data in files.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(data)
+            archive.addfile(entry, io.BytesIO(data))
+
+
+def test_all_five_stand_ins_are_there() -> None:
+    debs, images = read_stand_ins(lab_dir() / "stand_ins")
+    assert {item.name for item in debs} == {"mesos", "logstash"}
+    assert {item.name for item in images} == {"marathon", "chronos", "registrator"}
+    assert all("standin" in item.tag for item in images)
+
+
+def test_a_stand_in_gives_way_to_the_real_thing(tmp_path: Path) -> None:
+    package(tmp_path / "real" / "deb", "mesos", "1.11.0-2.0.1")
+    saved(tmp_path / "real" / "images" / "m.tar", "registry.example:5000/mesosphere/marathon:v1.11.24")
+    real = read_artifacts(tmp_path / "real")
+    chosen = ingredients(system("debian12"), "image", Layer(Path("x"), "d", "i"), real)
+    assert real.names == {"mesos", "marathon"}
+    assert [(deb.package, deb.version) for deb in real.debs] == [("mesos", "1.11.0-2.0.1")]
+    assert [(image.repository, image.tag) for image in real.images] == [("mesosphere/marathon", "v1.11.24")]
+    assert {item.name for item in chosen.debs} == {"logstash"}
+    assert {item.name for item in chosen.images} == {"chronos", "registrator"}
+
+
+def test_content_is_made_again_when_an_artefact_changes(tmp_path: Path) -> None:
+    base = Layer(Path("x"), "d", "i")
+    which = system("debian12")
+    package(tmp_path / "real" / "deb", "mesos", "1")
+    before = ingredients(which, "image", base, read_artifacts(tmp_path / "real")).stamp
+    assert before == ingredients(which, "image", base, read_artifacts(tmp_path / "real")).stamp
+    saved(tmp_path / "real" / "images" / "m.tar", "busybox:2")
+    assert before != ingredients(which, "image", base, read_artifacts(tmp_path / "real")).stamp
+    assert before != ingredients(which, "image", base, read_artifacts(None)).stamp
+
+
+def test_a_saved_image_is_unpacked_for_the_registry(tmp_path: Path) -> None:
+    saved(tmp_path / "images" / "m.tar", "localhost/chronos:v3")
+    found = read_artifacts(tmp_path).images[0]
+    image = unpack(found, tmp_path)
+    assert (image.name, image.tag, image.config) == ("chronos", "v3", b'{"os":"linux"}')
+    assert json.loads(image.manifest)["layers"][0]["digest"] == f"sha256:{image.layers[0].digest}"
+
+
+def test_every_unusable_artefact_is_named(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "a" / "deb").mkdir(parents=True)
+    (tmp_path / "a" / "deb" / "x.deb").write_text("no package")
+    (tmp_path / "b" / "images").mkdir(parents=True)
+    (tmp_path / "b" / "images" / "x.tar").write_text("no tar")
+    saved(tmp_path / "c" / "images" / "x.tar")
+    saved(tmp_path / "d" / "images" / "x.tar", "a:1", manifest=False)
+    reasons = {"empty": "no artefacts here", "a": "no Debian package", "b": "no tar file", "c": "has a name", "d": "no manifest.json"}
+    for folder, reason in reasons.items():
+        with pytest.raises(UsageError, match=reason) as caught:
+            read_artifacts(tmp_path / folder)
+        assert str(tmp_path / folder) in str(caught.value)
+        assert caught.value.hint
+
+
+def test_a_stand_in_description_that_lacks_something_is_named(tmp_path: Path) -> None:
+    (tmp_path / "x").mkdir()
+    (tmp_path / "x" / "image.json").write_text('{"name": "x"}')
+    with pytest.raises(UsageError, match="describes no image") as caught:
+        read_stand_ins(tmp_path)
+    assert "image.json" in str(caught.value)
+    (tmp_path / "x" / "image.json").write_text('{"name": "x", "tag": "1", "entrypoint": ["/x"], "overlays": ["../y"]}')
+    with pytest.raises(UsageError, match="missing"):
+        read_stand_ins(tmp_path)
+
+
+@pytest.mark.skipif(shutil.which("apt-ftparchive") is None, reason="apt-utils is not installed; `lab up` installs it")
+def test_the_index_follows_a_package_that_was_built_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(repository, "cache_dir", lambda: tmp_path)
+    for content in ("first", "second"):
+        root = tmp_path / content
+        (root / "pool" / "distribution").mkdir(parents=True)
+        package(root / "pool" / "own", "mesos", "1", content=content)
+        index = repository.index(root)
+        assert f"SHA256: {file_sha256(root / 'pool' / 'own' / 'mesos_1_all.deb')}\n" in index

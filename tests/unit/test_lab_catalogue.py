@@ -1,0 +1,60 @@
+"""The mirror's catalogue says what it serves, in the words that the driver's own catalogue reads."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from provisioner import catalogue as driver
+from provisioner.lab.catalogue import Archive, Published, entries, upstream
+from provisioner.lab.debs import Deb
+from provisioner.lab.systems import system
+
+PUBLISHED = Published(
+    system=system("debian12"),
+    key_fingerprint="A" * 40,
+    distribution=(Deb(Path("d"), "docker.io", "20.10.24+dfsg1-1+deb12u1+b6"), Deb(Path("z"), "zookeeper", "3.8.0-11+deb12u2")),
+    own=(Deb(Path("m"), "mesos", "1.11.0+standin"), Deb(Path("l"), "logstash", "1:9.5.6+standin")),
+    images=(("busybox", "1.35", "sha256:1"), ("marathon", "1.11.24-standin", "sha256:2"), ("mesosphere/chronos", "v3.0.2", "sha256:3")),
+    archives=(Archive("consul", "1.8.7", "consul_1.8.7_linux_amd64.zip", "b" * 64),),
+    stand_ins=frozenset({"mesos", "logstash", "marathon"}),
+)
+
+
+@pytest.mark.parametrize(
+    ("version", "expected"),
+    [
+        ("20.10.24+dfsg1-1+deb12u1+b6", "20.10.24"),
+        ("1:9.5.6+standin", "9.5.6"),
+        ("3.8.0-11+deb12u2", "3.8.0"),
+        ("1.8.7+dfsg1-2+b3", "1.8.7"),
+        ("1:1.35.0-4+b3", "1.35.0"),
+        ("2.0~rc1-1", "2.0"),
+        ("7", "7"),
+    ],
+)
+def test_upstream_part_of_a_debian_version(version: str, expected: str) -> None:
+    assert upstream(version) == expected
+
+
+def test_the_driver_picks_what_the_mirror_serves(tmp_path: Path) -> None:
+    path = tmp_path / "catalogue.json"
+    path.write_text(json.dumps(entries(PUBLISHED)))
+    found = driver.load(path)
+    assert {name: found.pick(name).version for name in ("docker", "zookeeper", "consul", "mesos", "logstash", "marathon", "chronos")} == {
+        "docker": "20.10.24", "zookeeper": "3.8.0", "consul": "1.8.7", "mesos": "1.11.0+standin",
+        "logstash": "1:9.5.6+standin", "marathon": "1.11.24-standin", "chronos": "3.0.2",
+    }
+    own = found.repository()
+    assert own is not None
+    assert (own.get("uri"), own.get("suite"), own.get("key"), own.get("key_fingerprint")) == ("apt", "bookworm", "apt/key.asc", "A" * 40)
+    assert found.pick("consul").get("file") == "archives/consul_1.8.7_linux_amd64.zip"
+    assert found.pick("chronos").get("image") == "mesosphere/chronos:v3.0.2"
+    assert found.pick("docker").get("packages") == {"Debian": ["docker.io"]}
+
+
+def test_only_stand_ins_are_called_so() -> None:
+    called = {entry["component"] for entry in entries(PUBLISHED) if entry["stand_in"]}
+    assert called == {"mesos", "logstash", "marathon"}

@@ -1,0 +1,265 @@
+"""The host's half of the look: what it reads from the kernel, from package managers and from servers."""
+
+from __future__ import annotations
+
+import fcntl
+import gzip
+import hashlib
+import http.server
+import os
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from provisioner.probe import capabilities, facts, network, packages, preflight, sources
+
+DEBIAN = """PRETTY_NAME="Debian GNU/Linux 12 (bookworm)"
+NAME="Debian GNU/Linux"
+VERSION_ID="12"
+VERSION="12 (bookworm)"
+VERSION_CODENAME=bookworm
+ID=debian
+"""
+ROCKY = """NAME="Rocky Linux"
+VERSION="9.4 (Blue Onyx)"
+ID="rocky"
+ID_LIKE="rhel centos fedora"
+VERSION_ID="9.4"
+PRETTY_NAME="Rocky Linux 9.4 (Blue Onyx)"
+"""
+
+
+def test_os_release() -> None:
+    assert facts.os_release(DEBIAN) == {"id": "debian", "version": "12", "codename": "bookworm", "like": [], "name": "Debian GNU/Linux",
+                                        "pretty": "Debian GNU/Linux 12 (bookworm)"}
+    rocky = facts.os_release(ROCKY)
+    assert (rocky["id"], rocky["version"], rocky["codename"], rocky["like"]) == ("rocky", "9.4", "Blue Onyx", ["rhel", "centos", "fedora"])
+    assert facts.os_release("")["id"] == ""
+
+
+V1 = "31 23 0:28 / /sys/fs/cgroup rw - tmpfs tmpfs rw\n32 31 0:29 / /sys/fs/cgroup/cpu rw,relatime shared:1 - cgroup cgroup rw,cpu\n"
+V2_BESIDE = "40 31 0:37 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw\n"
+V2 = "30 23 0:26 / /sys/fs/cgroup rw,nosuid - cgroup2 cgroup2 rw,nsdelegate\n"
+
+
+@pytest.mark.parametrize(("mounts", "layout", "elsewhere"), [
+    (V1, "v1", []), (V1 + V2_BESIDE, "hybrid", ["/sys/fs/cgroup/unified"]), (V2, "v2", []), ("", "none", []),
+])
+def test_cgroup_layouts(mounts: str, layout: str, elsewhere: list[str]) -> None:
+    found = facts.cgroup(mounts)
+    assert (found["layout"], found["elsewhere"]) == (layout, elsewhere)
+
+
+def test_a_directory_that_does_not_exist_yet_counts_with_its_parent(tmp_path: Path) -> None:
+    assert facts.disk(str(tmp_path / "not" / "yet")) == facts.disk(str(tmp_path))
+
+
+TRIE = """Main:
+  +-- 0.0.0.0/0 3 0 5
+     |-- 0.0.0.0
+        /0 universe UNICAST
+     +-- 10.0.0.0/24 2 0 2
+        |-- 10.0.0.1
+           /32 host LOCAL
+        |-- 10.0.0.255
+           /32 link BROADCAST
+     |-- 127.0.0.1
+        /32 host LOCAL
+     |-- 9.0.0.7
+        /32 host LOCAL
+Local:
+        |-- 10.0.0.1
+           /32 host LOCAL
+"""
+
+
+def test_own_addresses() -> None:
+    assert network.local_v4(TRIE) == ["9.0.0.7", "10.0.0.1"]
+    assert network.local_v4("") == []
+
+
+@pytest.mark.parametrize(("lines", "owner"), [
+    (["12:cpuset:/docker/" + "e" * 64, "1:name=systemd:/docker/" + "e" * 64 + "/system.slice/zookeeper.service"],
+     ("zookeeper.service", "")),
+    (["0::/system.slice/consul.service"], ("consul.service", "")),
+    (["0::/system.slice/docker-" + "a" * 64 + ".scope"], ("", "a" * 12)),
+    (["1:name=systemd:/docker/" + "b" * 64], ("", "b" * 12)),
+    (["0::/user.slice/user-0.slice/session-1.scope"], ("", "")),
+    ([], ("", "")),
+])
+def test_who_a_process_belongs_to(lines: list[str], owner: tuple[str, str]) -> None:
+    assert network.belongs(lines) == {"unit": owner[0], "container": owner[1]}
+
+
+def test_listeners_are_found_with_their_process() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as tcp, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
+        udp.bind(("127.0.0.1", 0))
+        asked = [{"port": tcp.getsockname()[1], "protocol": "tcp"}, {"port": udp.getsockname()[1], "protocol": "udp"}]
+        answers = network.listeners(asked)
+    assert [(a["protocol"], a["address"], a["port"], a["pid"]) for a in answers] == [
+        (item["protocol"], "127.0.0.1", item["port"], os.getpid()) for item in asked]
+    assert network.listeners(asked) == []
+
+
+def test_ipv6_listeners_are_found() -> None:
+    with socket.create_server(("::", 0), family=socket.AF_INET6) as server:
+        answers = network.listeners([{"port": server.getsockname()[1], "protocol": "tcp"}])
+    assert [a["address"] for a in answers] == ["::"]
+
+
+HOLD = """
+import fcntl, sys, time
+stream = open(sys.argv[1], "wb"); fcntl.lockf(stream, fcntl.LOCK_EX); print("held", flush=True); time.sleep(60)
+"""
+
+
+def test_a_package_lock_is_seen_with_its_holder_and_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lock = tmp_path / "lock"
+    monkeypatch.setattr(packages, "LOCKED_FILES", (str(lock),))
+    monkeypatch.setattr(packages, "PID_FILES", ())
+    assert packages.locks() == []
+    with subprocess.Popen([sys.executable, "-c", HOLD, str(lock)], stdout=subprocess.PIPE) as holder:
+        assert holder.stdout
+        holder.stdout.readline()
+        found = packages.locks()
+        holder.kill()
+    assert [(f["path"], f["pid"]) for f in found] == [(str(lock), holder.pid)]
+    assert found[0]["command"].startswith(f"{sys.executable} -c import fcntl, sys, time stream =")
+    with lock.open("wb") as stream:
+        fcntl.lockf(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def test_a_pid_file_counts_only_while_its_process_lives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "yum.pid"
+    monkeypatch.setattr(packages, "LOCKED_FILES", ())
+    monkeypatch.setattr(packages, "PID_FILES", (str(file),))
+    file.write_text(f"{os.getpid()}\n")
+    assert [f["pid"] for f in packages.locks()] == [os.getpid()]
+    file.write_text("999999999\n")
+    assert packages.locks() == []
+
+
+def test_an_interrupted_dpkg_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packages, "DPKG_UPDATES", str(tmp_path / "none"))
+    assert packages.interrupted() == ""
+    monkeypatch.setattr(packages, "DPKG_UPDATES", str(tmp_path))
+    (tmp_path / "0001").write_text("Package: x")
+    assert "cut off" in packages.interrupted()
+
+
+PACKAGES = b"""Package: mesos
+Architecture: amd64
+Version: 1.11.0
+Description: x
+ Version: 9
+
+Package: mesos
+Version: 1.10.0
+
+Package: other
+Version: 2
+"""
+FILES: dict[str, bytes] = {
+    "/apt/dists/bookworm/InRelease": b"Origin: site\nValid-Until: Sat, 01 Jan 2000 00:00:00 UTC\n",
+    "/apt/dists/bookworm/main/binary-amd64/Packages.gz": gzip.compress(PACKAGES),
+    "/plain/dists/stable/InRelease": b"Origin: site\n",
+    "/plain/dists/stable/main/binary-amd64/Packages": PACKAGES,
+    "/archives/consul.zip": b"consul",
+    "/v2/chronos/manifests/3.0.2": b"{}",
+    "/yum/repodata/repomd.xml": b"<repomd/>",
+}
+
+
+class _Site(http.server.BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        body = FILES.get(self.path)
+        self.send_response(404 if body is None else 200)
+        self.send_header("Content-Length", str(len(body or b"")))
+        if self.path.startswith("/v2/"):
+            self.send_header("Docker-Content-Digest", "sha256:abc")
+        self.end_headers()
+        if self.command == "GET":
+            self.wfile.write(body or b"")
+
+    do_HEAD = do_GET  # noqa: N815 - the name is http.server's
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Quiet."""
+
+
+@pytest.fixture
+def site() -> Iterator[str]:
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Site) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def tried(*questions: dict[str, Any], manager: str = "apt") -> list[dict[str, Any]]:
+    system = {"manager": manager, "distribution": "debian", "codename": "bookworm", "release": "12", "machine": "x86_64"}
+    return sources.sources([{**q, "question": number} for number, q in enumerate(questions)], system, 5.0)
+
+
+def test_an_apt_repository_is_read(site: str) -> None:
+    repository = {"kind": "apt", "url": f"{site}/apt/", "suite": "{codename}", "components": ["main"], "packages": ["mesos", "absent"]}
+    plain = {"kind": "apt", "url": f"{site}/plain", "suite": "stable", "components": ["main"], "packages": ["other"]}
+    first, second = tried(repository, plain)
+    assert first["packages"] == {"mesos": ["1.11.0", "1.10.0"], "absent": []}
+    assert (first["error"], first["expired"], first["url"]) == ("", True, f"{site}/apt/dists/bookworm/InRelease")
+    assert (second["packages"], second["expired"]) == ({"other": ["2"]}, False)
+
+
+def test_only_what_is_for_this_system_is_tried(site: str) -> None:
+    apt = {"kind": "apt", "url": f"{site}/apt", "suite": "bookworm", "components": [], "packages": []}
+    yum = {"kind": "yum", "url": f"{site}/yum"}
+    assert [(a["question"], a["error"]) for a in tried(apt, yum, manager="dnf")] == [(1, "")]
+    assert [(a["question"], a["error"]) for a in tried(apt, yum)] == [(0, "")]
+
+
+def test_files_are_looked_for_and_hashed_when_asked(site: str) -> None:
+    looked, hashed, missing = tried({"kind": "file", "url": f"{site}/archives/consul.zip"},
+                                    {"kind": "file", "url": f"{site}/archives/consul.zip", "hash": True},
+                                    {"kind": "file", "url": f"{site}/archives/none.zip"})
+    assert (looked["bytes"], looked.get("sha256")) == (6, None)
+    assert hashed["sha256"] == hashlib.sha256(b"consul").hexdigest()
+    assert (missing["status"], missing["error"]) == (404, "HTTP 404 Not Found")
+
+
+def test_images_are_looked_for(site: str) -> None:
+    there, gone, nobody = tried(*({"kind": "image", "url": url, "name": "chronos", "tag": tag}
+                                  for url, tag in ((site, "3.0.2"), (site, "9"), ("http://127.0.0.1:1", "3.0.2"))))
+    assert (there["status"], there["digest"], there["error"]) == (200, "sha256:abc", "")
+    assert gone["status"] == 404
+    assert (nobody["status"], "refused" in nobody["error"]) == (0, True)
+
+
+def test_other_schemes_are_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("x")
+    assert tried({"kind": "file", "url": f"file://{tmp_path}/secret", "hash": True})[0]["error"] == "not an http or https address"
+
+
+def test_the_kernel_is_tried_and_nothing_stays(tmp_path: Path) -> None:
+    answer = capabilities.overlayfs(str(tmp_path / "not" / "yet"))
+    assert isinstance(answer, str)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_trial_that_fails_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert capabilities._try(["sh", "-c", "echo first; echo the reason >&2; exit 1"]) == "the reason"
+    assert capabilities._try(["sh", "-c", "exit 3"]) == "sh ended with 3"
+    assert capabilities._try(["no-such-program"]) == "the program no-such-program is missing"
+    monkeypatch.setattr(capabilities, "TIMEOUT", 0.2)
+    assert "did not end" in capabilities._try(["sleep", "30"])
+
+
+def test_a_name_that_nobody_knows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("socket.gethostname", lambda: "no-such-host.invalid")
+    answer = preflight.own_name()
+    assert answer["addresses"] == []
+    assert answer["error"]

@@ -1,0 +1,271 @@
+"""Every rule about a host, with one thing changed on a host that is otherwise fit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from provisioner.preflight import HOST_RULES
+from provisioner.preflight.engine import cluster_store, docker_range, fits, overlay
+from provisioner.preflight.fleet import clocks, duplicates
+from provisioner.preflight.ports import free_ports, needed_ports
+from provisioner.preflight.report import Finding, Report, Seen
+from provisioner.preflight.size import cpus, disks, memory, memory_needed
+from provisioner.preflight.sources import Sources
+from provisioner.preflight.system import (
+    address,
+    architecture,
+    cgroups,
+    clock_kept,
+    init,
+    own_name,
+    package_work,
+    python,
+    supported_system,
+)
+from tests.unit.host_samples import facts, seen
+
+Rule = Callable[[Seen], Iterable[Finding]]
+ALL = ("common", "repos", "kernel", "docker", "consul", "dns", "zookeeper", "mesos_master", "mesos_agent", "marathon", "chronos",
+       "registrator", "logstash", "consul_server", "logstash_server")
+
+
+def only(rule: Rule, host: Seen) -> Finding:
+    """The single finding; every finding that is not ok says what to do."""
+    findings = list(rule(host))
+    assert len(findings) == 1, findings
+    assert findings[0].severity != "fail" or findings[0].hint
+    return findings[0]
+
+
+def os_facts(identity: str, version: str, pretty: str = "X") -> dict[str, Any]:
+    return {"os": {**facts()["os"], "id": identity, "version": version, "pretty": pretty}}
+
+
+def test_a_fit_host_passes_every_rule() -> None:
+    host = replace(seen(*(c for c in ALL if c != "repos")), sources=Sources())
+    assert {f.severity for rule in HOST_RULES for f in rule(host)} == {"ok"}
+
+
+@pytest.mark.parametrize(("identity", "version", "severity"), [
+    ("debian", "11", "ok"), ("debian", "12", "ok"), ("debian", "13", "ok"), ("debian", "10", "fail"), ("ubuntu", "22.04", "ok"),
+    ("ubuntu", "24.04", "ok"), ("ubuntu", "23.10", "fail"), ("rocky", "9.4", "ok"), ("rhel", "8.10", "ok"), ("almalinux", "10.0", "ok"),
+    ("centos", "7", "fail"), ("arch", "", "fail"), ("", "", "fail"),
+])
+def test_systems(identity: str, version: str, severity: str) -> None:
+    assert only(supported_system, seen(facts=os_facts(identity, version))).severity == severity
+
+
+def test_an_old_system_needs_the_owners_word() -> None:
+    asked = {"repos_profile": "legacy-mirror", "repos_accept_eol": True}
+    assert only(supported_system, seen(facts=os_facts("centos", "7"), variables=asked)).severity == "warn"
+    assert only(supported_system, seen(facts=os_facts("centos", "7"), variables={"repos_profile": "legacy-mirror"})).severity == "fail"
+
+
+@pytest.mark.parametrize(("rule", "change", "severity", "words"), [
+    (python, {"python": {"version": [3, 6, 8], "executable": "/usr/libexec/platform-python"}}, "fail",
+     "3.6.8 (/usr/libexec/platform-python)"),
+    (python, {"python": {"version": [3, 8, 0], "executable": "/usr/bin/python3"}}, "ok", "3.8.0"),
+    (architecture, {"arch": "aarch64"}, "ok", "arm64"),
+    (architecture, {"arch": "riscv64"}, "fail", "riscv64"),
+    (init, {"init": "runit"}, "fail", "not systemd"),
+    (address, {"addresses": ["192.168.1.1"]}, "fail", "10.0.0.1 is not an address of this host (it has 192.168.1.1)"),
+    (cpus, {"cpus": 1}, "warn", "1 processor"),
+    (cpus, {"cpus": 0}, "fail", "no processor"),
+])
+def test_facts_that_do_not_fit(rule: Rule, change: dict[str, Any], severity: str, words: str) -> None:
+    finding = only(rule, seen(facts=change))
+    assert finding.severity == severity
+    assert words in finding.message
+
+
+def test_an_address_that_is_a_name_is_left_to_the_resolver() -> None:
+    assert list(address(seen(variables={"common_address": "m1.example.org"}))) == []
+
+
+@pytest.mark.parametrize(("answer", "severity", "words"), [
+    ({"addresses": ["10.0.0.1"], "error": ""}, "ok", "m1 is 10.0.0.1"),
+    ({"addresses": ["127.0.1.1"], "error": ""}, "warn", "127.0.1.1, which no other host can reach"),
+    ({"addresses": [], "error": "Name or service not known"}, "warn", "can't be resolved: Name or service not known"),
+])
+def test_the_hosts_own_name(answer: dict[str, Any], severity: str, words: str) -> None:
+    finding = only(own_name, seen(name={"name": "m1", **answer}))
+    assert finding.severity == severity
+    assert words in finding.message
+
+
+def cgroup(layout: str, *elsewhere: str) -> dict[str, Any]:
+    return {"cgroup": {"layout": layout, "elsewhere": list(elsewhere), "v1": []}}
+
+
+@pytest.mark.parametrize(("has", "needs", "severity"), [
+    (cgroup("v2"), "v2", "ok"), (cgroup("v2"), "any", "ok"), (cgroup("v2"), "v1", "fail"), (cgroup("v1"), "v1", "ok"),
+    (cgroup("v1"), "v2", "fail"), (cgroup("hybrid", "/sys/fs/cgroup/unified"), "v2", "fail"), (cgroup("none"), "any", "fail"),
+    (cgroup("hybrid", "/sys/fs/cgroup/unified"), "v1", "warn"),
+])
+def test_control_groups(has: dict[str, Any], needs: str, severity: str) -> None:
+    host = seen("mesos_agent", facts=has, variables={"mesos_cgroup_requirement": needs, "mesos_version": "1.11.0"})
+    assert only(cgroups, host).severity == severity
+
+
+def test_control_groups_matter_to_agents_with_a_real_mesos_only() -> None:
+    hybrid = cgroup("hybrid", "/sys/fs/cgroup/unified")
+    assert list(cgroups(seen("mesos_master", facts=cgroup("none")))) == []
+    assert only(cgroups, seen("mesos_agent", facts=hybrid, variables={"mesos_version": "1.11.0+standin"})).severity == "ok"
+
+
+def test_packages() -> None:
+    lock = {"path": "/var/lib/dpkg/lock-frontend", "pid": 77, "command": "/usr/bin/unattended-upgrade"}
+    finding = only(package_work, seen(packages={"locks": [lock], "interrupted": ""}))
+    assert (finding.severity, finding.message) == ("warn", "/usr/bin/unattended-upgrade (process 77) holds /var/lib/dpkg/lock-frontend")
+    finding = only(package_work, seen(packages={"locks": [], "interrupted": "half"}))
+    assert (finding.severity, "dpkg --configure -a" in finding.hint) == ("fail", True)
+    assert only(package_work, seen()).severity == "ok"
+
+
+def test_the_clocks_keeper() -> None:
+    assert only(clock_kept, seen(clock_synchronised=False)).severity == "warn"
+    assert only(clock_kept, seen(clock_synchronised=None)).severity == "ok"
+    assert only(clock_kept, seen(clock_synchronised=False, facts={"virtualization": "docker"})).severity == "ok"
+    assert list(clock_kept(seen(clock_synchronised=False, variables={"common_time_sync": "off"}))) == []
+
+
+def test_memory() -> None:
+    need = memory_needed(frozenset(ALL), {})
+    small = memory_needed(frozenset(ALL), {f"{c}_heap_mb": 128 for c in ("zookeeper", "marathon", "chronos", "logstash")})
+    assert need - small == 4 * int(384 * 1.25)
+    for mb, severity in ((need - 1, "fail"), (need, "warn"), (2 * need, "ok")):
+        assert only(memory, seen(*ALL, facts={"mem_mb": mb})).severity == severity
+    assert memory_needed(frozenset(), {}) == 0
+
+
+def disk(path: str, **changes: Any) -> dict[str, Any]:
+    found = facts()["disks"]
+    found[path].update(changes)
+    return {"disks": found}
+
+
+@pytest.mark.parametrize(("change", "severity", "words"), [
+    (disk("/var/lib/docker", device=2, free_mb=100), "fail", "0.1 GiB free for /var/lib/docker; 1.0 GiB are needed"),
+    (disk("/var/lib/mesos", device=2, free_mb=4000), "warn", "3.9 GiB free for /var/lib/mesos"),
+    (disk("/var", device=2, read_only=True), "fail", "the filesystem of /var is read-only"),
+    (disk("/var", device=2, free_inodes=10), "fail", "10 inodes free for /var"),
+    (disk("/var", device=2, free_inodes=30_000), "warn", "30000 inodes free"),
+    (disk("/var", device=2, inodes=0, free_inodes=0), "ok", "enough"),
+    ({}, "ok", "enough"),
+])
+def test_disks(change: dict[str, Any], severity: str, words: str) -> None:
+    finding = only(disks, seen("common", "docker", "mesos_agent", facts=change))
+    assert finding.severity == severity
+    assert words in finding.message
+
+
+def test_one_filesystem_must_hold_the_sum() -> None:
+    shared = facts()["disks"]
+    for one in shared.values():
+        one["free_mb"] = 1800
+    finding = only(disks, seen("common", "docker", "mesos_agent", facts={"disks": shared}))
+    assert (finding.severity, "/var and /var/lib/docker and /var/lib/mesos" in finding.message) == ("fail", True)
+    running = seen("common", "docker", "mesos_agent", facts={"disks": shared}, docker={"version": "29.1", "error": ""})
+    assert only(disks, running).severity == "ok", "what is installed already needs no room again"
+
+
+ANY = "0.0.0.0"  # noqa: S104 - what a listener says, not bound to
+
+
+def listener(port: int, **changes: Any) -> dict[str, Any]:
+    return {"protocol": "tcp", "port": port, "address": ANY, "pid": 9, "command": "java", "unit": "", "container": "", **changes}
+
+
+@pytest.mark.parametrize(("who", "words"), [
+    (listener(2181), "zookeeper needs port 2181/tcp, but java (process 9) listens on it"),
+    (listener(8080, unit="tomcat.service"), "marathon needs port 8080/tcp, but java (process 9 of tomcat.service)"),
+    (listener(8080, container="web"), "marathon needs port 8080/tcp, but the container web listens on it"),
+    (listener(53, address="127.0.0.1", command="named", unit="named.service"), "dns needs port 53/tcp, but named"),
+    (listener(53, address="10.0.0.1", command="named", unit="named.service"), "dns needs port 53/tcp, but named"),
+    (listener(8600, address="::", protocol="udp"), "consul needs port 8600/udp"),
+])
+def test_a_port_in_wrong_hands(who: dict[str, Any], words: str) -> None:
+    finding = only(free_ports, seen(*ALL, variables={"dns_address": "10.0.0.1"}, listeners=[who]))
+    assert finding.severity == "fail"
+    assert words in finding.message
+
+
+@pytest.mark.parametrize("who", [
+    listener(2181, unit="zookeeper.service"), listener(8080, container="marathon"), listener(53, address="127.0.0.53"),
+    listener(53, address="192.168.122.1", command="dnsmasq", unit="libvirtd.service"), listener(8500, address="10.9.9.9"),
+    listener(4789, protocol="udp", pid=0, command=""), listener(9999),
+])
+def test_a_port_in_right_hands_or_elsewhere(who: dict[str, Any]) -> None:
+    host = seen(*ALL, variables={"dns_address": "10.0.0.1", "docker_probe": {"overlay": "swarm"}}, listeners=[who])
+    assert only(free_ports, host).severity == "ok"
+
+
+def test_ports_follow_the_settings_and_the_components() -> None:
+    assert {p.port for p in needed_ports(frozenset({"zookeeper"}), {"zookeeper_client_port": 2182})} == {2182, 2888, 3888}
+    assert {p.port for p in needed_ports(frozenset({"consul"}), {})} == {8301, 8500, 8600}
+    assert {p.port for p in needed_ports(frozenset({"docker"}), {"docker_probe": {"overlay": "swarm"}})} == {2377, 7946, 4789}
+    assert needed_ports(frozenset({"docker"}), {"docker_probe": {"overlay": "none"}}) == []
+
+
+@pytest.mark.parametrize(("version", "requirement", "yes"), [
+    ("29.0.1", ">=26", True), ("25.0.5", ">=26", False), ("25.0.5", "<=25", True), ("26.0.0", "<=25", False), ("28.1", ">=26,<29", True),
+    ("29.0", ">=26, <29", False), ("20.10.24+dfsg1", "<=25", True), ("5:28.3.3-1~debian.12~bookworm", ">=28", True), ("29", "", True),
+    ("27.5.1", "==27.5", True), ("27.4", "==27.5", False), ("27", ">=27.0", True),
+])
+def test_ranges(version: str, requirement: str, yes: bool) -> None:
+    assert fits(version, requirement) is yes
+
+
+def test_docker_and_mesos() -> None:
+    need = {"mesos_docker_requirement": ">=26"}
+    assert only(docker_range, seen("mesos_agent", variables={**need, "docker_version": "29"})).severity == "ok"
+    finding = only(docker_range, seen("mesos_agent", variables=need, docker={"version": "20.10.24", "error": ""}))
+    assert (finding.severity, "20.10.24 is installed" in finding.message) == ("fail", True)
+    assert "no version is asked for" in only(docker_range, seen("mesos_agent", variables=need)).message
+    assert list(docker_range(seen("mesos_agent"))) == []
+
+
+def test_the_old_overlay_needs_an_old_docker() -> None:
+    asked = {"docker_probe": {"overlay": "cluster_store"}}
+    assert only(cluster_store, seen("docker", variables={**asked, "docker_version": "29"})).severity == "fail"
+    assert list(cluster_store(seen("docker", variables={**asked, "docker_version": "20.10"}))) == []
+
+
+def test_the_kernel() -> None:
+    assert only(overlay, seen(capabilities={"overlayfs": "no", "vxlan": "", "br_netfilter": ""})).severity == "fail"
+    assert only(overlay, seen(capabilities={"overlayfs": "", "vxlan": "", "br_netfilter": "no"})).severity == "warn"
+    assert only(overlay, seen()).severity == "ok"
+    assert list(overlay(seen(capabilities={}))) == []
+
+
+def test_clones_are_seen() -> None:
+    hosts = [seen(host="m1"), seen(host="m2", variables={"common_address": "10.0.0.2"}, facts={"hostname": "m2"}),
+             seen(host="m3", variables={"common_address": "10.0.0.3"}, facts={"hostname": "m1", "machine_id": ""})]
+    found = {(f.host, f.check) for f in duplicates(hosts)}
+    assert found == {("m1", "machine-id"), ("m2", "machine-id"), ("m1", "hostname"), ("m3", "hostname"), ("m3", "machine-id")}
+    same = [seen(host="m1"), seen(host="m2", facts={"hostname": "m2", "machine_id": "f" * 32})]
+    assert {(f.host, f.check) for f in duplicates(same)} == {("m1", "address"), ("m2", "address")}
+
+
+@pytest.mark.parametrize(("ahead", "severity"), [
+    ((-0.2, 0.3), "ok"), ((-1.0, 60.0), "ok"), ((1.2, 1.6), "warn"), ((-3.0, -1.5), "warn"), ((5.5, 6.0), "fail"),
+    ((-9000.0, -8999.0), "fail"),
+])
+def test_clock_skew_counts_only_what_is_certain(ahead: tuple[float, float], severity: str) -> None:
+    hosts = [seen(host="m1"), seen(host="m2"), seen(host="m3"), seen(host="odd", ahead=ahead)]
+    found = {f.host: f.severity for f in clocks(hosts)}
+    assert found == {"m1": "ok", "m2": "ok", "m3": "ok", "odd": severity}
+    assert list(clocks([])) == []
+
+
+def test_a_report_shows_the_worst_first() -> None:
+    findings = (Finding("ok", "m1", "system", "Debian"), Finding("warn", "m1", "time", "w", "do"), Finding("fail", "m2", "ssh", "f"))
+    report = Report(findings, {})
+    assert report.rows() == [["fail", "m2", "ssh", "f"], ["warn", "m1", "time", "w\n→ do"], ["ok", "m1", "1 checks", "Debian"]]
+    assert (report.failed, report.exit_code) == (True, 5)
+    assert replace(report, unreachable=("m2",)).exit_code == 4
+    assert Report((), {}).exit_code == 0

@@ -1,0 +1,112 @@
+"""What each host is to fetch, and what its answers about it mean."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from provisioner.components import SERVER_GROUPS, component_names
+from provisioner.preflight.report import Finding
+from provisioner.preflight.sources import Sources, reached, same_version, split_image
+from tests.unit.host_samples import seen
+
+ALL = (*component_names(), *SERVER_GROUPS)
+
+SITE = {
+    "repos_apt": [{"name": "site", "uri": "http://mirror/apt", "suite": "bookworm", "components": ["main"], "key_url": "http://mirror/key"}],
+    "repos_yum": [{"name": "site", "baseurl": "http://mirror/yum", "key_url": "http://mirror/key"}],
+    "mesos_package": "mesos", "mesos_version": "1.11.0", "logstash_package": "logstash", "logstash_version": "1:9.5.6",
+    "consul_archive_url": "http://mirror/consul.zip", "consul_archive_sha256": "aa", "zookeeper_source": "package",
+    "zookeeper_archive_url": "http://mirror/zk.tar.gz",
+    "marathon_image": "reg:5000/marathon:1", "chronos_image": "mesosphere/chronos:v3", "registrator_image": "reg:5000/r@sha256:bb",
+    "docker_registry": "reg:5000", "docker_registry_insecure": True,
+}
+
+
+def asked(**changes: Any) -> Sources:
+    return Sources.of(frozenset(ALL), {**SITE, **changes}, "http://mirror")
+
+
+def judged(expected: Sources, **answers: dict[str, Any]) -> list[Finding]:
+    """The findings when every question is answered well, except those whose kind is given."""
+    good = [{"question": q["question"], "url": q["url"], "status": 200, "error": "", "packages": {"mesos": ["1.11.0-1"],
+             "logstash": ["1:9.5.6-1"]}, **answers.get(q["kind"], {})} for q in expected.questions]
+    return list(reached(replace(seen(*ALL, sources=good), sources=expected)))
+
+
+def test_what_is_asked_of_the_sources() -> None:
+    questions = asked().questions
+    assert [(q["kind"], q["url"]) for q in questions] == [
+        ("apt", "http://mirror/apt"), ("yum", "http://mirror/yum"), ("file", "http://mirror/key"), ("file", "http://mirror/consul.zip"),
+        ("image", "http://reg:5000"), ("image", "https://registry-1.docker.io"), ("image", "http://reg:5000"),
+    ]
+    assert questions[0]["packages"] == ["logstash", "mesos"]
+    assert questions[3]["hash"] is True
+    assert [q["tag"] for q in questions[4:]] == ["1", "v3", "sha256:bb"]
+
+
+def test_a_file_is_hashed_once_and_only_from_the_mirror() -> None:
+    again = Sources.of(frozenset(ALL), SITE, "http://mirror", {"http://mirror/consul.zip"})
+    assert [q["hash"] for q in again.questions if q["url"].endswith(".zip")] == [False]
+    vendor = asked(consul_archive_url="https://vendor/consul.zip")
+    assert [q["hash"] for q in vendor.questions if q["url"].endswith(".zip")] == [False]
+
+
+def test_vendors_repositories_hold_their_own_package_only() -> None:
+    vendors = ("docker", "logstash", "mesos")
+    repositories: list[dict[str, Any]] = [{"name": n, "uri": f"http://{n}", "suite": "s", "components": []} for n in vendors]
+    questions = asked(repos_apt=repositories, repos_yum=[], mesos_package="aventer-mesos").questions
+    assert [q["packages"] for q in questions[:3]] == [[], ["logstash"], ["aventer-mesos"]]
+
+
+def test_sources_that_are_all_there() -> None:
+    assert [f.severity for f in judged(asked())] == ["ok"]
+
+
+@pytest.mark.parametrize(("kind", "answer", "severity", "words"), [
+    ("apt", {"error": "timed out"}, "fail", "timed out"),
+    ("apt", {"expired": True}, "fail", "no longer valid"),
+    ("apt", {"packages": {"mesos": [], "logstash": ["1:9.5.6-1"]}}, "fail", "no package mesos"),
+    ("apt", {"packages": {"mesos": ["1.10.0"], "logstash": ["1:9.5.6-1"]}}, "fail", "has mesos 1.10.0, not 1.11.0"),
+    ("yum", {"error": "HTTP 404 Not Found", "status": 404}, "fail", "404"),
+    ("file", {"sha256": "cc"}, "fail", "has the checksum cc, the catalogue says aa"),
+    ("image", {"status": 404, "error": "HTTP 404"}, "fail", "has no image"),
+    ("image", {"status": 401, "error": "HTTP 401"}, "warn", "asks for a login"),
+    ("image", {"status": 0, "error": "refused"}, "fail", "refused"),
+    ("image", {"digest": "sha256:cc"}, "fail", "is sha256:cc there"),
+])
+def test_sources_that_are_not(kind: str, answer: dict[str, Any], severity: str, words: str) -> None:
+    findings = judged(asked(), **{kind: answer})
+    assert findings
+    assert {f.severity for f in findings} == {severity}
+    assert all(words in f.message for f in findings)
+
+
+def test_answers_to_questions_that_were_not_asked_are_ignored() -> None:
+    expected = asked()
+    answers = [{"question": n, "url": "x", "status": 0, "error": "boom"} for n in (-1, 99)]
+    assert list(reached(replace(seen(sources=answers), sources=expected))) == []
+
+
+def test_a_server_that_does_not_answer_is_one_finding() -> None:
+    findings = judged(asked(), file={"status": 0, "error": "timed out"}, apt={"status": 0, "error": "timed out"})
+    assert [(f.severity, f.message) for f in findings] == [("fail", "mirror: timed out (3 of 7 sources are there)")]
+
+
+@pytest.mark.parametrize(("image", "parts"), [
+    ("marathon", ("", "library/marathon", "latest")), ("mesosphere/marathon:v1", ("", "mesosphere/marathon", "v1")),
+    ("reg:5000/marathon", ("reg:5000", "marathon", "latest")), ("reg.example.org/a/b:1", ("reg.example.org", "a/b", "1")),
+    ("localhost/a@sha256:ff", ("localhost", "a", "sha256:ff")), ("reg:5000/a:1@sha256:ff", ("reg:5000", "a", "sha256:ff")),
+])
+def test_images(image: str, parts: tuple[str, str, str]) -> None:
+    assert split_image(image) == parts
+
+
+@pytest.mark.parametrize(("served", "wanted", "yes"), [
+    ("1:9.5.6-1", "9.5.6", True), ("1:9.5.6-1", "1:9.5.6-1", True), ("1:9.5.6-1", "1:9.5.6", True), ("9.5.60", "9.5.6", False),
+    ("5:29.0.1-1~debian", "29", True), ("1.11.0+standin", "1.11.0+standin", True), ("2:1.0", "1:1.0", False),
+])
+def test_versions(served: str, wanted: str, yes: bool) -> None:
+    assert same_version(served, wanted) is yes

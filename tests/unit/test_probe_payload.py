@@ -1,0 +1,136 @@
+"""The probe as a program: what is sent, what comes back, and what it may be made of."""
+
+from __future__ import annotations
+
+import ast
+import io
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import provisioner.probe
+from provisioner.probe import MAX_ANSWER, VERSION, main, payload, read_answer
+
+SOURCES = sorted(path for path in Path(provisioner.probe.__file__).parent.rglob("*.py")
+                 if path != Path(provisioner.probe.__file__))
+
+
+def run(request: dict[str, Any], *, change: tuple[str, str] = ("", ""), cwd: Path | None = None) -> subprocess.CompletedProcess[bytes]:
+    command, stdin = payload(request, python=sys.executable)
+    return subprocess.run(["sh", "-c", command.replace(*change)], input=stdin, capture_output=True, cwd=cwd, check=False)
+
+
+def test_a_real_host_answers_facts_and_preflight() -> None:
+    request = {"sections": ["facts", "preflight"], "preflight": {"overlay": False, "ports": [], "sources": []}}
+    done = run(request)
+    answer = read_answer(done.stdout)
+    assert (done.returncode, done.stderr, answer["errors"]) == (0, b"", {})
+    assert answer["facts"]["cpus"] >= 1  # type: ignore[index]
+    assert answer["seconds"] > 0  # type: ignore[operator]
+
+
+def test_the_same_sources_give_the_same_bytes() -> None:
+    first = payload({"a": 1, "b": 2})
+    provisioner.probe._archive.cache_clear()
+    assert payload({"b": 2, "a": 1}) == first
+    length = int(first[1][:8])
+    with zipfile.ZipFile(io.BytesIO(first[1][8 + length:])) as archive:
+        assert {entry.date_time for entry in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
+        assert archive.read("probe/__init__.py") == b"", "the driver's half stays here"
+
+
+def test_nothing_of_the_current_directory_is_imported(tmp_path: Path) -> None:
+    (tmp_path / "json.py").write_text("raise SystemExit('hijacked')")
+    done = run({"sections": []}, cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_without_memfd_a_private_file_is_used_and_removed() -> None:
+    before = set(Path(tempfile.gettempdir()).glob("*.zip"))
+    done = run({"sections": ["facts"]}, change=("os.memfd_create", "os.no_such_call"))
+    assert read_answer(done.stdout)["errors"] == {}
+    assert set(Path(tempfile.gettempdir()).glob("*.zip")) == before
+
+
+def test_what_is_printed_by_accident_does_not_spoil_the_answer() -> None:
+    done = run({"sections": []}, change=("    from probe import main\n", "    print(42); from probe import main\n"))
+    assert read_answer(done.stdout)["version"] == VERSION
+    assert done.stderr == b"42\n"
+
+
+def test_a_section_that_breaks_is_named_and_the_others_answer() -> None:
+    answer = main.answer_to({"sections": ["preflight", "facts", "nonsense"], "preflight": {"ports": [{"no": "port"}]}})
+    assert set(answer["errors"]) == {"preflight", "nonsense"}
+    assert answer["errors"]["preflight"] == "KeyError: 'protocol'"
+    assert answer["facts"]["hostname"]
+
+
+def test_an_answer_that_grew_too_large_is_replaced_by_an_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(main, "answer_to", lambda _: {"version": VERSION, "seconds": 1.0, "facts": {"x": "y" * MAX_ANSWER}})
+    with (tmp_path / "out").open("wb") as out:
+        main.main(b"{}", os.dup(out.fileno()))
+    answer = read_answer((tmp_path / "out").read_bytes())
+    assert "are allowed" in answer["errors"]["answer"]  # type: ignore[index]
+
+
+@pytest.mark.parametrize(("stdout", "said"), [
+    (b"Welcome to m1!\n{}", "is not JSON: b'Welcome to m1!"),
+    (b"[" * 100_000, "is not JSON"),
+    (b"[]", "not an object of version 1"),
+    (b'{"version": 2}', "not an object of version 1"),
+    (b'{"version": 1, "facts": []}', "a section 'facts' that is not an object"),
+    (b" " * (MAX_ANSWER + 1), f"larger than {MAX_ANSWER} bytes"),
+])
+def test_an_answer_is_not_believed(stdout: bytes, said: str) -> None:
+    with pytest.raises(ValueError, match="probe's answer") as error:
+        read_answer(stdout)
+    assert said in str(error.value)
+
+
+def test_waiting_ends_when_all_are_ok_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    states = {"zookeeper": iter(["down", "ok", "ok"]), "consul": iter(["ok", "down", "ok"])}
+    monkeypatch.setattr(main, "POLL_SECONDS", 0.0)
+    monkeypatch.setattr("provisioner.probe.health.ask", lambda component, _: {"state": next(states[component])})
+    answers = main.health({"zookeeper": {}, "consul": {}}, 30)
+    assert answers == {"zookeeper": {"state": "ok"}, "consul": {"state": "ok"}}
+    assert next(states["consul"], "asked three times") == "asked three times"
+
+
+def test_waiting_ends_when_time_is_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("provisioner.probe.health.ask", lambda *_: {"state": "down"})
+    assert main.health({"consul": {}}, 0) == {"consul": {"state": "down"}}
+
+
+def test_a_component_whose_probe_breaks_is_down(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(component: str, request: dict[str, Any]) -> dict[str, Any]:
+        raise ZeroDivisionError(component)
+
+    monkeypatch.setattr("provisioner.probe.health.ask", broken)
+    assert main.health({"dns": {}}, 0)["dns"] == {"state": "down", "detail": "the probe of dns failed: ZeroDivisionError: dns"}
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda p: p.name)
+def test_the_hosts_half_is_plain_python_3_6(path: Path) -> None:
+    tree = ast.parse(path.read_text(), feature_version=(3, 6))
+    for node in ast.walk(tree):
+        names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
+        if isinstance(node, ast.ImportFrom) and not node.level:
+            names = [node.module or ""]
+            assert node.module != "__future__", "unknown before Python 3.7"
+        for name in names:
+            assert name.split(".")[0] in sys.stdlib_module_names, f"{name} is not in the standard library"
+        if isinstance(node, ast.keyword):
+            assert node.arg not in ("capture_output", "text", "missing_ok"), f"line {node.value.lineno}: newer than Python 3.6"
+
+
+def test_the_request_travels_as_json() -> None:
+    _, stdin = payload({"sections": ["facts"], "name": "Zoë"})
+    length = int(stdin[:8])
+    assert json.loads(stdin[8:8 + length]) == {"sections": ["facts"], "name": "Zoë"}

@@ -1,0 +1,92 @@
+"""One command on many hosts, and a shell on one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from provisioner import remote
+from provisioner.adapters.ssh import SshError
+from provisioner.cluster import Cluster
+from provisioner.errors import UnreachableError, UsageError
+from provisioner.remote import run, ssh
+from provisioner.testing import Behaviour, FakeTransport, said
+from tests.unit.host_samples import cluster
+
+
+@pytest.fixture(autouse=True)
+def trusted(monkeypatch: pytest.MonkeyPatch) -> dict[str, UnreachableError]:
+    """All host keys are known, except those of the hosts that a test puts here."""
+    lost: dict[str, UnreachableError] = {}
+    monkeypatch.setattr(remote, "establish", lambda cluster, say, hosts: {n: e for n, e in lost.items() if n in hosts})
+    return lost
+
+
+def run_on(tmp_path: Path, hosts: dict[str, Behaviour], *names: str, **options: Any) -> tuple[int, list[str], list[str], FakeTransport]:
+    transport, lines, news = FakeTransport(hosts), list[str](), list[str]()
+    code = run(cluster(tmp_path, *hosts), "uptime", names, transport=transport, write=lines.append, say=news.append, **options)
+    return code, lines, news, transport
+
+
+def test_every_line_names_its_host(tmp_path: Path) -> None:
+    code, lines, news, transport = run_on(tmp_path, {"m1": said("one\ntwo\n"), "agent10": said("\x1b[31mred\n")}, become=True)
+    assert code == 0
+    assert sorted(lines) == ["agent10 | \ufffd[31mred\n", "m1      | one\n", "m1      | two\n"]
+    assert news == ["2 of 2 hosts ended well"]
+    assert [call.become for call in transport.calls if call.command == "uptime"] == [True, True]
+
+
+def test_a_failure_on_one_host(tmp_path: Path) -> None:
+    code, lines, news, _ = run_on(tmp_path, {"m1": said(), "m2": said(code=3, stderr="no such file\n")})
+    assert code == 5
+    assert lines == ["m2 | no such file\n"]
+    assert news == ["m2: ended with 3", "1 of 2 hosts ended well"]
+
+
+def test_a_host_that_is_not_reached(tmp_path: Path, trusted: dict[str, UnreachableError]) -> None:
+    trusted["m1"] = SshError("timeout", "does not answer", hint="is it up?")
+    code, _, news, transport = run_on(tmp_path, {"m1": said(), "m2": said(code=1), "m3": UnreachableError("gone")})
+    assert code == 4
+    assert news == ["m1: not reached: does not answer\n  → is it up?", "m3: not reached: gone", "m2: ended with 1",
+                    "0 of 3 hosts ended well"]
+    assert "m1" not in {call.host for call in transport.calls}
+
+
+def test_only_the_named_hosts(tmp_path: Path) -> None:
+    _, _, news, transport = run_on(tmp_path, {"m1": said(), "m2": said()}, "m2")
+    assert {call.host for call in transport.calls} == {"m2"}
+    assert news == ["1 of 1 hosts ended well"]
+
+
+def test_a_refused_login_stops_everything(tmp_path: Path) -> None:
+    hosts: dict[str, Behaviour] = dict.fromkeys(("m1", "m2"), SshError("auth", "refused", hint="look"))
+    with pytest.raises(SshError, match="refused"):
+        run_on(tmp_path, hosts)
+
+
+def test_ssh_becomes_ssh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[tuple[str, list[str]]] = []
+    monkeypatch.setattr("os.execvpe", lambda file, words, env: started.append((file, words)))
+    transport = FakeTransport()
+    ssh(cluster(tmp_path, "m1"), "m1", ["--", "uptime", "-p"], transport=transport)
+    ((file, words),) = started
+    assert (file, words[0], words[-3:]) == ("ssh", "ssh", ["10.0.0.1", "uptime", "-p"])
+    assert "StrictHostKeyChecking=yes" in words
+    assert [call.command for call in transport.calls] == ["true"], "the login is tried first, so that failures are explained"
+
+
+def test_an_unknown_host_lists_the_known_ones(tmp_path: Path) -> None:
+    of: Cluster = cluster(tmp_path, "m1", "m2")
+    with pytest.raises(UsageError, match="no host 'm9'") as error:
+        ssh(of, "m9")
+    assert error.value.hint == "hosts: m1, m2"
+    with pytest.raises(UsageError, match="no host 'm9'"):
+        run(of, "true", ["m9"])
+
+
+def test_a_host_that_shows_no_key_is_not_entered(tmp_path: Path, trusted: dict[str, UnreachableError]) -> None:
+    trusted["m1"] = SshError("timeout", "does not answer")
+    with pytest.raises(SshError, match="does not answer"):
+        ssh(cluster(tmp_path, "m1"), "m1", transport=FakeTransport())

@@ -1,0 +1,192 @@
+"""How a host is entered and root is had: options, passwords, sudo."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from provisioner.adapters import ssh_options
+from provisioner.adapters.become import as_root
+from provisioner.adapters.ssh import ansible_ssh_args
+from provisioner.adapters.ssh_errors import become_failure
+from provisioner.adapters.ssh_options import ASKPASS, control_dir, environment, host_options, login
+from provisioner.cluster import Host
+from provisioner.errors import InventoryError, UsageError
+from tests.unit.host_samples import cluster
+
+HOST = Host("m1", "10.0.0.1", 22, "deploy")
+
+
+def login_of(folder: Path, **variables: object) -> ssh_options.Login:
+    return login(replace(HOST, variables=variables, where="inventory.yml:7"), cluster(folder, "m1"))
+
+
+def values(options: list[str]) -> dict[str, str]:
+    return dict(option.split("=", 1) for option in options if "=" in option)
+
+
+def test_ansible_gets_the_same_known_hosts_and_connections(tmp_path: Path) -> None:
+    of = cluster(tmp_path, "m1")
+    settings = values(shlex.split(ansible_ssh_args(of)))
+    assert settings["UserKnownHostsFile"] == str(tmp_path / ".provision/test/known_hosts")
+    assert settings["StrictHostKeyChecking"] == "yes"
+    assert settings["ControlPath"].startswith(str(control_dir(of)))
+    assert settings["ControlPath"].endswith("/%C")
+    assert len(settings["ControlPath"]) - len("%C") + 40 + 17 < 104
+    assert ssh_options.cluster_options(of) == shlex.split(ansible_ssh_args(of))
+
+
+def test_a_path_with_spaces_and_percents_survives_ssh(tmp_path: Path) -> None:
+    folder = tmp_path / "my 100% cluster"
+    folder.mkdir()
+    of = cluster(folder, "m1")
+    shown = subprocess.run(["ssh", "-G", *ssh_options.cluster_options(of), "10.0.0.1"], capture_output=True, text=True, check=True).stdout
+    assert f"userknownhostsfile {folder}/.provision/test/known_hosts" in shown.replace("%%", "%").replace('"', "").splitlines()
+
+
+def test_a_key_login_never_asks(tmp_path: Path) -> None:
+    found = login_of(tmp_path, ansible_ssh_private_key_file="keys/id", ansible_ssh_common_args="-J 'ops@jump.example.org:2200'",
+                     ansible_ssh_extra_args="-v")
+    options = host_options(found)
+    assert options[:4] == ["-p", "22", "-l", "deploy"]
+    assert options[options.index("-i") + 1] == str(tmp_path / "keys/id"), "relative to the inventory"
+    assert "BatchMode=yes" in options
+    assert "IdentitiesOnly=yes" in options
+    assert options[-3:] == ["-J", "ops@jump.example.org:2200", "-v"]
+    assert "SSH_ASKPASS" not in environment(found)
+
+
+def test_the_home_folder_is_expanded(tmp_path: Path) -> None:
+    assert login_of(tmp_path, ansible_ssh_private_key_file="~/.ssh/id").key == str(Path.home() / ".ssh/id")
+
+
+def test_a_password_login_has_one_method_and_one_try(tmp_path: Path) -> None:
+    found = login_of(tmp_path, ansible_password="secret")
+    options = host_options(found)
+    assert "PreferredAuthentications=password" in options
+    assert "BatchMode=yes" not in options
+    assert not any("secret" in option for option in options)
+    assert environment(found)["SSH_ASKPASS_REQUIRE"] == "force"
+    assert "PreferredAuthentications=publickey,password" in host_options(replace(found, key="/k"))
+
+
+def test_arguments_with_an_open_quote_name_their_place(tmp_path: Path) -> None:
+    with pytest.raises(InventoryError) as error:
+        login_of(tmp_path, ansible_ssh_common_args="-o 'ProxyCommand x")
+    assert error.value.where == "inventory.yml:7"
+
+
+@pytest.mark.parametrize(("question", "answer"), [
+    ("deploy@10.0.0.1's password: ", b"it's $ecret\n"),
+    ("ops@jump.example.org's password: ", b""),
+    ("Enter passphrase for key '/home/x/.ssh/id': ", b""),
+    ("Are you sure you want to continue connecting (yes/no/[fingerprint])? ", b""),
+])
+def test_askpass_answers_only_for_the_host_itself(tmp_path: Path, question: str, answer: bytes) -> None:
+    given = environment(login_of(tmp_path, ansible_password="it's $ecret"))
+    done = subprocess.run([str(ASKPASS), question], env=given, capture_output=True, check=False)
+    assert (done.stdout, done.returncode) == (answer, 0 if answer else 1)
+
+
+def test_the_socket_folder_is_private(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    short = Path("/tmp") if len(str(tmp_path)) > 30 else tmp_path  # pytest's own folders have long names
+    monkeypatch.setattr(ssh_options, "SOCKET_PATH_MAX", 200)
+    of = cluster(tmp_path, "m1")
+    folder = control_dir(of)
+    assert folder.parent.parent == tmp_path
+    assert folder.stat().st_mode & 0o777 == 0o700
+    folder.chmod(0o755)
+    with pytest.raises(UsageError, match="not private"):
+        control_dir(of)
+    folder.rmdir()
+    folder.symlink_to(short)
+    with pytest.raises(UsageError, match="not private"):
+        control_dir(of)
+
+
+def test_a_folder_with_too_long_a_name_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    long = tmp_path / ("x" * 60)
+    long.mkdir()
+    monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
+    monkeypatch.setattr("tempfile.tempdir", str(long))
+    with pytest.raises(UsageError, match="short enough"):
+        control_dir(cluster(tmp_path, "m1"))
+
+
+SUDO = """#!/bin/sh
+# like sudo: -n fails when a password is needed; -S reads one line of stdin when it is needed, and up to three when wrong
+stdin=no
+while [ $# -gt 0 ]; do case "$1" in -n) mode=n ;; -S) mode=S ;; -p) shift ;; *) break ;; esac; shift; done
+echo "$mode" >>"$SUDO_LOG"
+if [ "$SUDO_NEEDS" = yes ]; then
+  [ "$mode" = n ] && { echo "sudo: a password is required" >&2; exit 1; }
+  tries=0
+  while [ $tries -lt 3 ] && IFS= read -r line; do
+    tries=$((tries + 1)); echo "try" >>"$SUDO_LOG"
+    [ "$line" = "right 'pass" ] && exec "$@"
+  done
+  echo "sudo: $tries incorrect password attempt" >&2; exit 1
+fi
+exec "$@"
+"""
+PAYLOAD = b"right 'pass\nprovision: end of password\n" + bytes(range(256)) * 2000
+
+
+@pytest.fixture
+def with_sudo(tmp_path: Path) -> Callable[..., tuple[subprocess.CompletedProcess[bytes], list[str]]]:
+    """Runs a command like a host would: a shell, a user that is not root, and a sudo that behaves as told."""
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    for name, text in (("sudo", SUDO), ("id", "#!/bin/sh\necho 1000\n")):
+        (programs / name).write_text(text)
+        (programs / name).chmod(0o755)
+
+    def run(command: str, stdin: bytes, password: str, *, needs: bool) -> tuple[subprocess.CompletedProcess[bytes], list[str]]:
+        line, sent = as_root(command, stdin, password)
+        log = tmp_path / "log"
+        log.write_text("")
+        env = {**os.environ, "PATH": f"{programs}:{os.environ['PATH']}", "SUDO_LOG": str(log), "SUDO_NEEDS": "yes" if needs else "no"}
+        done = subprocess.run(["sh", "-c", line], input=sent, capture_output=True, env=env, check=False)
+        return done, log.read_text().split()
+
+    return run
+
+
+Sudo = Callable[..., tuple[subprocess.CompletedProcess[bytes], list[str]]]
+
+
+@pytest.mark.parametrize("needs", [True, False])
+def test_the_payload_survives_sudo_whether_it_asks_or_not(with_sudo: Sudo, needs: bool) -> None:
+    done, _ = with_sudo("cat; exit 3", PAYLOAD, "right 'pass", needs=needs)
+    assert (done.returncode, done.stderr) == (3, b"")
+    assert done.stdout == PAYLOAD
+
+
+def test_a_wrong_sudo_password_is_one_attempt(with_sudo: Sudo) -> None:
+    done, log = with_sudo("cat", PAYLOAD, "wrong", needs=True)
+    assert log.count("try") == 1, "the payload must never be tried as a password"
+    error = become_failure(HOST, login_of(Path("/x")), done.stderr)
+    assert error and "refused the password of deploy" in error.message
+    assert b"wrong" not in done.stdout + done.stderr
+
+
+def test_without_a_password_sudo_does_not_wait(with_sudo: Sudo) -> None:
+    done, log = with_sudo("cat", PAYLOAD, "", needs=True)
+    assert log == ["n"]
+    error = become_failure(HOST, login_of(Path("/x")), done.stderr)
+    assert error and error.message == "sudo asks deploy for a password"
+    assert with_sudo("cat", PAYLOAD, "", needs=False)[0].stdout == PAYLOAD
+
+
+def test_root_needs_no_sudo() -> None:
+    for password in ("", "unused"):
+        line, stdin = as_root("cat; id -u", PAYLOAD, password)
+        script = f"id() {{ echo 0; }}; sudo() {{ exit 99; }}; {shlex.split(line)[2]}"
+        assert subprocess.run(["sh", "-c", script], input=stdin, capture_output=True, check=False).stdout.startswith(PAYLOAD)

@@ -1,0 +1,156 @@
+"""From answers of the probe to what an operator reads."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from provisioner.adapters.ssh import Completed
+from provisioner.cluster import Cluster, Host
+from provisioner.components import COMPONENTS
+from provisioner.errors import UnreachableError
+from provisioner.observe import HostObservation, Observation, observe
+from provisioner.status import Status, summarize
+
+ALL = frozenset(c.name for c in COMPONENTS if c.shorthand == "all")
+MASTER = ALL | {"masters", "consul_server", "logstash_server", *(c.name for c in COMPONENTS if c.shorthand == "masters")}
+AGENT = ALL | {"agents", *(c.name for c in COMPONENTS if c.shorthand == "agents")}
+Answers = dict[str, dict[str, dict[str, Any]]]
+
+
+def cluster() -> Cluster:
+    masters = [Host(n, f"192.0.2.{i}", groups=MASTER) for i, n in enumerate(("m1", "m2", "m3"), 11)]
+    return Cluster("test", Path("/nowhere/inventory.yml"), (*masters, *(Host(n, f"192.0.2.10{n[1]}", groups=AGENT) for n in ("a1", "a2"))))
+
+
+def healthy() -> Answers:
+    """What every host of a healthy cluster answers; m1 leads everything."""
+    return {
+        h.name: {c.name: {"state": "ok", "leader": h.name == "m1" and bool(c.rolling) and c.name != "docker", "version": "1",
+                          "stand_in": False, "detail": "fine", "facts": {}}
+                 for c in COMPONENTS if c.name in h.groups}
+        for h in cluster().hosts
+    }
+
+
+def status(answers: Answers, **away: str) -> Status:
+    hosts = {h.name: HostObservation(True, health=answers[h.name]) for h in cluster().hosts if h.name not in away}
+    hosts.update({name: HostObservation(False, error) for name, error in away.items()})
+    return summarize(cluster(), Observation(hosts))
+
+
+def test_a_healthy_cluster_has_no_problems_and_promised_json() -> None:
+    found = status(healthy())
+    assert found.healthy and found.problems == ()
+    data = json.loads(json.dumps(found.as_json()))
+    assert set(data) == {"cluster", "healthy", "components", "problems"} and data["healthy"] is True
+    assert data["components"][0] == {"component": COMPONENTS[0].name, "host": "m1", "state": "ok", "leader": False, "version": "1",
+                                     "stand_in": False, "detail": "fine"}
+    assert {r["component"] for r in data["components"]} == {c.name for c in COMPONENTS}
+
+
+def test_a_lost_member_degrades_the_component_and_not_its_living_rows() -> None:
+    answers = healthy()
+    answers["m3"]["zookeeper"].update(state="down", detail="the unit zookeeper is stopped (dead)")
+    answers["m1"]["zookeeper"].update(state="degraded", detail="leader, 1 of 2 followers in sync", facts={"itself": "ok"})
+    found = status(answers)
+    rows = {r.host: r.state for r in found.rows if r.component == "zookeeper"}
+    assert rows == {"m1": "ok", "m2": "ok", "m3": "down"} and not found.healthy
+    assert found.problems == ("ZooKeeper is degraded: 2 of 3 members serve (m3 down)",
+                              "ZooKeeper on m1: leader, 1 of 2 followers in sync")
+
+
+def test_an_unreachable_host_downs_its_rows_and_is_named_once() -> None:
+    found = status(healthy(), a2="connection refused")
+    rows = [r for r in found.rows if r.host == "a2"]
+    assert {r.component for r in rows} == AGENT - {"agents"}
+    assert {(r.state, r.detail) for r in rows} == {("down", "unreachable: connection refused")}
+    assert found.problems == ("a2 is unreachable: connection refused",) and not found.healthy
+
+
+@pytest.mark.parametrize(("component", "down", "problem"), [
+    ("zookeeper", ("m2", "m3"), "ZooKeeper has lost its quorum: 1 of 3 members serve (m2, m3 down)"),
+    ("marathon", ("m2", "m3"), "Marathon is degraded: 1 of 3 members serve (m2, m3 down)"),
+    ("marathon", ("m1", "m2", "m3"), "Marathon is down: 0 of 3 members serve (m1, m2, m3 down)"),
+    ("mesos_master", ("m1",), "Mesos master has no leader"),
+])
+def test_quorum_and_leaders_are_counted(component: str, down: tuple[str, ...], problem: str) -> None:
+    answers = healthy()
+    for host in down:
+        answers[host][component].update(state="down")
+    assert problem in status(answers).problems
+
+
+def test_two_leaders_are_one_too_many() -> None:
+    answers = healthy()
+    answers["m2"]["mesos_master"]["leader"] = True
+    assert status(answers).problems == ("Mesos master has 2 leaders: m1, m2",)
+
+
+def test_different_versions_of_one_cluster_are_a_problem_but_not_of_different_systems() -> None:
+    answers = healthy()
+    answers["m2"]["zookeeper"]["version"] = "2"
+    answers["m2"]["docker"]["version"] = answers["m2"]["kernel"]["version"] = "2"
+    assert status(answers).problems == ("ZooKeeper runs in different versions: 1 on m1 m3, 2 on m2",)
+
+
+def test_an_agent_that_left_the_inventory_is_not_forgotten() -> None:
+    answers = healthy()
+    answers["m1"]["mesos_master"]["facts"] = {"agents_listed": [{"hostname": n} for n in ("a1", "192.0.2.102", "a9")]}
+    assert status(answers).problems == ("a9 is registered as a Mesos agent, but is not one in the inventory",)
+
+
+def test_swarm_managers_belong_to_one_swarm_with_a_leader() -> None:
+    answers = healthy()
+    for host in ("m1", "m2"):
+        answers[host]["docker"]["facts"] = {"manager": True, "cluster_id": "c", "swarm_leader": False}
+    assert status(answers).problems == ("the swarm of m1, m2 has no leader",)
+    answers["m2"]["docker"]["facts"]["cluster_id"] = "other"
+    assert status(answers).problems == ("m1, m2 are managers of 2 different swarms",)
+
+
+def test_a_component_without_an_answer_is_down() -> None:
+    answers = healthy()
+    del answers["a1"]["registrator"]
+    row = next(r for r in status(answers).rows if (r.component, r.host) == ("registrator", "a1"))
+    assert (row.state, row.detail) == ("down", "the probe said nothing of it")
+
+
+class FakeTransport:
+    """Answers with these bytes; what is an exception is raised."""
+
+    def __init__(self, **answers: Any) -> None:
+        self.answers = answers
+        self.asked: dict[str, bytes] = {}
+
+    def run(self, host: Host, command: str, stdin: bytes = b"", *, become: bool = False, timeout: float = 60.0,
+            line: Any = None) -> Completed:
+        assert become
+        self.asked[host.name] = stdin
+        answer = self.answers.get(host.name, b"")
+        if isinstance(answer, Exception):
+            raise answer
+        return Completed(0 if answer else 3, answer, b"sudo: no", 0.1)
+
+
+RENDERED = {"all": {"vars": {"zookeeper_probe": {"unit": "zookeeper"}, "registrator_probe": {"unit": "registrator"}},
+                    "hosts": {n: {} for n in ("m1", "m2", "m3", "a1", "a2")}}}
+
+
+def test_hosts_are_asked_what_they_are_to_run_and_not_trusted() -> None:
+    said = {"version": 1, "time": 1.0, "seconds": 0.1, "errors": {"facts": "OSError: x"},
+            "health": {"zookeeper": {"state": "great", "version": 7, "facts": []}, "docker": {"state": "ok"}}}
+    transport = FakeTransport(m1=json.dumps(said).encode(), m2=b"{}", m3=UnreachableError("no route"), a1=b"not json")
+    seen = observe(cluster(), RENDERED, transport)
+    length = int(transport.asked["m1"][:8])
+    request = json.loads(transport.asked["m1"][8:8 + length])
+    assert request["health"] == {"zookeeper": {"unit": "zookeeper"}} and request["sections"] == ["facts", "health"]
+    assert seen.hosts["m1"].error == "facts: OSError: x" and set(seen.hosts["m1"].health) == {"zookeeper"}
+    assert seen.health("m1", "zookeeper") == {
+        "state": "down", "leader": False, "version": "7", "stand_in": False, "detail": "", "facts": {}}
+    assert "version 1" in seen.hosts["m2"].error and not seen.hosts["m2"].reachable, "nothing is done on a host that talks nonsense"
+    assert seen.hosts["m3"] == HostObservation(False, "no route")
+    assert "not JSON" in seen.hosts["a1"].error and seen.hosts["a2"].error == "the probe ended with 3: sudo: no"
