@@ -25,3 +25,7 @@ chroot "$root" systemctl --quiet mask console-getty.service getty@.service getty
   systemd-firstboot.service proc-sys-fs-binfmt_misc.automount sys-kernel-config.mount sys-kernel-debug.mount \
   sys-kernel-tracing.mount dev-hugepages.mount dev-mqueue.mount
 chroot "$root" systemctl --quiet disable apt-daily.timer apt-daily-upgrade.timer e2scrub_all.timer fstrim.timer
+
+# A session needs no service manager of its user. On cgroup v1 in a container nobody tells systemd that the last process of one is
+# gone: stopping it takes the full time-out, and whoever logs in meanwhile waits for that.
+chroot "$root" systemctl --quiet mask user@.service

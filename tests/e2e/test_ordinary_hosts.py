@@ -102,7 +102,7 @@ def test_the_package_given_as_artifact_is_what_runs(cluster: ClusterUnderTest) -
 def test_a_real_agent_would_find_its_cgroups(cluster: ClusterUnderTest) -> None:
     found = cluster.on("a1", "findmnt -rno TARGET -t cgroup2 || true").split()
     assert found in ([], ["/sys/fs/cgroup"]), "cgroup2 anywhere else makes a real agent refuse to start"
-    cluster.on("a1", "d=$(ls -d /sys/fs/cgroup/freezer /sys/fs/cgroup 2>/dev/null | head -n 1)/probe-$$ && mkdir $d && rmdir $d")
+    cluster.on("a1", "d=/sys/fs/cgroup; [ ! -d $d/freezer ] || d=$d/freezer; mkdir $d/probe && rmdir $d/probe")
 
 
 def test_firewalld_is_off_afterwards(cluster: ClusterUnderTest) -> None:
