@@ -58,8 +58,8 @@ bench: $(READY) ## time up, rerun, status, help on a lab of five hosts
 	$(BIN)/python -m bench.run
 
 .PHONY: docs
-docs: $(READY) ## regenerate the variable tables, the CLI reference and the picture in README.md
-	$(BIN)/python -m docs.generate
+docs: $(READY) ## regenerate the variable tables, the CLI reference and the picture in README.md (LAB=name: whose status)
+	$(BIN)/python -m docs.generate --lab $(LAB)
 
 .PHONY: lock
 lock: ## renew requirements.lock from pyproject.toml

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import io
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -32,16 +33,17 @@ def main() -> int:
     """Write or check."""
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--check", action="store_true")
-    check = options.parse_args().check
+    options.add_argument("--lab", default="default", help="the lab whose status is drawn (default: default)")
+    chosen = options.parse_args()
     stale = [path for path, text in pages() if not path.is_file() or path.read_text() != text]
-    if check:
+    if chosen.check:
         for path in stale:
             sys.stderr.write(f"not current: {path.relative_to(project_dir())} (run 'make docs')\n")
         return 1 if stale else 0
     for path, text in pages():
         path.parent.mkdir(exist_ok=True)
         path.write_text(text)
-    draw_status()
+    draw_status(chosen.lab)
     return 0
 
 
@@ -81,9 +83,9 @@ def cli_reference() -> str:
     return "\n".join(parts) + "\n"
 
 
-def draw_status() -> None:
-    """Draw what `provision status` really prints on the default lab; without a lab the picture stays as it is."""
-    done = subprocess.run([sys.executable, "-m", "provisioner.cli", "status", "--lab", "default", "--json"],
+def draw_status(lab: str) -> None:
+    """Draw what `provision status` really prints on a lab; without that lab the picture stays as it is."""
+    done = subprocess.run([sys.executable, "-m", "provisioner.cli", "status", "--lab", lab, "--json"],
                           capture_output=True, text=True, check=False)
     if not done.stdout.strip():
         sys.stderr.write(f"the picture stays as it is: {done.stderr.strip().splitlines()[-1]}\n")
@@ -92,7 +94,8 @@ def draw_status() -> None:
     console = Console(record=True, width=PICTURE_WIDTH, file=io.StringIO(), force_terminal=True)
     title = f"{status['cluster']}: {'healthy' if status['healthy'] else 'NOT healthy'}"
     console.print(make_table(title, ("component", "host", "state", "", "version", "detail"), status_rows(status["components"])))
-    PICTURE.write_text(console.export_svg(title="provision status") + "\n")
+    # Without the font that the library would have a reader's browser fetch from elsewhere.
+    PICTURE.write_text(re.sub(r"@font-face \{.*?\}\s*", "", console.export_svg(title="provision status"), flags=re.DOTALL) + "\n")
 
 
 def _between(text: str, table: str) -> str:

@@ -49,7 +49,7 @@ class ClusterUnderTest:
     def on(self, host: str, script: str, *, check: bool = True) -> str:
         """Run a shell script as root on a host, past SSH."""
         done = subprocess.run(["docker", "exec", f"{self.lab}-{host}", "sh", "-c", script], capture_output=True, text=True,
-                              timeout=300, check=False)
+                              errors="replace", timeout=300, check=False)
         if check and done.returncode:
             raise AssertionError(f"{host}: {script}\nended with {done.returncode}\n{done.stdout}\n{done.stderr}")
         return done.stdout
