@@ -48,6 +48,10 @@ lint: $(READY) ## ruff, mypy strict, yamllint, ansible-lint production
 e2e: $(READY) ## a lab of its own: up, verify, faults, rerun, real hosts by address
 	$(BIN)/pytest -v -m lab tests/e2e
 
+.PHONY: molecule
+molecule: $(READY) ## every role on its own in lab hosts (S=zookeeper: that one, LAB_OS=debian13: there, KEEP_LAB=1: leave the lab)
+	$(BIN)/python molecule/run.py $(S)
+
 .PHONY: test
 test: lint ## everything: lint, offline tests, lab tests; lists what ran
 	$(BIN)/pytest -v --durations=10 tests

@@ -42,6 +42,7 @@ def parser() -> argparse.ArgumentParser:
     _strict(_limit(_json(_command(commands, "preflight", "look at every host before anything is changed"))))
     up = _strict(_limit(_json(_command(commands, "up", "build the cluster, or bring it to what the inventory says"))))
     up.add_argument("--only", metavar="COMPONENT", action="append", default=[], help="only this component (may be repeated)")
+    up.add_argument("--full", action="store_true", help="run every role, also where nothing differs from what was applied")
     up.add_argument("--yes", action="store_true", help="do not ask before the first change")
 
     _json(_command(commands, "status", "who leads, who is in quorum, what is wrong; exit 0 only when all is well"))

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from provisioner.adapters.ansible import Event, Outcome, Playbooks
+from provisioner.components import component
 from provisioner.errors import StepFailed, UnreachableError
 from provisioner.journal import Journal
 from provisioner.plan import Plan, Step
+from provisioner.witness import Question
 
 
 class Progress(Protocol):
@@ -43,6 +45,19 @@ class Result:
                 "unreachable": len(self.unreachable), "seconds": round(self.seconds, 1)}
 
 
+class Rebooter(Protocol):
+    """Reboots hosts that ask for it (see `reboot.Reboots`)."""
+
+    def pending(self, hosts: Sequence[str]) -> tuple[str, ...]:
+        """Those that ask for it."""
+
+    def serving(self, host: str) -> frozenset[str]:
+        """What works there now."""
+
+    def reboot(self, host: str, served: frozenset[str]) -> None:
+        """Do it, and wait until all is as before."""
+
+
 #: Asks a host for the last lines of a unit's journal.
 UnitLog = Callable[[str, str], str]
 
@@ -50,8 +65,11 @@ UnitLog = Callable[[str, str], str]
 class Engine:
     """Runs the steps of a plan in order and stops at the first that fails."""
 
-    def __init__(self, playbooks: Playbooks, journal: Journal, progress: Progress, unit_log: UnitLog) -> None:
+    def __init__(self, playbooks: Playbooks, journal: Journal, progress: Progress, unit_log: UnitLog,
+                 witnesses: Mapping[str, Mapping[str, Question]], reboots: Rebooter) -> None:
         self._playbooks = playbooks
+        self._reboots = reboots
+        self._witnesses = witnesses
         self._journal = journal
         self._progress = progress
         self._unit_log = unit_log
@@ -74,10 +92,28 @@ class Engine:
         hosts = tuple(h for h in step.hosts if h not in result.unreachable)
         if not hosts:
             return
-        begin = time.monotonic()
-        self._journal.record("step", component=step.component.name, hosts=hosts, batch=step.batch)
         self._progress.step(number, len(plan.steps), step)
-        outcome = self._playbooks.play("up", _variables(step, hosts), self._progress.event)
+        self._play("up", step, hosts, plan, result)
+        if step.component.name == "kernel":
+            self._reboot(step, hosts, plan, result)
+
+    def _reboot(self, step: Step, hosts: tuple[str, ...], plan: Plan, result: Result) -> None:
+        """Hosts whose new kernel waits for it, one at a time; an agent's tasks are moved away first."""
+        for host in self._reboots.pending([h for h in hosts if h not in result.unreachable]):
+            served = self._reboots.serving(host)
+            agent = Step(component("mesos_agent"), (host,))
+            if "mesos_agent" in served:
+                self._play("drain", agent, (host,), plan, result)
+            self._journal.record("reboot", host=host, serving=sorted(served))
+            self._reboots.reboot(host, served)
+            self._play("up", step, (host,), plan, result)
+            if "mesos_agent" in served:
+                self._play("up", agent, (host,), plan, result)
+
+    def _play(self, verb: str, step: Step, hosts: tuple[str, ...], plan: Plan, result: Result) -> None:
+        begin = time.monotonic()
+        self._journal.record("step", verb=verb, component=step.component.name, hosts=hosts, batch=step.batch)
+        outcome = self._playbooks.play(verb, self._variables(step, hosts), self._progress.event)
         result.changed += outcome.changed
         result.failed += len(outcome.failures)
         result.warnings += [w for w in outcome.warnings if w not in result.warnings]
@@ -105,12 +141,14 @@ class Engine:
             text += f"\nfailed also on {', '.join(others)}"
         return StepFailed(text, where=host, hint=f"mend the cause and run 'provision up' again; the whole log: {self._journal.folder}")
 
-
-def _variables(step: Step, hosts: tuple[str, ...]) -> Mapping[str, Any]:
-    return {
-        "component_name": step.component.name,
-        "component_role": step.component.role,
-        "component_hosts": ",".join(hosts),
-        "component_batch": step.batch or "100%",
-        "component_all_or_none": step.all_or_none,
-    }
+    def _variables(self, step: Step, hosts: tuple[str, ...]) -> Mapping[str, Any]:
+        """What the playbook is told; `component_notes` is what each host is to note when the role has done its work."""
+        name = step.component.name
+        return {
+            "component_name": name,
+            "component_role": step.component.role,
+            "component_hosts": ",".join(hosts),
+            "component_batch": step.batch or "100%",
+            "component_all_or_none": step.all_or_none,
+            "component_notes": {host: self._witnesses[host][name] for host in hosts if name in self._witnesses.get(host, {})},
+        }

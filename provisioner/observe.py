@@ -21,12 +21,16 @@ STATES = ("ok", "degraded", "down")
 
 @dataclass(frozen=True)
 class HostObservation:
-    """What one host answered. `error` says why there is no answer, or no usable one."""
+    """What one host answered. `error` says why there is no answer, or no usable one.
+
+    `unsettled` holds, for each component that was asked about, why its role must run; '' when everything is still as applied.
+    """
 
     reachable: bool
     error: str = ""
     facts: Mapping[str, Any] = field(default_factory=dict)
     health: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    unsettled: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -40,14 +44,28 @@ class Observation:
         seen = self.hosts.get(host)
         return seen.health.get(component) if seen else None
 
+    def why(self, host: str, component: str) -> str:
+        """Why a component's role must run on a host; '' only when the host answered that everything is as applied, and works."""
+        seen = self.hosts.get(host)
+        if seen is None or component not in seen.unsettled:
+            return "not known"
+        state = (self.health(host, component) or {}).get("state")
+        return seen.unsettled[component] or ("" if state == "ok" else f"it is {state or 'not known'}")
+
 
 def observe(cluster: Cluster, rendered: Mapping[str, Any], transport: Transport, *, hosts: Sequence[str] = (),
-            sections: Sequence[str] = ("facts", "health")) -> Observation:
-    """Ask every host, or only those named, for its facts and for the health of what it runs. Never raises for a host."""
+            sections: Sequence[str] = ("facts", "health"), witnesses: Mapping[str, Any] | None = None) -> Observation:
+    """Ask every host, or only those named, for its facts and for the health of what it runs. Never raises for a host.
+
+    With `witnesses` (by host, see `witness.questions`) also whether what was applied is still so.
+    """
     asked = [h for h in cluster.hosts if not hosts or h.name in hosts]
 
     def one(host: Host) -> HostObservation:
-        request = {"sections": list(sections), "health": questions(rendered, host)}
+        request: dict[str, Any] = {"sections": list(sections), "health": questions(rendered, host)}
+        if witnesses and host.name in witnesses:
+            request["sections"].append("unsettled")
+            request["witness"] = witnesses[host.name]
         return _ask(host, request, transport)
 
     answers = fan_out(asked, one)
@@ -65,7 +83,9 @@ def questions(rendered: Mapping[str, Any], host: Host) -> dict[str, Any]:
 def _ask(host: Host, request: Mapping[str, Any], transport: Transport) -> HostObservation:
     answer = ask(transport, host, request, timeout=TIMEOUT_SECONDS)
     why = "; ".join(f"{section}: {text}" for section, text in answer.errors.items())
-    return HostObservation(True, why, answer.facts, _trusted(answer.health, request["health"]))
+    unsettled = {component: _text(answer.unsettled[component], 200) for component in request.get("witness", {})
+                 if isinstance(answer.unsettled.get(component), str)}
+    return HostObservation(True, why, answer.facts, _trusted(answer.health, request["health"]), unsettled)
 
 
 def _trusted(health: object, asked: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:

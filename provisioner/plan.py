@@ -19,18 +19,20 @@ class Step:
     """One component on some hosts.
 
     `batch` hosts are worked on at a time, in the order of `hosts`; 0 means all at once. In a step that is
-    `all_or_none` the first failure stops the rest: its hosts serve together.
+    `all_or_none` the first failure stops the rest: its hosts serve together. `why` says for people what makes it necessary.
     """
 
     component: Component
     hosts: tuple[str, ...]
     batch: int = 0
     all_or_none: bool = False
+    why: str = ""
 
     def describe(self) -> str:
         """One line for people."""
         how = "all at once" if not self.batch else "one at a time" if self.batch == 1 else f"{self.batch} at a time"
-        return f"{self.component.title} on {', '.join(self.hosts)}" + (f" ({how})" if len(self.hosts) > 1 else "")
+        text = f"{self.component.title} on {', '.join(self.hosts)}" + (f" ({how})" if len(self.hosts) > 1 else "")
+        return f"{text}: {self.why}" if self.why else text
 
 
 @dataclass(frozen=True)
@@ -47,20 +49,21 @@ class Plan:
         return dataclasses.replace(self, steps=tuple(s for s in steps if s.hosts))
 
 
-def make_plan(cluster: Cluster, seen: Observation, *, only: Collection[str] = (), limit: Collection[str] = ()) -> Plan:
-    """The steps that bring every component up in build order.
+def make_plan(cluster: Cluster, seen: Observation, *, only: Collection[str] = (), limit: Collection[str] = (), full: bool = False) -> Plan:
+    """The steps that bring every component up in build order, on the hosts where it is not, or no longer, as it should be.
 
-    `only` keeps the named components, `limit` the named hosts; hosts that did not answer are left out. Components that
-    already serve are changed one host at a time, the leader last, because a change of leader is what costs
-    (a change of Mesos leader takes about 10 s); components that serve nowhere yet are built on all their hosts at once.
+    `only` keeps the named components, `limit` the named hosts; hosts that did not answer are left out; with
+    `full`, hosts where everything is as applied are done again. Components that already serve are changed one host at a
+    time, the leader last, because a change of leader is what costs (a change of Mesos leader takes about 10 s);
+    components that serve nowhere yet are built on all their hosts at once.
     """
     usable = {name for name, host in seen.hosts.items() if host.reachable and (not limit or name in limit)}
     steps: list[Step] = []
     for component in COMPONENTS:
         if only and component.name not in only:
             continue
-        hosts = [h for h in cluster.members(component.name) if h.name in usable]
-        steps += _steps(component, hosts, cluster, seen)
+        hosts = [h for h in cluster.members(component.name) if h.name in usable and (full or seen.why(h.name, component.name))]
+        steps += [dataclasses.replace(s, why=_why(s, seen)) for s in _steps(component, hosts, cluster, seen)]
     return Plan(cluster.name, tuple(steps), voters(cluster))
 
 
@@ -80,6 +83,17 @@ def _steps(component: Component, hosts: list[Host], cluster: Cluster, seen: Obse
     rest = tuple(n for n in names if n not in voters)
     steps = [Step(component, tuple(rolled), batch=1, all_or_none=True)] if rolled else []
     return [*steps, Step(component, rest)] if rest else steps
+
+
+def _why(step: Step, seen: Observation) -> str:
+    """The reasons, each with its hosts; nothing where a component is simply new."""
+    reasons: dict[str, list[str]] = {}
+    for host in step.hosts:
+        reasons.setdefault(seen.why(host, step.component.name), []).append(host)
+    reasons.pop("", None)
+    if len(reasons) == 1 and not any(_serves(seen, host, step.component) for host in step.hosts):
+        return ""
+    return "; ".join(f"{text} ({', '.join(hosts)})" if len(step.hosts) > len(hosts) else text for text, hosts in reasons.items())
 
 
 def _serves(seen: Observation, host: str, component: Component) -> bool:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Mapping
+from typing import Any
 
 from provisioner import ledger, secrets
 from provisioner.adapters.ansible import AnsiblePlaybooks, Run, seed_facts
@@ -18,8 +20,10 @@ from provisioner.journal import Journal, open_run
 from provisioner.observe import Observation, observe
 from provisioner.plan import make_plan, voters
 from provisioner.preflight import Report, preflight
+from provisioner.reboot import Reboots
 from provisioner.session import Session
 from provisioner.trust import establish
+from provisioner.witness import questions
 
 JOURNAL_LINES = 20
 
@@ -36,12 +40,21 @@ def run_up(session: Session, console: Console, options: argparse.Namespace) -> R
     report = preflight(cluster, session.rendered, session.transport, hosts=limit)
     result = Result(cluster.name, unreachable=set(report.unreachable))
     _judge(report, session, console)
-    seen = observe(cluster, session.rendered, session.transport)
-    plan = make_plan(cluster, seen, only=only, limit=limit).without(result.unreachable)
+    ledger.save(cluster, session.ledger)
+    secrets.ensure(cluster)
+    facts = {name: to_ansible_facts(found) for name, found in report.facts.items()}
+    witnesses = questions(cluster, session.rendered, session.defaults, facts, session.ledger.cluster_id)
+    seen = observe(cluster, session.rendered, session.transport, sections=("health",), witnesses=witnesses)
+    plan = make_plan(cluster, seen, only=only, limit=limit, full=options.full).without(result.unreachable)
+    if not plan.steps:
+        console.say(summary(result))
+        return result
     console.plan(plan)
     _confirm(options, cluster.name, seen)
     journal = open_run(cluster.state_dir, sys.argv[1:])
-    engine = Engine(_playbooks(session, journal, report), journal, RunProgress(console), lambda h, u: _unit_log(session, h, u))
+    playbooks = _playbooks(session, journal, facts)
+    engine = Engine(playbooks, journal, RunProgress(console), lambda h, u: _unit_log(session, h, u), witnesses,
+                    Reboots(cluster, session.rendered, session.transport, console.say))
     try:
         engine.up(plan, result)
     finally:
@@ -96,14 +109,12 @@ def _confirm(options: argparse.Namespace, cluster: str, seen: Observation) -> No
         raise UsageError("nothing was changed: not confirmed", hint="answer y, or pass --yes")
 
 
-def _playbooks(session: Session, journal: Journal, report: Report) -> AnsiblePlaybooks:
-    cluster = session.cluster
-    ledger.save(cluster, session.ledger)
-    vault = secrets.ensure(cluster)
+def _playbooks(session: Session, journal: Journal, facts: Mapping[str, Mapping[str, Any]]) -> AnsiblePlaybooks:
+    cluster, vault = session.cluster, secrets.secrets_path(session.cluster)
     inventory = journal.folder / "inventory.json"
     inventory.touch(mode=0o600)
     inventory.write_text(to_json(session.rendered))
-    seed_facts(journal.folder, {name: to_ansible_facts(facts) for name, facts in report.facts.items()})
+    seed_facts(journal.folder, facts)
     run = Run(journal.folder, inventory, vault, secrets.password_file(cluster), ansible_ssh_args(cluster), len(cluster.hosts))
     return AnsiblePlaybooks(run)
 

@@ -6,6 +6,10 @@ umount /etc/hosts /etc/hostname /etc/resolv.conf
 [ -s /etc/hosts ] || printf '127.0.0.1\tlocalhost\n127.0.1.1\t%s\n' "$1" >/etc/hosts
 [ -s /etc/resolv.conf ] || printf 'nameserver %s\n' "$3" >/etc/resolv.conf
 
+# Every boot of a machine has an id of its own; a container would show the id of the machine it runs on.
+cat /proc/sys/kernel/random/uuid >/run/boot-id
+mount --bind /run/boot-id /proc/sys/kernel/random/boot_id
+
 # A network without a way out has no default route either, but programs that ask for the host's address look for one.
 ip route replace default via "$2"
 

@@ -43,6 +43,7 @@ class Answer:
     facts: Mapping[str, Any] = field(default_factory=dict)
     preflight: Mapping[str, Any] = field(default_factory=dict)
     health: Mapping[str, Any] = field(default_factory=dict)
+    unsettled: Mapping[str, Any] = field(default_factory=dict)
     errors: Mapping[str, str] = field(default_factory=dict)
     ahead: tuple[float, float] = (0.0, 0.0)
 
@@ -65,6 +66,7 @@ def ask(transport: Transport, host: Host, request: Mapping[str, Any], *, timeout
                        hint="does the login shell of the host print something by itself?") from None
     return Answer(
         facts=answer.get("facts", {}), preflight=answer.get("preflight", {}), health=answer.get("health", {}),
+        unsettled=answer.get("unsettled", {}),
         errors={str(k): str(v) for k, v in answer.get("errors", {}).items()}, ahead=(began + seconds - came, began - left),
     )
 

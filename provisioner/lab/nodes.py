@@ -38,7 +38,9 @@ def create(lab: Lab, node: LabNode, mould: Mould, host_key: KeyPair) -> None:
     """Makes a host without starting it: only then may files be copied in (a running one would get its mounts twice)."""
     container = lab.container(node.name)
     run(["docker", "volume", "create", *_labels(lab, node), lab.volume(node.name)], what=f"disk of {container}")
-    place = ["--network", lab.network, "--ip", node.address, "--hostname", node.name, "--stop-signal", "SIGRTMIN+3"]
+    # Started again after `systemctl reboot`, which ends PID 1 with an error; not after a shutdown or a kill from outside.
+    life = ["--stop-signal", "SIGRTMIN+3", "--restart", "on-failure"]
+    place = ["--network", lab.network, "--ip", node.address, "--hostname", node.name, *life]
     freedom = [*mould.capabilities, *machine.limit_arguments(), "--cgroupns", "private"]
     for option in ("seccomp=unconfined", "apparmor=unconfined", "systempaths=unconfined"):
         freedom += ["--security-opt", option]

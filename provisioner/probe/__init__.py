@@ -1,4 +1,5 @@
-"""The probe: one small read-only program that answers everything the driver asks a host.
+"""The probe: one small program that answers everything the driver asks a host. It only looks, except for the notes about
+what was applied (`witness.py`), which it writes when told to.
 
 This file is the driver's half: it packs the request and the program and reads the answer. The rest of the package is
 the host's half. It is sent as a zip through one SSH exec and imported there as `probe` (relative imports only), so it
@@ -21,6 +22,8 @@ from pathlib import Path
 VERSION = 1
 MAX_ANSWER = 256 * 1024
 """Bytes of an answer that the driver reads; a host that sends more is broken or hostile."""
+SECTIONS = ("facts", "preflight", "health", "unsettled", "begin", "stale", "record")
+"""What can be asked for. `begin` and `record` keep the notes on the host; the others only look."""
 
 # A memfd leaves nothing on the host's disk, so a full disk cannot stop the probe. Kernels or Pythons without it
 # (before 3.8) get a private temporary file. The real stdout is kept for the answer: whatever else is printed by
@@ -75,7 +78,7 @@ def read_answer(stdout: bytes) -> dict[str, object]:
         raise ValueError(f"the probe's answer is not JSON: {stdout[:80]!r}") from None
     if not isinstance(answer, dict) or answer.get("version") != VERSION:
         raise ValueError(f"the probe's answer is not an object of version {VERSION}")
-    for section in ("facts", "preflight", "health", "errors"):
+    for section in (*SECTIONS, "errors"):
         if not isinstance(answer.get(section, {}), dict):
             raise ValueError(f"the probe's answer has a section '{section}' that is not an object")
     return answer

@@ -1,4 +1,4 @@
-"""Dispatch of one probe request on the host: sections `facts`, `preflight` and `health`, then one JSON answer."""
+"""Dispatch of one probe request on the host: its sections one after another, then one JSON answer."""
 
 import json
 import os
@@ -50,6 +50,11 @@ def _section(section: str, request: "dict[str, Any]") -> "dict[str, Any]":
         return preflight(request.get("preflight", {}))
     if section == "health":
         return health(request.get("health", {}), float(request.get("wait", 0)))
+    if section in ("unsettled", "begin", "stale", "record"):
+        from . import witness
+
+        answer: dict[str, Any] = getattr(witness, section)(request.get("witness", {}))
+        return answer
     raise ValueError(f"unknown section {section!r}")
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.e2e.cluster_under_test import ClusterUnderTest, provision
+from tests.cluster_under_test import ClusterUnderTest, provision
 
 FULL = "e2e"
 

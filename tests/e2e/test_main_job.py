@@ -11,7 +11,7 @@ import pytest
 from kazoo.client import KazooClient
 
 from provisioner.inventory.load import load
-from tests.e2e.cluster_under_test import ClusterUnderTest, eventually, provision
+from tests.cluster_under_test import ClusterUnderTest, eventually, provision
 
 pytestmark = pytest.mark.lab
 
@@ -98,8 +98,9 @@ def test_secrets_are_nowhere_to_be_seen(cluster: ClusterUnderTest) -> None:
         assert [v for v in values if v in seen] == [], host
 
 
-def test_rerun_changes_nothing(cluster: ClusterUnderTest) -> None:
-    result = cluster.up()
+@pytest.mark.parametrize("how", [(), ("--full",)])
+def test_rerun_changes_nothing(cluster: ClusterUnderTest, how: tuple[str, ...]) -> None:
+    result = cluster.up(*how)
     assert (result["changed"], result["failed"], result["unreachable"]) == (0, 0, 0)
 
 

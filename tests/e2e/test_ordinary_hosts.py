@@ -12,7 +12,7 @@ from ruamel.yaml import YAML
 from provisioner.inventory.load import load
 from provisioner.lab import default_inventory
 from provisioner.paths import lab_dir
-from tests.e2e.cluster_under_test import ClusterUnderTest, provision
+from tests.cluster_under_test import ClusterUnderTest, provision
 
 pytestmark = pytest.mark.lab
 LAB = "e2e-plain"

@@ -12,6 +12,7 @@ from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
 
 from provisioner.adapters.action_plugins import component_check
 from provisioner.adapters.action_plugins.component_check import ActionModule
+from tests.unit.fake_action import fake_action, request_of
 
 REQUEST = {"unit": "zookeeper", "port": 2181}
 Action = Callable[..., ActionModule]
@@ -32,31 +33,10 @@ def action(monkeypatch: pytest.MonkeyPatch) -> Action:
     fake = SimpleNamespace(monotonic=lambda: clock.now, sleep=lambda s: setattr(clock, "now", clock.now + max(s, 0.01)))
     monkeypatch.setattr(component_check, "time", fake)
 
-    def make(arguments: dict[str, Any], *answers: Any, check_mode: bool = False) -> ActionModule:
-        task = SimpleNamespace(args=arguments, async_val=0, check_mode=check_mode, action="component_check", diff=False, environment=[],
-                               no_log=False)
-        connection = SimpleNamespace(reset=lambda: None, _shell=SimpleNamespace(quote=lambda text: text, tmpdir="none"), become=None,
-                                     _new_stdin=None)
-        made = ActionModule(task, connection, SimpleNamespace(check_mode=check_mode), None, None, None)
-        made.asked = []
-        left = list(answers)
-
-        def run(command: str, in_data: bytes = b"", sudoable: bool = True) -> dict[str, Any]:
-            made.asked.append((command, in_data))
-            given = left.pop(0)
-            if isinstance(given, Exception):
-                raise given
-            return dict(given)
-
-        made._low_level_execute_command = run
-        return made
+    def make(arguments: dict[str, Any], *answers: Any, check_mode: bool = False) -> Any:
+        return fake_action(ActionModule, arguments, answers, check_mode=check_mode)
 
     return make
-
-
-def request_of(stdin: bytes) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(stdin[8:8 + int(stdin[:8])])
-    return found
 
 
 def test_an_accepted_state_is_a_result_that_never_changed_anything(action: Action) -> None:

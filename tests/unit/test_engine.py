@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,8 @@ from provisioner.errors import StepFailed, UnreachableError
 from provisioner.journal import Journal
 from provisioner.plan import Plan, Step
 
+NOTES = {"m1": {"docker": {"witness": {}, "digest": "d1"}}, "m2": {"dns": {"witness": {}, "digest": "d2"}}}
+
 
 class Script:
     """Plays what the test wrote: one list of (status, host) per step."""
@@ -23,15 +25,33 @@ class Script:
     def __init__(self, *steps: list[tuple[str, str]]) -> None:
         self.steps = list(steps)
         self.asked: list[Mapping[str, Any]] = []
+        self.verbs: list[str] = []
 
     def play(self, verb: str, variables: Mapping[str, Any], on_event: Callable[[Event], None], *, check: bool = False) -> Outcome:
         self.asked.append(variables)
+        self.verbs.append(verb)
         outcome = Outcome()
         for status, host in self.steps.pop(0):
             event = {"event": "result", "status": status, "host": host, "task": "Do it", "message": "it broke", "warnings": []}
             outcome.take(event)
             on_event(event)
         return outcome
+
+
+class NoReboots:
+    """Nobody asks for one, unless the test says so."""
+
+    def __init__(self, *asking: str, serving: frozenset[str] = frozenset()) -> None:
+        self.asking, self.served, self.done = asking, serving, list[str]()
+
+    def pending(self, hosts: Sequence[str]) -> tuple[str, ...]:
+        return tuple(h for h in hosts if h in self.asking)
+
+    def serving(self, host: str) -> frozenset[str]:
+        return self.served
+
+    def reboot(self, host: str, served: frozenset[str]) -> None:
+        self.done.append(host)
 
 
 class Silent:
@@ -42,8 +62,8 @@ class Silent:
     def done(self, step: Step, outcome: Outcome, seconds: float) -> None: ...
 
 
-def engine(script: Script, folder: Path) -> Engine:
-    return Engine(script, Journal(folder), Silent(), lambda host, unit: f"journal of {unit} on {host}")
+def engine(script: Script, folder: Path, reboots: NoReboots | None = None) -> Engine:
+    return Engine(script, Journal(folder), Silent(), lambda host, unit: f"journal of {unit} on {host}", NOTES, reboots or NoReboots())
 
 
 def test_counts_are_summed_over_steps(tmp_path: Path) -> None:
@@ -51,6 +71,7 @@ def test_counts_are_summed_over_steps(tmp_path: Path) -> None:
     result = Result("c")
     engine(script, tmp_path).up(Plan("c", (Step(component("docker"), ("m1", "m2")), Step(component("dns"), ("m2",)))), result)
     assert {k: v for k, v in result.as_json().items() if k != "seconds"} == {"cluster": "c", "changed": 2, "failed": 0, "unreachable": 0}
+    assert script.asked[0]["component_notes"] == {"m1": NOTES["m1"]["docker"]}, "what each host notes when the role is through"
 
 
 def test_a_failure_stops_the_run_and_names_host_message_and_journal(tmp_path: Path) -> None:
@@ -89,3 +110,21 @@ def test_losing_a_voter_ends_the_run_in_any_step(tmp_path: Path) -> None:
     with pytest.raises(UnreachableError):
         engine(script, tmp_path).up(plan, Result("c"))
     assert len(script.steps) == 1
+
+
+def test_a_kernel_that_waits_for_it_is_booted_one_host_at_a_time(tmp_path: Path) -> None:
+    script = Script([("changed", "m1"), ("changed", "a1")], [("ok", "m1")], [("ok", "a1")], [("ok", "m1")])
+    reboots = NoReboots("m1", "a1")
+    plan = Plan("c", (Step(component("kernel"), ("m1", "a1")), Step(component("zookeeper"), ("m1",))))
+    engine(script, tmp_path, reboots).up(plan, Result("c"))
+    assert reboots.done == ["m1", "a1"]
+    assert [(a["component_name"], a["component_hosts"]) for a in script.asked] == [
+        ("kernel", "m1,a1"), ("kernel", "m1"), ("kernel", "a1"), ("zookeeper", "m1")]
+
+
+def test_an_agent_is_drained_before_its_reboot_and_takes_work_again_afterwards(tmp_path: Path) -> None:
+    script = Script([("changed", "a1")], [("ok", "a1")], [("ok", "a1")], [("ok", "a1")])
+    plan = Plan("c", (Step(component("kernel"), ("a1",)),))
+    engine(script, tmp_path, NoReboots("a1", serving=frozenset({"mesos_agent"}))).up(plan, Result("c"))
+    assert [(v, a["component_name"]) for v, a in zip(script.verbs, script.asked, strict=True)] == [
+        ("up", "kernel"), ("drain", "mesos_agent"), ("up", "kernel"), ("up", "mesos_agent")]

@@ -45,6 +45,24 @@ def test_clients_of_a_living_quorum_follow_together_after_its_servers() -> None:
     assert [(s.hosts, s.batch) for s in steps] == [(("m2", "m3", "m1"), 1), (("a1", "a2"), 0)]
 
 
+def test_what_is_as_applied_and_works_is_left_alone() -> None:
+    health: dict[str, dict[str, object]] = {c: {"state": "ok", "leader": False} for c in component_names()}
+    fine = {h.name: HostObservation(True, health=health, unsettled=dict.fromkeys(h.groups, "")) for h in cluster().hosts}
+    assert make_plan(cluster(), Observation(fine)).steps == ()
+    assert len(make_plan(cluster(), Observation(fine), full=True).steps) >= len(COMPONENTS)
+
+    drifted = {**fine, "m2": HostObservation(True, health=health, unsettled={**fine["m2"].unsettled, "zookeeper": "zoo.cfg was edited"})}
+    (step,) = make_plan(cluster(), Observation(drifted)).steps
+    assert (step.component.name, step.hosts, step.why) == ("zookeeper", ("m2",), "zoo.cfg was edited")
+
+    sick = {**fine, "a1": HostObservation(True, health={**health, "docker": {"state": "down"}}, unsettled=fine["a1"].unsettled)}
+    (step,) = make_plan(cluster(), Observation(sick)).steps
+    assert (step.component.name, step.hosts) == ("docker", ("a1",))
+
+    silent = {**fine, "a1": HostObservation(True, health=health)}
+    assert {s.hosts for s in make_plan(cluster(), Observation(silent)).steps} == {("a1",)}, "no answer is no reason to skip"
+
+
 def test_only_and_limit_and_silent_hosts_narrow_the_plan() -> None:
     plan = make_plan(cluster(), seen(away=("a2",)), only=("docker", "registrator"), limit=("a1", "a2"))
     assert [(s.component.name, s.hosts) for s in plan.steps] == [("docker", ("a1",)), ("registrator", ("a1",))]

@@ -14,10 +14,10 @@ from ansible.errors import AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
 
 try:
-    from provisioner.probe import payload, read_answer
+    from provisioner.adapters.ansible_probe import exchange
 except ImportError:  # plain ansible-playbook from a checkout: the package is not installed, but it is here
     sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
-    from provisioner.probe import payload, read_answer
+    from provisioner.adapters.ansible_probe import exchange
 
 DOCUMENTATION = """
 name: component_check
@@ -87,14 +87,9 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible ships no types
             time.sleep(min(PAUSE_SECONDS, max(0.0, deadline - time.monotonic())))
 
     def _ask(self, component: str, request: dict[str, Any], wait: float) -> dict[str, Any]:
-        command, stdin = payload({"sections": ["health"], "health": {component: request}, "wait": wait})
-        done = self._low_level_execute_command(command, in_data=stdin, sudoable=True)
         unknown = {"state": "down", "leader": False, "version": "", "stand_in": False, "facts": {}}
-        if done["rc"] != 0:
-            said = " ".join((done.get("stderr") or done.get("stdout") or "").split())[-400:]
-            return {**unknown, "detail": f"the probe ended with {done['rc']}: {said}"}
         try:
-            answer = read_answer(done["stdout"].encode("utf-8", "surrogateescape"))
+            answer = exchange(self, {"sections": ["health"], "health": {component: request}, "wait": wait})
         except ValueError as error:
             return {**unknown, "detail": str(error)}
         health = answer.get("health")

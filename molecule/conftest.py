@@ -1,0 +1,70 @@
+"""What the scenarios' tests stand on: the cluster, its rendered inventory, and testinfra on every host."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import testinfra
+from kazoo.client import KazooClient
+
+from tests.cluster_under_test import ClusterUnderTest
+
+Inventory = dict[str, Any]
+
+
+@pytest.fixture(scope="session")
+def cluster() -> ClusterUnderTest:
+    """The lab of this run, through the command line."""
+    name = os.environ.get("LAB_NAME") or f"molecule-{os.environ.get('LAB_OS') or 'debian12'}"
+    return ClusterUnderTest(name, ("--lab", name))
+
+
+@pytest.fixture(scope="session")
+def inventory() -> Inventory:
+    """The rendered inventory that converge used, with the secrets in clear."""
+    loaded: Inventory = json.loads((Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"]) / "lab.json").read_text())
+    return loaded
+
+
+@pytest.fixture(scope="session")
+def members(inventory: Inventory) -> Callable[[str], dict[str, str]]:
+    """`members(group)`: address by host name, in the order of the inventory."""
+    def of(group: str) -> dict[str, str]:
+        return {name: inventory["all"]["hosts"][name]["ansible_host"] for name in inventory["all"]["children"][group]["hosts"]}
+
+    return of
+
+
+@pytest.fixture(scope="session")
+def variable(inventory: Inventory) -> Callable[[str, str], Any]:
+    """`variable(host, name)`: what a host sees of the rendered inventory."""
+    return lambda host, name: {**inventory["all"]["vars"], **inventory["all"]["hosts"][host]}[name]
+
+
+@pytest.fixture(scope="session")
+def on(cluster: ClusterUnderTest) -> Callable[[str], Any]:
+    """`on(host)`: testinfra on that host, as root, past SSH."""
+    return lambda host: testinfra.get_host(f"docker://{cluster.lab}-{host}")
+
+
+@pytest.fixture
+def zookeeper(members: Callable[[str], dict[str, str]], inventory: Inventory) -> Iterator[Callable[[str], KazooClient]]:
+    """`zookeeper(host)`: a client of that member alone, logged in as super user; closed at the end."""
+    clients: list[KazooClient] = []
+
+    def connect(host: str) -> KazooClient:
+        password = inventory["all"]["vars"]["vault_zookeeper_super_password"]
+        client = KazooClient(hosts=f"{members('zookeeper')[host]}:2181", timeout=10, auth_data=[("digest", f"super:{password}")])
+        client.start(timeout=30)
+        clients.append(client)
+        return client
+
+    yield connect
+    for client in clients:
+        client.stop()
+        client.close()

@@ -1,0 +1,81 @@
+"""A rerun does what differs and nothing else, and what it skips really is as it should be."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from provisioner.inventory.load import load
+from provisioner.lab import default_inventory
+from tests.cluster_under_test import PROVISION, ClusterUnderTest, eventually
+
+
+def steps(cluster: ClusterUnderTest, *arguments: str) -> list[str]:
+    """The components that `up` worked on, with their hosts: "ZooKeeper on m2"."""
+    done = cluster.run("up", "--yes", *arguments)
+    return re.findall(r"^ +[0-9]+\. (.+? on [a-z0-9, ]+?)(?:$| \(|:)", done.stdout + done.stderr, re.MULTILINE)
+
+
+def test_a_rerun_with_nothing_to_do_starts_no_ansible(cluster: ClusterUnderTest) -> None:
+    begin = time.monotonic()
+    assert cluster.up()["changed"] == 0
+    print(f"rerun of five hosts: {time.monotonic() - begin:.1f} s")
+    assert steps(cluster) == []
+
+
+@pytest.mark.parametrize(("host", "damage", "repaired", "step"), [
+    ("m2", "echo '# mine' >> /etc/zookeeper/provisioner/zoo.cfg", "! grep -q mine /etc/zookeeper/provisioner/zoo.cfg", "ZooKeeper on m2"),
+    ("a1", "chmod 666 /etc/docker/daemon.json", "test $(stat -c %a /etc/docker/daemon.json) = 644", "Docker on a1"),
+    ("a2", "systemctl stop registrator", "systemctl is-active registrator", "Registrator on a2"),
+    ("m1", "systemctl disable marathon", "systemctl is-enabled marathon", "Marathon on m1"),
+    ("m3", "rm /etc/rsyslog.d/10-provisioner-logstash.conf", "test -f /etc/rsyslog.d/10-provisioner-logstash.conf", "Logstash on m3"),
+    ("m2", "rm /var/lib/provisioner/applied/chronos.json", "test -f /var/lib/provisioner/applied/chronos.json", "Chronos on m2"),
+])
+def test_only_what_drifted_is_done_again(cluster: ClusterUnderTest, host: str, damage: str, repaired: str, step: str) -> None:
+    cluster.on(host, damage)
+    assert steps(cluster) == [step]
+    cluster.on(host, repaired)
+    assert steps(cluster) == []
+
+
+def test_a_process_with_older_settings_than_its_file_is_restarted(cluster: ClusterUnderTest) -> None:
+    """As a run leaves it that died between writing a file and restarting the unit."""
+    config = "/etc/mesos/agent.env"
+    before = cluster.on("a1", "systemctl show -p MainPID --value mesos-agent").strip()
+    cluster.on("a1", f"rm /var/lib/provisioner/applied/mesos_agent.json; cp -p {config} /tmp/kept; cat /tmp/kept > {config}; rm /tmp/kept")
+    assert steps(cluster) == ["Mesos agent on a1"]
+    assert cluster.on("a1", "systemctl show -p MainPID --value mesos-agent").strip() != before
+    assert steps(cluster) == []
+
+
+def test_a_killed_run_is_completed_by_the_next(cluster: ClusterUnderTest, tmp_path: Path) -> None:
+    cluster.on("m1", "rm /etc/chronos/args /etc/marathon/marathon.env")
+    runs = load(default_inventory(cluster.lab)).state_dir / "runs"
+    before = set(runs.iterdir())
+    run = subprocess.Popen([PROVISION, "up", *cluster.select, "--yes"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                           start_new_session=True, stdin=subprocess.DEVNULL)
+
+    def writes_settings() -> bool:
+        logs = [folder / "ansible.log" for folder in set(runs.iterdir()) - before]
+        return any(log.exists() and "TASK [marathon : Write the flags" in log.read_text() for log in logs)
+
+    eventually("the run writes Marathon's settings", 90, writes_settings)
+    os.killpg(run.pid, signal.SIGKILL)
+    run.wait()
+    cluster.up()
+    assert cluster.status()["healthy"]
+    cluster.on("m1", "ls /etc/chronos/args /etc/marathon/marathon.env")
+    assert steps(cluster) == []
+
+
+def test_a_full_run_agrees_with_what_was_skipped(cluster: ClusterUnderTest) -> None:
+    assert steps(cluster) == []
+    result = json.loads(cluster.run("up", "--yes", "--json", "--full").stdout.splitlines()[-1])
+    assert (result["changed"], result["failed"]) == (0, 0)

@@ -1,0 +1,63 @@
+"""The lab behind every scenario: `create`, `prepare`, `up`, `destroy`, called by the playbooks beside this file.
+
+One lab serves scenario after scenario: each brings up what its component stands on, which the scenarios before it may
+have done already. Environment: LAB_OS (operating system of the hosts), LAB_NAME (another lab than the usual one), NEEDS
+(components, in build order), KEEP_LAB (destroy nothing), MOLECULE_EPHEMERAL_DIRECTORY (where the inventory goes).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from provisioner import secrets
+from provisioner.adapters.ssh_options import ansible_ssh_args
+from provisioner.lab import default_inventory
+from provisioner.private_files import write_private
+from provisioner.session import Session
+from tests.cluster_under_test import ClusterUnderTest, provision
+
+SYSTEM = os.environ.get("LAB_OS") or "debian12"
+NAME = os.environ.get("LAB_NAME") or f"molecule-{SYSTEM}"
+CLUSTER = ClusterUnderTest(NAME, ("--lab", NAME))
+
+
+def create() -> None:
+    """Make the lab, or find it there."""
+    provision("lab", "up", "--name", NAME, "--os", SYSTEM, *shlex.split(os.environ.get("LAB_SHAPE", "")))
+
+
+def prepare() -> None:
+    """Bring up what the component stands on where it does not work yet, and write the inventory that Ansible reads."""
+    needs = os.environ.get("NEEDS", "").split()
+    rows = CLUSTER.status()["components"]
+    missing = [need for need in needs if {r["state"] for r in rows if r["component"] == need} != {"ok"}]
+    if missing:
+        CLUSTER.up(*(word for need in missing for word in ("--only", need)))
+    session = Session(default_inventory(NAME))
+    secrets.ensure(session.cluster)
+    inventory = session.rendered
+    inventory["all"]["vars"].update(secrets.load(session.cluster))
+    arguments = inventory["all"]["vars"].get("ansible_ssh_common_args", "")
+    inventory["all"]["vars"]["ansible_ssh_common_args"] = f"{ansible_ssh_args(session.cluster)} {arguments}"
+    write_private(Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"]) / "lab.json", json.dumps(inventory).encode())
+
+
+def up() -> None:
+    """Bring up the whole cluster; prints what `up --json` ends with."""
+    print(json.dumps(CLUSTER.up()))
+
+
+def destroy() -> None:
+    """Throw the lab away."""
+    if not os.environ.get("KEEP_LAB"):
+        provision("lab", "down", "--name", NAME)
+
+
+if __name__ == "__main__":
+    {"create": create, "prepare": prepare, "up": up, "destroy": destroy}[sys.argv[1]]()

@@ -1,0 +1,91 @@
+"""Ansible action: keeps the note on the host about what was applied, and lets no unit run with older settings than its files.
+
+`state: begin` before a role's first change forgets the note; `state: done` after its last restarts units that started
+before their files were written (a run that died between the two left them so), and writes the note anew.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+
+try:
+    from provisioner.adapters.ansible_probe import exchange
+except ImportError:  # plain ansible-playbook from a checkout: the package is not installed, but it is here
+    sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
+    from provisioner.adapters.ansible_probe import exchange
+
+DOCUMENTATION = """
+name: component_note
+short_description: the note on the host about what was applied
+options:
+  component: {description: Name of the component., type: str, required: true}
+  state: {description: Before the first change or after the last., type: str, choices: [begin, done], required: true}
+  witness: {description: "What proves that the role is still applied: files, units, packages, listeners.", type: dict, default: {}}
+  digest: {description: Digest of what was asked for; nothing is noted without one., type: str, default: ""}
+  request: {description: What the probe is asked to see whether a restarted unit works again., type: dict, default: {}}
+"""
+
+ARGUMENTS = {
+    "component": {"type": "str", "required": True},
+    "state": {"type": "str", "choices": ["begin", "done"], "required": True},
+    "witness": {"type": "dict", "default": {}},
+    "digest": {"type": "str", "default": ""},
+    "request": {"type": "dict", "default": {}},
+}
+#: How long a unit that had to be restarted may take until it works again.
+WAIT_SECONDS = 120.0
+
+
+class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible ships no types
+    """See DOCUMENTATION."""
+
+    _supports_check_mode = True
+    _supports_async = False
+    _requires_connection = True
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Changed only when a unit had to be restarted."""
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        _, arguments = self.validate_argument_spec(argument_spec=ARGUMENTS)
+        result["changed"] = False
+        if self._task.check_mode:
+            return result
+        try:
+            if arguments["state"] == "begin":
+                self._ask("begin", arguments)
+            elif arguments["witness"]:
+                result["changed"] = self._refresh(arguments)
+                if arguments["digest"]:
+                    self._ask("record", arguments)
+        except ValueError as error:
+            result.update(failed=True, msg=f"{arguments['component']}: {error}")
+        return result
+
+    def _refresh(self, arguments: dict[str, Any]) -> bool:
+        """Restart what runs with older settings than its files have, and wait until it works."""
+        stale = self._ask("stale", arguments)
+        if not stale:
+            return False
+        units = " ".join(self._connection._shell.quote(f"{unit}.service") for unit in stale)
+        done = self._low_level_execute_command(f"systemctl daemon-reload && systemctl restart {units}", sudoable=True)
+        if done["rc"] != 0:
+            raise ValueError(f"restart of {units}: {(done.get('stderr') or '').strip()[-400:]}")
+        component = arguments["component"]
+        answer = exchange(self, {"sections": ["health"], "health": {component: arguments["request"]}, "wait": WAIT_SECONDS})
+        health = answer.get("health", {}).get(component, {})
+        if health.get("state") != "ok":
+            raise ValueError(f"restarted with its present settings, and then: {health.get('detail', answer.get('errors'))}")
+        return True
+
+    def _ask(self, section: str, arguments: dict[str, Any]) -> list[str]:
+        component = arguments["component"]
+        asked = {component: {"witness": arguments["witness"], "digest": arguments["digest"]}}
+        answer = exchange(self, {"sections": [section], "witness": asked})
+        found = answer.get(section, {}).get(component)
+        if not isinstance(found, list):
+            raise ValueError(f"no note could be kept: {answer.get('errors')}")
+        return [str(unit) for unit in found]

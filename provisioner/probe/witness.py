@@ -1,0 +1,249 @@
+"""Is what was applied to this host still so? And the notes about it, the only thing the probe ever writes.
+
+After a role has done its work on a host, `record` notes a digest of what was asked for together with what its witnesses
+(the role's `meta/witness.yml`) look like. `unsettled` looks at the witnesses again, now, and says what differs from the
+note. A note is removed before the first change, so that a run which died leaves none. Anything that can't be read
+counts as a difference: the role then runs, which is always safe.
+"""
+
+import hashlib
+import json
+import os
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+from .files import read
+from .network import sockets
+
+NOTES = "/var/lib/provisioner/applied"
+#: A role that was not run for so long runs again, in case something changed that no witness shows.
+MAX_AGE_SECONDS = 7 * 24 * 3600.0
+#: What the kernel rounds a process's start to, and a little more.
+START_SLACK_SECONDS = 0.05
+TIMEOUT_SECONDS = 10.0
+UNIT_PROPERTIES = ("Id", "LoadState", "ActiveState", "UnitFileState", "MainPID", "InvocationID", "FragmentPath", "DropInPaths",
+                   "NeedDaemonReload")
+
+
+def unsettled(asked: "dict[str, dict[str, Any]]") -> "dict[str, str]":
+    """For each component asked for ({witness, digest}), in a few words why its role must run; '' when it need not."""
+    seen = Seen([one["witness"] for one in asked.values()])
+    return {component: _why(component, str(one["digest"]), seen.of(one["witness"])) for component, one in asked.items()}
+
+
+def begin(asked: "dict[str, Any]") -> "dict[str, list[str]]":
+    """Forget what was noted about these components: from now on until `record` nobody may rely on it."""
+    for component in asked:
+        if _note(component).exists():
+            _note(component).unlink()
+            _sync(NOTES)
+    return {component: [] for component in asked}
+
+
+def stale(asked: "dict[str, dict[str, Any]]") -> "dict[str, list[str]]":
+    """For each component its units that run with other settings than their files have now."""
+    seen = Seen([one["witness"] for one in asked.values()])
+    return {component: [unit for unit, files in one["witness"]["units"].items() if seen.older(unit, files)]
+            for component, one in asked.items()}
+
+
+def record(asked: "dict[str, dict[str, Any]]") -> "dict[str, list[str]]":
+    """Note what was applied ({witness, digest} by component), durably: written, synced, renamed, synced."""
+    seen = Seen([one["witness"] for one in asked.values()])
+    Path(NOTES).mkdir(mode=0o700, parents=True, exist_ok=True)
+    for component, one in asked.items():
+        note = {"digest": one["digest"], "time": time.time(), "witness": seen.of(one["witness"])}
+        temporary = Path(NOTES, component + ".new")
+        with temporary.open("w") as file:
+            json.dump(note, file)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.chmod(0o600)
+        temporary.replace(_note(component))
+    _sync(NOTES)
+    return {component: [] for component in asked}
+
+
+def _note(component: str) -> Path:
+    return Path(NOTES, component + ".json")
+
+
+def _sync(folder: str) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _why(component: str, digest: str, now: "dict[str, Any]") -> str:
+    try:
+        note = json.loads(_note(component).read_text())
+        before, noted, age = note["witness"], note["digest"], time.time() - note["time"]
+        if noted != digest:
+            return "other settings or another version of the role than applied"
+        if not 0 <= age < MAX_AGE_SECONDS:
+            return "not looked at closely for over a week"
+        return _difference(before, now)
+    except FileNotFoundError:
+        return "not applied yet, or a run was broken off"
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        return f"the note about it can't be read ({type(error).__name__})"
+
+
+def _difference(before: "dict[str, Any]", now: "dict[str, Any]") -> str:
+    for path in sorted(set(before["files"]) | set(now["files"])):
+        was, found = before["files"].get(path), now["files"].get(path)
+        if was != found:
+            return f"{path} {_changed(was, found)}"
+    for package in sorted(set(before["packages"]) | set(now["packages"])):
+        was, found = before["packages"].get(package), now["packages"].get(package)
+        if was != found:
+            return f"package {package} is {found or 'missing'}, was {was or 'missing'}"
+    for unit, found in sorted(now["units"].items()):
+        was = before["units"].get(unit, {})
+        for name in ("load", "enabled", "active"):
+            if was.get(name) != found[name]:
+                return f"unit {unit} is {found[name] or 'missing'}, was {was.get(name) or 'missing'}"
+        if found["reload"]:
+            return f"unit {unit} was changed and not read by systemd"
+        if found["stale"] and was.get("invocation") != found["invocation"]:
+            return f"unit {unit} runs with other settings than its files have"
+    if sorted(before["listeners"]) != sorted(now["listeners"]):
+        return "{} listened, now {}".format(", ".join(before["listeners"]) or "nothing", ", ".join(now["listeners"]) or "nothing")
+    return ""
+
+
+def _changed(was: "list[Any] | None", found: "list[Any] | None") -> str:
+    if found is None:
+        return "is missing"
+    if was is None:
+        return "is new"
+    return "was edited" if was[0] != found[0] else "has another owner or mode"
+
+
+class Seen:
+    """What several components' witnesses look like now, asked of the package manager and of systemd once for all."""
+
+    def __init__(self, witnesses: "list[dict[str, Any]]") -> None:
+        self._packages = packages(sorted({p for w in witnesses for p in w["packages"]}))
+        self._units = units(sorted({u for w in witnesses for u in w["units"]}))
+
+    def of(self, witness: "dict[str, Any]") -> "dict[str, Any]":
+        """One component's part, as it is noted."""
+        paths = [p for pattern in witness["files"] for p in sorted(map(str, Path("/").glob(pattern[1:]))) or [pattern]]
+        paths += [p for files in witness["units"].values() for p in files]
+        return {
+            "files": {path: fingerprint(path) for path in paths},
+            "packages": {name: self._packages.get(name, "") for name in witness["packages"]},
+            "units": {name: self._unit(name, files) for name, files in witness["units"].items()},
+            "listeners": _listening(witness["listeners"]),
+        }
+
+    def older(self, unit: str, files: "list[str]") -> bool:
+        """Whether the unit's process started before its settings were last written."""
+        found = self._units.get(unit, {})
+        pid = int(found.get("MainPID") or 0)
+        if not pid:
+            return False
+        started = process_start(pid)
+        own = [found.get("FragmentPath", ""), *found.get("DropInPaths", "").split()]
+        return any(_written(path) > started + START_SLACK_SECONDS for path in [*files, *own] if path)
+
+    def _unit(self, name: str, files: "list[str]") -> "dict[str, Any]":
+        found = self._units.get(name, {})
+        return {"load": found.get("LoadState", ""), "enabled": found.get("UnitFileState", ""), "active": found.get("ActiveState", ""),
+                "invocation": found.get("InvocationID", ""), "reload": found.get("NeedDaemonReload", "no") != "no",
+                "stale": self.older(name, files)}
+
+
+def fingerprint(path: str) -> "list[Any] | None":
+    """Content, mode and owner of a file, or where a link points; None when there is nothing."""
+    file = Path(path)
+    try:
+        found = file.lstat()
+        if file.is_symlink():
+            target = os.readlink(path)  # noqa: PTH115 - Path.readlink is newer than Python 3.6
+            return [f"link {target} {_sha256(file)}", 0, found.st_uid, found.st_gid]
+        content = _sha256(file) if file.is_file() else "folder" if file.is_dir() else "special"
+        return [content, found.st_mode & 0o7777, found.st_uid, found.st_gid]
+    except OSError:
+        return None
+
+
+def _sha256(file: Path) -> str:
+    """Hexadecimal; '' where it can't be read."""
+    digest = hashlib.sha256()
+    try:
+        with file.open("rb") as stream:
+            for block in iter(lambda: stream.read(1 << 20), b""):
+                digest.update(block)
+    except OSError:
+        return ""
+    return digest.hexdigest()
+
+
+def _written(path: str) -> float:
+    """When a file's content, mode or owner last changed; the kernel's own time, which nobody can set."""
+    try:
+        return Path(path).stat().st_ctime
+    except OSError:
+        return 0.0
+
+
+def process_start(pid: int) -> float:
+    """When a process started, in seconds since the epoch (proc(5): field 22 of stat, in ticks since boot); 0 when it is gone."""
+    try:
+        ticks = int(read(f"/proc/{pid}/stat").rpartition(")")[2].split()[19])
+        uptime = float(read("/proc/uptime").split()[0])
+    except (IndexError, ValueError):
+        return 0.0
+    return time.time() - uptime + ticks / os.sysconf("SC_CLK_TCK")
+
+
+def packages(names: "list[str]") -> "dict[str, str]":
+    """Version and state of each package that is installed."""
+    if not names:
+        return {}
+    if Path("/usr/bin/dpkg-query").exists() and not Path("/etc/redhat-release").exists():
+        command = ["dpkg-query", "--show", "--showformat=${Package} ${Version} ${db:Status-Abbrev}\\n", *names]
+    else:
+        command = ["rpm", "--query", "--queryformat=%{NAME} %{EPOCHNUM}:%{VERSION}-%{RELEASE}\\n", *names]
+    found = {}
+    for line in _output(command).splitlines():
+        name, _, rest = line.partition(" ")
+        if name in names and not rest.endswith("un"):
+            found[name] = rest.strip()
+    return found
+
+
+def units(names: "list[str]") -> "dict[str, dict[str, str]]":
+    """What systemd says of each unit."""
+    if not names:
+        return {}
+    command = ["systemctl", "show", "--no-pager", "--property=" + ",".join(UNIT_PROPERTIES), *(n + ".service" for n in names)]
+    found = {}
+    for name, block in zip(names, _output(command).split("\n\n")):  # noqa: B905 - strict= is newer than Python 3.6
+        found[name] = dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
+    return found
+
+
+def _listening(wanted: "list[str]") -> "list[str]":
+    """Those of the wanted `[address:]port/protocol` on which something listens."""
+    asked = []
+    for one in wanted:
+        place, _, protocol = one.partition("/")
+        address, _, port = place.rpartition(":")
+        asked.append((one, address, int(port), protocol))
+    there = [x for protocol in sorted({a[3] for a in asked}) for x in sockets(protocol)]
+    return [one for one, address, port, protocol in asked
+            if any(x["port"] == port and x["protocol"] == protocol and (not address or x["address"] == address) for x in there)]
+
+
+def _output(command: "list[str]") -> str:
+    """Standard output, whatever the exit code: both package managers fail when one of several names is unknown."""
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False, timeout=TIMEOUT_SECONDS,
+                          env={**os.environ, "LC_ALL": "C"})
+    return done.stdout.decode("utf-8", "replace")

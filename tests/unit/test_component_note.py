@@ -1,0 +1,54 @@
+"""The action plugin that keeps notes and refreshes units, with the connection replaced by a table of answers."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from provisioner.adapters.action_plugins.component_note import ActionModule
+from tests.unit.fake_action import fake_action, request_of
+
+DONE = {"component": "zookeeper", "state": "done", "witness": {"units": {}}, "digest": "d", "request": {"unit": "zookeeper"}}
+
+
+def said(section: str, units: list[str]) -> dict[str, Any]:
+    return {"rc": 0, "stdout": json.dumps({"version": 1, section: {"zookeeper": units}}), "stderr": ""}
+
+
+def healthy(state: str) -> dict[str, Any]:
+    return {"rc": 0, "stdout": json.dumps({"version": 1, "health": {"zookeeper": {"state": state, "detail": "no leader"}}}), "stderr": ""}
+
+
+def test_the_note_is_forgotten_first() -> None:
+    action = fake_action(ActionModule, {"component": "zookeeper", "state": "begin"}, [said("begin", [])])
+    assert action.run(None, {})["changed"] is False
+    assert request_of(action.asked[0][1])["sections"] == ["begin"]
+
+
+def test_the_note_is_written_when_no_unit_is_stale() -> None:
+    action = fake_action(ActionModule, DONE, [said("stale", []), said("record", [])])
+    assert action.run(None, {})["changed"] is False
+    assert request_of(action.asked[1][1])["witness"]["zookeeper"]["digest"] == "d"
+
+
+def test_a_stale_unit_is_restarted_and_must_work_before_anything_is_noted() -> None:
+    action = fake_action(ActionModule, DONE, [said("stale", ["zookeeper"]), {"rc": 0}, healthy("ok"), said("record", [])])
+    assert action.run(None, {})["changed"] is True
+    assert "restart zookeeper.service" in action.asked[1][0]
+    action = fake_action(ActionModule, DONE, [said("stale", ["zookeeper"]), {"rc": 0}, healthy("down")])
+    result = action.run(None, {})
+    assert (result["failed"], "no leader" in result["msg"]) == (True, True)
+
+
+def test_without_the_driver_nothing_is_noted_and_a_preview_asks_nothing() -> None:
+    plain = fake_action(ActionModule, {"component": "zookeeper", "state": "done"}, [])
+    assert plain.run(None, {})["changed"] is False
+    preview = fake_action(ActionModule, DONE, [], check_mode=True)
+    assert preview.run(None, {})["changed"] is False
+
+
+def test_a_note_that_could_not_be_written_fails_the_step() -> None:
+    full = {"rc": 0, "stdout": json.dumps({"version": 1, "errors": {"record": "OSError: No space left on device"}}), "stderr": ""}
+    result = fake_action(ActionModule, DONE, [said("stale", []), full]).run(None, {})
+    assert result["failed"]
+    assert "No space left" in result["msg"]

@@ -1,0 +1,155 @@
+"""What may be skipped and what not: the host's half on real files and processes, the driver's half on digests."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from provisioner.components import COMPONENTS, component
+from provisioner.inventory.schema import load_schema
+from provisioner.probe import witness as host
+from provisioner.witness import digest, witness
+
+DIGEST = "d" * 64
+
+
+@pytest.fixture
+def settled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], dict[str, Any]]:
+    """A host with one file, one folder, one package and one running unit, applied and noted; gives the question."""
+    monkeypatch.setattr(host, "NOTES", str(tmp_path / "notes"))
+    (tmp_path / "zoo.cfg").write_text("tickTime=2000\n")
+    (tmp_path / "folder").mkdir()
+    installed = {"zookeeper": "3.8.0-11 ii "}
+    states = {"LoadState": "loaded", "ActiveState": "active", "UnitFileState": "enabled", "MainPID": str(os.getpid()),
+              "InvocationID": "one", "NeedDaemonReload": "no", "FragmentPath": "", "DropInPaths": ""}
+    monkeypatch.setattr(host, "packages", lambda names: dict(installed))
+    monkeypatch.setattr(host, "units", lambda names: {"zookeeper": dict(states)})
+    monkeypatch.setattr(host, "process_start", lambda pid: time.time() + 1)
+    asked = {"zookeeper": {"digest": DIGEST, "witness": {
+        "files": [str(tmp_path / "folder"), str(tmp_path / "extra*")], "units": {"zookeeper": [str(tmp_path / "zoo.cfg")]},
+        "packages": ["zookeeper"], "listeners": []}}}
+
+    def question() -> dict[str, Any]:
+        return asked
+
+    question.__dict__.update(installed=installed, states=states)
+    host.record(asked)
+    assert host.unsettled(asked) == {"zookeeper": ""}
+    return question
+
+
+@pytest.mark.parametrize(("change", "why"), [
+    (lambda p: (p / "zoo.cfg").write_text("tickTime=1\n"), "zoo.cfg was edited"),
+    (lambda p: (p / "zoo.cfg").unlink(), "zoo.cfg is missing"),
+    (lambda p: (p / "zoo.cfg").chmod(0o666), "zoo.cfg has another owner or mode"),
+    (lambda p: (p / "folder").rmdir(), "folder is missing"),
+    (lambda p: (p / "extra.conf").write_text(""), "extra.conf is new"),
+    (lambda p: (p / "notes/zookeeper.json").unlink(), "not applied yet"),
+    (lambda p: (p / "notes/zookeeper.json").write_text("{"), "can't be read"),
+    (lambda p: (p / "notes/zookeeper.json").write_text("[]"), "can't be read"),
+])
+def test_what_changed_on_disk_is_named(settled: Any, tmp_path: Path, change: Callable[[Path], Any], why: str) -> None:
+    change(tmp_path)
+    assert why in host.unsettled(settled())["zookeeper"]
+
+
+def test_faking_a_files_time_hides_nothing(settled: Any, tmp_path: Path) -> None:
+    file = tmp_path / "zoo.cfg"
+    before = file.stat()
+    file.write_text("tickTime=2001\n")
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert "was edited" in host.unsettled(settled())["zookeeper"]
+
+
+@pytest.mark.parametrize(("field", "value", "why"), [
+    ("ActiveState", "inactive", "unit zookeeper is inactive, was active"),
+    ("UnitFileState", "disabled", "unit zookeeper is disabled, was enabled"),
+    ("LoadState", "masked", "unit zookeeper is masked, was loaded"),
+    ("NeedDaemonReload", "yes", "not read by systemd"),
+])
+def test_what_systemd_says_otherwise_is_named(settled: Any, field: str, value: str, why: str) -> None:
+    settled.states[field] = value
+    assert why in host.unsettled(settled())["zookeeper"]
+
+
+def test_another_package_version_is_named(settled: Any) -> None:
+    settled.installed["zookeeper"] = "3.9.0 ii "
+    assert host.unsettled(settled())["zookeeper"] == "package zookeeper is 3.9.0 ii , was 3.8.0-11 ii "
+
+
+def test_a_unit_that_started_before_its_file_was_written_is_stale(settled: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(host, "process_start", lambda pid: time.time() - 1000)
+    assert host.stale(settled()) == {"zookeeper": ["zookeeper"]}
+    assert host.unsettled(settled())["zookeeper"] == "", "the same process as when it was noted, and the same files"
+    settled.states["InvocationID"] = "two"
+    assert "other settings" in host.unsettled(settled())["zookeeper"]
+
+
+def test_other_wishes_old_notes_and_notes_from_the_future_do_not_count(settled: Any, tmp_path: Path) -> None:
+    question = settled()
+    other = {"zookeeper": {**question["zookeeper"], "digest": "e" * 64}}
+    assert "other settings" in host.unsettled(other)["zookeeper"]
+    note = tmp_path / "notes/zookeeper.json"
+    content = json.loads(note.read_text())
+    for shift in (-8 * 24 * 3600, 3600):
+        note.write_text(json.dumps({**content, "time": time.time() + shift}))
+        assert host.unsettled(question)["zookeeper"] == "not looked at closely for over a week"
+
+
+def test_a_change_begins_by_forgetting(settled: Any, tmp_path: Path) -> None:
+    host.begin(settled())
+    assert not (tmp_path / "notes/zookeeper.json").exists()
+    assert "not applied yet" in host.unsettled(settled())["zookeeper"]
+    host.begin(settled())
+
+
+def test_notes_are_private(settled: Any, tmp_path: Path) -> None:
+    assert oct((tmp_path / "notes/zookeeper.json").stat().st_mode & 0o777) == "0o600"
+    assert oct((tmp_path / "notes").stat().st_mode & 0o777) == "0o700"
+
+
+def test_the_start_of_a_process_is_known() -> None:
+    begin = time.time()
+    child = subprocess.Popen(["sleep", "30"])
+    try:
+        assert abs(host.process_start(child.pid) - begin) < 1.0
+    finally:
+        child.kill()
+        child.wait()
+    assert host.process_start(child.pid) == 0.0
+
+
+def test_the_digest_covers_what_decides_and_nothing_else() -> None:
+    variables = {"zookeeper_tick_ms": 2000, "zookeeper_probe": {"members": 3}, "consul_server": True}
+    facts = {"ansible_os_family": "Debian", "ansible_machine_id": "a", "ansible_fqdn": "m1"}
+    zookeeper = component("zookeeper")
+
+    def of(changed: dict[str, Any] | None = None, other: dict[str, Any] | None = None, cluster: str = "id", secrets: str = "s") -> str:
+        return digest(zookeeper, {**variables, **(changed or {})}, {**facts, **(other or {})}, cluster, secrets)
+
+    for different in (of({"zookeeper_tick_ms": 1}), of(None, {"ansible_os_family": "RedHat"}), of(None, {"ansible_machine_id": "b"}),
+                      of(cluster="other"), of(secrets="t"), digest(component("dns"), variables, facts, "id", "s")):
+        assert different != of()
+    for same in (of({"zookeeper_probe": {"members": 5}}), of({"consul_server": False}), of(None, {"ansible_fqdn": "m1.example"})):
+        assert same == of()
+
+
+def test_every_component_has_witnesses_that_can_be_asked_for() -> None:
+    defaults = {**load_schema().all_defaults(), "mesos_package": "mesos", "logstash_package": "logstash"}
+    for each in COMPONENTS:
+        found = witness(each, defaults)
+        assert set(found) == {"files", "units", "packages", "listeners"}, each.name
+        if each.unit:
+            assert each.unit in found["units"], each.name
+        assert all(path.startswith("/") for path in found["files"]), each.name
+        for listener in found["listeners"]:
+            port, protocol = listener.rpartition(":")[2].split("/")
+            assert port.isdigit(), listener
+            assert protocol in ("tcp", "udp"), listener
