@@ -52,10 +52,15 @@ e2e: $(READY) ## a lab of its own: up, verify, faults, rerun, real hosts by addr
 molecule: $(READY) ## every role on its own in lab hosts (S=zookeeper: that one, LAB_OS=debian13: there, KEEP_LAB=1: leave the lab)
 	$(BIN)/python molecule/run.py $(S)
 
+.PHONY: mutants
+mutants: $(READY) ## break each role on purpose; its scenario must notice (S=zookeeper: that one)
+	$(BIN)/python molecule/mutate.py $(S)
+
 .PHONY: test
-test: lint ## everything: lint, offline tests, lab tests; lists what ran
+test: lint ## everything: lint, offline tests, lab tests, every scenario; lists what ran
 	$(BIN)/pytest -v --durations=10 tests
-	@echo "make test ran: ruff, mypy, yamllint, ansible-lint, tests/unit (offline), tests/e2e (lab)"
+	$(BIN)/python molecule/run.py
+	@echo "make test ran: ruff, mypy, yamllint, ansible-lint, tests/unit (offline), tests/e2e (lab), every scenario of molecule/"
 
 .PHONY: bench
 bench: $(READY) ## time up, rerun, status, help on a lab of five hosts

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -11,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+#: Labs belong to the folder they were made in.
+HOME = Path(os.environ.get("PROVISION_LAB_HOME") or Path(__file__).resolve().parents[1])
 PROVISION = str(Path(sys.executable).parent / "provision")
 #: Longest a single command may take before the test gives up on it, in seconds.
 COMMAND_LIMIT = 1500
@@ -19,7 +22,7 @@ COMMAND_LIMIT = 1500
 def provision(*arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
     """Run one command; with `check`, a failure shows everything it said."""
     done = subprocess.run([PROVISION, *arguments], capture_output=True, text=True, timeout=COMMAND_LIMIT, check=False,
-                          stdin=subprocess.DEVNULL)
+                          stdin=subprocess.DEVNULL, cwd=HOME)
     if check and done.returncode:
         raise AssertionError(f"provision {' '.join(arguments)} ended with {done.returncode}\n{done.stdout}\n{done.stderr}")
     return done

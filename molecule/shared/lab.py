@@ -20,7 +20,7 @@ from provisioner.adapters.ssh_options import ansible_ssh_args
 from provisioner.lab import default_inventory
 from provisioner.private_files import write_private
 from provisioner.session import Session
-from tests.cluster_under_test import ClusterUnderTest, provision
+from tests.cluster_under_test import HOME, ClusterUnderTest, provision
 
 SYSTEM = os.environ.get("LAB_OS") or "debian12"
 NAME = os.environ.get("LAB_NAME") or f"molecule-{SYSTEM}"
@@ -60,4 +60,5 @@ def destroy() -> None:
 
 
 if __name__ == "__main__":
+    os.chdir(HOME)
     {"create": create, "prepare": prepare, "up": up, "destroy": destroy}[sys.argv[1]]()

@@ -87,9 +87,22 @@ def test_up_status_and_verify_work_the_same(cluster: ClusterUnderTest) -> None:
     done = cluster.run("preflight")
     assert "SHA256:" in done.stderr, "the first contact shows the keys it records"
     result = cluster.up()
-    assert (result["failed"], result["unreachable"]) == (0, 0)
+    assert set(result) == {"cluster", "changed", "failed", "unreachable", "seconds"}
+    assert (result["cluster"], result["failed"], result["unreachable"]) == ("plain", 0, 0)
+    assert isinstance(result["changed"], int)
+    assert result["changed"] > 50
     assert cluster.status()["healthy"]
     cluster.run("verify")
+
+
+def test_a_host_whose_new_kernel_waits_is_rebooted_and_all_is_as_before(cluster: ClusterUnderTest) -> None:
+    before = cluster.on("a1", "cat /proc/sys/kernel/random/boot_id").strip()
+    cluster.on("a1", f"echo 'kernel: something newer installed in boot {before}' >/var/lib/provisioner/reboot-required")
+    done = cluster.run("up", "--yes")
+    assert "rebooting beta" in done.stdout + done.stderr
+    assert cluster.on("a1", "cat /proc/sys/kernel/random/boot_id").strip() != before
+    assert cluster.on("a1", "ls /var/lib/provisioner/reboot-required", check=False) == ""
+    assert cluster.status()["healthy"], cluster.status()
 
 
 def test_the_package_given_as_artifact_is_what_runs(cluster: ClusterUnderTest) -> None:
