@@ -38,11 +38,12 @@ unit: $(READY) ## the offline tests, under a minute
 	$(BIN)/pytest -q tests/unit
 
 .PHONY: lint
-lint: $(READY) ## ruff, mypy strict, yamllint, ansible-lint production
+lint: $(READY) ## ruff, mypy strict, yamllint, ansible-lint production, shellcheck
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/yamllint --strict .
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/ansible-lint --offline roles playbooks
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/ansible-lint --offline roles playbooks molecule/shared molecule/mesos/converge.yml
+	$(BIN)/shellcheck $$(git grep -lE '^#!.*/(ba)?sh' -- ':!*.py' ':!*.md' ':!*.yml') lab/node/init.sh
 
 .PHONY: e2e
 e2e: $(READY) ## a lab of its own: up, verify, faults, rerun, real hosts by address

@@ -65,7 +65,8 @@ def variable_table(role: str) -> str:
     options: dict[str, Any] = spec["argument_specs"]["main"].get("options") or {}
     rows = ["| variable | type | default | meaning |", "|---|---|---|---|"]
     for name, option in options.items():
-        text = " ".join(str(option.get("description", "")).split())
+        said = option.get("description", "")
+        text = " ".join(" ".join([said] if isinstance(said, str) else said).split())
         if text.startswith("Rendered by the driver"):
             continue
         kind = option.get("type", "str") + (f" ({', '.join(map(str, option['choices']))})" if option.get("choices") else "")

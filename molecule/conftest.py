@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -51,6 +53,20 @@ def variable(inventory: Inventory) -> Callable[[str, str], Any]:
 def on(cluster: ClusterUnderTest) -> Callable[[str], Any]:
     """`on(host)`: testinfra on that host, as root, past SSH."""
     return lambda host: testinfra.get_host(f"docker://{cluster.lab}-{host}")
+
+
+@pytest.fixture(scope="session")
+def converge() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """`converge(component, hosts, **overrides)`: the role again on some hosts, with other variables; failing is an answer too."""
+    def run(component: str, hosts: str, **overrides: Any) -> subprocess.CompletedProcess[str]:
+        role = component.removesuffix("_master").removesuffix("_agent")
+        settings = {"component_name": component, "component_role": role, "component_hosts": hosts, **overrides}
+        inventory = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"]) / "lab.json"
+        playbook = Path(os.environ["MOLECULE_PROJECT_DIRECTORY"]) / "playbooks/up.yml"
+        command = [sys.executable, "-m", "ansible", "playbook", "-i", str(inventory), "-e", json.dumps(settings), str(playbook)]
+        return subprocess.run(command, capture_output=True, text=True, timeout=900, check=False)
+
+    return run
 
 
 @pytest.fixture

@@ -1,3 +1,4 @@
+# shellcheck shell=sh
 # First program of a node, before systemd takes over as PID 1. $1 is the node's name, $2 the default gateway, $3 the name server.
 
 # The container engine lays files of its own over these three, which nobody can then replace by renaming; a real machine has plain files.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,32 @@ def test_nothing_swallows_a_failure_or_looks_at_other_hosts(role: str) -> None:
     for path in (roles_dir() / role).rglob("*.yml"):
         text = path.read_text()
         assert [word for word in BANNED if word in text] == [], path
+
+
+def test_every_role_has_a_scenario_with_tests_and_mutations_that_still_apply() -> None:
+    scenarios = project_dir() / "molecule"
+    assert [role for role in ROLES if not (scenarios / role / "tests" / f"test_{role}.py").is_file()] == []
+    for role in ROLES:
+        for mutation in _yaml(scenarios / role / "mutations.yml"):
+            text = (project_dir() / mutation["file"]).read_text()
+            assert mutation["find"] in text, f"{role}: {mutation['file']} no longer holds {mutation['find']!r}"
+
+
+def test_facts_are_read_in_the_one_way_that_digests_see() -> None:
+    """`witness.digest` finds the facts that a role reads by how they are written."""
+    other = re.compile(r"ansible_facts(?!\['\w+'\])|\{\{[^}]*\bansible_(?:os_family|distribution|hostname|architecture)\b")
+    for path in roles_dir().rglob("*"):
+        if path.suffix in (".yml", ".j2"):
+            assert other.findall(path.read_text()) == [], path
+
+
+def test_only_the_adapters_and_the_lab_start_programs() -> None:
+    allowed = {"adapters", "lab", "probe"}  # the probe runs on hosts
+    own = {"trust.py", "on_host.py"}  # ssh-keyscan's job, and a program for hosts
+    for path in (project_dir() / "provisioner").rglob("*.py"):
+        if path.name in own or allowed & set(path.relative_to(project_dir() / "provisioner").parts):
+            continue
+        assert not re.search(r"^\s*(?:import|from) subprocess", path.read_text(), re.MULTILINE), path
 
 
 def test_every_probe_variable_is_declared() -> None:

@@ -1,0 +1,106 @@
+"""Chronos over plain HTTP (nobody keeps a client for it): one leads, all answer, jobs run and outlive the leader."""
+
+from __future__ import annotations
+
+import json
+import urllib.request
+import uuid
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from tests.cluster_under_test import eventually
+
+On = Callable[[str], Any]
+Members = Callable[[str], dict[str, str]]
+
+
+def ask(address: str, path: str, body: dict[str, Any] | None = None, method: str = "") -> Any:
+    """The JSON, or the text, of one answer of one member."""
+    data = json.dumps(body).encode() if body is not None else None
+    request = urllib.request.Request(f"http://{address}:4400/v1/scheduler/{path}", data, {"Content-Type": "application/json"},
+                                     method=method or None)
+    with urllib.request.urlopen(request, timeout=20) as answer:  # noqa: S310 - an address of the lab
+        text = answer.read().decode()
+    return json.loads(text) if text.startswith(("{", "[")) else text
+
+
+def leader(members: Members, without: str = "") -> str:
+    """The host that all members (but one) name as the leader."""
+    asked = {h: a for h, a in members("chronos").items() if h != without}
+    named = {str(ask(a, "leader")["leader"]).split(":")[0] for a in asked.values()}
+    assert len(named) == 1, f"the members name {named}"
+    (address,) = named
+    return next(host for host, own in asked.items() if own == address)
+
+
+@pytest.fixture(scope="module")
+def job(on: On, members: Members) -> Iterator[tuple[str, str]]:
+    """A job that has run once: its name, and the file in which it leaves its name on its agent."""
+    name = f"scenario-{uuid.uuid4().hex[:8]}"
+    path = f"/var/tmp/{name}"  # noqa: S108 - on the agent, not guessable, removed below
+    first = next(iter(members("chronos").values()))
+    ask(first, "iso8601", {"name": name, "command": f"echo {name} >> {path}", "schedule": "R5//PT24H", "epsilon": "PT10M", "owner": "",
+                           "cpus": 0.05, "mem": 32, "disk": 1})
+    eventually("the job left its file", 120, lambda: ran(on, members, path) == 1)
+    yield name, path
+    ask(leader_address(members), f"job/{name}", method="DELETE")
+    for agent in members("mesos_agent"):
+        on(agent).check_output(f"rm -f {path}")
+
+
+def ran(on: On, members: Members, path: str) -> int:
+    """How often the job wrote its line, over all agents."""
+    return sum(len(str(on(agent).run(f"cat {path}").stdout).split()) for agent in members("mesos_agent"))
+
+
+def leader_address(members: Members) -> str:
+    return members("chronos")[leader(members)]
+
+
+def listed(address: str, name: str) -> dict[str, Any]:
+    """The job as one member lists it; nothing when it does not."""
+    return next((j for j in ask(address, "jobs") if j["name"] == name), {})
+
+
+def test_one_leads_and_all_name_it(members: Members) -> None:
+    assert leader(members) in members("chronos")
+
+
+def test_a_job_runs_and_every_member_knows_of_it(members: Members, job: tuple[str, str]) -> None:
+    addresses = members("chronos").values()
+    eventually("every member knows that the job succeeded", 60, lambda: all(listed(a, job[0]).get("successCount") == 1 for a in addresses))
+
+
+def test_jobs_survive_the_loss_of_the_leader(on: On, members: Members, job: tuple[str, str]) -> None:
+    chief = leader(members)
+    on(chief).check_output("systemctl stop chronos")
+    try:
+        def taken_over() -> bool:
+            try:
+                return leader(members, without=chief) != chief
+            except (AssertionError, OSError, StopIteration):
+                return False
+
+        eventually("another member leads", 60, taken_over)
+        address = members("chronos")[leader(members, without=chief)]
+        assert listed(address, job[0]), "the job is lost"
+        ask(address, f"job/{job[0]}", method="PUT")
+        eventually("the job ran again under the new leader", 120, lambda: ran(on, members, job[1]) == 2)
+    finally:
+        on(chief).check_output("systemctl start chronos")
+
+    def agree() -> bool:
+        try:
+            return bool(leader(members))
+        except (AssertionError, OSError, StopIteration):
+            return False
+
+    eventually("all members agree again", 90, agree)
+
+
+def test_passwords_are_on_no_command_line(on: On, variable: Callable[[str, str], Any]) -> None:
+    seen = on("m1").check_output("ps axww -o args")
+    for name in ("vault_chronos_secret", "vault_zookeeper_chronos_password", "vault_zookeeper_mesos_password"):
+        assert variable("m1", name) not in seen, name

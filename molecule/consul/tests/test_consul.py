@@ -1,0 +1,82 @@
+"""Three servers agree, every host is a member, and strangers stay out."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import re
+import subprocess
+from collections.abc import Callable
+from typing import Any
+
+from tests.cluster_under_test import eventually
+
+On = Callable[[str], Any]
+Members = Callable[[str], dict[str, str]]
+Converge = Callable[..., subprocess.CompletedProcess[str]]
+#: Another agent on a member's host, with ports of its own and another gossip key.
+STRANGER = """
+mkdir -p /tmp/stranger
+timeout 20 consul agent -data-dir=/tmp/stranger -node=stranger -bind={address} -encrypt={key} -retry-join={server} -serf-lan-port=18301 \
+  -server-port=18300 -http-port=18500 -dns-port=18600 -disable-host-node-id 2>&1 || true
+rm -rf /tmp/stranger
+"""
+ASK_SELF = "import urllib.request as u; print(u.urlopen('http://127.0.0.1:8500/v1/agent/self').read().decode())"
+
+
+def alive(host: Any) -> set[str]:
+    """The members that this one's gossip counts as alive."""
+    return {line.split()[0] for line in host.check_output("consul members").splitlines()[1:] if line.split()[2] == "alive"}
+
+
+def test_the_servers_are_each_others_raft_peers(on: On, members: Members) -> None:
+    rows = [line.split() for line in on("m1").check_output("consul operator raft list-peers").splitlines()[1:]]
+    assert {row[0] for row in rows} == set(members("consul_server"))
+    assert sorted(row[3] for row in rows) == ["follower", "follower", "leader"], rows
+    assert {row[4] for row in rows} == {"true"}, "every server votes"
+
+
+def test_every_host_has_joined(on: On, members: Members) -> None:
+    for host in members("consul"):
+        assert alive(on(host)) >= set(members("consul")), f"as {host} sees it"
+
+
+def test_a_value_written_on_one_host_is_read_on_another(on: On) -> None:
+    on("a1").check_output("consul kv put molecule/word spoken")
+    assert on("m3").check_output("consul kv get molecule/word") == "spoken"
+    on("m2").check_output("consul kv delete molecule/word")
+
+
+def test_an_agent_with_another_key_can_not_join(on: On, members: Members) -> None:
+    key = base64.b64encode(os.urandom(32)).decode()
+    said = on("a1").check_output(STRANGER.format(address=members("consul")["a1"], key=key, server=members("consul")["m1"]))
+    assert re.search(r"[Nn]o installed keys could decrypt|failed to join|EOF|[Ff]ailed to receive", said), said[-2000:]
+    assert "stranger" not in alive(on("m1")), "a stranger was let in: gossip is not encrypted with our key"
+
+
+def test_the_gossip_key_is_on_no_command_line_and_readable_by_nobody_else(on: On, variable: Callable[[str, str], Any]) -> None:
+    key = variable("m1", "vault_consul_gossip_key")
+    assert key not in on("m1").check_output("ps axww -o args")
+    assert on("m1").run("su nobody -s /bin/sh -c 'cat /etc/consul.d/encrypt.json'").rc != 0
+
+
+def test_a_changed_setting_reaches_the_running_agent(on: On, converge: Converge, members: Members) -> None:
+    def rack() -> str:
+        return str(json.loads(on("a2").check_output(f"python3 -c \"{ASK_SELF}\""))["Meta"].get("rack", ""))
+
+    try:
+        done = converge("consul", "a2", consul_extra_config={"node_meta": {"rack": "r7"}})
+        assert done.returncode == 0, done.stdout[-3000:]
+        assert rack() == "r7", "the agent was not restarted with its new settings"
+    finally:
+        assert converge("consul", "a2").returncode == 0
+    eventually("a2 is a member again", 60, lambda: "a2" in alive(on("m1")))
+
+
+def test_settings_that_consul_refuses_never_go_live(on: On, converge: Converge) -> None:
+    before = on("a2").check_output("systemctl show -p MainPID --value consul")
+    done = converge("consul", "a2", consul_extra_config={"no_such_setting": True})
+    assert done.returncode != 0
+    assert "no_such_setting" in done.stdout
+    assert on("a2").check_output("systemctl show -p MainPID --value consul") == before

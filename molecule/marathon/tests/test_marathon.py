@@ -1,0 +1,109 @@
+"""Marathon, through the client that others wrote: one leads, all answer, apps run and stay, whoever is lost."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from marathon import MarathonClient
+from marathon.models import MarathonApp
+
+from tests.cluster_under_test import eventually
+
+On = Callable[[str], Any]
+Members = Callable[[str], dict[str, str]]
+
+
+def client(address: str) -> MarathonClient:
+    """Of one member alone."""
+    return MarathonClient(f"http://{address}:8080", timeout=20)
+
+
+def leader(members: Members) -> str:
+    """The host that all members name as the leader."""
+    named = {str(client(a).get_leader()["leader"]).split(":")[0] for a in members("marathon").values()}
+    assert len(named) == 1, f"the members name {named}"
+    (address,) = named
+    return next(host for host, own in members("marathon").items() if own == address)
+
+
+@pytest.fixture(scope="module")
+def app(members: Members, inventory: dict[str, Any]) -> Iterator[str]:
+    """An app in a container with a health check; its id."""
+    image = f"{inventory['all']['vars']['docker_registry']}/busybox:1.35"
+    name = f"/scenario-{uuid.uuid4().hex[:8]}"
+    docker = {"image": image, "network": "BRIDGE", "portMappings": [{"containerPort": 8000, "hostPort": 0}]}
+    wanted = {"id": name, "instances": 1, "cpus": 0.1, "mem": 32, "container": {"type": "DOCKER", "docker": docker},
+              "cmd": "echo alive > /tmp/index.html && exec httpd -f -p 8000 -h /tmp",
+              "healthChecks": [{"protocol": "HTTP", "path": "/", "portIndex": 0, "intervalSeconds": 2, "gracePeriodSeconds": 30}]}
+    first = client(next(iter(members("marathon").values())))
+    first.create_app(name, MarathonApp.from_json(wanted))
+    eventually("the app is healthy", 120, lambda: first.get_app(name).tasks_healthy == 1)
+    yield name
+    first.delete_app(name, force=True)
+
+
+def task(members: Members, app: str) -> tuple[str, str]:
+    """Id and host of the app's only task, as any member that answers says."""
+    for address in members("marathon").values():
+        try:
+            (one,) = client(address).list_tasks(app)
+            return str(one.id), str(one.host)
+        except Exception:  # noqa: S112 - the client raises what its HTTP library raises; the next member is asked
+            continue
+    raise AssertionError("no member answers")
+
+
+def test_one_leads_and_all_answer(members: Members) -> None:
+    assert leader(members) in members("marathon")
+    for host, address in members("marathon").items():
+        assert client(address).get_info().framework_id, f"{host} is connected to no Mesos"
+
+
+def test_an_app_runs_in_a_container_and_is_seen_through_every_member(on: On, members: Members, app: str) -> None:
+    identity, host = task(members, app)
+    for address in members("marathon").values():
+        assert [t.id for t in client(address).list_tasks(app)] == [identity]
+    name = next(n for n, a in members("mesos_agent").items() if host in (n, a))
+    assert "busybox" in on(name).check_output("docker ps --format '{{.Image}} {{.Names}}' | grep mesos-")
+
+
+def test_an_app_outlives_a_restart_of_its_agent(on: On, members: Members, app: str) -> None:
+    identity, host = task(members, app)
+    name = next(n for n, a in members("mesos_agent").items() if host in (n, a))
+    running = on(name).check_output("docker ps -q --filter name=mesos-")
+    on(name).check_output("systemctl restart mesos-agent")
+    eventually("the agent is back", 60, lambda: on(name).run("systemctl is-active mesos-agent").rc == 0)
+    assert on(name).check_output("docker ps -q --filter name=mesos-") == running, "the restart of the agent took its container along"
+    eventually("the app is healthy", 60, lambda: client(members("marathon")["m1"]).get_app(app).tasks_healthy == 1)
+    assert task(members, app)[0] == identity
+
+
+def test_apps_survive_the_loss_of_the_leader(on: On, members: Members, app: str) -> None:
+    identity, chief = task(members, app)[0], leader(members)
+    on(chief).check_output("systemctl stop marathon")
+    try:
+        others = {h: a for h, a in members("marathon").items() if h != chief}
+
+        def taken_over() -> bool:
+            try:
+                named = {str(client(a).get_leader()["leader"]).split(":")[0] for a in others.values()}
+            except Exception:  # whatever the client raises while nobody leads
+                return False
+            return len(named) == 1 and named <= set(others.values())
+
+        eventually("another member leads", 60, taken_over)
+        assert client(next(iter(others.values()))).get_app(app).instances == 1
+        assert [t.id for t in client(next(iter(others.values()))).list_tasks(app)] == [identity], "the app was started anew"
+    finally:
+        on(chief).check_output("systemctl start marathon")
+    eventually("all members agree again", 90, lambda: _agree(members))
+
+
+def _agree(members: Members) -> bool:
+    try:
+        return bool(leader(members))
+    except Exception:  # whatever the client raises while one member still starts
+        return False

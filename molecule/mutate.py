@@ -1,0 +1,75 @@
+"""`make mutants`: breaks each role on purpose and checks that its scenario notices and says why.
+
+A scenario's `mutations.yml` lists them: `file` (below the project), `find`, `replace`, `expect` (a regular expression that
+the scenario's output must match). Each runs in a copy of the project, on the lab of the scenarios; afterwards the role is
+brought up again as it should be. Prints one row per mutation, in the form of the table in docs/testing.md.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).resolve().parents[1]
+#: What a copy of the project needs to run a scenario.
+COPIED = ("ansible.cfg", "inventory", "lab", "molecule", "playbooks", "provisioner", "pyproject.toml", "roles", "tests", ".config")
+
+
+def mutations(names: list[str]) -> list[tuple[str, dict[str, Any]]]:
+    """(scenario, mutation) of the scenarios named, or of all."""
+    files = sorted(ROOT.glob("molecule/*/mutations.yml"))
+    return [(f.parent.name, m) for f in files if not names or f.parent.name in names for m in yaml.safe_load(f.read_text())]
+
+
+def outcome(scenario: str, mutation: dict[str, Any], copy: Path) -> str:
+    """`caught`, `caught, cause not named` or `NOT CAUGHT`; ValueError when the text to replace is not in the file."""
+    file = copy / mutation["file"]
+    text = file.read_text()
+    if mutation["find"] not in text:
+        raise ValueError(f"{scenario}: {mutation['file']} does not hold {mutation['find']!r}")
+    file.write_text(text.replace(mutation["find"], mutation["replace"], 1))
+    try:
+        done = _molecule(copy, scenario)
+    finally:
+        file.write_text(text)
+    if done.returncode == 0:
+        return "NOT CAUGHT"
+    return "caught" if re.search(mutation["expect"], done.stdout + done.stderr) else "caught, cause not named"
+
+
+def _molecule(folder: Path, scenario: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "KEEP_LAB": "1", "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+                   "PYTHONPATH": str(folder), "PROVISION_LAB_HOME": str(ROOT)}
+    return subprocess.run(["molecule", "test", "--scenario-name", scenario], cwd=folder, env=environment, capture_output=True, text=True,
+                          check=False)
+
+
+def main(names: list[str]) -> int:
+    """Exit code 0 when every mutation was caught and its cause named."""
+    good = True
+    print("| scenario | what was broken | outcome |\n|---|---|---|")
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / "project"
+        for name in COPIED:
+            source = ROOT / name
+            shutil.copytree(source, copy / name) if source.is_dir() else shutil.copy2(source, copy / name)
+        for scenario, mutation in mutations(names):
+            found = outcome(scenario, mutation, copy)
+            good = good and found == "caught"
+            print(f"| {scenario} | {mutation['file']}: `{mutation['find']}` → `{mutation['replace']}` | {found} |", flush=True)
+            if (again := _molecule(copy, scenario)).returncode:
+                print(f"{scenario} does not recover:\n{again.stdout[-3000:]}{again.stderr[-2000:]}", file=sys.stderr)
+                return 1
+    return 0 if good else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
