@@ -60,7 +60,9 @@ def converge() -> Callable[..., subprocess.CompletedProcess[str]]:
     """`converge(component, hosts, **overrides)`: the role again on some hosts, with other variables; failing is an answer too."""
     def run(component: str, hosts: str, **overrides: Any) -> subprocess.CompletedProcess[str]:
         role = component.removesuffix("_master").removesuffix("_agent")
-        settings = {"component_name": component, "component_role": role, "component_hosts": hosts, **overrides}
+        # With other variables nothing is noted, as it is not what the driver would apply.
+        settings = {"component_name": component, "component_role": role, "component_hosts": hosts, **overrides,
+                    **({"component_notes": {}} if overrides else {})}
         inventory = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"]) / "lab.json"
         playbook = Path(os.environ["MOLECULE_PROJECT_DIRECTORY"]) / "playbooks/up.yml"
         command = [sys.executable, "-m", "ansible", "playbook", "-i", str(inventory), "-e", json.dumps(settings), str(playbook)]

@@ -40,9 +40,10 @@ def parser() -> argparse.ArgumentParser:
     inventory.add_argument("--json", action="store_true", help="as JSON instead of YAML")
 
     _strict(_limit(_json(_command(commands, "preflight", "look at every host before anything is changed"))))
-    up = _strict(_limit(_json(_command(commands, "up", "build the cluster, or bring it to what the inventory says"))))
-    up.add_argument("--only", metavar="COMPONENT", action="append", default=[], help="only this component (may be repeated)")
-    up.add_argument("--full", action="store_true", help="run every role, also where nothing differs from what was applied")
+    plan = _steps(_strict(_limit(_json(_command(commands, "plan", "what 'up' would do, and why; changes nothing")))))
+    plan.add_argument("--diff", action="store_true", help="also what would change in which file (secrets left out); takes as long as a run")
+    plan.add_argument("--detailed-exitcode", action="store_true", help="exit 2 when there is something to do")
+    up = _steps(_strict(_limit(_json(_command(commands, "up", "build the cluster, or bring it to what the inventory says")))))
     up.add_argument("--yes", action="store_true", help="do not ask before the first change")
 
     _json(_command(commands, "status", "who leads, who is in quorum, what is wrong; exit 0 only when all is well"))
@@ -86,6 +87,12 @@ def _command(commands: argparse._SubParsersAction[_Parser], name: str, text: str
 
 def _json(command: _Parser) -> _Parser:
     command.add_argument("--json", action="store_true", help="the result as one JSON object on stdout")
+    return command
+
+
+def _steps(command: _Parser) -> _Parser:
+    command.add_argument("--only", metavar="COMPONENT", action="append", default=[], help="only this component (may be repeated)")
+    command.add_argument("--full", action="store_true", help="run every role, also where nothing differs from what was applied")
     return command
 
 

@@ -61,6 +61,14 @@ def command_preflight(options: argparse.Namespace) -> int:
     return report.exit_code
 
 
+def command_plan(options: argparse.Namespace) -> int:
+    """What `up` would do, and why."""
+    from provisioner.console import Console
+    from provisioner.preview import run_plan
+
+    return run_plan(open_session(options), Console(), options)
+
+
 def command_up(options: argparse.Namespace) -> int:
     """Build the cluster, or bring it to what the inventory says."""
     from provisioner.console import Console

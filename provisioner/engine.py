@@ -113,7 +113,7 @@ class Engine:
     def _play(self, verb: str, step: Step, hosts: tuple[str, ...], plan: Plan, result: Result) -> None:
         begin = time.monotonic()
         self._journal.record("step", verb=verb, component=step.component.name, hosts=hosts, batch=step.batch)
-        outcome = self._playbooks.play(verb, self._variables(step, hosts), self._progress.event)
+        outcome = self._playbooks.play(verb, step_variables(step, hosts, self._witnesses), self._progress.event)
         result.changed += outcome.changed
         result.failed += len(outcome.failures)
         result.warnings += [w for w in outcome.warnings if w not in result.warnings]
@@ -141,14 +141,15 @@ class Engine:
             text += f"\nfailed also on {', '.join(others)}"
         return StepFailed(text, where=host, hint=f"mend the cause and run 'provision up' again; the whole log: {self._journal.folder}")
 
-    def _variables(self, step: Step, hosts: tuple[str, ...]) -> Mapping[str, Any]:
-        """What the playbook is told; `component_notes` is what each host is to note when the role has done its work."""
-        name = step.component.name
-        return {
-            "component_name": name,
-            "component_role": step.component.role,
-            "component_hosts": ",".join(hosts),
-            "component_batch": step.batch or "100%",
-            "component_all_or_none": step.all_or_none,
-            "component_notes": {host: self._witnesses[host][name] for host in hosts if name in self._witnesses.get(host, {})},
-        }
+
+def step_variables(step: Step, hosts: tuple[str, ...], witnesses: Mapping[str, Mapping[str, Question]] | None = None) -> Mapping[str, Any]:
+    """What a playbook is told; `component_notes` is what each host is to note when the role has done its work."""
+    name = step.component.name
+    return {
+        "component_name": name,
+        "component_role": step.component.role,
+        "component_hosts": ",".join(hosts),
+        "component_batch": step.batch or "100%",
+        "component_all_or_none": step.all_or_none,
+        "component_notes": {host: {name: own[name]} for host, own in (witnesses or {}).items() if host in hosts and name in own},
+    }

@@ -35,6 +35,11 @@ class Step:
         return f"{text}: {self.why}" if self.why else text
 
 
+    def as_json(self) -> dict[str, object]:
+        """One element of `plan --json`."""
+        return {"component": self.component.name, "hosts": list(self.hosts), "at_a_time": self.batch or len(self.hosts), "why": self.why}
+
+
 @dataclass(frozen=True)
 class Plan:
     """The steps, in order. `voters` are the hosts that some quorum needs: losing one of them ends a run."""

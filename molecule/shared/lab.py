@@ -15,11 +15,15 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from provisioner import secrets
+from provisioner import ledger, secrets
+from provisioner.adapters.ansible import seed_facts
 from provisioner.adapters.ssh_options import ansible_ssh_args
+from provisioner.facts import to_ansible_facts
 from provisioner.lab import default_inventory
+from provisioner.observe import observe
 from provisioner.private_files import write_private
 from provisioner.session import Session
+from provisioner.witness import questions
 from tests.cluster_under_test import HOME, ClusterUnderTest, provision
 
 SYSTEM = os.environ.get("LAB_OS") or "debian12"
@@ -33,19 +37,26 @@ def create() -> None:
 
 
 def prepare() -> None:
-    """Bring up what the component stands on where it does not work yet, and write the inventory that Ansible reads."""
+    """Bring up what the component stands on where it does not work yet, and write the inventory and the facts that Ansible reads."""
     needs = os.environ.get("NEEDS", "").split()
     rows = CLUSTER.status()["components"]
     missing = [need for need in needs if {r["state"] for r in rows if r["component"] == need} != {"ok"}]
     if missing:
         CLUSTER.up(*(word for need in missing for word in ("--only", need)))
     session = Session(default_inventory(NAME))
+    ledger.save(session.cluster, session.ledger)
     secrets.ensure(session.cluster)
     inventory = session.rendered
-    inventory["all"]["vars"].update(secrets.load(session.cluster))
+    folder = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"])
+    seen = observe(session.cluster, inventory, session.transport, sections=("facts",))
+    facts = {name: to_ansible_facts(host.facts) for name, host in seen.hosts.items()}
+    seed_facts(folder, facts)
+    # Digests of the rendered inventory as the driver has it, before it is changed for a plain ansible-playbook.
+    notes = questions(session.cluster, inventory, session.defaults, facts, session.ledger.cluster_id)
+    inventory["all"]["vars"].update(secrets.load(session.cluster), component_notes=notes)
     arguments = inventory["all"]["vars"].get("ansible_ssh_common_args", "")
     inventory["all"]["vars"]["ansible_ssh_common_args"] = f"{ansible_ssh_args(session.cluster)} {arguments}"
-    write_private(Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"]) / "lab.json", json.dumps(inventory).encode())
+    write_private(folder / "lab.json", json.dumps(inventory).encode())
 
 
 def up() -> None:

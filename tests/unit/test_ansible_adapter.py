@@ -55,3 +55,27 @@ def test_a_failing_task_is_reported_with_what_it_said(playbooks: AnsiblePlaybook
 def test_a_run_that_never_reached_a_task_is_an_error_with_the_log(playbooks: AnsiblePlaybooks) -> None:
     with pytest.raises(ProvisionError, match=r"ansible-playbook ended"):
         playbooks.play("up", {"component_batch": 1}, lambda event: None)
+
+
+WRITES = """
+- name: Write
+  hosts: "{{ component_hosts }}"
+  tasks:
+    - name: Something open
+      ansible.builtin.copy: {content: "open {{ greeting }}\\n", dest: "{{ folder }}/open", mode: "0600"}
+    - name: Something secret
+      ansible.builtin.copy: {content: "secret {{ greeting }}\\n", dest: "{{ folder }}/secret", mode: "0600"}
+      no_log: true
+"""
+
+
+def test_a_preview_tells_what_would_change_but_never_a_secret(playbooks: AnsiblePlaybooks, tmp_path: Path) -> None:
+    (tmp_path / "up.yml").write_text(WRITES)
+    events: list[Event] = []
+    playbooks.play("up", {"component_hosts": "x1", "folder": str(tmp_path)}, events.append, check=True)
+    changed = {str(e["task"]): str(e["diff"]) for e in events if e.get("status") == "changed"}
+    assert set(changed) == {"Something open", "Something secret"}
+    assert "+open good morning" in changed["Something open"]
+    assert "secret" not in changed["Something secret"].lower()
+    assert "good morning" not in changed["Something secret"]
+    assert not (tmp_path / "open").exists()

@@ -71,7 +71,7 @@ def test_counts_are_summed_over_steps(tmp_path: Path) -> None:
     result = Result("c")
     engine(script, tmp_path).up(Plan("c", (Step(component("docker"), ("m1", "m2")), Step(component("dns"), ("m2",)))), result)
     assert {k: v for k, v in result.as_json().items() if k != "seconds"} == {"cluster": "c", "changed": 2, "failed": 0, "unreachable": 0}
-    assert script.asked[0]["component_notes"] == {"m1": NOTES["m1"]["docker"]}, "what each host notes when the role is through"
+    assert script.asked[0]["component_notes"] == {"m1": NOTES["m1"]}, "what each host notes when the role is through"
 
 
 def test_a_failure_stops_the_run_and_names_host_message_and_journal(tmp_path: Path) -> None:

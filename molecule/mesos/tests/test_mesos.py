@@ -97,12 +97,12 @@ def test_wrong_credentials_are_refused(members: Members, variable: Variable) -> 
 
 def test_an_agent_with_a_wrong_secret_does_not_register(on: On, members: Members, converge: Converge) -> None:
     try:
-        done = converge("mesos_agent", "a2", mesos_component="agent", mesos_check_seconds=15,
+        done = converge("mesos_agent", "a2", mesos_check_seconds=15,
                         mesos_agent_credential={"principal": "agent", "secret": "wrong"})
         assert done.returncode != 0, "an agent with a wrong secret counts as well"
         assert "a2" not in agents(members)
     finally:
-        assert converge("mesos_agent", "a2", mesos_component="agent").returncode == 0
+        assert converge("mesos_agent", "a2").returncode == 0
     eventually("a2 is registered again", 60, lambda: "a2" in agents(members))
 
 
@@ -111,14 +111,14 @@ def another_agent(on: On, converge: Converge, members: Members) -> Iterator[str]
     """The agent a2, which gets a new identity afterwards: attributes can't be taken from an old one."""
     yield "a2"
     on("a2").check_output("systemctl stop mesos-agent; rm -f /var/lib/mesos/agent/meta/slaves/latest")
-    assert converge("mesos_agent", "a2", mesos_component="agent").returncode == 0
+    assert converge("mesos_agent", "a2").returncode == 0
     eventually("a2 is registered again", 60, lambda: "a2" in agents(members))
 
 
 def test_an_addition_keeps_the_agents_id_and_a_contradiction_is_refused_untouched(on: On, members: Members, converge: Converge,
                                                                                    another_agent: str) -> None:
     before = agents(members)[another_agent]["agent_info"]["id"]["value"]
-    done = converge("mesos_agent", another_agent, mesos_component="agent", mesos_agent_attributes={"rack": "r1"})
+    done = converge("mesos_agent", another_agent, mesos_agent_attributes={"rack": "r1"})
     assert done.returncode == 0, done.stdout[-3000:]
 
     def attributes() -> dict[str, str]:
@@ -129,7 +129,7 @@ def test_an_addition_keeps_the_agents_id_and_a_contradiction_is_refused_untouche
     assert agents(members)[another_agent]["agent_info"]["id"]["value"] == before, "an addition must not cost the agent its id"
 
     pid = on(another_agent).check_output("systemctl show -p MainPID --value mesos-agent")
-    done = converge("mesos_agent", another_agent, mesos_component="agent", mesos_agent_attributes={"rack": "r2"})
+    done = converge("mesos_agent", another_agent, mesos_agent_attributes={"rack": "r2"})
     assert done.returncode != 0, "a change that costs the agent its id was made without asking"
     assert "rack" in done.stdout
     assert on(another_agent).check_output("systemctl show -p MainPID --value mesos-agent") == pid
@@ -137,7 +137,7 @@ def test_an_addition_keeps_the_agents_id_and_a_contradiction_is_refused_untouche
 
 
 def test_an_unknown_flag_is_refused_because_mesos_would_ignore_it(converge: Converge) -> None:
-    done = converge("mesos_agent", "a1", mesos_component="agent", mesos_agent_extra_flags={"no_such_flag": "1"})
+    done = converge("mesos_agent", "a1", mesos_agent_extra_flags={"no_such_flag": "1"})
     assert done.returncode != 0
     assert "no_such_flag" in done.stdout
 

@@ -45,6 +45,20 @@ def test_only_what_drifted_is_done_again(cluster: ClusterUnderTest, host: str, d
     assert steps(cluster) == []
 
 
+def test_a_plan_says_what_would_be_done_and_why_and_does_nothing(cluster: ClusterUnderTest) -> None:
+    config = "/etc/zookeeper/provisioner/zoo.cfg"
+    cluster.on("m2", f"echo '# mine' >> {config}")
+    done = cluster.run("plan", "--json", "--diff", "--detailed-exitcode", check=False)
+    plan = json.loads(done.stdout)
+    assert done.returncode == 2, done.stderr
+    assert plan["steps"] == [{"component": "zookeeper", "hosts": ["m2"], "at_a_time": 1, "why": f"{config} was edited"}]
+    assert [(c["host"], "-# mine" in c["diff"]) for c in plan["changes"]] == [("m2", True)]
+    assert "# mine" in cluster.on("m2", f"cat {config}"), "a plan changed something"
+    cluster.up()
+    done = cluster.run("plan", "--detailed-exitcode")
+    assert (done.returncode, done.stdout) == (0, "nothing to do\n")
+
+
 def test_a_process_with_older_settings_than_its_file_is_restarted(cluster: ClusterUnderTest) -> None:
     """As a run leaves it that died between writing a file and restarting the unit."""
     config = "/etc/mesos/agent.env"

@@ -22,6 +22,7 @@ requirements: [PROVISION_EVENTS in the environment]
 
 #: Longest text of a module that is passed on; the whole is in the log.
 MESSAGE_MAX = 2000
+DIFF_MAX = 20000
 
 
 class CallbackModule(CallbackBase):  # type: ignore[misc]  # Ansible ships no types
@@ -71,7 +72,13 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # Ansible ships no ty
             task=_attribute(result, "task").get_name(),
             message=_message(content) if status in ("failed", "unreachable") else "",
             warnings=[str(w) for w in content.get("warnings") or []],
+            diff=self._difference(content) if status == "changed" else "",
         )
+
+    def _difference(self, content: dict[str, Any]) -> str:
+        """What a module says it changes in a file; Ansible has taken it out of results that must not be shown."""
+        parts = [content, *(item for item in content.get("results") or [] if isinstance(item, dict))]
+        return "".join(self._get_diff(part["diff"]) for part in parts if part.get("diff"))[:DIFF_MAX]
 
 
 def _attribute(result: Any, name: str) -> Any:

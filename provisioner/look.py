@@ -1,0 +1,85 @@
+"""Look before anything is changed: fit hosts, what they still have of what was applied, and the plan that follows."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from provisioner.components import COMPONENTS, component_names
+from provisioner.console import Console
+from provisioner.errors import StepFailed, UnreachableError, UsageError
+from provisioner.facts import to_ansible_facts
+from provisioner.observe import Observation, observe
+from provisioner.plan import Plan, make_plan, voters
+from provisioner.preflight import Report, preflight
+from provisioner.session import Session
+from provisioner.trust import establish
+from provisioner.witness import Question, questions
+
+
+@dataclass(frozen=True)
+class Look:
+    """What was seen and what follows. `facts` are in Ansible's words; `witnesses` are what each host was asked, by component."""
+
+    plan: Plan
+    seen: Observation
+    facts: Mapping[str, Mapping[str, Any]]
+    witnesses: Mapping[str, Mapping[str, Question]]
+    unreachable: frozenset[str]
+
+
+def look(session: Session, console: Console, options: argparse.Namespace) -> Look:
+    """Ask the hosts and make the plan; warnings go to the console.
+
+    `options`: only (component names), limit, full, strict. Raises UsageError for unknown names, StepFailed when a host is
+    not fit, UnreachableError when a host that a quorum needs does not answer.
+    """
+    only = _components(options.only)
+    limit = session.limited(options.limit)
+    cluster = session.cluster
+    for warning in (*cluster.warnings, *_unmaintained(session)):
+        console.warn(warning)
+    establish(cluster, say=console.say, strict=options.strict)
+    console.say(f"looking at {len(limit or cluster.hosts)} hosts …")
+    report = preflight(cluster, session.rendered, session.transport, hosts=limit)
+    _judge(report, session, console)
+    facts = {name: to_ansible_facts(found) for name, found in report.facts.items()}
+    witnesses = questions(cluster, session.rendered, session.defaults, facts, session.ledger.cluster_id)
+    seen = observe(cluster, session.rendered, session.transport, sections=("health",), witnesses=witnesses)
+    plan = make_plan(cluster, seen, only=only, limit=limit, full=options.full).without(report.unreachable)
+    return Look(plan, seen, facts, witnesses, frozenset(report.unreachable))
+
+
+def _components(names: list[str]) -> tuple[str, ...]:
+    for name in names:
+        if name not in component_names():
+            raise UsageError(f"--only: no component {name!r}", hint=f"one of {', '.join(component_names())}")
+    return tuple(names)
+
+
+def _unmaintained(session: Session) -> list[str]:
+    found = []
+    for name in sorted({c.role for c in COMPONENTS} | {"busybox"}):
+        entry = session.catalogue.find(name, session.version(name))
+        if entry and entry.maintained != "yes":
+            who = "by nobody any more" if entry.maintained == "no" else "by one person only"
+            found.append(f"{name} {entry.version} is maintained {who}: run it inside a closed network")
+    return found
+
+
+def _judge(report: Report, session: Session, console: Console) -> None:
+    """Stop before the first change when a host is not fit, or a host that a quorum needs does not answer."""
+    for finding in report.findings:
+        if finding.severity == "warn":
+            console.warn(f"{finding.host}: {finding.message}")
+    lost = sorted(voters(session.cluster) & set(report.unreachable))
+    failures = [f for f in report.findings if f.severity == "fail" and (f.host not in report.unreachable or f.host in lost)]
+    if not failures:
+        return
+    lines = [f"{f.host}: {f.message}" + (f"\n    → {f.hint}" if f.hint else "") for f in failures]
+    text = "\n".join(lines)
+    if lost:
+        raise UnreachableError(f"nothing was changed, because hosts that a quorum needs do not answer:\n{text}")
+    raise StepFailed(f"nothing was changed, because the hosts are not fit:\n{text}", hint="mend these, then run 'provision up' again")

@@ -1,0 +1,58 @@
+"""`provision plan`: what `up` would do and why, from one look at the hosts; changes nothing on them."""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from pathlib import Path
+
+from provisioner import secrets
+from provisioner.adapters.ansible import Event
+from provisioner.console import Console
+from provisioner.engine import step_variables
+from provisioner.errors import StepFailed
+from provisioner.look import Look, look
+from provisioner.session import Session
+from provisioner.up import open_playbooks
+
+#: What `--detailed-exitcode` says when there is something to do.
+CHANGES = 2
+
+
+def run_plan(session: Session, console: Console, options: argparse.Namespace) -> int:
+    """Print the plan; gives the exit code. Raises as `look` does, and StepFailed when a role refuses in a preview."""
+    found = look(session, console, options)
+    changes = _preview(session, console, found) if options.diff and found.plan.steps else []
+    if options.json:
+        steps = [step.as_json() for step in found.plan.steps]
+        console.json({"cluster": session.cluster.name, "steps": steps, "unreachable": sorted(found.unreachable),
+                      **({"changes": changes} if options.diff else {})})
+    elif not found.plan.steps:
+        console.write("nothing to do\n")
+    else:
+        for number, step in enumerate(found.plan.steps, 1):
+            console.write(f"{number:3d}. {step.describe()}\n")
+        for change in changes:
+            console.write(f"\n{change['host']}: {change['task']}\n{change['diff']}")
+    return CHANGES if options.detailed_exitcode and found.plan.steps else 0
+
+
+def _preview(session: Session, console: Console, found: Look) -> list[dict[str, str]]:
+    """Every change that the roles report when they only pretend, with what changes in a file."""
+    secrets.ensure(session.cluster)
+    changes: list[dict[str, str]] = []
+
+    def note(event: Event) -> None:
+        if event.get("event") == "result" and event["status"] == "changed":
+            changes.append({"host": str(event["host"]), "task": str(event["task"]), "diff": str(event["diff"])})
+
+    with tempfile.TemporaryDirectory(prefix="provision-") as folder:
+        playbooks = open_playbooks(session, Path(folder), found.facts)
+        for step in found.plan.steps:
+            console.say(f"previewing {step.component.title} on {', '.join(step.hosts)} …")
+            outcome = playbooks.play("up", step_variables(step, step.hosts), note, check=True)
+            if outcome.failures:
+                first = outcome.failures[0]
+                raise StepFailed(f"{step.component.title}: {first['task']}\n{first['message']}", where=str(first["host"]),
+                                 hint="'provision up' would stop there too")
+    return changes
