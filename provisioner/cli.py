@@ -46,6 +46,10 @@ def parser() -> argparse.ArgumentParser:
     up = _steps(_strict(_limit(_json(_command(commands, "up", "build the cluster, or bring it to what the inventory says")))))
     up.add_argument("--yes", action="store_true", help="do not ask before the first change")
 
+    unlock = _command(commands, "unlock", "show who is changing the cluster; once you are sure that nobody is, break the lock")
+    unlock.add_argument("--break", action="store_true", dest="force", help="end the holder's hold; asks for the cluster's name")
+    unlock.add_argument("--yes", metavar="NAME", default="", help="the cluster's name, instead of being asked for it")
+
     _json(_command(commands, "status", "who leads, who is in quorum, what is wrong; exit 0 only when all is well"))
     _json(_command(commands, "verify", "prove end to end that the stack works, and clean up"))
 

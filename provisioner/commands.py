@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from provisioner.errors import StepFailed, UnreachableError
+from provisioner.errors import StepFailed, UnreachableError, UsageError
 from provisioner.session import Session, open_session
 
 if TYPE_CHECKING:
@@ -92,6 +92,30 @@ def _make_lab(name: str, console: Console) -> None:
 
     if not lab.default_inventory(name).is_file():
         lab.up(name, say=console.say)
+
+
+def command_unlock(options: argparse.Namespace) -> int:
+    """Who holds the lock; with --break it is taken from them."""
+    from functools import partial
+
+    from provisioner.adapters.hold import SshHeld
+    from provisioner.lock import unlock
+
+    session = open_session(options)
+    cluster = session.cluster
+    hold = partial(SshHeld, cluster)
+    holders = unlock(cluster, hold, force=False)
+    for host, text in holders.items():
+        sys.stdout.write(f"{host}: {text}\n")
+    if not holders:
+        sys.stdout.write("nobody holds the lock\n")
+    elif options.force:
+        typed = options.yes or (input(f"Type the cluster's name ({cluster.name}) to break the lock: ") if sys.stdin.isatty() else "")
+        if typed.strip() != cluster.name:
+            raise UsageError("the lock was not broken: the name is not the cluster's", hint=f"--yes {cluster.name}")
+        unlock(cluster, hold, force=True)
+        sys.stdout.write("the lock is broken; what its holder was doing may be half done: the next 'provision up' completes it\n")
+    return 0
 
 
 def command_status(options: argparse.Namespace) -> int:

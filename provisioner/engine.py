@@ -63,10 +63,15 @@ UnitLog = Callable[[str, str], str]
 
 
 class Engine:
-    """Runs the steps of a plan in order and stops at the first that fails."""
+    """Runs the steps of a plan in order and stops at the first that fails.
+
+    `still_ours` is asked before each step, with what the step does; it raises LockedError when the cluster is no longer ours to change.
+    """
 
     def __init__(self, playbooks: Playbooks, journal: Journal, progress: Progress, unit_log: UnitLog,
-                 witnesses: Mapping[str, Mapping[str, Question]], reboots: Rebooter) -> None:
+                 witnesses: Mapping[str, Mapping[str, Question]], reboots: Rebooter,
+                 still_ours: Callable[[str], None]) -> None:
+        self._still_ours = still_ours
         self._playbooks = playbooks
         self._reboots = reboots
         self._witnesses = witnesses
@@ -112,6 +117,7 @@ class Engine:
 
     def _play(self, verb: str, step: Step, hosts: tuple[str, ...], plan: Plan, result: Result) -> None:
         begin = time.monotonic()
+        self._still_ours(f"{verb} {step.component.title} on {', '.join(hosts)}")
         self._journal.record("step", verb=verb, component=step.component.name, hosts=hosts, batch=step.batch)
         outcome = self._playbooks.play(verb, step_variables(step, hosts, self._witnesses), self._progress.event)
         result.changed += outcome.changed

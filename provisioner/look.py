@@ -15,7 +15,6 @@ from provisioner.observe import Observation, observe
 from provisioner.plan import Plan, make_plan, voters
 from provisioner.preflight import Report, preflight
 from provisioner.session import Session
-from provisioner.trust import establish
 from provisioner.witness import Question, questions
 
 
@@ -33,15 +32,14 @@ class Look:
 def look(session: Session, console: Console, options: argparse.Namespace) -> Look:
     """Ask the hosts and make the plan; warnings go to the console.
 
-    `options`: only (component names), limit, full, strict. Raises UsageError for unknown names, StepFailed when a host is
-    not fit, UnreachableError when a host that a quorum needs does not answer.
+    The hosts' keys must be known (`trust.establish`). `options`: only (component names), limit, full. Raises UsageError for
+    unknown names, StepFailed when a host is not fit, UnreachableError when a host that a quorum needs does not answer.
     """
     only = _components(options.only)
     limit = session.limited(options.limit)
     cluster = session.cluster
     for warning in (*cluster.warnings, *_unmaintained(session)):
         console.warn(warning)
-    establish(cluster, say=console.say, strict=options.strict)
     console.say(f"looking at {len(limit or cluster.hosts)} hosts …")
     report = preflight(cluster, session.rendered, session.transport, hosts=limit)
     _judge(report, session, console)

@@ -13,6 +13,7 @@ from provisioner.engine import step_variables
 from provisioner.errors import StepFailed
 from provisioner.look import Look, look
 from provisioner.session import Session
+from provisioner.trust import establish
 from provisioner.up import open_playbooks
 
 #: What `--detailed-exitcode` says when there is something to do.
@@ -21,6 +22,7 @@ CHANGES = 2
 
 def run_plan(session: Session, console: Console, options: argparse.Namespace) -> int:
     """Print the plan; gives the exit code. Raises as `look` does, and StepFailed when a role refuses in a preview."""
+    establish(session.cluster, say=console.say, strict=options.strict)
     found = look(session, console, options)
     changes = _preview(session, console, found) if options.diff and found.plan.steps else []
     if options.json:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 from provisioner import ledger, secrets
 from provisioner.adapters.ansible import AnsiblePlaybooks, Run, seed_facts
+from provisioner.adapters.hold import SshHeld
 from provisioner.adapters.ssh import ansible_ssh_args
 from provisioner.components import COMPONENTS
 from provisioner.console import Console, RunProgress, summary
@@ -17,10 +19,12 @@ from provisioner.engine import Engine, Result
 from provisioner.errors import UnreachableError, UsageError
 from provisioner.inventory.render import host_variables, to_json
 from provisioner.journal import open_run
-from provisioner.look import look
+from provisioner.lock import Lock
+from provisioner.look import Look, look
 from provisioner.observe import Observation
 from provisioner.reboot import Reboots
 from provisioner.session import Session
+from provisioner.trust import establish
 
 JOURNAL_LINES = 20
 
@@ -30,17 +34,26 @@ def run_up(session: Session, console: Console, options: argparse.Namespace) -> R
     cluster = session.cluster
     ledger.save(cluster, session.ledger)
     secrets.ensure(cluster)
-    found = look(session, console, options)
-    result = Result(cluster.name, unreachable=set(found.unreachable))
-    if not found.plan.steps:
-        console.say(summary(result))
-        return result
-    console.plan(found.plan)
-    _confirm(options, cluster.name, found.seen)
+    establish(cluster, say=console.say, strict=options.strict)
+    with Lock(cluster, functools.partial(SshHeld, cluster), "looking at the hosts").acquire() as lock:
+        found = look(session, console, options)
+        result = Result(cluster.name, unreachable=set(found.unreachable))
+        if found.plan.steps:
+            console.plan(found.plan)
+            _confirm(options, cluster.name, found.seen)
+            _execute(session, console, found, lock, result, options)
+    console.say(summary(result))
+    if found.plan.steps and not options.json:
+        _endpoints(session, console)
+    return result
+
+
+def _execute(session: Session, console: Console, found: Look, lock: Lock, result: Result, options: argparse.Namespace) -> None:
+    cluster = session.cluster
     journal = open_run(cluster.state_dir, sys.argv[1:])
     engine = Engine(open_playbooks(session, journal.folder, found.facts), journal, RunProgress(console),
                     lambda h, u: _unit_log(session, h, u), found.witnesses,
-                    Reboots(cluster, session.rendered, session.transport, console.say))
+                    Reboots(cluster, session.rendered, session.transport, console.say), lock.check)
     try:
         engine.up(found.plan, result)
     finally:
@@ -48,10 +61,6 @@ def run_up(session: Session, console: Console, options: argparse.Namespace) -> R
             console.warn(warning)
         if options.json and result.failed:
             console.json(result.as_json())
-    console.say(summary(result))
-    if not options.json:
-        _endpoints(session, console)
-    return result
 
 
 def _confirm(options: argparse.Namespace, cluster: str, seen: Observation) -> None:

@@ -63,7 +63,8 @@ class Silent:
 
 
 def engine(script: Script, folder: Path, reboots: NoReboots | None = None) -> Engine:
-    return Engine(script, Journal(folder), Silent(), lambda host, unit: f"journal of {unit} on {host}", NOTES, reboots or NoReboots())
+    return Engine(script, Journal(folder), Silent(), lambda host, unit: f"journal of {unit} on {host}", NOTES, reboots or NoReboots(),
+                  lambda doing: None)
 
 
 def test_counts_are_summed_over_steps(tmp_path: Path) -> None:
