@@ -58,10 +58,10 @@ mutants: $(READY) ## break each role on purpose; its scenario must notice (S=zoo
 	$(BIN)/python molecule/mutate.py $(S)
 
 .PHONY: test
-test: lint ## everything: lint, offline tests, lab tests, every scenario; lists what ran
+test: lint ## lint, offline tests, lab tests, the scenarios of the whole cluster; lists what ran
 	$(BIN)/pytest -v --durations=10 tests
-	$(BIN)/python molecule/run.py
-	@echo "make test ran: ruff, mypy, yamllint, ansible-lint, tests/unit (offline), tests/e2e (lab), every scenario of molecule/"
+	$(BIN)/python molecule/run.py default rerun
+	@echo "make test ran: ruff, mypy, yamllint, ansible-lint, shellcheck, tests/unit (offline), tests/e2e (lab), molecule/default and rerun (lab)"
 
 .PHONY: bench
 bench: $(READY) ## time up, rerun, status, help on a lab of five hosts

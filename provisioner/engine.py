@@ -110,7 +110,7 @@ class Engine:
             if "mesos_agent" in served:
                 self._play("drain", agent, (host,), plan, result)
             self._journal.record("reboot", host=host, serving=sorted(served))
-            self._reboots.reboot(host, served)
+            self._reboots.reboot(host, served - {"mesos_agent"})  # drained until its role has run again
             self._play("up", step, (host,), plan, result)
             if "mesos_agent" in served:
                 self._play("up", agent, (host,), plan, result)

@@ -52,6 +52,7 @@ class NoReboots:
 
     def reboot(self, host: str, served: frozenset[str]) -> None:
         self.done.append(host)
+        self.expected = served
 
 
 class Silent:
@@ -126,6 +127,8 @@ def test_a_kernel_that_waits_for_it_is_booted_one_host_at_a_time(tmp_path: Path)
 def test_an_agent_is_drained_before_its_reboot_and_takes_work_again_afterwards(tmp_path: Path) -> None:
     script = Script([("changed", "a1")], [("ok", "a1")], [("ok", "a1")], [("ok", "a1")])
     plan = Plan("c", (Step(component("kernel"), ("a1",)),))
-    engine(script, tmp_path, NoReboots("a1", serving=frozenset({"mesos_agent"}))).up(plan, Result("c"))
+    reboots = NoReboots("a1", serving=frozenset({"mesos_agent", "docker"}))
+    engine(script, tmp_path, reboots).up(plan, Result("c"))
+    assert reboots.expected == {"docker"}, "a drained agent does not count as working until its role has run again"
     assert [(v, a["component_name"]) for v, a in zip(script.verbs, script.asked, strict=True)] == [
         ("up", "kernel"), ("drain", "mesos_agent"), ("up", "kernel"), ("up", "mesos_agent")]
