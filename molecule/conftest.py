@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import docker
 import pytest
 import testinfra
 from kazoo.client import KazooClient
@@ -53,6 +54,32 @@ def variable(inventory: Inventory) -> Callable[[str, str], Any]:
 def on(cluster: ClusterUnderTest) -> Callable[[str], Any]:
     """`on(host)`: testinfra on that host, as root, past SSH."""
     return lambda host: testinfra.get_host(f"docker://{cluster.lab}-{host}")
+
+
+@pytest.fixture(scope="session")
+def engine(cluster: ClusterUnderTest) -> Iterator[Callable[[str], docker.DockerClient]]:
+    """`engine(host)`: the Docker SDK with that host's engine, through its socket as the machine that runs the lab sees it."""
+    machine = docker.from_env()
+    clients = [machine]
+
+    def connect(host: str) -> docker.DockerClient:
+        process = machine.containers.get(f"{cluster.lab}-{host}").attrs["State"]["Pid"]
+        clients.append(docker.DockerClient(base_url=f"unix:///proc/{process}/root/run/docker.sock", version="auto"))
+        return clients[-1]
+
+    yield connect
+    for client in clients:
+        client.close()
+
+
+@pytest.fixture(scope="session")
+def packages(on: Callable[[str], Any]) -> Callable[..., None]:
+    """`packages(host, "install" or "remove", *names)`, by the package manager of the host's operating system."""
+    def change(host: str, verb: str, *names: str) -> None:
+        command = f"dnf {verb}" if on(host).exists("dnf") else f"apt-get {verb} {'--purge --autoremove' if verb == 'remove' else ''}"
+        on(host).check_output(f"DEBIAN_FRONTEND=noninteractive {command} --quiet --assume-yes {' '.join(names)}")
+
+    return change
 
 
 @pytest.fixture(scope="session")

@@ -20,7 +20,7 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 #: What a copy of the project needs to run a scenario.
-COPIED = ("ansible.cfg", "inventory", "lab", "molecule", "playbooks", "provisioner", "pyproject.toml", "roles", "tests", ".config")
+COPIED = ("ansible.cfg", "inventory", "lab", "molecule", "playbooks", "provisioner", "pyproject.toml", "roles", "tests")
 
 
 def mutations(names: list[str]) -> list[tuple[str, dict[str, Any]]]:
@@ -46,10 +46,12 @@ def outcome(scenario: str, mutation: dict[str, Any], copy: Path) -> str:
 
 
 def _molecule(folder: Path, scenario: str) -> subprocess.CompletedProcess[str]:
+    # COLUMNS: Molecule breaks lines at 80 characters otherwise, in the middle of what a mutation expects.
     environment = {**os.environ, "KEEP_LAB": "1", "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-                   "PYTHONPATH": str(folder), "PROVISION_LAB_HOME": str(ROOT)}
-    return subprocess.run(["molecule", "test", "--scenario-name", scenario], cwd=folder, env=environment, capture_output=True, text=True,
-                          check=False)
+                   "PYTHONPATH": str(folder), "PROVISION_LAB_HOME": str(ROOT), "COLUMNS": "1000"}
+    # Named, because Molecule looks for it at the root of a git checkout, which a copy is not.
+    command = ["molecule", "--base-config", str(folder / "molecule/base.yml"), "test", "--scenario-name", scenario]
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
 
 
 def main(names: list[str]) -> int:
@@ -58,6 +60,7 @@ def main(names: list[str]) -> int:
     print("| scenario | what was broken | outcome |\n|---|---|---|")
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "project"
+        copy.mkdir()
         for name in COPIED:
             source = ROOT / name
             shutil.copytree(source, copy / name) if source.is_dir() else shutil.copy2(source, copy / name)

@@ -37,12 +37,10 @@ def create() -> None:
 
 
 def prepare() -> None:
-    """Bring up what the component stands on where it does not work yet, and write the inventory and the facts that Ansible reads."""
+    """Bring up what the component stands on, where that is not so yet; write the inventory and the facts that Ansible reads."""
     needs = os.environ.get("NEEDS", "").split()
-    rows = CLUSTER.status()["components"]
-    missing = [need for need in needs if {r["state"] for r in rows if r["component"] == need} != {"ok"}]
-    if missing:
-        CLUSTER.up(*(word for need in missing for word in ("--only", need)))
+    if needs:
+        CLUSTER.up(*(word for need in needs for word in ("--only", need)))
     session = Session(default_inventory(NAME))
     ledger.save(session.cluster, session.ledger)
     secrets.ensure(session.cluster)

@@ -1,21 +1,52 @@
-"""What every host needs of its system: neighbours by name, limits, kernel settings, tools, and no firewall in the way."""
+"""What every host needs of its system: neighbours by name, kernel settings, tools, and a firewall that is off or knows the cluster."""
 
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
+
+import pytest
+
+from tests.cluster_under_test import eventually
 
 On = Callable[[str], Any]
 Members = Callable[[str], dict[str, str]]
 Converge = Callable[..., subprocess.CompletedProcess[str]]
+#: Ports on which nothing of the cluster listens: one that the firewall is told to open, one that it is not.
+OPEN, SHUT = 18080, 18081
+CONNECT = "python3 -c 'import socket; socket.create_connection((\"{address}\", {port}), 5)'"
+
+
+@pytest.fixture(scope="module")
+def walled(on: On, packages: Callable[..., None], converge: Converge) -> Iterator[Any]:
+    """A host with firewalld as an operator may have it: installed, enabled and running before we come."""
+    host = on("a2")
+    packages("a2", "install", "firewalld")
+    host.check_output("systemctl enable --now firewalld")
+    yield host
+    done = converge("common", "a2")
+    packages("a2", "remove", "firewalld")
+    host.check_output("rm -rf /etc/firewalld")
+    assert done.returncode == 0, f"the firewall is not switched off again:\n{done.stdout[-3000:]}"
+
+
+@pytest.fixture
+def listeners(walled: Any) -> Iterator[None]:
+    """Something that answers behind both ports of that host."""
+    for port in (OPEN, SHUT):
+        walled.check_output(f"systemd-run --quiet --collect --unit=scenario-{port} python3 -m http.server --directory /mnt {port}")
+    yield
+    walled.check_output(f"systemctl stop scenario-{OPEN} scenario-{SHUT}")
 
 
 def test_every_host_knows_every_other_by_name(on: On, members: Members) -> None:
-    for host in members("common"):
-        for name, address in members("common").items():
-            found = on(host).check_output(f"getent ahostsv4 {name}").split()[0]
-            assert found == address, f"{host} finds {name} at {found}"
+    """Also without any name server: the lab's own one would answer for them."""
+    wanted = members("common")
+    for host in wanted:
+        asked = on(host).run("for name in {}; do echo $name $(getent --service=hosts:files ahostsv4 $name); done".format(" ".join(wanted)))
+        found = {words[0]: words[1] for words in map(str.split, asked.stdout.splitlines()) if len(words) > 1}
+        assert found == wanted, f"{host} finds {found}, not {wanted}"
 
 
 def test_kernel_settings_are_live(on: On) -> None:
@@ -24,25 +55,36 @@ def test_kernel_settings_are_live(on: On) -> None:
 
 
 def test_the_tools_work(on: On) -> None:
-    for command in ("git --version", "wget --version", "elinks -version", "command -v rz", "command -v nc"):
+    for command in ("git --version", "wget --version", "elinks -version", "command -v rz || command -v lrz", "command -v nc"):
         on("a1").check_output(command)
 
 
-def test_a_firewall_that_runs_is_switched_off(on: On, converge: Converge) -> None:
-    """As an operator may have it: installed, enabled and running before we come."""
-    host = on("a2")
-    host.check_output("DEBIAN_FRONTEND=noninteractive apt-get install -qy firewalld && systemctl enable --now firewalld")
-    try:
-        assert host.check_output("firewall-cmd --state") == "running"
-        done = converge("common", "a2")
-        assert done.returncode == 0, done.stdout[-3000:]
-        assert not host.service("firewalld").is_running, "firewalld still runs"
-        assert not host.service("firewalld").is_enabled, "firewalld would come back at the next boot"
-    finally:
-        host.check_output("DEBIAN_FRONTEND=noninteractive apt-get purge -qy firewalld && apt-get autoremove -qy")
+def test_a_firewall_that_runs_is_switched_off(walled: Any, converge: Converge) -> None:
+    assert walled.check_output("firewall-cmd --state") == "running"
+    done = converge("common", "a2")
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert not walled.service("firewalld").is_running, "firewalld still runs"
+    assert not walled.service("firewalld").is_enabled, "firewalld would come back at the next boot"
 
 
-def test_a_clock_or_an_address_that_is_not_ours_is_named(converge: Converge) -> None:
+def test_a_managed_firewall_opens_the_clusters_ports_to_the_cluster_and_ssh_to_all(
+        walled: Any, listeners: None, on: On, members: Members, variable: Callable[[str, str], Any], converge: Converge) -> None:
+    def reaches(host: str, port: int) -> bool:
+        return bool(on(host).run(CONNECT.format(address=members("common")["a2"], port=port)).rc == 0)
+
+    eventually("both ports answer while there is no firewall", 20, lambda: reaches("mirror", OPEN) and reaches("mirror", SHUT))
+    ports = [*variable("a2", "common_firewall_ports"), {"port": str(OPEN), "protocol": "tcp"}]
+    done = converge("common", "a2", common_firewall="managed", common_firewall_ports=ports, common_probe={"firewall": "managed"})
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert reaches("a1", OPEN), "a host of the cluster does not reach a port that is listed in common_firewall_ports"
+    assert not reaches("a1", SHUT), "a port that nobody listed is open"
+    assert not reaches("mirror", OPEN), "a port of the cluster is open to a host that is not in common_firewall_sources"
+    assert reaches("mirror", 22), "SSH is closed to hosts outside the cluster: the operator would be locked out"
+    way_back = walled.service("provisioner-firewall-rollback.timer")
+    assert not way_back.is_running, "the way back was not disarmed: the firewall would switch itself off"
+
+
+def test_an_address_that_the_host_does_not_have_is_named(converge: Converge) -> None:
     done = converge("common", "a1", common_address="198.51.100.7")
     assert done.returncode != 0
     assert "198.51.100.7" in done.stdout

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import os
-import re
 import subprocess
 from collections.abc import Callable
 from typing import Any
@@ -15,12 +14,16 @@ from tests.cluster_under_test import eventually
 On = Callable[[str], Any]
 Members = Callable[[str], dict[str, str]]
 Converge = Callable[..., subprocess.CompletedProcess[str]]
-#: Another agent on a member's host, with ports of its own and another gossip key.
+#: Another agent on a member's host, with ports of its own; it says "joined", or what it had to say before it gave up.
 STRANGER = """
-mkdir -p /tmp/stranger
-timeout 20 consul agent -data-dir=/tmp/stranger -node=stranger -bind={address} -encrypt={key} -retry-join={server} -serf-lan-port=18301 \
-  -server-port=18300 -http-port=18500 -dns-port=18600 -disable-host-node-id 2>&1 || true
-rm -rf /tmp/stranger
+folder=$(mktemp -d)
+api=http://127.0.0.1:18500
+timeout 60 consul agent -data-dir=$folder -node=stranger -bind={address} -encrypt='{key}' \
+  -retry-join={server}:8301 -retry-max=2 -retry-interval=2s -serf-lan-port=18301 \
+  -server-port=18300 -http-port=18500 -dns-port=18600 -disable-host-node-id >$folder/said 2>&1 &
+while kill -0 $! 2>/dev/null && ! consul members -http-addr=$api 2>/dev/null | grep -q '^{name} .*alive'; do sleep 0.5; done
+consul leave -http-addr=$api >/dev/null 2>&1 && wait && echo joined || {{ wait; cat $folder/said; }}
+rm -rf $folder
 """
 ASK_SELF = "import urllib.request as u; print(u.urlopen('http://127.0.0.1:8500/v1/agent/self').read().decode())"
 
@@ -48,17 +51,33 @@ def test_a_value_written_on_one_host_is_read_on_another(on: On) -> None:
     on("m2").check_output("consul kv delete molecule/word")
 
 
-def test_an_agent_with_another_key_can_not_join(on: On, members: Members) -> None:
-    key = base64.b64encode(os.urandom(32)).decode()
-    said = on("a1").check_output(STRANGER.format(address=members("consul")["a1"], key=key, server=members("consul")["m1"]))
-    assert re.search(r"[Nn]o installed keys could decrypt|failed to join|EOF|[Ff]ailed to receive", said), said[-2000:]
-    assert "stranger" not in alive(on("m1")), "a stranger was let in: gossip is not encrypted with our key"
+def test_an_agent_with_the_key_can_join_and_one_with_another_can_not(on: On, members: Members, variable: Callable[[str, str], Any]) -> None:
+    def join(key: str) -> str:
+        meeting = {"address": members("consul")["a1"], "server": members("consul")["m1"], "name": "m1"}
+        return str(on("a1").check_output(STRANGER.format(key=key, **meeting)))
+
+    said = join(base64.b64encode(os.urandom(32)).decode())
+    assert said != "joined", "a stranger was let in: gossip is not encrypted with our key"
+    assert "No installed keys could decrypt the message" in said, f"it was kept out, but not for its key:\n{said[-2000:]}"
+    assert "stranger" not in alive(on("m1"))
+    said = join(variable("m1", "vault_consul_gossip_key"))
+    assert said == "joined", f"with the right key it should have joined, so the refusal above proves nothing:\n{said[-2000:]}"
+    on("m1").run("consul force-leave -prune stranger")
 
 
 def test_the_gossip_key_is_on_no_command_line_and_readable_by_nobody_else(on: On, variable: Callable[[str, str], Any]) -> None:
     key = variable("m1", "vault_consul_gossip_key")
     assert key not in on("m1").check_output("ps axww -o args")
-    assert on("m1").run("su nobody -s /bin/sh -c 'cat /etc/consul.d/encrypt.json'").rc != 0
+    reading = on("m1").run("su nobody -s /bin/sh -c 'cat /etc/consul.d/encrypt.json'")
+    assert "ermission denied" in reading.stderr, "anybody on the host can read the key of the gossip"
+
+
+def test_the_api_answers_its_own_host_only(on: On, members: Members) -> None:
+    for host, address in members("consul").items():
+        for port in (8500, 8600):
+            reached = on("mirror").run(f"python3 -c 'import socket; socket.create_connection((\"{address}\", {port}), 5)'")
+            refused = "ConnectionRefusedError" in reached.stderr
+            assert refused, f"other hosts can use the API of {host} (port {port}) {reached.stderr[-200:]}"
 
 
 def test_a_changed_setting_reaches_the_running_agent(on: On, converge: Converge, members: Members) -> None:

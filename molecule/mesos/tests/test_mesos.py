@@ -63,6 +63,12 @@ def agents(members: Members) -> dict[str, dict[str, Any]]:
     return {a["agent_info"]["hostname"]: a for a in json.loads(text)["get_agents"]["agents"] if a["active"]}
 
 
+def cpus(members: Members, host: str) -> float:
+    """How many CPUs the leading master counts for an agent; 0 while it is not registered."""
+    rows = agents(members).get(host, {}).get("total_resources", [])
+    return sum(float(row["scalar"]["value"]) for row in rows if row["name"] == "cpus")
+
+
 def test_one_master_leads_and_it_really_does(members: Members) -> None:
     """A lone master looks healthy everywhere but in /api/v1, which answers 503 until it leads with a quorum."""
     chief = leader(members)
@@ -117,8 +123,8 @@ def another_agent(on: On, converge: Converge, members: Members) -> Iterator[str]
 
 def test_an_addition_keeps_the_agents_id_and_a_contradiction_is_refused_untouched(on: On, members: Members, converge: Converge,
                                                                                    another_agent: str) -> None:
-    before = agents(members)[another_agent]["agent_info"]["id"]["value"]
-    done = converge("mesos_agent", another_agent, mesos_agent_attributes={"rack": "r1"})
+    before, had = agents(members)[another_agent]["agent_info"]["id"]["value"], cpus(members, another_agent)
+    done = converge("mesos_agent", another_agent, mesos_agent_attributes={"rack": "r1"}, mesos_agent_resources=f"cpus:{had + 1:g}")
     assert done.returncode == 0, done.stdout[-3000:]
 
     def attributes() -> dict[str, str]:
@@ -126,12 +132,15 @@ def test_an_addition_keeps_the_agents_id_and_a_contradiction_is_refused_untouche
         return {a["name"]: a.get("text", {}).get("value", "") for a in found}
 
     eventually("the agent has its new attribute", 60, lambda: attributes() == {"rack": "r1"})
+    assert cpus(members, another_agent) == had + 1, "the agent was told to offer one CPU more, and the leading master does not know of it"
     assert agents(members)[another_agent]["agent_info"]["id"]["value"] == before, "an addition must not cost the agent its id"
 
     pid = on(another_agent).check_output("systemctl show -p MainPID --value mesos-agent")
-    done = converge("mesos_agent", another_agent, mesos_agent_attributes={"rack": "r2"})
+    done = converge("mesos_agent", another_agent, mesos_agent_attributes={"rack": "r2"}, mesos_agent_resources=f"cpus:{had:g}")
     assert done.returncode != 0, "a change that costs the agent its id was made without asking"
-    assert "rack" in done.stdout
+    said = " ".join(done.stdout.split())
+    assert "attribute rack changes from r1 to r2" in said, said[-3000:]
+    assert "resource cpus shrinks" in said, said[-3000:]
     assert on(another_agent).check_output("systemctl show -p MainPID --value mesos-agent") == pid
     assert on(another_agent).check_output("grep -c 'rack:r1' /etc/mesos/agent.env") == "1"
 
