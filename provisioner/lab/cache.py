@@ -56,6 +56,13 @@ def tree_digest(folder: Path) -> str:
     return digest(*parts)
 
 
+def forget_older(folder: Path) -> None:
+    """Removes what was made before under the same name; the hash of the inputs is the part behind the last dash."""
+    for older in folder.parent.glob(f"{folder.name.rpartition('-')[0]}-*"):
+        if older != folder:
+            shutil.rmtree(older)
+
+
 def file_sha256(path: Path) -> str:
     """The full SHA-256 of a file, in hex."""
     with path.open("rb") as file:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from provisioner.lab.debs import Deb
@@ -12,18 +12,21 @@ from provisioner.lab.systems import System
 
 #: Distribution packages that are a component's artefact.
 _DISTRIBUTION = {"docker.io": "docker", "zookeeper": "zookeeper"}
+#: The same engine under its vendor's names, as the lab's RPMs have it.
+_RED_HAT = {"docker.io": ["docker-ce", "docker-ce-cli", "containerd.io"]}
 #: Packages outside the distribution that are a component's artefact.
 _OWN = ("mesos", "logstash")
 
 
 @dataclass(frozen=True)
 class Archive:
-    """A plain file under archives/ with its SHA-256 in hex."""
+    """A plain file under archives/ with its SHA-256 in hex; `packages` of each family are what the program in it needs."""
 
     component: str
     version: str
     file: str
     sha256: str
+    packages: Mapping[str, list[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -46,13 +49,12 @@ def entries(published: Published) -> list[dict[str, Any]]:
         "component": "repository", "version": codename, "kind": "repository", "uri": "apt", "suite": codename,
         "components": ["main"], "key": "apt/key.asc", "key_fingerprint": published.key_fingerprint,
     }
+    if published.system.red_hat:
+        repository["yum"] = "yum"
     found = [repository]
-    found += [_distribution(deb) for deb in _newest(published.distribution, _DISTRIBUTION)]
+    found += [_distribution(deb, published.system) for deb in _newest(published.distribution, _DISTRIBUTION)]
     found += [_own(deb, published.stand_ins) for deb in _newest(published.own, dict.fromkeys(_OWN))]
-    found += [
-        {"component": a.component, "version": a.version, "kind": "archive", "file": f"archives/{a.file}", "sha256": a.sha256}
-        for a in published.archives
-    ]
+    found += [_archive(archive) for archive in published.archives]
     found += [_image(repository, tag, digest, published.stand_ins) for repository, tag, digest in published.images]
     return [{"maintained": "yes", "stand_in": False, **entry} for entry in found]
 
@@ -63,9 +65,17 @@ def upstream(version: str) -> str:
     return re.split(r"[+~]", bare.rpartition("-")[0] or bare, maxsplit=1)[0]
 
 
-def _distribution(deb: Deb) -> dict[str, Any]:
-    component = _DISTRIBUTION[deb.package]
-    return {"component": component, "version": upstream(deb.version), "kind": "package", "packages": {"Debian": [deb.package]}}
+def _distribution(deb: Deb, system: System) -> dict[str, Any]:
+    names = _RED_HAT[deb.package] if system.red_hat else [deb.package]
+    # The driver takes the names of Debian's family for both: those of the vendor are the same in both.
+    packages = {"Debian": names, "RedHat": names} if system.red_hat else {"Debian": names}
+    return {"component": _DISTRIBUTION[deb.package], "version": upstream(deb.version), "kind": "package", "packages": packages}
+
+
+def _archive(archive: Archive) -> dict[str, Any]:
+    needs = {"packages": dict(archive.packages)} if archive.packages else {}
+    place = {"file": f"archives/{archive.file}", "sha256": archive.sha256}
+    return {"component": archive.component, "version": archive.version, "kind": "archive", **place, **needs}
 
 
 def _own(deb: Deb, stand_ins: frozenset[str]) -> dict[str, Any]:

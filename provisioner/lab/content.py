@@ -5,17 +5,19 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from provisioner.lab import debs, packages, repository
+from provisioner.lab import debs, packages, repository, rpms
 from provisioner.lab.artifacts import Artifacts, unpack
-from provisioner.lab.cache import cache_dir, digest
-from provisioner.lab.catalogue import Published, entries
+from provisioner.lab.cache import cache_dir, digest, forget_older
+from provisioner.lab.catalogue import Archive, Published, entries
 from provisioner.lab.commands import Say, run, working
+from provisioner.lab.debs import Deb
 from provisioner.lab.image_layers import Image, Layer, Settings, configuration, layer_of_folders, store
 from provisioner.lab.model import LABEL_CONTENT
-from provisioner.lab.repackaged import architecture, busybox_image, consul_archive
+from provisioner.lab.repackaged import architecture, busybox_image, consul_archive, zookeeper_archive
 from provisioner.lab.stand_ins import DebStandIn, ImageStandIn, read_stand_ins
 from provisioner.lab.systems import SERVICE_SYSTEM, System
 from provisioner.paths import lab_dir
@@ -43,7 +45,15 @@ class Ingredients:
         """Changes when the content would."""
         fixed = [_FORMAT, self.system.name, self.node_image, self.base.digest]
         stand_ins = [deb.stamp for deb in self.debs] + [image.stamp for image in self.images]
-        return digest(*fixed, packages.list_path().read_text(), self.artifacts.stamp, *stand_ins)
+        listed = [packages.list_path(self.system).read_text(), *self.system.further]
+        return digest(*fixed, *listed, self.artifacts.stamp, *stand_ins, *self.rpms)
+
+    @property
+    def rpms(self) -> tuple[str, ...]:
+        """How RPMs are made, for hosts that install them."""
+        if not self.system.red_hat:
+            return ()
+        return rpms.FORMAT, rpms.recipes_path().read_text(), rpms.script_path().read_text()
 
 
 @dataclass(frozen=True)
@@ -53,6 +63,7 @@ class Downloads:
     pool: Path
     consul: Path
     busybox: Path
+    zookeeper: Path | None  # with its closure, where no package of the system carries it
 
 
 def ingredients(which: System, node_image: str, base: Layer, artifacts: Artifacts) -> Ingredients:
@@ -74,7 +85,8 @@ def build(wanted: Ingredients, say: Say) -> Path:
             place, work = Path(scratch) / "content", Path(scratch) / "work"
             work.mkdir()
             (place / "www").mkdir(parents=True)
-            published = _fill(wanted, place, work, Downloads(pool, consul, busybox), say)
+            downloads = Downloads(pool, consul, busybox, _zookeeper(wanted, say))
+            published = _fill(wanted, place, work, downloads, say)
             (place / "www" / "catalogue.json").write_text(json.dumps(entries(published), indent=1) + "\n")
             place.rename(target)
     _forget_unused(target)
@@ -104,6 +116,8 @@ def _fill(wanted: Ingredients, place: Path, work: Path, got: Downloads, say: Say
     replaced = {deb.package for deb in own}
     found = {path.name: path for folder in (needed, got.pool) for path in folder.glob("*.deb")}
     distribution = [path for name, path in sorted(found.items()) if name.partition("_")[0] not in replaced]
+    if wanted.system.red_hat:
+        _yum(wanted, [*distribution, *_in_image(wanted, distribution, say)], own, place, work)
     images = [busybox_image(got.busybox, work), *(_stand_in(item, wanted.base, work) for item in wanted.images)]
     images += [unpack(item, work) for item in wanted.artifacts.images]
     store(images, place / "registry")
@@ -115,9 +129,45 @@ def _fill(wanted: Ingredients, place: Path, work: Path, got: Downloads, say: Say
         distribution=tuple(debs.read(path) for path in distribution if path.name.startswith(("docker.io_", "zookeeper_"))),
         own=own,
         images=tuple((image.name, image.tag, image.digest) for image in images),
-        archives=(consul_archive(got.consul, place / "www" / "archives"),),
+        archives=tuple(_archives(wanted, got, place / "www" / "archives")),
         stand_ins=frozenset(deb.name for deb in wanted.debs) | frozenset(image.name for image in wanted.images),
     )
+
+
+def _zookeeper(wanted: Ingredients, say: Say) -> Path | None:
+    """Rocky Linux has no package of ZooKeeper, so such hosts unpack Apache's archive."""
+    if not wanted.system.red_hat:
+        return None
+    return packages.closure(wanted.system, wanted.node_image, "libzookeeper-java", say)
+
+
+def _archives(wanted: Ingredients, got: Downloads, folder: Path) -> Iterator[Archive]:
+    yield consul_archive(got.consul, folder)
+    if got.zookeeper:
+        java = rpms.named(wanted.system.java, rpms.read_recipes(rpms.recipes_path()))
+        yield zookeeper_archive(got.zookeeper, java, folder)
+
+
+def _in_image(wanted: Ingredients, pool: Sequence[Path], say: Say) -> list[Path]:
+    """The packages that the roles install although the image has their files: no RPM tells the host so."""
+    have = {path.name.partition("_")[0] for path in pool}
+    names = [name for line in packages.listed(wanted.system) for name in line if name not in have]
+    return [packages.single(wanted.system.codename, name, say) for name in names]
+
+
+def _yum(wanted: Ingredients, distribution: Sequence[Path], own: Sequence[Deb], place: Path, work: Path) -> None:
+    """The same packages as RPMs. Those of the distribution are kept: stand-ins change often, and building all takes a minute."""
+    key, recipes = repository.signing_key(), rpms.read_recipes(rpms.recipes_path())
+    ours = {deb.package for deb in own}
+    plans = rpms.plan([debs.control(path) for path in (*distribution, *(deb.path for deb in own))], recipes, ours)
+    theirs = [plan for plan in plans if plan.recipe.name not in ours]
+    stamp = digest(wanted.node_image, key[1], *wanted.rpms, *(repr(plan) for plan in theirs))
+    kept = cache_dir() / f"rpms-{wanted.system.name}-{stamp}"
+    if not kept.is_dir():
+        rpms.build(theirs, wanted.node_image, key, kept, scripts=False)
+        forget_older(kept)
+    rpms.build([plan for plan in plans if plan.recipe.name in ours], wanted.node_image, key, work / "rpms", scripts=True)
+    repository.build_yum(place / "www" / "yum", [*kept.glob("*.rpm"), *(work / "rpms").glob("*.rpm")], wanted.node_image)
 
 
 def _stand_in(item: ImageStandIn, base: Layer, work: Path) -> Image:

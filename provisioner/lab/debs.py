@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import tempfile
 from dataclasses import dataclass
@@ -18,6 +19,18 @@ class Deb:
     path: Path
     package: str
     version: str
+
+
+@dataclass(frozen=True)
+class Control:
+    """What a package file declares: `depends` has one tuple of alternatives for each thing it needs, by name."""
+
+    path: Path
+    name: str
+    version: str
+    depends: tuple[tuple[str, ...], ...]
+    provides: tuple[str, ...]
+    summary: str
 
 
 def read(path: Path) -> Deb:
@@ -45,6 +58,28 @@ def build(source: Path, folder: Path) -> Deb:
 def depends(package: Path) -> str:
     """What a package needs, as it declares it."""
     return run(["dpkg-deb", "--field", str(package), "Pre-Depends", "Depends"], what=f"reading {package.name}")
+
+
+def control(package: Path) -> Control:
+    """The fields of a package file that say what it is and what it needs."""
+    form = "${Package}\\n${Version}\\n${Pre-Depends}, ${Depends}\\n${Provides}\\n${binary:Synopsis}\\n"
+    text = run(["dpkg-deb", "--show", f"--showformat={form}", str(package)], what=f"reading {package.name}")
+    name, version, needs, virtual, summary = text.splitlines()[:5]
+    return Control(package, name, version, relations(needs), tuple(names[0] for names in relations(virtual)), summary)
+
+
+def relations(text: str) -> tuple[tuple[str, ...], ...]:
+    """The names in a relation field: `a (>= 1) | b:any, c` → `(("a", "b"), ("c",))`."""
+    groups = [group for group in text.split(",") if group.strip()]
+    return tuple(tuple(re.split(r"[\s(:\[]", name.strip(), maxsplit=1)[0] for name in group.split("|")) for group in groups)
+
+
+def scripts(package: Path) -> dict[str, str]:
+    """The maintainer scripts of a package, by name, without the line that names the shell."""
+    with tempfile.TemporaryDirectory() as scratch:
+        run(["dpkg-deb", "--control", str(package), scratch], what=f"reading {package.name}")
+        texts = {name: Path(scratch, name) for name in ("preinst", "postinst", "prerm", "postrm")}
+        return {name: path.read_text().partition("\n")[2] for name, path in texts.items() if path.exists()}
 
 
 def extract(package: Path, folder: Path) -> None:

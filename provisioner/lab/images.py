@@ -29,7 +29,7 @@ _DPKG_OPTIONS = (
 
 @dataclass(frozen=True)
 class Recipe:
-    """How an image is made: `variant` is mmdebstrap's word for the smallest set of packages, `script` runs at the end."""
+    """How an image is made: `variant` is mmdebstrap's word for the smallest set of packages, `scripts` run at the end."""
 
     name: str
     label: str
@@ -37,21 +37,24 @@ class Recipe:
     variant: str
     packages: tuple[str, ...]
     change: str
-    script: Path | None = None
+    scripts: tuple[Path, ...] = ()
 
     @property
     def tag(self) -> str:
         """The image's tag; it changes when the recipe does."""
-        script = self.script.read_bytes() if self.script else b""
-        stamp = digest(self.system.codename, self.variant, *self.packages, self.change, script, *_DPKG_OPTIONS)
+        scripts = [script.read_bytes() for script in self.scripts] or [b""]
+        stamp = digest(self.system.codename, self.variant, *self.packages, self.change, *scripts, *_DPKG_OPTIONS)
         return f"{self.name}:{self.label}-{stamp}"
 
 
 def node_recipe(which: System) -> Recipe:
     """A lab host of this operating system."""
     folder = lab_dir() / "node"
-    packages = tuple(name for line in read_packages(folder / "packages.txt") for name in line)
-    return Recipe("provisioner-lab-node", which.name, which, "minbase", packages, 'ENV container="docker"', folder / "customize.sh")
+    names = "redhat-packages.txt" if which.red_hat else "packages.txt"
+    scripts = ["customize.sh", *(["redhat.sh"] if which.red_hat else [])]
+    packages = tuple(name for line in read_packages(folder / names) for name in line)
+    paths = tuple(folder / script for script in scripts)
+    return Recipe("provisioner-lab-node", which.name, which, "minbase", packages, 'ENV container="docker"', paths)
 
 
 def python_recipe() -> Recipe:
@@ -102,7 +105,7 @@ def _bootstrap(recipe: Recipe, say: Say, keep: Callable[[Path], None] | None = N
     with tempfile.TemporaryDirectory(dir=cache_dir(), prefix="bootstrap-") as scratch:
         archive = Path(scratch) / "root.tar"
         options = [f"--dpkgopt={option}" for option in _DPKG_OPTIONS]
-        hooks = [f"--customize-hook=sh {shlex.quote(str(recipe.script))} \"$1\""] if recipe.script else []
+        hooks = [f"--customize-hook=sh {shlex.quote(str(script))} \"$1\"" for script in recipe.scripts]
         start = ["mmdebstrap", "--quiet", f"--variant={recipe.variant}", f"--include={','.join(recipe.packages)}"]
         place = [recipe.system.codename, str(archive), *sources(recipe.system.codename)]
         log = cache_dir() / "logs" / f"{recipe.tag.replace(':', '-')}.log"

@@ -8,8 +8,9 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from provisioner.lab.cache import cache_dir, digest
-from provisioner.lab.commands import Say, run, working
+from provisioner.errors import ProvisionError
+from provisioner.lab.cache import cache_dir, digest, forget_older
+from provisioner.lab.commands import Say, attempt, failure, run, working
 from provisioner.lab.debs import depends
 from provisioner.lab.images import read_packages
 from provisioner.lab.systems import System, sources
@@ -19,23 +20,28 @@ _DOWNLOAD_SECONDS = 900.0
 _FRESH_SECONDS = 3600.0
 
 
-def list_path() -> Path:
-    """The list of what the roles install."""
-    return lab_dir() / "mirror" / "packages.txt"
+def list_path(which: System) -> Path:
+    """The list of what the roles install on hosts of this system."""
+    return lab_dir() / "mirror" / ("redhat-packages.txt" if which.red_hat else "packages.txt")
+
+
+def listed(which: System) -> list[list[str]]:
+    """The lines of that list, with the names that they stand for on this system."""
+    lines = [[which.java if name == "java-runtime" else name for name in line] for line in read_packages(list_path(which))]
+    return lines + [[name] for name in which.further]
 
 
 def node_pool(which: System, image: str, say: Say) -> Path:
     """A folder with every package that lab nodes of this system install, downloaded once.
 
-    Each line of lab/mirror/packages.txt is resolved by itself against the packages of the node image, so lines may exclude
-    each other.
+    Each line of the list is resolved by itself against the packages of the node image, so lines may exclude each other.
     """
-    lines = [[which.java if name == "java-runtime" else name for name in line] for line in read_packages(list_path())]
+    lines = listed(which)
     pool = cache_dir() / f"pool-{which.name}-{digest(image, *map(' '.join, lines))}"
     if not pool.is_dir():
         with working(say, f"packages for the mirror ({which.name})"):
-            _download(which.codename, _installed(image), lines, pool)
-        _forget_older(pool)
+            _download(which.codename, _installed(which, image), lines, pool)
+        forget_older(pool)
     return pool
 
 
@@ -47,9 +53,19 @@ def needed_by(which: System, image: str, files: Sequence[Path], say: Say) -> Pat
     target = cache_dir() / f"needed-{which.name}-{digest(image, *map(depends, files))}"
     if not target.is_dir():
         with working(say, f"what {', '.join(file.name for file in files)} depend on"):
-            _download(which.codename, _installed(image), [[str(file)] for file in files], target)
-        _forget_older(target)
+            _download(which.codename, _installed(which, image), [[str(file)] for file in files], target)
+        forget_older(target)
     return target
+
+
+def closure(which: System, image: str, package: str, say: Say) -> Path:
+    """A folder with one package and everything it depends on that a node lacks, downloaded once."""
+    folder = cache_dir() / f"closure-{which.name}-{package}-{digest(image)}"
+    if not folder.is_dir():
+        with working(say, f"package {package} with what it needs ({which.codename})"):
+            _download(which.codename, _installed(which, image), [[package]], folder)
+        forget_older(folder)
+    return folder
 
 
 def single(codename: str, package: str, say: Say) -> Path:
@@ -61,14 +77,9 @@ def single(codename: str, package: str, say: Say) -> Path:
     return next(folder.glob(f"{package}_*.deb"))
 
 
-def _forget_older(folder: Path) -> None:
-    for older in folder.parent.glob(f"{folder.name.rpartition('-')[0]}-*"):
-        if older != folder:
-            shutil.rmtree(older)
-
-
-def _installed(image: str) -> str:
-    command = ["docker", "run", "--rm", "--network", "none", image, "cat", "/var/lib/dpkg/status"]
+def _installed(which: System, image: str) -> str:
+    path = "/usr/lib/lab-origin/dpkg/status" if which.red_hat else "/var/lib/dpkg/status"
+    command = ["docker", "run", "--rm", "--network", "none", image, "cat", path]
     return run(command, what="packages of the node image")
 
 
@@ -115,4 +126,14 @@ def _apt(root: Path, lists: Path, verb: str, *arguments: str) -> None:
     }
     flags = [flag for key, value in options.items() for flag in ("--option", f"{key}={value}")]
     what = f"apt-get {verb} {' '.join(arguments[-3:])}".rstrip()
-    run(["apt-get", "--quiet", *flags, verb, *arguments], what=what, timeout=_DOWNLOAD_SECONDS, cwd=root / "archives")
+    done = attempt(["apt-get", "--quiet", *flags, verb, *arguments], timeout=_DOWNLOAD_SECONDS, cwd=root / "archives")
+    if done.returncode != 0:
+        raise refused(what, done.returncode, done.stderr.decode(errors="replace") or done.stdout.decode(errors="replace"))
+
+
+def refused(what: str, code: int, said: str) -> ProvisionError:
+    """The error for an apt that failed: its complaints, and what they mean where a file is gone from the package source."""
+    complaints = [line for line in said.splitlines() if line.startswith("E:")]
+    gone = any(" 404 " in line for line in complaints)
+    hint = "the package source lists files that it no longer has: choose another --os, or give this machine's apt a source that has them"
+    return failure(what, code, "\n".join(complaints) or said, hint=hint if gone else "")

@@ -1,10 +1,11 @@
-"""Programs taken out of Debian packages and packed the way their vendors do: Consul as an archive, busybox as an image."""
+"""Programs taken out of Debian packages and packed the way their vendors do: Consul and ZooKeeper as archives, busybox as an image."""
 
 from __future__ import annotations
 
 import shutil
 import tempfile
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from provisioner.lab import debs
@@ -35,6 +36,44 @@ def consul_archive(package: Path, folder: Path) -> Archive:
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copy(kept, folder)
     return Archive("consul", version, kept.name, file_sha256(kept))
+
+
+def zookeeper_archive(packages: Path, java: str, folder: Path) -> Archive:
+    """A tar in `folder` with the layout of Apache's: the server's jar and all that it needs in lib/, an empty conf/.
+
+    `packages` has ZooKeeper's Debian package and its whole closure, `java` is what a Red Hat host runs it with.
+    """
+    package = next(packages.glob("libzookeeper-java_*.deb"))
+    version = upstream(debs.read(package).version)
+    name = f"apache-zookeeper-{version}-bin"
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=cache_dir(), prefix="zookeeper-") as scratch:
+        tree, packed = Path(scratch) / "tree", Path(scratch) / "packed"
+        top = packed / name
+        for path in packages.glob("*-java_*.deb"):
+            debs.extract(path, tree)
+        (top / "lib").mkdir(parents=True)
+        (top / "conf").mkdir()
+        for jar in jars_needed(tree / "usr" / "share" / "java", ["zookeeper.jar", "slf4j-simple.jar"]):
+            shutil.copy(jar, top / "lib" / jar.name)
+        target = folder / f"{name}.tar.gz"
+        layer_of_folders([packed], target, on_base=False)
+    return Archive("zookeeper", version, target.name, file_sha256(target), {"RedHat": [java]})
+
+
+def jars_needed(folder: Path, first: Sequence[str]) -> list[Path]:
+    """The jars of these names and all that their manifests name, as far as they are in the folder, each once."""
+    waiting, found = list(first), dict[str, Path]()
+    while waiting:
+        jar = (folder / waiting.pop()).resolve()
+        if jar.name in found or not jar.is_file():
+            continue
+        found[jar.name] = jar
+        with zipfile.ZipFile(jar) as archive:
+            manifest = archive.read("META-INF/MANIFEST.MF").decode().replace("\r\n ", "").replace("\n ", "")
+        named = [line.partition(":")[2].split() for line in manifest.splitlines() if line.startswith("Class-Path:")]
+        waiting += [Path(entry).name for entries in named for entry in entries if entry.endswith(".jar")]
+    return [found[name] for name in sorted(found)]
 
 
 def busybox_image(package: Path, work: Path) -> Image:

@@ -1,4 +1,4 @@
-"""Makes a signed apt repository out of packages."""
+"""Makes signed repositories out of packages: for apt, and for dnf."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 
 from provisioner.lab.cache import cache_dir, link_or_copy
 from provisioner.lab.commands import run
+from provisioner.lab.rpms import in_image
 
 _KEY_NAME = "provisioner lab mirror"
 
@@ -42,13 +43,25 @@ def index(root: Path) -> str:
     return known + run(["apt-ftparchive", *others, "packages", "pool/own"], what="package index", timeout=600, cwd=root)
 
 
+def build_yum(root: Path, packages: Iterable[Path], image: str) -> None:
+    """Fills `root` with signed RPMs, their index and its signature. The program that indexes them is in the node image."""
+    root.mkdir(parents=True)
+    for package in packages:
+        link_or_copy(package, root / package.name)
+    run(in_image(image, [f"{root}:/yum"], ["createrepo_c", "--quiet", "/yum"]), what="index of the RPMs", timeout=600)
+    home, fingerprint = signing_key()
+    gpg = ["gpg", "--homedir", str(home), "--batch", "--yes", "--local-user", fingerprint]
+    run([*gpg, "--armor", "--detach-sign", str(root / "repodata" / "repomd.xml")], what="signing the index of the RPMs")
+    run(["gpgconf", "--homedir", str(home), "--kill", "gpg-agent"], what="ending the key agent")
+
+
 def _sign(root: Path, codename: str, architecture: str) -> str:
     dist = root / "dists" / codename
     options = {"Origin": "provisioner lab", "Label": "provisioner lab", "Suite": codename, "Codename": codename,
                "Architectures": architecture, "Components": "main"}
     flags = [flag for key, value in options.items() for flag in ("-o", f"APT::FTPArchive::Release::{key}={value}")]
     (dist / "Release").write_text(run(["apt-ftparchive", *flags, "release", str(dist)], what="repository index"))
-    home, fingerprint = _signing_key()
+    home, fingerprint = signing_key()
     gpg = ["gpg", "--homedir", str(home), "--batch", "--yes", "--local-user", fingerprint]
     run([*gpg, "--clearsign", "--output", str(dist / "InRelease"), str(dist / "Release")], what="signing the repository")
     detached = ["--armor", "--detach-sign", "--output", str(dist / "Release.gpg"), str(dist / "Release")]
@@ -58,7 +71,7 @@ def _sign(root: Path, codename: str, architecture: str) -> str:
     return fingerprint
 
 
-def _signing_key() -> tuple[Path, str]:
+def signing_key() -> tuple[Path, str]:
     """The key of this machine's mirrors: a mirror that is made again is still trusted by the hosts that know it."""
     home = cache_dir() / "signing-key"
     gpg = ["gpg", "--homedir", str(home), "--batch"]

@@ -11,17 +11,30 @@ from provisioner.lab.commands import run
 
 @dataclass(frozen=True)
 class System:
-    """An operating system of lab hosts. `java` is the runtime that its ZooKeeper package runs on here."""
+    """An operating system of lab hosts.
+
+    `codename` is the Debian release that it is made of, `java` the runtime in it that ZooKeeper runs on. A host of another
+    `family` than Debian has that family's package manager and release files. `further` packages are what the roles install on
+    this release only.
+    """
 
     name: str
     codename: str
     java: str
+    family: str = "Debian"
+    further: tuple[str, ...] = ()
+
+    @property
+    def red_hat(self) -> bool:
+        """Do its hosts install RPMs?"""
+        return self.family == "RedHat"
 
 
 SYSTEMS: tuple[System, ...] = (
     System("debian11", "bullseye", "openjdk-17-jre-headless"),
     System("debian12", "bookworm", "openjdk-17-jre-headless"),
-    System("debian13", "trixie", "openjdk-21-jre-headless"),
+    System("debian13", "trixie", "openjdk-21-jre-headless", further=("docker-cli",)),
+    System("rocky9", "bookworm", "openjdk-17-jre-headless", family="RedHat"),
 )
 
 DEFAULT_SYSTEM = "debian12"

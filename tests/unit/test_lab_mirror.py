@@ -10,7 +10,7 @@ import pytest
 
 from provisioner.errors import UsageError
 from provisioner.lab.images import node_recipe, python_recipe, read_packages
-from provisioner.lab.packages import list_path
+from provisioner.lab.packages import list_path, refused
 from provisioner.lab.systems import SYSTEMS, source_lines, system
 from provisioner.paths import lab_dir
 
@@ -63,6 +63,17 @@ def test_sources_are_those_of_this_machine_for_the_wanted_release() -> None:
     assert source_lines([], "trixie") == ()
 
 
+def test_a_file_that_the_package_source_lost_is_named_with_advice() -> None:
+    said = "W: noise\nE: Failed to fetch http://a/x.deb  404  Not Found [IP: 1]\nE: Unable to fetch some archives\n"
+    error = refused("apt-get install x", 100, said)
+    assert "x.deb  404" in str(error)
+    assert "noise" not in str(error)
+    assert "choose another --os" in error.hint
+    other = refused("apt-get install x", 100, "no space")
+    assert "no space" in str(other)
+    assert "--os" not in other.hint
+
+
 def test_an_unknown_operating_system_lists_the_known_ones() -> None:
     with pytest.raises(UsageError, match="debian99") as caught:
         system("debian99")
@@ -76,5 +87,5 @@ def test_every_image_has_a_name_of_its_own_that_follows_its_recipe() -> None:
 
 
 def test_the_mirror_holds_what_the_roles_install() -> None:
-    named = {name for line in read_packages(list_path()) for name in line}
+    named = {name for line in read_packages(list_path(system("debian12"))) for name in line}
     assert {"docker.io", "zookeeper", "java-runtime", "rsyslog", "dnsmasq", "firewalld", "ufw", "python3-kazoo"} <= named

@@ -27,4 +27,4 @@ def _system() -> str:
     except OSError:
         return ""
     values = dict(line.split("=", 1) for line in lines if "=" in line)
-    return "{} {}".format(values.get("ID", ""), values.get("VERSION_ID", "").strip('"')).strip()
+    return " ".join(values.get(name, "").strip('"') for name in ("ID", "VERSION_ID")).strip()
