@@ -15,7 +15,7 @@ import pytest
 import testinfra
 from kazoo.client import KazooClient
 
-from tests.cluster_under_test import HOME, ClusterUnderTest
+from tests.cluster_under_test import HOME, ClusterUnderTest, lab_name
 
 Inventory = dict[str, Any]
 
@@ -24,7 +24,7 @@ Inventory = dict[str, Any]
 def cluster() -> ClusterUnderTest:
     """The lab of this run, through the command line."""
     os.chdir(HOME)  # Molecule starts pytest in the scenario's folder; labs are looked for in this one
-    name = os.environ.get("LAB_NAME") or f"molecule-{os.environ.get('LAB_OS') or 'debian12'}"
+    name = os.environ.get("LAB_NAME") or lab_name(f"molecule{os.environ.get('LAB_OS') or 'debian12'}")
     return ClusterUnderTest(name, ("--lab", name))
 
 

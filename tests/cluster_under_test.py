@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import time
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,11 @@ HOME = Path(os.environ.get("PROVISION_LAB_HOME") or Path(__file__).resolve().par
 PROVISION = str(Path(sys.executable).parent / "provision")
 #: Longest a single command may take before the test gives up on it, in seconds.
 COMMAND_LIMIT = 1500
+
+
+def lab_name(purpose: str) -> str:
+    """The name of this checkout's lab for a purpose: another checkout on the same machine, or what a run of it left, is not in the way."""
+    return f"{purpose}-{zlib.crc32(bytes(HOME)):08x}"
 
 
 def provision(*arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:

@@ -24,10 +24,10 @@ from provisioner.observe import observe
 from provisioner.private_files import write_private
 from provisioner.session import Session
 from provisioner.witness import questions
-from tests.cluster_under_test import HOME, ClusterUnderTest, provision
+from tests.cluster_under_test import HOME, ClusterUnderTest, lab_name, provision
 
 SYSTEM = os.environ.get("LAB_OS") or "debian12"
-NAME = os.environ.get("LAB_NAME") or f"molecule-{SYSTEM}"
+NAME = os.environ.get("LAB_NAME") or lab_name(f"molecule{SYSTEM}")
 CLUSTER = ClusterUnderTest(NAME, ("--lab", NAME))
 
 

@@ -12,10 +12,10 @@ from ruamel.yaml import YAML
 from provisioner.inventory.load import load
 from provisioner.lab import default_inventory
 from provisioner.paths import lab_dir
-from tests.cluster_under_test import ClusterUnderTest, provision
+from tests.cluster_under_test import ClusterUnderTest, lab_name, provision
 
 pytestmark = pytest.mark.lab
-LAB = "e2e-plain"
+LAB = lab_name("plain")
 USER, PASSWORD = "deploy", "correct horse battery"
 OTHER_VERSION = "1.11.0+other1"
 

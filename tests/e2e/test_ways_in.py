@@ -20,9 +20,10 @@ from provisioner.cluster import Cluster, Host
 from provisioner.errors import UnreachableError, UsageError
 from provisioner.known_hosts import KnownHosts
 from provisioner.trust import establish
+from tests.cluster_under_test import lab_name
 
 pytestmark = pytest.mark.lab
-LAB = "e2e-ways"
+LAB = lab_name("ways")
 PASSWORD = "correct horse ' $battery"
 OTHER_PORT = 2222
 #: A payload that a careless `sudo -S` would read as passwords, with bytes that a careless shell would change.
