@@ -46,6 +46,19 @@ def parser() -> argparse.ArgumentParser:
     up = _steps(_strict(_limit(_json(_command(commands, "up", "build the cluster, or bring it to what the inventory says")))))
     up.add_argument("--yes", action="store_true", help="do not ask before the first change")
 
+    drain = _command(commands, "drain", "move everything off an agent; it takes no work until 'undrain'")
+    drain.add_argument("host", metavar="HOST")
+    drain.add_argument("--force", action="store_true", help="also when the other agents lack resources for what runs there")
+    _command(commands, "undrain", "let a drained agent take work again").add_argument("host", metavar="HOST")
+    restart = _batch(_limit(_command(commands, "restart", "a component's units anew, one voter at a time, the leader last")))
+    restart.add_argument("component", metavar="COMPONENT")
+    restart.add_argument("--yes", action="store_true", help="do not ask before the first restart")
+    remove = _batch(_command(commands, "remove", "take hosts out: drained, out of every membership, cleaned, out of the inventory"))
+    remove.add_argument("names", metavar="HOST", nargs="+")
+    remove.add_argument("--lost", action="store_true", help="those that do not answer are gone for good and never start again")
+    remove.add_argument("--yes", metavar="NAMES", default="", help="the hosts' names in one word, instead of being asked for them")
+    remove.set_defaults(only=[], limit=None, full=False, strict=False, json=False)
+
     unlock = _command(commands, "unlock", "show who is changing the cluster; once you are sure that nobody is, break the lock")
     unlock.add_argument("--break", action="store_true", dest="force", help="end the holder's hold; asks for the cluster's name")
     unlock.add_argument("--yes", metavar="NAME", default="", help="the cluster's name, instead of being asked for it")
@@ -97,6 +110,11 @@ def _json(command: _Parser) -> _Parser:
 def _steps(command: _Parser) -> _Parser:
     command.add_argument("--only", metavar="COMPONENT", action="append", default=[], help="only this component (may be repeated)")
     command.add_argument("--full", action="store_true", help="run every role, also where nothing differs from what was applied")
+    return _batch(command)
+
+
+def _batch(command: _Parser) -> _Parser:
+    command.add_argument("--batch", metavar="N", default="20%", help="agents at a time, a number or a share (default 20%%)")
     return command
 
 

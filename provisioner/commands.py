@@ -12,6 +12,7 @@ from provisioner.session import Session, open_session
 
 if TYPE_CHECKING:
     from provisioner.console import Console
+    from provisioner.engine import Result
 
 
 def command_init(options: argparse.Namespace) -> int:
@@ -81,10 +82,47 @@ def command_up(options: argparse.Namespace) -> int:
     result = run_up(session, console, options)
     if options.json:
         console.json(result.as_json())
+    return _reached(result)
+
+
+def _reached(result: Result) -> int:
+    """0; raises UnreachableError when hosts were left out."""
     if result.unreachable:
         raise UnreachableError(f"not reached: {', '.join(sorted(result.unreachable))}; the other hosts are up to date",
-                               hint="bring them back and run 'provision up' again")
+                               hint="bring them back and run the same command again")
     return 0
+
+
+def command_drain(options: argparse.Namespace) -> int:
+    """Move everything off an agent."""
+    from provisioner.console import Console
+    from provisioner.drain import run_drain
+
+    return _reached(run_drain(open_session(options), Console(), options))
+
+
+def command_undrain(options: argparse.Namespace) -> int:
+    """Let a drained agent take work again."""
+    from provisioner.console import Console
+    from provisioner.drain import run_undrain
+
+    return _reached(run_undrain(open_session(options), Console(), options))
+
+
+def command_restart(options: argparse.Namespace) -> int:
+    """A component's units anew."""
+    from provisioner.console import Console
+    from provisioner.restart import run_restart
+
+    return _reached(run_restart(open_session(options), Console(), options))
+
+
+def command_remove(options: argparse.Namespace) -> int:
+    """Take hosts out of the cluster."""
+    from provisioner.console import Console
+    from provisioner.remove import run_remove
+
+    return _reached(run_remove(open_session(options), Console(), options))
 
 
 def _make_lab(name: str, console: Console) -> None:

@@ -14,7 +14,8 @@ class Component:
 
     `name` is also the inventory group; `shorthand` is the group a host joins it by when the component's own group is not
     written; `unit` is the systemd unit that runs it; `rolling` names the group whose members are changed one at a time once they
-    serve (a quorum, or members that share a leader); `endpoint` is how a user reaches it, with `{address}` for the host.
+    serve (a quorum, or members that share a leader); `batched` means that all others are then changed in batches, because a
+    change is felt by what runs on the host; `endpoint` is how a user reaches it, with `{address}` for the host.
     """
 
     name: str
@@ -22,6 +23,7 @@ class Component:
     shorthand: Shorthand
     unit: str = ""
     rolling: str = ""
+    batched: bool = False
     endpoint: str = ""
     title: str = ""
 
@@ -35,14 +37,14 @@ COMPONENTS: tuple[Component, ...] = (
     Component("repos", "repos", "all", title="Package sources"),
     Component("common", "common", "all", title="Base system"),
     Component("kernel", "kernel", "all", title="Kernel"),
-    Component("docker", "docker", "all", unit="docker", rolling="docker", title="Docker"),
-    Component("consul", "consul", "all", unit="consul", rolling="consul_server", title="Consul"),
-    Component("dns", "dns", "all", unit="dnsmasq", title="DNS"),
+    Component("docker", "docker", "all", unit="docker", rolling="marathon", batched=True, title="Docker"),
+    Component("consul", "consul", "all", unit="consul", rolling="consul_server", batched=True, title="Consul"),
+    Component("dns", "dns", "all", unit="dnsmasq", batched=True, title="DNS"),
     Component("zookeeper", "zookeeper", "masters", unit="zookeeper", rolling="zookeeper", title="ZooKeeper",
               endpoint="{address}:{zookeeper_client_port}"),
     Component("mesos_master", "mesos", "masters", unit="mesos-master", rolling="mesos_master", title="Mesos master",
               endpoint="http://{address}:{mesos_master_port}/"),
-    Component("mesos_agent", "mesos", "agents", unit="mesos-agent", title="Mesos agent"),
+    Component("mesos_agent", "mesos", "agents", unit="mesos-agent", batched=True, title="Mesos agent"),
     Component("marathon", "marathon", "masters", unit="marathon", rolling="marathon", title="Marathon",
               endpoint="http://{address}:{marathon_port}/"),
     Component("chronos", "chronos", "masters", unit="chronos", rolling="chronos", title="Chronos",

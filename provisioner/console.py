@@ -15,7 +15,7 @@ from rich.table import Table
 
 from provisioner.adapters.ansible import Event, Outcome
 from provisioner.engine import Result
-from provisioner.plan import Plan, Step
+from provisioner.steps import Plan, Step
 
 STATE_STYLE = {"ok": "green", "degraded": "yellow", "down": "red", "warn": "yellow", "fail": "red"}
 #: Wide enough for a status row where stdout is a file or a pipe.

@@ -11,7 +11,7 @@ from provisioner.adapters.ansible import Event, Outcome, Playbooks
 from provisioner.components import component
 from provisioner.errors import StepFailed, UnreachableError
 from provisioner.journal import Journal
-from provisioner.plan import Plan, Step
+from provisioner.steps import Plan, Step
 from provisioner.witness import Question
 
 
@@ -60,18 +60,22 @@ class Rebooter(Protocol):
 
 #: Asks a host for the last lines of a unit's journal.
 UnitLog = Callable[[str, str], str]
+#: Puts the hosts of a step that is done one host at a time into the order that is best now.
+Order = Callable[[Step], Sequence[str]]
 
 
 class Engine:
     """Runs the steps of a plan in order and stops at the first that fails.
 
     `still_ours` is asked before each step, with what the step does; it raises LockedError when the cluster is no longer ours to change.
+    `order` is asked before each step that is done one host at a time: who leads may have changed since the plan was made.
     """
 
     def __init__(self, playbooks: Playbooks, journal: Journal, progress: Progress, unit_log: UnitLog,
                  witnesses: Mapping[str, Mapping[str, Question]], reboots: Rebooter,
-                 still_ours: Callable[[str], None]) -> None:
+                 still_ours: Callable[[str], None], order: Order) -> None:
         self._still_ours = still_ours
+        self._order = order
         self._playbooks = playbooks
         self._reboots = reboots
         self._witnesses = witnesses
@@ -98,8 +102,10 @@ class Engine:
         if not hosts:
             return
         self._progress.step(number, len(plan.steps), step)
-        self._play("up", step, hosts, plan, result)
-        if step.component.name == "kernel":
+        if step.batch == 1 and len(hosts) > 1:
+            hosts = tuple(h for h in self._order(step) if h in hosts)
+        self._play(step.verb, step, hosts, plan, result)
+        if step.component.name == "kernel" and step.verb == "up":
             self._reboot(step, hosts, plan, result)
 
     def _reboot(self, step: Step, hosts: tuple[str, ...], plan: Plan, result: Result) -> None:
@@ -145,17 +151,23 @@ class Engine:
         others = sorted({str(e["host"]) for e in failures} - {host})
         if others:
             text += f"\nfailed also on {', '.join(others)}"
-        return StepFailed(text, where=host, hint=f"mend the cause and run 'provision up' again; the whole log: {self._journal.folder}")
+        return StepFailed(text, where=host, hint=f"mend the cause and run the same command again; the whole log: {self._journal.folder}")
 
 
 def step_variables(step: Step, hosts: tuple[str, ...], witnesses: Mapping[str, Mapping[str, Question]] | None = None) -> Mapping[str, Any]:
     """What a playbook is told; `component_notes` is what each host is to note when the role has done its work."""
     name = step.component.name
+    noted = {} if step.variables else witnesses or {}
     return {
         "component_name": name,
         "component_role": step.component.role,
         "component_hosts": ",".join(hosts),
         "component_batch": step.batch or "100%",
+        "component_unit": step.component.unit,
         "component_all_or_none": step.all_or_none,
-        "component_notes": {host: {name: own[name]} for host, own in (witnesses or {}).items() if host in hosts and name in own},
+        # A failure ends a step that goes in batches before the next one; a host that went away does not (it counts for neither).
+        "component_may_fail": 0 if step.batch else 100,
+        "component_notes": {host: {name: own[name]} for host, own in noted.items() if host in hosts and name in own},
+        **({f"{step.component.role}_expect": dict(step.expect)} if step.expect else {}),
+        **step.variables,
     }

@@ -25,11 +25,15 @@ _RESTORE = "restore it from a backup: without it ZooKeeper ids could be handed o
 
 @dataclass(frozen=True)
 class Ledger:
-    """`zookeeper_ids`: member → its id. `retired_ids`: id → the host that had it and left; nobody else gets it."""
+    """`zookeeper_ids`: member → its id. `retired_ids`: id → the host that had it and left; nobody else gets it.
+
+    `drained`: hosts whose Mesos agent is to take no work until `provision undrain`.
+    """
 
     cluster_id: str
     zookeeper_ids: Mapping[str, int] = field(default_factory=dict)
     retired_ids: Mapping[int, str] = field(default_factory=dict)
+    drained: frozenset[str] = frozenset()
 
 
 def ledger_path(cluster: Cluster) -> Path:
@@ -81,7 +85,8 @@ def assign(ledger: Ledger, cluster: Cluster) -> Ledger:
         if host.name not in ids:
             ids[host.name] = _own(host, retired) or _free(host, {*ids.values(), *retired})
             retired.pop(ids[host.name], None)
-    return replace(ledger, zookeeper_ids=_sorted(ids), retired_ids=dict(sorted(retired.items())))
+    return replace(ledger, zookeeper_ids=_sorted(ids), retired_ids=dict(sorted(retired.items())),
+                   drained=ledger.drained & {h.name for h in cluster.hosts})
 
 
 def _agree(host: Host, wanted: int, ids: Mapping[str, int], retired: Mapping[int, str]) -> None:
@@ -123,6 +128,8 @@ def _text(ledger: Ledger) -> str:
         *_block("zookeeper_ids", ledger.zookeeper_ids),
         "# Ids of hosts that left. They are never given to another host.",
         *_block("retired_zookeeper_ids", retired),
+        "# Agents that take no work until 'provision undrain'.",
+        f"drained: {json.dumps(sorted(ledger.drained))}",
     ]
     return "\n".join(lines) + "\n"
 
@@ -147,4 +154,7 @@ def _read(content: Mapping[str, Any], source: str) -> Ledger:
         raise ValueError("its ids are not different numbers from 1 to 255")
     if not _UUID.fullmatch(content["cluster_id"]):
         raise ValueError("its cluster_id is not a UUID")
-    return Ledger(content["cluster_id"], _sorted(ids), retired)
+    drained = content.get("drained", [])
+    if not isinstance(drained, list):
+        raise ValueError("drained is not a list of hosts")
+    return Ledger(content["cluster_id"], _sorted(ids), retired, frozenset(map(str, drained)))

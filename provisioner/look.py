@@ -12,9 +12,10 @@ from provisioner.console import Console
 from provisioner.errors import StepFailed, UnreachableError, UsageError
 from provisioner.facts import to_ansible_facts
 from provisioner.observe import Observation, observe
-from provisioner.plan import Plan, make_plan, voters
+from provisioner.plan import make_plan, voters
 from provisioner.preflight import Report, preflight
 from provisioner.session import Session
+from provisioner.steps import Plan
 from provisioner.witness import Question, questions
 
 
@@ -46,7 +47,8 @@ def look(session: Session, console: Console, options: argparse.Namespace) -> Loo
     facts = {name: to_ansible_facts(found) for name, found in report.facts.items()}
     witnesses = questions(cluster, session.rendered, session.defaults, facts, session.ledger.cluster_id)
     seen = observe(cluster, session.rendered, session.transport, sections=("health",), witnesses=witnesses)
-    plan = make_plan(cluster, seen, only=only, limit=limit, full=options.full).without(report.unreachable)
+    plan = make_plan(cluster, session.rendered, seen, only=only, limit=limit, full=options.full,
+                     batch=options.batch).without(report.unreachable)
     return Look(plan, seen, facts, witnesses, frozenset(report.unreachable))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -54,15 +54,19 @@ class Observation:
 
 
 def observe(cluster: Cluster, rendered: Mapping[str, Any], transport: Transport, *, hosts: Sequence[str] = (),
-            sections: Sequence[str] = ("facts", "health"), witnesses: Mapping[str, Any] | None = None) -> Observation:
-    """Ask every host, or only those named, for its facts and for the health of what it runs. Never raises for a host.
+            components: Collection[str] = (), sections: Sequence[str] = ("facts", "health"),
+            witnesses: Mapping[str, Any] | None = None) -> Observation:
+    """Ask every host, or only those named, for its facts and for the health of what it runs, or only of the components named.
+
+    Never raises for a host.
 
     With `witnesses` (by host, see `witness.questions`) also whether what was applied is still so.
     """
     asked = [h for h in cluster.hosts if not hosts or h.name in hosts]
 
     def one(host: Host) -> HostObservation:
-        request: dict[str, Any] = {"sections": list(sections), "health": questions(rendered, host)}
+        health = {name: asked for name, asked in questions(rendered, host).items() if not components or name in components}
+        request: dict[str, Any] = {"sections": list(sections), "health": health}
         if witnesses and host.name in witnesses:
             request["sections"].append("unsettled")
             request["witness"] = witnesses[host.name]

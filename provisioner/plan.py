@@ -3,91 +3,76 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection
-from dataclasses import dataclass
+import re
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
-from provisioner.cluster import Cluster, Host
+from provisioner.cluster import Cluster
 from provisioner.components import COMPONENTS, Component
+from provisioner.ensemble import growth
+from provisioner.errors import UsageError
 from provisioner.observe import Observation
+from provisioner.steps import Plan, Step, in_order, serves
 
+#: How many agents at a time, unless asked otherwise.
+BATCH = "20%"
 #: Groups whose members vote.
 QUORUMS = ("zookeeper", "mesos_master", "consul_server")
 
 
-@dataclass(frozen=True)
-class Step:
-    """One component on some hosts.
-
-    `batch` hosts are worked on at a time, in the order of `hosts`; 0 means all at once. In a step that is
-    `all_or_none` the first failure stops the rest: its hosts serve together. `why` says for people what makes it necessary.
-    """
-
-    component: Component
-    hosts: tuple[str, ...]
-    batch: int = 0
-    all_or_none: bool = False
-    why: str = ""
-
-    def describe(self) -> str:
-        """One line for people."""
-        how = "all at once" if not self.batch else "one at a time" if self.batch == 1 else f"{self.batch} at a time"
-        text = f"{self.component.title} on {', '.join(self.hosts)}" + (f" ({how})" if len(self.hosts) > 1 else "")
-        return f"{text}: {self.why}" if self.why else text
-
-
-    def as_json(self) -> dict[str, object]:
-        """One element of `plan --json`."""
-        return {"component": self.component.name, "hosts": list(self.hosts), "at_a_time": self.batch or len(self.hosts), "why": self.why}
-
-
-@dataclass(frozen=True)
-class Plan:
-    """The steps, in order. `voters` are the hosts that some quorum needs: losing one of them ends a run."""
-
-    cluster: str
-    steps: tuple[Step, ...]
-    voters: frozenset[str] = frozenset()
-
-    def without(self, hosts: Collection[str]) -> Plan:
-        """The same plan with some hosts left out."""
-        steps = (dataclasses.replace(s, hosts=tuple(h for h in s.hosts if h not in hosts)) for s in self.steps)
-        return dataclasses.replace(self, steps=tuple(s for s in steps if s.hosts))
-
-
-def make_plan(cluster: Cluster, seen: Observation, *, only: Collection[str] = (), limit: Collection[str] = (), full: bool = False) -> Plan:
+def make_plan(cluster: Cluster, rendered: Mapping[str, Any], seen: Observation, *, only: Collection[str] = (), limit: Collection[str] = (),
+              full: bool = False, batch: str = BATCH) -> Plan:
     """The steps that bring every component up in build order, on the hosts where it is not, or no longer, as it should be.
 
     `only` keeps the named components, `limit` the named hosts; hosts that did not answer are left out; with
-    `full`, hosts where everything is as applied are done again. Components that already serve are changed one host at a
-    time, the leader last, because a change of leader is what costs (a change of Mesos leader takes about 10 s);
-    components that serve nowhere yet are built on all their hosts at once.
+    `full`, hosts where everything is as applied are done again; for `batch` see `rolled`. An ensemble that gets new members is
+    changed by the rules in `ensemble`. Raises UsageError and StepFailed when that can't be done.
     """
     usable = {name for name, host in seen.hosts.items() if host.reachable and (not limit or name in limit)}
     steps: list[Step] = []
     for component in COMPONENTS:
         if only and component.name not in only:
             continue
-        hosts = [h for h in cluster.members(component.name) if h.name in usable and (full or seen.why(h.name, component.name))]
-        steps += [dataclasses.replace(s, why=_why(s, seen)) for s in _steps(component, hosts, cluster, seen)]
+        hosts = [h.name for h in cluster.members(component.name) if h.name in usable and (full or seen.why(h.name, component.name))]
+        grown = growth(component, hosts, cluster, seen, rendered)
+        if grown and limit:
+            raise UsageError(f"{component.title} gets new members, which concerns all of them", hint="leave out --limit")
+        own = grown or rolled(component, hosts, cluster, seen, batch)
+        steps += [s if s.why else dataclasses.replace(s, why=_why(s, seen)) for s in own]
     return Plan(cluster.name, tuple(steps), voters(cluster))
+
+
+def rolled(component: Component, hosts: Sequence[str], cluster: Cluster, seen: Observation, batch: str = BATCH) -> list[Step]:
+    """How a component is changed on these hosts.
+
+    Where it serves already: members that serve together one at a time, the leader last, because a change of leader is what
+    costs (a change of Mesos leader takes about 10 s); then the others, `batch` of them at a time ("20%" or a number) when what
+    runs on them feels it. Where it serves nowhere yet: on all at once.
+    """
+    if not hosts:
+        return []
+    together = {h.name for h in cluster.members(component.rolling)} if component.rolling else set()
+    living = any(serves(seen, name, component) for name in together)
+    if together and not living:
+        return [Step(component, tuple(hosts), all_or_none=bool(together & set(hosts)))]
+    one_by_one = in_order(component, [n for n in hosts if n in together], seen)
+    rest = tuple(n for n in hosts if n not in together)
+    size = share(batch, len(rest)) if component.batched and any(serves(seen, n, component) for n in rest) else 0
+    steps = [Step(component, tuple(one_by_one), batch=1, all_or_none=True)] if one_by_one else []
+    return [*steps, Step(component, rest, batch=0 if size >= len(rest) else size)] if rest else steps
+
+
+def share(batch: str, hosts: int) -> int:
+    """How many hosts at a time: "20%" of them, rounded down, or a number; at least one. Raises UsageError."""
+    found = re.fullmatch(r"([1-9][0-9]{0,3})(%?)", batch)
+    if found is None or (found[2] and int(found[1]) > 100):
+        raise UsageError(f"--batch: {batch!r} is no number of hosts", hint="a number such as 5, or a share such as 20%")
+    return max(1, hosts * int(found[1]) // 100 if found[2] else int(found[1]))
 
 
 def voters(cluster: Cluster) -> frozenset[str]:
     """The hosts whose votes make ZooKeeper's, Mesos' and Consul's quorums."""
     return frozenset(h.name for group in QUORUMS for h in cluster.members(group))
-
-
-def _steps(component: Component, hosts: list[Host], cluster: Cluster, seen: Observation) -> list[Step]:
-    if not hosts:
-        return []
-    names = tuple(h.name for h in hosts)
-    voters = {h.name for h in cluster.members(component.rolling)} if component.rolling else set()
-    if not any(_serves(seen, name, component) for name in voters):
-        return [Step(component, names, all_or_none=bool(component.rolling))]
-    rolled = sorted((n for n in names if n in voters), key=lambda n: (_leads(seen, n, component), n))
-    rest = tuple(n for n in names if n not in voters)
-    steps = [Step(component, tuple(rolled), batch=1, all_or_none=True)] if rolled else []
-    return [*steps, Step(component, rest)] if rest else steps
 
 
 def _why(step: Step, seen: Observation) -> str:
@@ -96,16 +81,6 @@ def _why(step: Step, seen: Observation) -> str:
     for host in step.hosts:
         reasons.setdefault(seen.why(host, step.component.name), []).append(host)
     reasons.pop("", None)
-    if len(reasons) == 1 and not any(_serves(seen, host, step.component) for host in step.hosts):
+    if len(reasons) == 1 and not any(serves(seen, host, step.component) for host in step.hosts):
         return ""
     return "; ".join(f"{text} ({', '.join(hosts)})" if len(step.hosts) > len(hosts) else text for text, hosts in reasons.items())
-
-
-def _serves(seen: Observation, host: str, component: Component) -> bool:
-    health = seen.health(host, component.name)
-    return health is not None and health.get("state") in ("ok", "degraded")
-
-
-def _leads(seen: Observation, host: str, component: Component) -> bool:
-    health = seen.health(host, component.name)
-    return health is not None and bool(health.get("leader"))

@@ -11,10 +11,10 @@ from provisioner.adapters.ansible import Event
 from provisioner.console import Console
 from provisioner.engine import step_variables
 from provisioner.errors import StepFailed
+from provisioner.execution import open_playbooks
 from provisioner.look import Look, look
 from provisioner.session import Session
 from provisioner.trust import establish
-from provisioner.up import open_playbooks
 
 #: What `--detailed-exitcode` says when there is something to do.
 CHANGES = 2

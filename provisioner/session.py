@@ -15,6 +15,7 @@ from provisioner.errors import UsageError
 from provisioner.inventory.load import load
 from provisioner.inventory.render import render
 from provisioner.inventory.schema import load_schema
+from provisioner.ledger import Ledger
 from provisioner.locate import find_inventory
 
 if TYPE_CHECKING:
@@ -33,14 +34,20 @@ class Session:
         return load(self.path)
 
     @functools.cached_property
-    def ledger(self) -> ledger.Ledger:
+    def ledger(self) -> Ledger:
         """Identities handed out so far, with those that this inventory still needs. Not saved: `up` does that."""
         return ledger.assign(ledger.load(self.cluster), self.cluster)
+
+    def keep(self, changed: Ledger) -> None:
+        """Save a changed ledger; what was rendered from the old one is made anew when next asked for."""
+        ledger.save(self.cluster, changed)
+        self.__dict__["ledger"] = changed
+        self.__dict__.pop("rendered", None)
 
     @functools.cached_property
     def rendered(self) -> dict[str, Any]:
         """The Ansible inventory."""
-        return render(self.cluster, self.ledger.zookeeper_ids, self.catalogue, self.defaults)
+        return render(self.cluster, self.ledger, self.catalogue, self.defaults)
 
     @functools.cached_property
     def defaults(self) -> Mapping[str, Any]:

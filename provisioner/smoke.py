@@ -8,11 +8,11 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
 
+from provisioner.adapters.errands import BrokenLink
 from provisioner.adapters.ssh import Transport
 from provisioner.cluster import Cluster
 from provisioner.errors import ProvisionError, UnreachableError
 from provisioner.smoke_steps import app, job, logs, naming, overlay
-from provisioner.smoke_steps.errands import BrokenLink
 from provisioner.smoke_steps.scene import Scene, Skipped, make_scene
 
 Say = Callable[[str], None]

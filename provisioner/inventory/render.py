@@ -18,15 +18,16 @@ from provisioner.cluster import Cluster, Host
 from provisioner.components import COMPONENTS, SERVER_GROUPS
 from provisioner.errors import InventoryError
 from provisioner.inventory.wiring import WIRINGS, Wiring
+from provisioner.ledger import Ledger
 
 
-def render(cluster: Cluster, zookeeper_ids: Mapping[str, int], catalogue: Catalogue, defaults: Mapping[str, Any]) -> dict[str, Any]:
+def render(cluster: Cluster, ledger: Ledger, catalogue: Catalogue, defaults: Mapping[str, Any]) -> dict[str, Any]:
     """The inventory as Ansible's YAML plugin reads it.
 
     `defaults` are the roles' own default values. What is the same on every host stands once, under `all`.
     """
     _addresses(cluster)
-    wiring = Wiring(cluster, zookeeper_ids, catalogue, defaults)
+    wiring = Wiring(cluster, ledger, catalogue, defaults)
     per_host = {host.name: _host_variables(host, wiring) for host in cluster.hosts}
     shared = _shared(per_host)
     hosts = {name: {k: v for k, v in sorted(values.items()) if k not in shared} for name, values in per_host.items()}

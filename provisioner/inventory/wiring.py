@@ -14,6 +14,7 @@ from provisioner.catalogue import Catalogue, Entry
 from provisioner.cluster import Cluster, Host
 from provisioner.errors import InventoryError
 from provisioner.inventory.ports import task_ports
+from provisioner.ledger import Ledger
 
 Variables = dict[str, Any]
 #: Swarm managers beyond this only slow its raft down (Docker's own guidance: 3, 5 or 7).
@@ -25,7 +26,7 @@ class Wiring:
     """What the functions below look things up in."""
 
     cluster: Cluster
-    zookeeper_ids: Mapping[str, int]
+    ledger: Ledger
     catalogue: Catalogue
     defaults: Mapping[str, Any]
 
@@ -171,10 +172,10 @@ def zookeeper(host: Host, w: Wiring) -> Variables:
         "zookeeper_source": "archive" if entry.kind == "archive" else "package",
         "zookeeper_packages": entry.get("packages", {}),
         **_archive("zookeeper", w),
-        "zookeeper_id": w.zookeeper_ids[host.name],
+        "zookeeper_id": w.ledger.zookeeper_ids[host.name],
         "zookeeper_address": host.cluster_address,
         "zookeeper_servers": [{"id": i, "address": a}
-                              for i, a in sorted((w.zookeeper_ids[h.name], h.cluster_address) for h in members)],
+                              for i, a in sorted((w.ledger.zookeeper_ids[h.name], h.cluster_address) for h in members)],
         "zookeeper_super_digest": "{{ vault_zookeeper_super_digest }}",
         "zookeeper_probe": {"unit": "zookeeper", "address": host.cluster_address,
                             "port": w.value(host, "zookeeper_client_port"), "members": len(members)},
@@ -213,7 +214,8 @@ def mesos_agent(host: Host, w: Wiring) -> Variables:
         **_mesos(host, w),
         "mesos_agent_credential": {"principal": "agent", "secret": "{{ vault_mesos_agent_secret }}"},
         "mesos_agent_probe": {"unit": "mesos-agent", "address": host.cluster_address, "port": w.value(host, "mesos_agent_port"),
-                              "hostname": host.name, "masters": w.at("mesos_master", "mesos_master_port")},
+                              "hostname": host.name, "masters": w.at("mesos_master", "mesos_master_port"),
+                              "drained": host.name in w.ledger.drained},
     }
 
 

@@ -46,7 +46,7 @@ def merged(text: str, lab: Lab, nodes: Sequence[LabNode]) -> str:
     return out.getvalue() if text.strip() else _HEADER + out.getvalue()
 
 
-def lab_variables(lab: Lab) -> dict[str, str]:
+def lab_variables(lab: Lab) -> dict[str, object]:
     """What is the same for all hosts of a lab."""
     known_hosts = lab.cluster_state / "known_hosts"
     return {
@@ -58,6 +58,8 @@ def lab_variables(lab: Lab) -> dict[str, str]:
         "ansible_ssh_private_key_file": str(lab.key),
         "ansible_ssh_common_args": f"-o UserKnownHostsFile={known_hosts} -o IdentitiesOnly=yes",
         "ansible_python_interpreter": "/usr/bin/python3",
+        # All hosts share this machine: with the role's quick elections a busy moment would look like the loss of the leader.
+        "consul_extra_config": {"performance": {"raft_multiplier": 5}},
     }
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from provisioner.adapters.errands import BrokenLink
 from provisioner.cluster import Host
 from provisioner.errors import UnreachableError
-from provisioner.smoke_steps.errands import BrokenLink
 from provisioner.smoke_steps.scene import Instance, Scene
 
 #: Pulling the image from the cluster's registry and starting it; a first pull of a vendor's image is the slow case.

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from provisioner.adapters.errands import BrokenLink, Reply
 from provisioner.adapters.ssh import fan_out
 from provisioner.cluster import Host
 from provisioner.errors import UnreachableError
-from provisioner.smoke_steps.errands import BrokenLink, Reply
 from provisioner.smoke_steps.scene import Scene
 
 JOB_SECONDS = 120.0

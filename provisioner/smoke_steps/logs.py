@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections import Counter
 
+from provisioner.adapters.errands import BrokenLink
 from provisioner.adapters.ssh import fan_out
 from provisioner.cluster import Host
 from provisioner.inventory.schema import load_schema
-from provisioner.smoke_steps.errands import BrokenLink
 from provisioner.smoke_steps.scene import Scene
 
 ARRIVE_SECONDS = 45.0

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
+from provisioner.adapters.errands import BrokenLink
 from provisioner.adapters.ssh import fan_out
 from provisioner.cluster import Host
 from provisioner.errors import UnreachableError
-from provisioner.smoke_steps.errands import BrokenLink
 from provisioner.smoke_steps.scene import Instance, Scene
 
 REGISTER_SECONDS = 20.0

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from provisioner.adapters.errands import BrokenLink
 from provisioner.adapters.ssh import fan_out
 from provisioner.cluster import Host
 from provisioner.errors import UnreachableError
 from provisioner.smoke_steps.app import CONTAINER_PORT
-from provisioner.smoke_steps.errands import BrokenLink
 from provisioner.smoke_steps.scene import Scene, Skipped
 
 PULL_SECONDS = 120.0

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from provisioner import catalogue
+from provisioner.adapters.errands import BrokenLink, Errands
 from provisioner.cluster import Cluster, Host
 from provisioner.components import component
 from provisioner.inventory.render import host_variables
 from provisioner.observe import Observation, observe
-from provisioner.smoke_steps.errands import BrokenLink, Errands
 
 T = TypeVar("T")
 PAUSE_SECONDS = 0.5

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from provisioner import commands
-from provisioner.cli import main
+from provisioner.cli import main, parser
 from provisioner.errors import InventoryError
 
 
@@ -80,3 +80,8 @@ def test_an_unforeseen_error_leaves_a_report_and_no_traceback(
     assert str(report) in text
     assert "nobody thought of this" in report.read_text()
     assert report.stat().st_mode & 0o077 == 0
+
+
+def test_hosts_to_remove_and_the_inventory_are_not_mixed_up() -> None:
+    options = parser().parse_args(["remove", "--hosts", "inventory.yml", "m4", "m5"])
+    assert (options.names, options.hosts) == (["m4", "m5"], "inventory.yml")

@@ -14,7 +14,7 @@ from provisioner.components import component
 from provisioner.engine import Engine, Result
 from provisioner.errors import StepFailed, UnreachableError
 from provisioner.journal import Journal
-from provisioner.plan import Plan, Step
+from provisioner.steps import Plan, Step
 
 NOTES = {"m1": {"docker": {"witness": {}, "digest": "d1"}}, "m2": {"dns": {"witness": {}, "digest": "d2"}}}
 
@@ -63,9 +63,9 @@ class Silent:
     def done(self, step: Step, outcome: Outcome, seconds: float) -> None: ...
 
 
-def engine(script: Script, folder: Path, reboots: NoReboots | None = None) -> Engine:
+def engine(script: Script, folder: Path, reboots: NoReboots | None = None, leader: str = "") -> Engine:
     return Engine(script, Journal(folder), Silent(), lambda host, unit: f"journal of {unit} on {host}", NOTES, reboots or NoReboots(),
-                  lambda doing: None)
+                  lambda doing: None, lambda step: sorted(step.hosts, key=lambda h: h == leader))
 
 
 def test_counts_are_summed_over_steps(tmp_path: Path) -> None:
@@ -132,3 +132,17 @@ def test_an_agent_is_drained_before_its_reboot_and_takes_work_again_afterwards(t
     assert reboots.expected == {"docker"}, "a drained agent does not count as working until its role has run again"
     assert [(v, a["component_name"]) for v, a in zip(script.verbs, script.asked, strict=True)] == [
         ("up", "kernel"), ("drain", "mesos_agent"), ("up", "kernel"), ("up", "mesos_agent")]
+
+
+def test_who_leads_is_asked_when_the_step_begins(tmp_path: Path) -> None:
+    script = Script([("changed", "m1")])
+    engine(script, tmp_path, leader="m1").up(Plan("c", (Step(component("zookeeper"), ("m1", "m2", "m3"), batch=1),)), Result("c"))
+    assert script.asked[0]["component_hosts"] == "m2,m3,m1"
+
+
+def test_a_step_on_the_way_to_another_size_is_noted_nowhere(tmp_path: Path) -> None:
+    script = Script([("changed", "m1")])
+    step = Step(component("docker"), ("m1",), variables={"docker_servers": [1]}, expect={"servers": 1}, verb="remove")
+    engine(script, tmp_path).up(Plan("c", (step,)), Result("c"))
+    assert (script.verbs, script.asked[0]["component_notes"]) == (["remove"], {})
+    assert (script.asked[0]["docker_servers"], script.asked[0]["docker_expect"]) == ([1], {"servers": 1})

@@ -32,7 +32,7 @@ def rendered(folder: Path, text: str, ids: dict[str, int] | None = None) -> dict
     path.write_text(text)
     cluster = load(path)
     before = ledger.Ledger("00000000-0000-4000-8000-000000000000", ids or {})
-    return render(cluster, ledger.assign(before, cluster).zookeeper_ids, catalogue.load(), DEFAULTS)
+    return render(cluster, ledger.assign(before, cluster), catalogue.load(), DEFAULTS)
 
 
 def test_golden_inventory(tmp_path: Path) -> None:

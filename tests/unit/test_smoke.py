@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 
+from provisioner.adapters.errands import BrokenLink, Errands
 from provisioner.adapters.ssh import Completed
 from provisioner.cluster import Cluster, Host
 from provisioner.components import COMPONENTS
 from provisioner.errors import UnreachableError
 from provisioner.observe import HostObservation, Observation
 from provisioner.smoke import prove
-from provisioner.smoke_steps.errands import BrokenLink, Errands
 from provisioner.smoke_steps.scene import Scene
 
 ALL = frozenset(c.name for c in COMPONENTS if c.shorthand == "all")

@@ -23,7 +23,7 @@ def health(request: "dict[str, Any]") -> "dict[str, Any]":
         leader, listed = ask_leader(request["masters"])
     except UnhealthyError as error:
         raise UnhealthyError(str(error), says) from error
-    return judge(state, leader, listed, says)
+    return judge(state, leader, listed, says, drained=bool(request.get("drained")))
 
 
 def ask_leader(masters: "list[str]") -> "tuple[str, list[dict[str, Any]]]":
@@ -51,8 +51,9 @@ def ask_leader(masters: "list[str]") -> "tuple[str, list[dict[str, Any]]]":
     raise UnhealthyError("no Mesos master leads: {}".format("; ".join(why) or "each one names another"))
 
 
-def judge(state: "dict[str, Any]", leader: str, listed: "list[dict[str, Any]]", says: str) -> "dict[str, Any]":
-    """Compare what the agent says of itself with what the leader lists."""
+def judge(state: "dict[str, Any]", leader: str, listed: "list[dict[str, Any]]", says: str, *,
+          drained: bool = False) -> "dict[str, Any]":
+    """Compare what the agent says of itself with what the leader lists. `drained`: the operator wants it to take no work."""
     own, pid = state.get("id", ""), state.get("pid", "")
     found = {"id": own, "pid": pid, "leader": leader, "attributes": state.get("attributes", {})}
     if not own:
@@ -67,7 +68,11 @@ def judge(state: "dict[str, Any]", leader: str, listed: "list[dict[str, Any]]", 
         return answer("down", "is registered as {}, but runs as {}".format(row["pid"], pid), says, facts=found)
     if row["deactivated"]:
         detail = "is deactivated{}".format(" and " + row["drain"] if row["drain"] else "")
+        if drained and row["drain"] == "DRAINED":
+            return answer("ok", "is drained, as asked for: 'provision undrain' lets it take work again", says, facts=found)
         return answer("degraded", detail, says, facts=found)
     if not row["active"]:
         return answer("down", f"is listed as inactive by the leading master {leader}", says, facts=found)
+    if drained:
+        return answer("degraded", "takes work, although it is to be drained: run 'provision drain' again", says, facts=found)
     return answer("ok", f"registered with {leader}", says, facts=found)

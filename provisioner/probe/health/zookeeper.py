@@ -1,5 +1,6 @@
 """ZooKeeper: `srvr` says whether this member serves and as what; on the leader `mntr` counts who is in sync."""
 
+import re
 import socket
 from typing import Any
 
@@ -13,6 +14,7 @@ def health(request: "dict[str, Any]") -> "dict[str, Any]":
     """Answer for one member. Without a quorum a member says so itself, and is down."""
     running(request["unit"], request.get("steady", 0))
     found = facts(_words(request, "srvr"))
+    found["servers"] = servers(_words(request, "conf"))
     if found["mode"] == "leader":
         found["synced_followers"] = followers(_words(request, "mntr"))
     return judge(found, int(request["members"]))
@@ -25,6 +27,11 @@ def facts(srvr: str) -> "dict[str, Any]":
         raise UnhealthyError("ZooKeeper says: {}".format(" ".join(srvr.split())[:200] or "nothing"))
     version = values.get("Zookeeper version", "").split(",")[0].split("-")[0]
     return {"mode": values["Mode"], "version": version, "zxid": values.get("Zxid", "")}
+
+
+def servers(conf: str) -> "list[int]":
+    """The ids of the members that this one counts, from `conf`; none when it runs alone."""
+    return sorted(int(number) for number in re.findall(r"^server\.(\d+)=", conf, re.MULTILINE))
 
 
 def followers(mntr: str) -> int:

@@ -46,6 +46,7 @@ def member() -> Iterator[Callable[[dict[str, str]], int]]:
 
 
 Member = Callable[[dict[str, str]], int]
+CONF = "clientPort=2181\nserverId=1\nmembership: \n" + "".join(f"server.{n}=198.18.0.{n}:2888:3888:participant\n" for n in (1, 2, 12))
 
 
 @pytest.mark.parametrize(("words", "members", "state", "leader", "says"), [
@@ -59,10 +60,11 @@ Member = Callable[[dict[str, str]], int]
     ({"srvr": ""}, 3, "down", False, "ZooKeeper says: nothing"),
 ])
 def test_zookeeper(member: Member, words: dict[str, str], members: int, state: str, leader: bool, says: str) -> None:
-    found = ask("zookeeper", {"unit": "zookeeper", "address": "127.0.0.1", "port": member(words), "members": members})
+    found = ask("zookeeper", {"unit": "zookeeper", "address": "127.0.0.1", "port": member({"conf": CONF, **words}), "members": members})
     assert (found["state"], found["leader"]) == (state, leader) and says in found["detail"]
     if state == "ok":
         assert found["version"] == "3.8.0"
+        assert found["facts"]["servers"] == [1, 2, 12]
     if state == "degraded":
         assert found["facts"]["itself"] == "ok" and found["facts"]["synced_followers"] == 1
 

@@ -1,0 +1,122 @@
+"""Carrying out a plan on a cluster that is locked: the run's folder, Ansible, and what the engine asks of the hosts meanwhile."""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from provisioner import ledger, secrets
+from provisioner.adapters.ansible import AnsiblePlaybooks, Run, seed_facts
+from provisioner.adapters.hold import SshHeld
+from provisioner.adapters.ssh import ansible_ssh_args
+from provisioner.console import Console, RunProgress
+from provisioner.engine import Engine, Result
+from provisioner.errors import StepFailed, UnreachableError, UsageError
+from provisioner.inventory.render import to_json
+from provisioner.journal import open_run
+from provisioner.lock import Lock
+from provisioner.observe import Observation, observe
+from provisioner.reboot import Reboots
+from provisioner.session import Session
+from provisioner.steps import Plan, Step, in_order
+from provisioner.trust import establish
+from provisioner.witness import Question
+
+JOURNAL_LINES = 20
+CALM_SECONDS = 60.0
+PAUSE_SECONDS = 3.0
+Facts = Mapping[str, Mapping[str, Any]]
+
+
+@contextmanager
+def locked(session: Session, console: Console, doing: str, *, strict: bool = False) -> Iterator[Lock]:
+    """The cluster is ours while this lasts: identities and secrets are saved, the hosts' keys known, the lock taken.
+
+    With `strict` unknown keys are refused. Raises LockedError, UnreachableError.
+    """
+    ledger.save(session.cluster, session.ledger)
+    secrets.ensure(session.cluster)
+    establish(session.cluster, say=console.say, strict=strict)
+    with Lock(session.cluster, functools.partial(SshHeld, session.cluster), doing).acquire() as held:
+        yield held
+
+
+def execute(session: Session, console: Console, plan: Plan, held: Lock, result: Result, *, facts: Facts,
+            witnesses: Mapping[str, Mapping[str, Question]] | None = None) -> None:
+    """Carry it out; `result` is filled as it goes. `facts` are in Ansible's words. Raises as `Engine.up` does."""
+    journal = open_run(session.cluster.state_dir, sys.argv[1:])
+    engine = Engine(open_playbooks(session, journal.folder, facts), journal, RunProgress(console),
+                    lambda h, u: _unit_log(session, h, u), witnesses or {},
+                    Reboots(session.cluster, session.rendered, session.transport, console.say), held.check,
+                    functools.partial(_leader_last, session))
+    try:
+        engine.up(plan, result)
+    finally:
+        for warning in result.warnings:
+            console.warn(warning)
+
+
+def look_patiently(look: Callable[[], Observation], refuse: Callable[[Observation], None]) -> Observation:
+    """What `look` sees when `refuse` finds nothing against it; the StepFailed of `refuse` when it still does after CALM_SECONDS.
+
+    An election, or a hiccup of a loaded host, is no reason to send the operator away.
+    """
+    until = time.monotonic() + CALM_SECONDS
+    while True:
+        seen = look()
+        try:
+            refuse(seen)
+        except StepFailed:
+            if time.monotonic() > until:
+                raise
+            time.sleep(PAUSE_SECONDS)
+        else:
+            return seen
+
+
+def open_playbooks(session: Session, folder: Path, facts: Facts) -> AnsiblePlaybooks:
+    """Ansible, ready to work in a run's folder: the rendered inventory and the facts are there."""
+    cluster = session.cluster
+    inventory = folder / "inventory.json"
+    inventory.touch(mode=0o600)
+    inventory.write_text(to_json(session.rendered))
+    seed_facts(folder, facts)
+    return AnsiblePlaybooks(Run(folder, inventory, secrets.secrets_path(cluster), secrets.password_file(cluster), ansible_ssh_args(cluster),
+                                len(cluster.hosts)))
+
+
+def confirm(options: argparse.Namespace, question: str) -> None:
+    """Ask whoever sits at the terminal, unless --yes was given. Raises UsageError when they do not agree."""
+    if options.yes or not sys.stdin.isatty():
+        return
+    if input(f"{question} [y/N] ").strip().lower() not in ("y", "yes"):
+        raise UsageError("nothing was changed: not confirmed", hint="answer y, or pass --yes")
+
+
+def confirm_by_name(typed: str, name: str, consequence: str) -> None:
+    """What can't be undone is confirmed by typing a name, or by giving it as --yes NAME. Raises UsageError."""
+    given = typed or (input(f"{consequence} Type {name} to go on: ") if sys.stdin.isatty() else "")
+    if given.strip() != name:
+        raise UsageError(f"nothing was changed: {name} was not typed", hint=f"--yes {name}")
+
+
+def _leader_last(session: Session, step: Step) -> list[str]:
+    """The step's hosts as `steps.in_order` has them, by who leads now."""
+    seen = observe(session.cluster, session.rendered, session.transport, hosts=step.hosts, components=(step.component.name,),
+                   sections=("health",))
+    return in_order(step.component, step.hosts, seen)
+
+
+def _unit_log(session: Session, host: str, unit: str) -> str:
+    """The last lines of a unit's journal; why there are none, when the host can't be asked."""
+    try:
+        done = session.transport.run(session.cluster.host(host), f"journalctl -u {unit} -n {JOURNAL_LINES} --no-pager -o cat", become=True)
+    except UnreachableError as error:
+        return f"(not available: {error.message})"
+    return done.stdout.decode(errors="replace").strip()

@@ -1,0 +1,158 @@
+"""What runs on an agent, what the others have to spare, and the Marathon apps that would be gone with it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+from provisioner.adapters.errands import Errands, Reply
+from provisioner.cluster import Cluster, Host
+from provisioner.errors import StepFailed, UnreachableError
+from provisioner.inventory.render import host_variables
+
+#: How long Marathon may take until a moved or an additional instance is healthy.
+HEALTHY_SECONDS = 300.0
+POLL_SECONDS = 2.0
+#: States in which a task still holds resources of its agent.
+LIVE = ("TASK_STAGING", "TASK_STARTING", "TASK_RUNNING", "TASK_KILLING", "TASK_UNREACHABLE")
+RESOURCES = ("cpus", "mem", "disk")
+
+Amounts = Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class App:
+    """A Marathon app: how many instances it is to have, and the agent of each that it has."""
+
+    name: str
+    instances: int
+    hosts: tuple[str, ...]
+
+
+class Workload:
+    """Asks Mesos and Marathon through a host that runs a master: their ports need not be open to us."""
+
+    def __init__(self, cluster: Cluster, rendered: Mapping[str, Any], errands: Errands) -> None:
+        self._rendered = rendered
+        self._errands = errands
+        self._masters = cluster.members("mesos_master")
+        self._marathons = cluster.members("marathon")
+        self._leader = cluster.hosts[0]
+
+    def tasks(self, agent: str) -> list[str]:
+        """Names of the tasks that run on an agent, which is given by its host's name."""
+        state = self._mesos()
+        own = {str(a.get("id")) for a in state.get("slaves", []) if a.get("hostname") == agent}
+        return sorted(str(t.get("name") or t.get("id")) for f in state.get("frameworks", []) for t in f.get("tasks", [])
+                      if t.get("slave_id") in own and t.get("state") in LIVE)
+
+    def missing(self, agent: str) -> dict[str, float]:
+        """By how much the free resources of all other agents fall short of what is used on this one; empty when they suffice.
+
+        A sum: whether each single task fits into one agent's gap only Mesos' offers will tell.
+        """
+        agents = self._mesos().get("slaves", [])
+        used = {r: sum(_amount(a, "used_resources", r) for a in agents if a.get("hostname") == agent) for r in RESOURCES}
+        free = {r: sum(_amount(a, "resources", r) - _amount(a, "used_resources", r) for a in agents
+                       if a.get("hostname") != agent and a.get("active") and not a.get("deactivated")) for r in RESOURCES}
+        return {r: round(used[r] - free[r], 2) for r in RESOURCES if used[r] > free[r] + 0.001}
+
+    def deactivate(self, agent: str) -> None:
+        """Offer nothing of this agent to anybody; what runs there goes on. Raises StepFailed when the master refuses."""
+        for row in self._mesos().get("slaves", []):
+            if row.get("hostname") == agent:
+                call = {"type": "DEACTIVATE_AGENT", "deactivate_agent": {"agent_id": {"value": row["id"]}}}
+                reply = self._try(self._leader, "POST", self._server(self._leader), "/api/v1", call)
+                if not reply.ok:
+                    raise StepFailed(f"the Mesos master on {self._leader.name} answers {reply} to DEACTIVATE_AGENT", where=agent,
+                                     hint="agents can be drained from Mesos 1.9 on")
+
+    def apps(self, agent: str) -> list[App]:
+        """The Marathon apps that have an instance on an agent; none where there is no Marathon."""
+        if not self._marathons:
+            return []
+        where: dict[str, list[str]] = {}
+        for task in self._marathon("GET", "/v2/tasks").get("tasks", []):
+            where.setdefault(str(task.get("appId")), []).append(str(task.get("host")))
+        found = self._marathon("GET", "/v2/apps").get("apps", [])
+        apps = [App(str(each["id"]), int(each["instances"]), tuple(where.get(str(each["id"]), []))) for each in found]
+        return [a for a in apps if agent in a.hosts]
+
+    def scale(self, app: str, instances: int) -> None:
+        """Tell Marathon how many instances an app is to have. Raises StepFailed when it refuses."""
+        self._marathon("PUT", f"/v2/apps{quote(app)}", {"instances": instances})
+
+    def await_elsewhere(self, apps: Sequence[str], agent: str, *, at_least: int | None = None) -> None:
+        """Wait until each app has its instances, or `at_least` so many, in order on other agents. Raises StepFailed when time is up."""
+        until = time.monotonic() + HEALTHY_SECONDS
+        while True:
+            waiting = [text for text in (self._short(app, agent, at_least) for app in apps) if text]
+            if not waiting:
+                return
+            if time.monotonic() > until:
+                raise StepFailed(f"after {HEALTHY_SECONDS:.0f} s these are not yet in order on other agents: {'; '.join(waiting)}",
+                                 hint="look at Marathon's queue: does an offer fit their constraints, ports and resources?")
+            time.sleep(POLL_SECONDS)
+
+    def _short(self, name: str, agent: str, at_least: int | None) -> str:
+        """What an app lacks elsewhere; '' when nothing, or when it was deleted meanwhile."""
+        reply = self._ask_marathon("GET", f"/v2/apps{quote(name)}", None)
+        if reply.status == 404:
+            return ""
+        said = reply.json() if reply.ok else None
+        if not isinstance(said, dict) or not isinstance(said.get("app"), dict):
+            return f"{name}: Marathon answers {reply}"
+        tasks = said["app"].get("tasks", [])
+        wanted = at_least or int(said["app"].get("instances", 0))
+        good = sum(1 for t in tasks if t.get("host") != agent and _in_order(t, bool(said["app"].get("healthChecks"))))
+        return "" if good >= wanted else f"{name}: {good} of {wanted}"
+
+    def _mesos(self) -> dict[str, Any]:
+        said = []
+        for host in self._masters:
+            reply = self._try(host, "GET", self._server(host), "/state", None)
+            state = reply.json() if reply.ok else None
+            if isinstance(state, dict) and "slaves" in state:  # a master that does not lead redirects
+                self._leader = host
+                return state
+            said.append(f"{host.name} answers {reply.status or reply}")
+        raise StepFailed(f"no Mesos master leads: {'; '.join(said)}", hint="'provision status' says what is wrong")
+
+    def _server(self, host: Host) -> str:
+        return f"{host.cluster_address}:{host_variables(self._rendered, host.name).get('mesos_master_port', 5050)}"
+
+    def _marathon(self, method: str, path: str, body: object = None) -> dict[str, Any]:
+        reply = self._ask_marathon(method, path, body)
+        said = reply.json() if reply.ok else None
+        if not isinstance(said, dict):
+            raise StepFailed(f"Marathon answers {reply} to {method} {path}", hint="'provision status' says what is wrong")
+        return said
+
+    def _ask_marathon(self, method: str, path: str, body: object) -> Reply:
+        reply = Reply(0, "no host of Marathon was asked")
+        for host in self._marathons:
+            port = host_variables(self._rendered, host.name).get("marathon_port", 8080)
+            reply = self._try(host, method, f"{host.cluster_address}:{port}", path, body)
+            if reply.status and reply.status < 500:
+                break
+        return reply
+
+    def _try(self, host: Host, method: str, server: str, path: str, body: object) -> Reply:
+        try:
+            return self._errands.http(host, method, server, path, body)
+        except UnreachableError as error:
+            return Reply(0, error.message)
+
+
+def _amount(agent: Mapping[str, Any], kind: str, resource: str) -> float:
+    value = (agent.get(kind) or {}).get(resource, 0)
+    return float(value) if isinstance(value, int | float) else 0.0
+
+
+def _in_order(task: Mapping[str, Any], checked: bool) -> bool:
+    """Running, and alive by all its health checks where it has some."""
+    results = task.get("healthCheckResults") or []
+    return task.get("state") == "TASK_RUNNING" and (not checked or (bool(results) and all(r.get("alive") for r in results)))

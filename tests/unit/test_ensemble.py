@@ -1,0 +1,127 @@
+"""Quorums grow in the order that loses nothing, and what would lose something is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from provisioner.cluster import Cluster, Host
+from provisioner.components import component
+from provisioner.ensemble import growth, zookeeper_shrink
+from provisioner.errors import StepFailed, UsageError
+from provisioner.observe import HostObservation, Observation
+from provisioner.plan import make_plan
+from provisioner.steps import Step
+
+MASTER = frozenset({"masters", "consul", "consul_server", "zookeeper", "mesos_master"})
+CLIENT = frozenset({"agents", "consul"})
+
+
+def cluster(size: int) -> Cluster:
+    hosts = [Host(f"m{n}", f"192.0.2.{n}", groups=MASTER) for n in range(1, size + 1)] + [Host("a1", "192.0.2.101", groups=CLIENT)]
+    return Cluster("test", Path("/nowhere/inventory.yml"), tuple(hosts))
+
+
+def rendered(size: int) -> dict[str, Any]:
+    own = {f"m{n}": {"zookeeper_id": n, "zookeeper_address": f"192.0.2.{n}"} for n in range(1, size + 1)}
+    return {"all": {"vars": {}, "hosts": {**own, "a1": {}}}}
+
+
+def seen(name: str, running: dict[str, dict[str, Any]], leader: str = "", size: int = 5) -> Observation:
+    def health(host: str) -> dict[str, dict[str, Any]]:
+        return {name: {"state": "ok", "leader": host == leader, "facts": running[host]}} if host in running else {}
+
+    return Observation({h.name: HostObservation(True, health=health(h.name)) for h in cluster(size).hosts})
+
+
+def grow(name: str, size: int, running: dict[str, dict[str, Any]], leader: str = "") -> list[Step] | None:
+    members = [h.name for h in cluster(size).members(name)]
+    return growth(component(name), members, cluster(size), seen(name, running, leader, size), rendered(size))
+
+
+def zookeepers(*groups: tuple[int, ...]) -> dict[str, dict[str, Any]]:
+    return {f"m{n}": {"servers": list(ids)} for n, ids in enumerate(groups, 1)}
+
+
+def test_zookeeper_grows_one_member_at_a_time_the_new_one_first_the_leader_last() -> None:
+    first, second = grow("zookeeper", 5, zookeepers((1, 2, 3), (1, 2, 3), (1, 2, 3)), leader="m2") or []
+    assert (first.hosts, first.batch, first.expect) == (("m4", "m1", "m3", "m2"), 1, {"members": 4})
+    assert [row["id"] for row in first.variables["zookeeper_servers"]] == [1, 2, 3, 4]
+    assert (second.hosts[0], len(second.hosts), second.variables) == ("m5", 5, {}), "the last is the inventory's own"
+
+
+def test_a_lone_zookeeper_and_its_first_peer_change_together_so_that_its_data_wins() -> None:
+    first, second = grow("zookeeper", 3, zookeepers(()), leader="m1") or []
+    assert (first.hosts, first.batch, [r["id"] for r in first.variables["zookeeper_servers"]]) == (("m1", "m2"), 0, [1, 2])
+    assert (second.hosts[0], second.batch) == ("m3", 1)
+
+
+def test_a_change_of_zookeeper_that_was_cut_off_goes_on_where_it_was() -> None:
+    steps = grow("zookeeper", 5, zookeepers((1, 2, 3, 4), (1, 2, 3), (1, 2, 3), (1, 2, 3, 4)), leader="m3") or []
+    assert [(s.hosts[0], s.expect["members"]) for s in steps] == [("m4", 4), ("m5", 5)]
+
+
+def test_an_ensemble_of_the_right_size_or_none_is_no_matter_of_size() -> None:
+    assert grow("zookeeper", 3, zookeepers((1, 2, 3), (1, 2, 3), (1, 2, 3))) is None
+    assert grow("zookeeper", 3, {}) is None
+    assert grow("mesos_master", 3, {f"m{n}": {"quorum": 2, "ensemble_size": 3} for n in (1, 2, 3)}) is None
+
+
+def test_a_member_that_the_inventory_lost_is_never_silently_dropped() -> None:
+    with pytest.raises(StepFailed, match=r"ZooKeeper counts on member 4, member 5"):
+        grow("zookeeper", 3, zookeepers((1, 2, 3, 4, 5)))
+    with pytest.raises(StepFailed, match=r"5 Mesos masters keep the registry, but the inventory has 3"):
+        grow("mesos_master", 3, {f"m{n}": {"quorum": 3, "ensemble_size": 5} for n in (1, 2, 3)})
+
+
+def masters(*quorums: int) -> dict[str, dict[str, Any]]:
+    return {f"m{n}": {"quorum": q, "ensemble_size": len(quorums)} for n, q in enumerate(quorums, 1)}
+
+
+def test_running_mesos_masters_get_the_larger_quorum_before_others_join() -> None:
+    old, new = grow("mesos_master", 5, masters(2, 2, 2), leader="m1") or []
+    assert (old.hosts, old.batch, old.expect) == (("m2", "m3", "m1"), 1, {"masters": 3})
+    assert (new.hosts, new.expect) == (("m4", "m5"), {})
+    again, _ = grow("mesos_master", 5, masters(3, 2, 2), leader="m2") or []
+    assert again.hosts == ("m1", "m3", "m2"), "cut off in the middle: all once more, which changes nothing where it is done"
+
+
+def test_mesos_masters_whose_registry_can_not_grow_are_left_alone() -> None:
+    with pytest.raises(StepFailed, match=r"1 Mesos master runs with quorum 1; the new quorum of 2 needs that many") as caught:
+        grow("mesos_master", 3, masters(1))
+    assert "the registry of a lone master can't grow" in caught.value.hint
+    with pytest.raises(StepFailed, match=r"3 Mesos masters run with quorum 2; the new quorum of 4"):
+        grow("mesos_master", 7, masters(2, 2, 2))
+
+
+def test_a_smaller_quorum_after_removal_is_an_ordinary_roll() -> None:
+    assert grow("mesos_master", 3, {f"m{n}": {"quorum": 3, "ensemble_size": 3} for n in (1, 2, 3)}) is None
+
+
+def test_consul_servers_join_one_after_the_other_and_then_the_others_learn_of_them() -> None:
+    peers = {f"m{n}": {"raft_peers": ["m1", "m2", "m3"]} for n in (1, 2, 3)}
+    steps = grow("consul", 5, peers, leader="m1") or []
+    assert [(s.hosts, s.expect) for s in steps] == [(("m4",), {"servers": 4}), (("m5",), {"servers": 5}), (("m2", "m3", "m1"), {}),
+                                                    (("a1",), {})]
+
+
+def test_a_change_of_size_concerns_all_members() -> None:
+    with pytest.raises(UsageError, match="concerns all of them"):
+        make_plan(cluster(5), rendered(5), seen("zookeeper", zookeepers((1, 2, 3), (1, 2, 3), (1, 2, 3))), limit=("m4",))
+
+
+def test_members_leave_zookeeper_one_at_a_time_and_stop_when_nobody_counts_on_them_any_more() -> None:
+    running = seen("zookeeper", zookeepers(*[(1, 2, 3, 4, 5)] * 4))
+    steps = zookeeper_shrink(["m4", "m5"], ["m5"], cluster(5), running, rendered(5))
+    assert [(s.verb, s.hosts) for s in steps] == [("up", ("m1", "m2", "m3", "m4")), ("drain", ("m4",)), ("up", ("m1", "m2", "m3")),
+                                                  ("remove", ("m4",))]
+    assert [[row["id"] for row in s.variables["zookeeper_servers"]] for s in steps if s.verb == "up"] == [[1, 2, 3, 4], [1, 2, 3]]
+    assert [s.expect["members"] for s in steps if s.verb == "up"] == [4, 3]
+
+
+def test_a_removal_that_was_cut_off_does_not_bring_back_who_is_out_already() -> None:
+    running = seen("zookeeper", zookeepers(*[(1, 2, 3, 4)] * 4))
+    steps = zookeeper_shrink(["m5", "m4"], [], cluster(5), running, rendered(5))
+    assert [(s.verb, s.hosts) for s in steps] == [("remove", ("m5",)), ("drain", ("m4",)), ("up", ("m1", "m2", "m3")), ("remove", ("m4",))]

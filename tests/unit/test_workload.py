@@ -1,0 +1,89 @@
+"""What runs on an agent, what the others can spare, and when an app is in order elsewhere."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from provisioner import workload
+from provisioner.adapters.errands import Errands, Reply
+from provisioner.cluster import Cluster, Host
+from provisioner.errors import StepFailed
+from provisioner.testing import FakeTransport
+from provisioner.workload import App, Workload
+
+MASTER = frozenset({"mesos_master", "marathon"})
+CLUSTER = Cluster("c", Path("/nowhere/inventory.yml"), (Host("m1", "192.0.2.1", groups=MASTER), Host("m2", "192.0.2.2", groups=MASTER)))
+RENDERED: dict[str, Any] = {"all": {"vars": {"mesos_master_port": 5050, "marathon_port": 8080}, "hosts": {"m1": {}, "m2": {}}}}
+STATE = {
+    "slaves": [
+        {"id": "S1", "hostname": "a1", "active": True, "resources": {"cpus": 4, "mem": 4096}, "used_resources": {"cpus": 3, "mem": 100}},
+        {"id": "S2", "hostname": "a2", "active": True, "resources": {"cpus": 4, "mem": 4096}, "used_resources": {"cpus": 2, "mem": 100}},
+        {"id": "S3", "hostname": "a3", "active": True, "deactivated": True, "resources": {"cpus": 9, "mem": 9}, "used_resources": {}},
+    ],
+    "frameworks": [{"tasks": [{"name": "web", "slave_id": "S1", "state": "TASK_RUNNING"},
+                              {"name": "old", "slave_id": "S1", "state": "TASK_FAILED"},
+                              {"name": "other", "slave_id": "S2", "state": "TASK_RUNNING"}]}],
+}
+
+
+class Answers(Errands):
+    """Mesos leads on m2; Marathon answers what the test says."""
+
+    def __init__(self, **marathon: Any) -> None:
+        super().__init__(FakeTransport())
+        self.marathon, self.asked = marathon, list[tuple[str, str, object]]()
+
+    def http(self, host: Host, method: str, server: str, path: str, body: object = None, *, name: str = "") -> Reply:
+        if path == "/state":
+            return Reply(200, json.dumps(STATE)) if host.name == "m2" else Reply(307, "")
+        self.asked.append((method, path, body))
+        if path == "/api/v1":
+            return Reply(200 if host.name == "m2" else 307, "")
+        said = self.marathon.get(path.rpartition("/")[2])
+        return Reply(404, "") if said is None else Reply(200, json.dumps(said))
+
+
+def work(**marathon: Any) -> Workload:
+    return Workload(CLUSTER, RENDERED, Answers(**marathon))
+
+
+def test_only_what_still_runs_on_the_agent_counts() -> None:
+    assert work().tasks("a1") == ["web"]
+
+
+def test_a_drained_agent_has_nothing_to_spare() -> None:
+    assert work().missing("a1") == {"cpus": 1.0}, "a2 has 2 of 4 cpus left, a1 uses 3, and a3 takes no work"
+    assert work().missing("a2") == {"cpus": 1.0}
+
+
+def test_the_leader_is_told_to_offer_nothing_of_the_agent() -> None:
+    answers = Answers()
+    Workload(CLUSTER, RENDERED, answers).deactivate("a2")
+    assert answers.asked == [("POST", "/api/v1", {"type": "DEACTIVATE_AGENT", "deactivate_agent": {"agent_id": {"value": "S2"}}})]
+
+
+def test_apps_are_those_with_an_instance_on_the_agent() -> None:
+    found = work(tasks={"tasks": [{"appId": "/web", "host": "a1"}, {"appId": "/web", "host": "a2"}, {"appId": "/db", "host": "a2"}]},
+                 apps={"apps": [{"id": "/web", "instances": 2}, {"id": "/db", "instances": 1}]}).apps("a1")
+    assert found == [App("/web", 2, ("a1", "a2"))]
+
+
+def test_an_app_is_in_order_when_its_healthy_instances_elsewhere_suffice(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workload, "HEALTHY_SECONDS", 0.0)
+    here = {"host": "a1", "state": "TASK_RUNNING", "healthCheckResults": [{"alive": True}]}
+    there = {"host": "a2", "state": "TASK_RUNNING", "healthCheckResults": [{"alive": True}]}
+    starting = {"host": "a2", "state": "TASK_RUNNING", "healthCheckResults": []}
+    app = {"instances": 1, "healthChecks": [{}]}
+    work(web={"app": {**app, "tasks": [here, there]}}).await_elsewhere(["/web"], "a1")
+    work().await_elsewhere(["/deleted"], "a1")
+    with pytest.raises(StepFailed, match="/web: 0 of 1"):
+        work(web={"app": {**app, "tasks": [here, starting]}}).await_elsewhere(["/web"], "a1")
+
+
+def test_a_refusal_of_marathon_is_shown() -> None:
+    with pytest.raises(StepFailed, match="Marathon answers 404 to PUT /v2/apps/gone"):
+        work().scale("/gone", 2)
