@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import collections
+import collections.abc
 import json
 import os
 import subprocess
@@ -16,8 +18,12 @@ import testinfra
 from kazoo.client import KazooClient
 
 from tests.cluster_under_test import HOME, ClusterUnderTest, lab_name
+from tests.two_clients import Client, asker, writer
 
 Inventory = dict[str, Any]
+
+# The Marathon client asks for a name that Python 3.10 took away.
+vars(collections)["Iterable"] = collections.abc.Iterable
 
 
 @pytest.fixture(scope="session")
@@ -96,6 +102,22 @@ def converge() -> Callable[..., subprocess.CompletedProcess[str]]:
         return subprocess.run(command, capture_output=True, text=True, timeout=900, check=False)
 
     return run
+
+
+@pytest.fixture(scope="module")
+def written(members: Callable[[str], dict[str, str]], inventory: Inventory) -> Iterator[tuple[Client, list[str]]]:
+    """A client that writes to ZooKeeper all the time, and what was acknowledged."""
+    hosts = ",".join(f"{address}:2181" for address in members("zookeeper").values())
+    with writer(hosts, inventory["all"]["vars"]["vault_zookeeper_super_password"]) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def asked(members: Callable[[str], dict[str, str]], inventory: Inventory) -> Iterator[Client]:
+    """A client that asks a Marathon app all the time."""
+    marathon = next(iter(members("marathon").values()))
+    with asker(marathon, inventory["all"]["vars"]["docker_registry"], list(members("mesos_agent").values())) as client:
+        yield client
 
 
 @pytest.fixture

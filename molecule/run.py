@@ -14,7 +14,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 SCENARIOS = ("repos", "common", "kernel", "docker", "consul", "dns", "zookeeper", "mesos", "marathon", "chronos", "registrator", "logstash",
-             "default", "rerun", "failover")
+             "default", "rerun", "scale", "failover")
 
 
 def run(scenario: str) -> tuple[bool, float]:

@@ -1,0 +1,148 @@
+"""A living cluster grows, shrinks, drains and restarts under two clients that never stop.
+
+What is asserted: nothing that was acknowledged is lost, nobody else is touched, and all is well afterwards. How long each
+client waited is printed as a table.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from kazoo.client import KazooClient
+from marathon import MarathonClient
+from marathon.models import MarathonApp
+
+from tests.cluster_under_test import HOME, PROVISION, ClusterUnderTest, eventually, provision
+from tests.two_clients import PATH, Client
+
+Written = tuple[Client, list[str]]
+UNITS = ("docker", "consul", "dnsmasq", "zookeeper", "mesos-master", "mesos-agent", "marathon", "chronos", "registrator",
+         "logstash", "rsyslog")
+GAPS: list[tuple[str, float, float]] = []
+DRAINED_APP = "/scale-drained"
+
+
+@pytest.fixture
+def measured(request: pytest.FixtureRequest, written: Written, asked: Client) -> Iterator[None]:
+    """The longest gaps of both clients while the test runs go into the table."""
+    for client in (written[0], asked):
+        client.reset()
+    yield
+    GAPS.append((request.node.name.removeprefix("test_"), written[0].gap(), asked.gap()))
+
+
+def processes(cluster: ClusterUnderTest, hosts: tuple[str, ...]) -> dict[str, str]:
+    """The main process of every unit, by host."""
+    return {host: cluster.on(host, f"systemctl show -p Id -p MainPID {' '.join(UNITS)}") for host in hosts}
+
+
+def healthy(cluster: ClusterUnderTest) -> None:
+    eventually("all is well", 90, lambda: bool(cluster.status()["healthy"]))
+
+
+def identities(cluster: ClusterUnderTest) -> dict[str, str]:
+    """ZooKeeper's ids."""
+    return {row["host"]: cluster.on(row["host"], "cat /var/lib/zookeeper/myid").strip() for row in cluster.rows("zookeeper")}
+
+
+def test_one_more_agent_touches_nobody_else(cluster: ClusterUnderTest, measured: None) -> None:
+    others = ("m1", "m2", "m3", "a1", "a2")
+    before = processes(cluster, others)
+    provision("lab", "up", "--name", cluster.lab, "--agents", "3")
+    plan = json.loads(cluster.run("plan", "--json").stdout)
+    touched = {step["component"] for step in plan["steps"] if set(step["hosts"]) & set(others)}
+    assert touched == {"common"}, "the others only learn its name"
+    assert {step["component"] for step in plan["steps"] if "a3" in step["hosts"]} >= {"docker", "mesos_agent", "registrator", "logstash"}
+    cluster.up()
+    assert processes(cluster, others) == before
+    healthy(cluster)
+    assert [row["state"] for row in cluster.rows("mesos_agent")] == ["ok"] * 3
+
+
+@pytest.fixture
+def only_here(cluster: ClusterUnderTest, inventory: dict[str, Any]) -> Iterator[tuple[MarathonClient, str]]:
+    """An app with one instance, and the agent that it runs on."""
+    client = MarathonClient(f"http://{inventory['all']['hosts']['m1']['ansible_host']}:8080", timeout=20)
+    docker = {"image": f"{inventory['all']['vars']['docker_registry']}/busybox:1.35", "network": "BRIDGE"}
+    client.create_app(DRAINED_APP, MarathonApp.from_json({"id": DRAINED_APP, "instances": 1, "cpus": 0.1, "mem": 32, "cmd": "sleep 10000",
+                                                          "container": {"type": "DOCKER", "docker": docker}}))
+    eventually("the app runs", 90, lambda: client.get_app(DRAINED_APP).tasks_running == 1)
+    yield client, str(client.list_tasks(DRAINED_APP)[0].host)
+    client.delete_app(DRAINED_APP, force=True)
+
+
+def test_drain_moves_an_app_and_undrain_lets_the_agent_work_again(cluster: ClusterUnderTest, only_here: tuple[MarathonClient, str]) -> None:
+    marathon, host = only_here
+    cluster.run("drain", host)
+    assert {task.host for task in marathon.list_tasks(DRAINED_APP) if task.state == "TASK_RUNNING"} & {host} == set()
+    assert marathon.get_app(DRAINED_APP).tasks_running >= 1
+    assert cluster.up()["changed"] == 0, "up leaves alone what the operator drained"
+    (row,) = [r for r in cluster.rows("mesos_agent") if r["host"] == host]
+    assert (row["state"], "is drained, as asked for" in row["detail"]) == ("ok", True)
+    cluster.run("undrain", host)
+    (row,) = [r for r in cluster.rows("mesos_agent") if r["host"] == host]
+    assert "registered with" in row["detail"]
+
+
+def test_a_drain_that_is_interrupted_is_undone(cluster: ClusterUnderTest, only_here: tuple[MarathonClient, str]) -> None:
+    _, host = only_here
+    drain = subprocess.Popen([PROVISION, "drain", *cluster.select, host], cwd=HOME, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                             stderr=subprocess.STDOUT, text=True, start_new_session=True)
+    assert drain.stdout
+    said = ""
+    while "one more instance elsewhere" not in said:
+        line = drain.stdout.readline()
+        assert line, f"it ended by itself: {said}"
+        said += line
+    os.killpg(drain.pid, signal.SIGINT)
+    said += drain.communicate(timeout=300)[0]
+    assert drain.returncode == 130, said
+    (row,) = [r for r in cluster.rows("mesos_agent") if r["host"] == host]
+    assert "registered with" in row["detail"], row
+
+
+@pytest.mark.parametrize("component", ["zookeeper", "consul", "mesos_master", "mesos_agent", "docker", "marathon", "chronos"])
+def test_restart(cluster: ClusterUnderTest, measured: None, component: str) -> None:
+    cluster.run("restart", component, "--yes")
+    healthy(cluster)
+
+
+def test_three_voters_become_five(cluster: ClusterUnderTest, measured: None) -> None:
+    before = identities(cluster)
+    provision("lab", "up", "--name", cluster.lab, "--masters", "5")
+    cluster.up()
+    healthy(cluster)
+    after = identities(cluster)
+    assert {host: after[host] for host in before} == before
+    assert sorted(after.values()) == ["1", "2", "3", "4", "5"]
+    for component in ("zookeeper", "mesos_master"):
+        assert [row["state"] for row in cluster.rows(component)] == ["ok"] * 5
+    assert cluster.on("m1", "grep QUORUM /etc/mesos/master.env") == "MESOS_QUORUM=\"3\"\n"
+
+
+def test_five_voters_become_three(cluster: ClusterUnderTest, measured: None) -> None:
+    cluster.run("remove", "m4", "m5", "--yes", "m4 m5")
+    healthy(cluster)
+    assert [row["host"] for row in cluster.rows("zookeeper")] == ["m1", "m2", "m3"]
+    assert cluster.on("m1", "grep QUORUM /etc/mesos/master.env") == "MESOS_QUORUM=\"2\"\n"
+    for host in ("m4", "m5"):
+        assert cluster.on(host, "ls -d /var/lib/zookeeper /var/lib/mesos /var/lib/consul 2>/dev/null || true") == ""
+        assert cluster.on(host, "systemctl is-active zookeeper mesos-master consul docker || true").split() == ["inactive"] * 4
+    assert cluster.up()["changed"] == 0
+
+
+def test_nothing_acknowledged_was_lost(written: Written, asked: Client, zookeeper: Any) -> None:
+    writer, acknowledged = written
+    names = {path.rpartition("/")[2] for path in list(acknowledged)}
+    client: KazooClient = zookeeper("m1")
+    client.sync(PATH)
+    assert names - set(client.get_children(PATH)) == set()
+    print(f"\n{len(names)} writes acknowledged, none lost; {writer.errors} refused\n\nlongest gap, seconds{'ZooKeeper':>30}{'app':>8}")
+    for name, write, ask in GAPS:
+        print(f"{name:<38}{write:>12.1f}{ask:>8.1f}")
