@@ -133,6 +133,20 @@ def _agents(component: Component, rows: Sequence[Row], cluster: Cluster, seen: O
                 yield f"{name} is registered as a Mesos agent, but is not one in the inventory"
 
 
+def _voters(component: Component, rows: Sequence[Row], cluster: Cluster, seen: Observation) -> Iterator[str]:
+    """Members that an ensemble counts on and the inventory does not have, or no longer."""
+    facts = [(seen.health(r.host, component.name) or {}).get("facts", {}) for r in rows]
+    if component.name == "zookeeper":
+        members = len(cluster.members("zookeeper"))
+        counted = max((len(f["servers"]) for f in facts if isinstance(f.get("servers"), list)), default=0)
+        if counted > members:
+            yield f"ZooKeeper counts on {counted} members, but the inventory has {members}"
+    elif component.name == "consul":
+        peers = {str(name) for f in facts for name in (f.get("raft_peers") or [])}
+        for name in sorted(peers - {h.name for h in cluster.members("consul_server")}):
+            yield f"{name} votes in Consul, but is no consul_server in the inventory"
+
+
 def _swarm(component: Component, rows: Sequence[Row], cluster: Cluster, seen: Observation) -> Iterator[str]:
     if component.name != "docker":
         return
@@ -146,4 +160,4 @@ def _swarm(component: Component, rows: Sequence[Row], cluster: Cluster, seen: Ob
 
 
 Check = Callable[[Component, Sequence[Row], Cluster, Observation], Iterator[str]]
-_CHECKS: tuple[Check, ...] = (_election, _peers, _versions, _agents, _swarm)
+_CHECKS: tuple[Check, ...] = (_election, _peers, _versions, _agents, _voters, _swarm)

@@ -103,6 +103,14 @@ def test_an_agent_that_left_the_inventory_is_not_forgotten() -> None:
     assert status(answers).problems == ("a9 is registered as a Mesos agent, but is not one in the inventory",)
 
 
+def test_voters_that_left_the_inventory_are_not_forgotten() -> None:
+    answers = healthy()
+    answers["m2"]["zookeeper"]["facts"] = {"servers": [1, 2, 3, 4]}
+    answers["m2"]["consul"]["facts"] = {"raft_peers": ["m1", "m2", "m3", "m9"]}
+    assert status(answers).problems == ("m9 votes in Consul, but is no consul_server in the inventory",
+                                        "ZooKeeper counts on 4 members, but the inventory has 3")
+
+
 def test_swarm_managers_belong_to_one_swarm_with_a_leader() -> None:
     answers = healthy()
     for host in ("m1", "m2"):
