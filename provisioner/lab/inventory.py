@@ -58,8 +58,9 @@ def lab_variables(lab: Lab) -> dict[str, object]:
         "ansible_ssh_private_key_file": str(lab.key),
         "ansible_ssh_common_args": f"-o UserKnownHostsFile={known_hosts} -o IdentitiesOnly=yes",
         "ansible_python_interpreter": "/usr/bin/python3",
-        # All hosts share this machine: with the role's quick elections a busy moment would look like the loss of the leader.
-        "consul_extra_config": {"performance": {"raft_multiplier": 5}},
+        # All hosts share this machine: with the role's quick elections a busy moment would look like the loss of the leader. What
+        # counts as contact must be longer than the time between two heartbeats, which the multiplier stretches too.
+        "consul_extra_config": {"performance": {"raft_multiplier": 5}, "autopilot": {"last_contact_threshold": "5s"}},
     }
 
 

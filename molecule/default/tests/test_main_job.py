@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import uuid
@@ -34,9 +35,10 @@ print(urllib.request.urlopen("http://%s:%d/" % (address, ports[address]), timeou
 
 
 def test_status_is_healthy_and_complete(cluster: ClusterUnderTest) -> None:
-    done = cluster.run("status", "--json")
-    status = cluster.status()
-    assert (done.returncode, status["healthy"]) == (0, True)
+    eventually("all is well", 60, lambda: bool(cluster.status()["healthy"]))
+    done = cluster.run("status", "--json", check=False)
+    status = json.loads(done.stdout)
+    assert (done.returncode, status["healthy"], status["problems"]) == (0, True, [])
     rows = status["components"]
     assert {r["state"] for r in rows} == {"ok"}
     count = {c: sum(r["component"] == c for r in rows) for c in {r["component"] for r in rows}}
