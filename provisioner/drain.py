@@ -12,8 +12,7 @@ from provisioner.components import component
 from provisioner.console import Console, summary
 from provisioner.engine import Result
 from provisioner.errors import StepFailed, UnreachableError, UsageError
-from provisioner.execution import execute, locked
-from provisioner.facts import to_ansible_facts
+from provisioner.execution import execute, locked, seen_facts
 from provisioner.lock import Lock
 from provisioner.observe import observe
 from provisioner.session import Session
@@ -101,5 +100,4 @@ def _play(session: Session, console: Console, held: Lock, result: Result, step: 
     for name, host in seen.hosts.items():
         if not host.reachable:
             raise UnreachableError(host.error, where=name)
-    facts = {name: to_ansible_facts(host.facts) for name, host in seen.hosts.items()}
-    execute(session, console, Plan(session.cluster.name, (step,)), held, result, facts=facts)
+    execute(session, console, Plan(session.cluster.name, (step,)), held, result, facts=seen_facts(seen))

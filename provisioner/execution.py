@@ -18,6 +18,7 @@ from provisioner.adapters.ssh import ansible_ssh_args
 from provisioner.console import Console, RunProgress
 from provisioner.engine import Engine, Result
 from provisioner.errors import StepFailed, UnreachableError, UsageError
+from provisioner.facts import to_ansible_facts
 from provisioner.inventory.render import to_json
 from provisioner.journal import open_run
 from provisioner.lock import Lock
@@ -78,6 +79,11 @@ def look_patiently(look: Callable[[], Observation], refuse: Callable[[Observatio
             time.sleep(PAUSE_SECONDS)
         else:
             return seen
+
+
+def seen_facts(seen: Observation) -> Facts:
+    """The facts of the hosts that answered, in Ansible's words."""
+    return {name: to_ansible_facts(host.facts) for name, host in seen.hosts.items() if host.reachable}
 
 
 def open_playbooks(session: Session, folder: Path, facts: Facts) -> AnsiblePlaybooks:

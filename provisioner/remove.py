@@ -13,8 +13,7 @@ from provisioner.console import Console, summary
 from provisioner.engine import Result
 from provisioner.ensemble import GROUPS, zookeeper_shrink
 from provisioner.errors import StepFailed, UnreachableError, UsageError
-from provisioner.execution import confirm_by_name, execute, locked, look_patiently
-from provisioner.facts import to_ansible_facts
+from provisioner.execution import confirm_by_name, execute, locked, look_patiently, seen_facts
 from provisioner.inventory.edit import without_hosts
 from provisioner.inventory.load import load
 from provisioner.observe import Observation, observe
@@ -44,8 +43,7 @@ def run_remove(session: Session, console: Console, options: argparse.Namespace) 
         console.plan(plan)
         confirm_by_name(options.yes, " ".join(names), "Their data is deleted.")
         result = Result(cluster.name)
-        facts = {name: to_ansible_facts(host.facts) for name, host in seen.hosts.items() if host.reachable}
-        execute(session, console, plan, held, result, facts=facts)
+        execute(session, console, plan, held, result, facts=seen_facts(seen))
         _forget(session, smaller, lost)
         _replace(session.path, text)
     console.say(f"{summary(result)}; the inventory no longer has {', '.join(names)}")

@@ -9,8 +9,7 @@ from provisioner.components import COMPONENTS, Component
 from provisioner.console import Console, summary
 from provisioner.engine import Result
 from provisioner.errors import StepFailed, UsageError
-from provisioner.execution import confirm, execute, locked, look_patiently
-from provisioner.facts import to_ansible_facts
+from provisioner.execution import confirm, execute, locked, look_patiently, seen_facts
 from provisioner.observe import Observation, observe
 from provisioner.plan import rolled, voters
 from provisioner.session import Session
@@ -41,8 +40,7 @@ def run_restart(session: Session, console: Console, options: argparse.Namespace)
         plan = Plan(cluster.name, tuple(steps), voters(cluster))
         console.plan(plan)
         confirm(options, f"Restart {component.title} on {len(hosts)} hosts?")
-        facts = {name: to_ansible_facts(host.facts) for name, host in seen.hosts.items() if host.reachable}
-        execute(session, console, plan, held, result, facts=facts)
+        execute(session, console, plan, held, result, facts=seen_facts(seen))
     console.say(summary(result))
     return result
 

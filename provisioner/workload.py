@@ -20,8 +20,6 @@ POLL_SECONDS = 2.0
 LIVE = ("TASK_STAGING", "TASK_STARTING", "TASK_RUNNING", "TASK_KILLING", "TASK_UNREACHABLE")
 RESOURCES = ("cpus", "mem", "disk")
 
-Amounts = Mapping[str, float]
-
 
 @dataclass(frozen=True)
 class App:
