@@ -23,7 +23,7 @@ AGENT = component("mesos_agent")
 
 
 def run_drain(session: Session, console: Console, options: argparse.Namespace) -> Result:
-    """Move everything off an agent; on any failure and on Ctrl-C it takes work again.
+    """Move everything off an agent; on any failure and on Ctrl-C it takes work again, unless it was drained before.
 
     `options`: host, force (also when the other agents lack resources). Apps of which all instances run there get one more
     elsewhere first, so that they are never gone. Raises StepFailed, UnreachableError, UsageError.
@@ -40,6 +40,7 @@ def run_drain(session: Session, console: Console, options: argparse.Namespace) -
             raise StepFailed(f"nothing was changed: the other agents lack {text} for what runs here", where=host,
                              hint="add an agent, or pass --force: some tasks will then wait")
         result = Result(session.cluster.name)
+        before = host in session.ledger.drained
         _remember(session, drained=True, host=host)
         try:
             work.deactivate(host)  # before anything is started: else it could be started here
@@ -47,6 +48,8 @@ def run_drain(session: Session, console: Console, options: argparse.Namespace) -
                 _play(session, console, held, result, Step(AGENT, (host,), verb="drain"))
                 work.await_elsewhere([a.name for a in apps], host)
         except BaseException:
+            if before:
+                raise
             console.say(f"not drained: {host} takes work again …")
             _remember(session, drained=False, host=host)
             _play(session, console, held, Result(session.cluster.name), Step(AGENT, (host,)))

@@ -164,6 +164,23 @@ def _masters(component: Component, hosts: Sequence[str], wanted: Sequence[str], 
     return [*steps, Step(component, new, all_or_none=True, why="joins")] if new else steps
 
 
+def refuse_too_few_masters(leaving: Collection[str], lost: Collection[str], cluster: Cluster) -> None:
+    """StepFailed when those that stay are no majority of the old quorum: something acknowledged could be on none of them.
+
+    When only masters leave that are `lost` anyway, there is nothing better to keep, and nothing is refused.
+    """
+    masters = {h.name for h in cluster.members("mesos_master")}
+    staying = len(masters - set(leaving))
+    if masters & set(leaving) - set(lost) and staying < quorum(len(masters)):
+        fewest = quorum(len(masters)) | 1  # an ensemble is odd
+        raise StepFailed(
+            f"nothing was changed: {staying} of {len(masters)} Mesos masters would stay, fewer than their quorum of "
+            f"{quorum(len(masters))}: what the others alone know would be lost",
+            hint=f"remove fewer at once, so that {fewest} stay" if fewest < len(masters) else
+                 "the registry can't become smaller than three; build a new cluster, or keep the masters",
+        )
+
+
 def _consul_servers(component: Component, hosts: Sequence[str], now: Collection[str], new: Sequence[str], seen: Observation) -> list[Step]:
     voting = {name for name in hosts if name in now}
     steps = [Step(component, (name,), all_or_none=True, why="joins", expect={"servers": len(now) + number})

@@ -11,7 +11,7 @@ from provisioner.cluster import Cluster
 from provisioner.components import COMPONENTS
 from provisioner.console import Console, summary
 from provisioner.engine import Result
-from provisioner.ensemble import GROUPS, zookeeper_shrink
+from provisioner.ensemble import GROUPS, refuse_too_few_masters, zookeeper_shrink
 from provisioner.errors import StepFailed, UnreachableError, UsageError
 from provisioner.execution import confirm_by_name, execute, locked, look_patiently, seen_facts
 from provisioner.inventory.edit import without_hosts
@@ -39,6 +39,7 @@ def run_remove(session: Session, console: Console, options: argparse.Namespace) 
     with locked(session, console, f"remove {', '.join(names)}") as held:
         seen = look_patiently(lambda: observe(cluster, session.rendered, session.transport), lambda seen: _refuse(smaller, seen))
         lost = _lost(names, seen, allowed=options.lost)
+        refuse_too_few_masters(names, lost, cluster)
         plan = Plan(cluster.name, tuple(_steps(session, names, lost, seen)), voters(cluster))
         console.plan(plan)
         confirm_by_name(options.yes, " ".join(names), "Their data is deleted.")

@@ -9,7 +9,7 @@ import pytest
 
 from provisioner.cluster import Cluster, Host
 from provisioner.components import component
-from provisioner.ensemble import growth, zookeeper_shrink
+from provisioner.ensemble import growth, refuse_too_few_masters, zookeeper_shrink
 from provisioner.errors import StepFailed, UsageError
 from provisioner.observe import HostObservation, Observation
 from provisioner.plan import make_plan
@@ -125,3 +125,17 @@ def test_a_removal_that_was_cut_off_does_not_bring_back_who_is_out_already() -> 
     running = seen("zookeeper", zookeepers(*[(1, 2, 3, 4)] * 4))
     steps = zookeeper_shrink(["m5", "m4"], [], cluster(5), running, rendered(5))
     assert [(s.verb, s.hosts) for s in steps] == [("remove", ("m5",)), ("drain", ("m4",)), ("up", ("m1", "m2", "m3")), ("remove", ("m4",))]
+
+
+@pytest.mark.parametrize(("size", "leaving", "lost", "hint"), [
+    (5, ("m4", "m5"), (), ""), (5, ("m2", "m3", "m4", "m5"), (), "so that 3 stay"), (3, ("m2", "m3"), (), "can't become smaller"),
+    (3, ("m2", "m3"), ("m3",), "can't become smaller"), (3, ("m2", "m3"), ("m2", "m3"), ""), (5, ("a1",), (), ""),
+])
+def test_masters_leave_only_while_a_majority_of_the_old_quorum_stays(size: int, leaving: tuple[str, ...], lost: tuple[str, ...],
+                                                                    hint: str) -> None:
+    if not hint:
+        refuse_too_few_masters(leaving, lost, cluster(size))
+        return
+    with pytest.raises(StepFailed) as caught:
+        refuse_too_few_masters(leaving, lost, cluster(size))
+    assert hint in (caught.value.hint or "")

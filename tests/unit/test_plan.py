@@ -51,6 +51,16 @@ def test_clients_of_a_living_quorum_follow_together_after_its_servers() -> None:
     assert [(s.hosts, s.batch) for s in steps] == [(("m2", "m3", "m1"), 1), (("a1", "a2"), 0)]
 
 
+@pytest.mark.parametrize(("name", "expected"), [
+    ("marathon", [(("m2", "m3"), 0), (("m1",), 1)]), ("docker", [(("m2", "m3"), 0), (("m1",), 1), (("a1", "a2"), 0)]),
+    ("mesos_master", [(("m2", "m3", "m1"), 1)]),
+])
+def test_fresh_members_come_together_before_those_that_serve_unless_they_vote(name: str, expected: list[tuple[tuple[str, ...], int]]) -> None:
+    members = [h.name for h in cluster().members(name)]
+    steps = rolled(component(name), members, cluster(), seen({"m1": {name: {"state": "ok", "leader": True}}}))
+    assert [(s.hosts, s.batch) for s in steps] == expected
+
+
 def test_what_is_as_applied_and_works_is_left_alone() -> None:
     health: dict[str, dict[str, object]] = {c: {"state": "ok", "leader": False} for c in component_names()}
     fine = {h.name: HostObservation(True, health={n: health[n] for n in health if n in h.groups}, unsettled=dict.fromkeys(h.groups, ""))
