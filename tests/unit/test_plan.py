@@ -55,7 +55,8 @@ def test_clients_of_a_living_quorum_follow_together_after_its_servers() -> None:
     ("marathon", [(("m2", "m3"), 0), (("m1",), 1)]), ("docker", [(("m2", "m3"), 0), (("m1",), 1), (("a1", "a2"), 0)]),
     ("mesos_master", [(("m2", "m3", "m1"), 1)]),
 ])
-def test_fresh_members_come_together_before_those_that_serve_unless_they_vote(name: str, expected: list[tuple[tuple[str, ...], int]]) -> None:
+def test_fresh_members_come_together_before_those_that_serve_unless_they_vote(
+        name: str, expected: list[tuple[tuple[str, ...], int]]) -> None:
     members = [h.name for h in cluster().members(name)]
     steps = rolled(component(name), members, cluster(), seen({"m1": {name: {"state": "ok", "leader": True}}}))
     assert [(s.hosts, s.batch) for s in steps] == expected
