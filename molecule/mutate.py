@@ -37,7 +37,7 @@ def outcome(scenario: str, mutation: dict[str, Any], copy: Path) -> str:
         raise ValueError(f"{scenario}: {mutation['file']} does not hold {mutation['find']!r}")
     file.write_text(text.replace(mutation["find"], mutation["replace"], 1))
     try:
-        done = _molecule(copy, scenario)
+        done = _molecule(copy, "test", scenario)
     finally:
         file.write_text(text)
     if done.returncode == 0:
@@ -45,12 +45,12 @@ def outcome(scenario: str, mutation: dict[str, Any], copy: Path) -> str:
     return "caught" if re.search(mutation["expect"], done.stdout + done.stderr) else "caught, cause not named"
 
 
-def _molecule(folder: Path, scenario: str) -> subprocess.CompletedProcess[str]:
+def _molecule(folder: Path, action: str, scenario: str) -> subprocess.CompletedProcess[str]:
     # COLUMNS: Molecule breaks lines at 80 characters otherwise, in the middle of what a mutation expects.
     environment = {**os.environ, "KEEP_LAB": "1", "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
                    "PYTHONPATH": str(folder), "PROVISION_LAB_HOME": str(ROOT), "COLUMNS": "1000"}
     # Named, because Molecule looks for it at the root of a git checkout, which a copy is not.
-    command = ["molecule", "--base-config", str(folder / "molecule/base.yml"), "test", "--scenario-name", scenario]
+    command = ["molecule", "--base-config", str(folder / "molecule/base.yml"), action, "--scenario-name", scenario]
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
 
 
@@ -68,7 +68,7 @@ def main(names: list[str]) -> int:
             found = outcome(scenario, mutation, copy)
             good = good and found == "caught"
             print(f"| {scenario} | {mutation['file']}: `{mutation['find']}` → `{mutation['replace']}` | {found} |", flush=True)
-            if (again := _molecule(copy, scenario)).returncode:
+            if (again := _molecule(copy, "converge", scenario)).returncode:
                 print(f"{scenario} does not recover:\n{again.stdout[-3000:]}{again.stderr[-2000:]}", file=sys.stderr)
                 return 1
     return 0 if good else 1

@@ -43,7 +43,9 @@ def parser() -> argparse.ArgumentParser:
     plan = _steps(_strict(_limit(_json(_command(commands, "plan", "what 'up' would do, and why; changes nothing")))))
     plan.add_argument("--diff", action="store_true", help="also what would change in which file (secrets left out); takes as long as a run")
     plan.add_argument("--detailed-exitcode", action="store_true", help="exit 2 when there is something to do")
+    plan.add_argument("--out", metavar="FILE", help="keep the plan, for 'up --plan FILE'")
     up = _steps(_strict(_limit(_json(_command(commands, "up", "build the cluster, or bring it to what the inventory says")))))
+    up.add_argument("--plan", metavar="FILE", help="do exactly what 'plan --out FILE' wrote, or nothing")
     up.add_argument("--yes", action="store_true", help="do not ask before the first change")
 
     drain = _command(commands, "drain", "move everything off an agent; it takes no work until 'undrain'")
@@ -57,7 +59,7 @@ def parser() -> argparse.ArgumentParser:
     remove.add_argument("names", metavar="HOST", nargs="+")
     remove.add_argument("--lost", action="store_true", help="those that do not answer are gone for good and never start again")
     remove.add_argument("--yes", metavar="NAMES", default="", help="the hosts' names in one word, instead of being asked for them")
-    remove.set_defaults(only=[], limit=None, full=False, strict=False, json=False)
+    remove.set_defaults(only=[], limit=None, full=False, strict=False, json=False, plan=None)
 
     unlock = _command(commands, "unlock", "show who is changing the cluster; once you are sure that nobody is, break the lock")
     unlock.add_argument("--break", action="store_true", dest="force", help="end the holder's hold; asks for the cluster's name")

@@ -6,13 +6,14 @@ import argparse
 import tempfile
 from pathlib import Path
 
-from provisioner import secrets
+from provisioner import ledger, secrets
 from provisioner.adapters.ansible import Event
 from provisioner.console import Console
 from provisioner.engine import step_variables
 from provisioner.errors import StepFailed
 from provisioner.execution import open_playbooks
 from provisioner.look import Look, look
+from provisioner.saved_plan import save
 from provisioner.session import Session
 from provisioner.trust import establish
 
@@ -23,8 +24,13 @@ CHANGES = 2
 def run_plan(session: Session, console: Console, options: argparse.Namespace) -> int:
     """Print the plan; gives the exit code. Raises as `look` does, and StepFailed when a role refuses in a preview."""
     establish(session.cluster, say=console.say, strict=options.strict)
+    if options.out:  # identities and secrets are part of what is planned: those that `up` would hand out later would be others
+        ledger.save(session.cluster, session.ledger)
+        secrets.ensure(session.cluster)
     found = look(session, console, options)
     changes = _preview(session, console, found) if options.diff and found.plan.steps else []
+    if options.out:
+        save(Path(options.out), found, options)
     if options.json:
         steps = [step.as_json() for step in found.plan.steps]
         console.json({"cluster": session.cluster.name, "steps": steps, "unreachable": sorted(found.unreachable),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 from provisioner.components import COMPONENTS
 from provisioner.console import Console, summary
@@ -10,14 +11,18 @@ from provisioner.engine import Result
 from provisioner.execution import confirm, execute, locked
 from provisioner.inventory.render import host_variables
 from provisioner.look import look
+from provisioner.saved_plan import recall, refuse_moved
 from provisioner.session import Session
 
 
 def run_up(session: Session, console: Console, options: argparse.Namespace) -> Result:
-    """Do it; returns the counts. Raises the error of the first thing that stops it."""
+    """Do it, or exactly what the file of --plan says; returns the counts. Raises the error of the first thing that stops it."""
     cluster = session.cluster
+    saved = recall(Path(options.plan), options) if options.plan else None
     with locked(session, console, "looking at the hosts", strict=options.strict) as held:
         found = look(session, console, options)
+        if saved:
+            refuse_moved(saved, found)
         result = Result(cluster.name, unreachable=set(found.unreachable))
         if found.plan.steps:
             console.plan(found.plan)

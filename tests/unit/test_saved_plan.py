@@ -1,0 +1,83 @@
+"""A plan in a file is done as it is, or not at all."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from provisioner.components import component
+from provisioner.errors import StepFailed, UsageError
+from provisioner.look import Look
+from provisioner.observe import Observation
+from provisioner.saved_plan import recall, refuse_moved, save
+from provisioner.steps import Plan, Step
+
+ZOOKEEPER = component("zookeeper")
+
+
+def look(*steps: Step, cluster: str = "test", digest: str = "d1") -> Look:
+    witnesses = {"m1": {"zookeeper": {"witness": {}, "digest": digest}}}
+    return Look(Plan(cluster, steps), Observation({}), {}, witnesses, frozenset())
+
+
+def options(**given: object) -> argparse.Namespace:
+    return argparse.Namespace(**{"only": [], "limit": None, "full": False, "batch": "20%", **given})
+
+
+ROLL = Step(ZOOKEEPER, ("m2", "m3", "m1"), batch=1, all_or_none=True, why="zoo.cfg was edited")
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "plan.json"
+    save(path, look(ROLL), options(only=["zookeeper"], batch="2"))
+    return path
+
+
+def test_the_same_look_passes_with_the_options_of_the_plan(file: Path) -> None:
+    asked = options()
+    refuse_moved(recall(file, asked), look(ROLL))
+    assert (asked.only, asked.batch) == (["zookeeper"], "2")
+    assert file.stat().st_mode & 0o077 == 0
+
+
+def test_another_leader_is_no_other_plan(file: Path) -> None:
+    refuse_moved(recall(file, options()), look(replace(ROLL, hosts=("m3", "m1", "m2"))))
+
+
+@pytest.mark.parametrize(("now", "said"), [
+    (look(), "-up zookeeper on m1, m2, m3"),
+    (look(ROLL, Step(component("marathon"), ("m1",))), "+up marathon on m1"),
+    (look(replace(ROLL, hosts=("m1", "m2"))), "+up zookeeper on m1, m2,"),
+    (look(replace(ROLL, why="java is missing")), "java is missing"),
+    (look(replace(ROLL, variables={"zookeeper_servers": [1]})), "zookeeper_servers"),
+    (look(ROLL, digest="d2"), "the steps are the same"),
+    (look(ROLL, cluster="other"), "made for cluster test, this is other"),
+])
+def test_whatever_moved_is_named_and_nothing_is_done(file: Path, now: Look, said: str) -> None:
+    with pytest.raises(StepFailed, match="nothing was changed") as error:
+        refuse_moved(recall(file, options()), now)
+    assert said in error.value.message
+    assert "plan --out" in error.value.hint
+
+
+@pytest.mark.parametrize("text", [
+    "", "[]", "{}", '{"format": 0}', "not json", '{"format": 1, "options": 3}', '{"format": 1, "options": {"only": 1}}',
+])
+def test_any_other_file_is_refused(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "plan.json"
+    path.write_text(text)
+    with pytest.raises(UsageError, match="no plan of this version"):
+        recall(path, options())
+
+
+def test_a_missing_file_and_options_of_ones_own_are_refused(tmp_path: Path, file: Path) -> None:
+    with pytest.raises(UsageError, match="can't be read"):
+        recall(tmp_path / "missing", options())
+    with pytest.raises(UsageError, match="--full can't be given"):
+        recall(file, options(full=True))
+    with pytest.raises(UsageError, match="no such folder"):
+        save(tmp_path / "no" / "plan.json", look(ROLL), options())
