@@ -6,6 +6,8 @@ BIN := $(VENV)/bin
 READY := $(VENV)/ready
 PROVISION := $(BIN)/provision
 LAB ?= default
+# Scenarios that only 'make nightly' and 'make molecule' run.
+LONG := scale failover
 
 $(READY): requirements.lock pyproject.toml
 	python3 -m venv $(VENV)
@@ -58,10 +60,18 @@ mutants: $(READY) ## break each role on purpose; its scenario must notice (S=zoo
 	$(BIN)/python molecule/mutate.py $(S)
 
 .PHONY: test
-test: lint ## lint, offline tests, lab tests, the scenarios of the whole cluster; lists what ran
+test: lint ## lint, offline tests, lab tests, every scenario but those of 'make nightly'; lists what ran
 	$(BIN)/pytest -v --durations=10 tests
-	$(BIN)/python molecule/run.py default rerun
-	@echo "make test ran: ruff, mypy, yamllint, ansible-lint, shellcheck, tests/unit (offline), tests/e2e (lab), molecule/default and rerun (lab)"
+	$(BIN)/python molecule/run.py --not $(LONG)
+	@echo "make test ran: ruff, mypy, yamllint, ansible-lint, shellcheck, tests/unit (offline), tests/e2e (lab), molecule without $(LONG) (lab)"
+
+.PHONY: nightly
+nightly: export PROVISION_RESULTS = $(CURDIR)/docs/results
+nightly: $(READY) ## what is too long for 'make test': every scenario, other systems, mutants, bench; results go to docs/results/
+	@failed=; $(BIN)/python molecule/run.py || failed=1; \
+	for system in debian13 rocky9; do LAB_OS=$$system $(BIN)/python molecule/run.py --not rerun $(LONG) || failed=1; done; \
+	$(BIN)/python molecule/mutate.py || failed=1; $(BIN)/python -m bench.run || failed=1; \
+	[ -z "$$failed" ]
 
 .PHONY: bench
 bench: $(READY) ## time up, rerun, status, help on a lab of five hosts

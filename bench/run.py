@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import statistics
 import subprocess
 import sys
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
+
+from tests.results import keep, machine
 
 REPETITIONS = 5
 PROVISION = str(Path(sys.executable).parent / "provision")
@@ -90,14 +90,14 @@ def main() -> int:
     chosen = options.parse_args()
     figures = [*([] if chosen.built else build(chosen.lab, masters=3, agents=2)), *measure(chosen.lab)]
     memory = lab_memory(chosen.lab)
-    machine = f"{os.cpu_count()} cores, {platform.machine()}, Linux {platform.release()}, Python {platform.python_version()}"
-    print(f"machine: {machine}\nmemory of the five-host lab: {memory:.1f} GiB (goal 6)\n")
-    print(f"{'what':<36}{'median':>9}{'min':>9}{'max':>9}{'goal':>9}{'x goal':>9}")
-    for f in figures:
-        print(f"{f.name:<36}{f.median:>8.2f}s{min(f.seconds):>8.2f}s{max(f.seconds):>8.2f}s{f.goal:>8.1f}s{f.median / f.goal:>9.2f}")
+    rows = [f"{f.name:<36}{f.median:>8.2f}s{min(f.seconds):>8.2f}s{max(f.seconds):>8.2f}s{f.goal:>8.1f}s{f.median / f.goal:>9.2f}"
+            for f in figures]
+    heading = f"{'what':<36}{'median':>9}{'min':>9}{'max':>9}{'goal':>9}{'x goal':>9}"
+    print(f"machine: {machine()}")
+    keep("bench", "\n".join([f"memory of the five-host lab: {memory:.1f} GiB (goal 6)", "", heading, *rows]))
     results = Path(__file__).parent / "results"
     results.mkdir(exist_ok=True)
-    record = {"machine": machine, "lab_memory_gib": round(memory, 2), "figures": [{**asdict(f), "median": f.median} for f in figures]}
+    record = {"machine": machine(), "lab_memory_gib": round(memory, 2), "figures": [{**asdict(f), "median": f.median} for f in figures]}
     (results / "latest.json").write_text(json.dumps(record, indent=1) + "\n")
     if not chosen.keep:
         timed("lab", "down", "--name", chosen.lab)

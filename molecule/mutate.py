@@ -18,7 +18,10 @@ from typing import Any
 
 import yaml
 
-ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from tests.results import ROOT, keep
+
 #: What a copy of the project needs to run a scenario.
 COPIED = ("ansible.cfg", "inventory", "lab", "molecule", "playbooks", "provisioner", "pyproject.toml", "roles", "tests")
 
@@ -57,7 +60,7 @@ def _molecule(folder: Path, action: str, scenario: str) -> subprocess.CompletedP
 def main(names: list[str]) -> int:
     """Exit code 0 when every mutation was caught and its cause named."""
     good = True
-    print("| scenario | what was broken | outcome |\n|---|---|---|")
+    table = ["| scenario | what was broken | outcome |", "|---|---|---|"]
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "project"
         copy.mkdir()
@@ -67,10 +70,13 @@ def main(names: list[str]) -> int:
         for scenario, mutation in mutations(names):
             found = outcome(scenario, mutation, copy)
             good = good and found == "caught"
-            print(f"| {scenario} | {mutation['file']}: `{mutation['find']}` → `{mutation['replace']}` | {found} |", flush=True)
+            change = f"{mutation['file']}: `{mutation['find']}` → `{mutation['replace']}`".replace("\n", "⏎")
+            table.append(f"| {scenario} | {change} | {found} |")
+            print(table[-1], flush=True)
             if (again := _molecule(copy, "converge", scenario)).returncode:
                 print(f"{scenario} does not recover:\n{again.stdout[-3000:]}{again.stderr[-2000:]}", file=sys.stderr)
                 return 1
+    keep("mutations", "\n".join(table))
     return 0 if good else 1
 
 

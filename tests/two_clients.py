@@ -6,7 +6,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,6 +18,7 @@ from marathon import MarathonClient
 from marathon.models import MarathonApp
 
 from tests.cluster_under_test import eventually
+from tests.results import keep
 
 PATH = "/two-clients"
 PORT = 31900
@@ -119,3 +120,9 @@ def _works(ask: Callable[[], None]) -> bool:
     except OSError:
         return False
     return True
+
+
+def report_gaps(name: str, rows: Sequence[tuple[str, float, float]], acknowledged: int, refused: int) -> None:
+    """The table of what each change cost each client: what was done, seconds without ZooKeeper, seconds without the app."""
+    heading = f"{acknowledged} writes acknowledged, none lost; {refused} refused\n\nlongest gap, seconds{'ZooKeeper':>30}{'app':>8}\n"
+    keep(name, heading + "\n".join(f"{what:<38}{write:>12.1f}{ask:>8.1f}" for what, write, ask in rows))

@@ -14,7 +14,7 @@ import pytest
 from kazoo.client import KazooClient
 
 from tests.cluster_under_test import ClusterUnderTest, eventually
-from tests.two_clients import PATH, Client
+from tests.two_clients import PATH, Client, report_gaps
 
 Written = tuple[Client, list[str]]
 #: A frozen leader is let go after this time; its session has ended long before.
@@ -66,6 +66,4 @@ def test_nothing_acknowledged_was_lost(written: Written, zookeeper: Callable[[st
     client = zookeeper("m1")
     client.sync(PATH)
     assert names - set(client.get_children(PATH)) == set()
-    print(f"\n{len(names)} writes acknowledged, none lost; {writer.errors} refused\n\nlongest gap, seconds{'ZooKeeper':>30}{'app':>8}")
-    for name, write, ask in GAPS:
-        print(f"{name:<38}{write:>12.1f}{ask:>8.1f}")
+    report_gaps("gaps-failover", GAPS, len(names), writer.errors)

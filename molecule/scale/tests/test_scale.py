@@ -19,7 +19,7 @@ from marathon import MarathonClient
 from marathon.models import MarathonApp
 
 from tests.cluster_under_test import HOME, PROVISION, ClusterUnderTest, eventually, provision
-from tests.two_clients import PATH, Client
+from tests.two_clients import PATH, Client, report_gaps
 
 Written = tuple[Client, list[str]]
 UNITS = ("docker", "consul", "dnsmasq", "zookeeper", "mesos-master", "mesos-agent", "marathon", "chronos", "registrator",
@@ -143,6 +143,4 @@ def test_nothing_acknowledged_was_lost(written: Written, asked: Client, zookeepe
     client: KazooClient = zookeeper("m1")
     client.sync(PATH)
     assert names - set(client.get_children(PATH)) == set()
-    print(f"\n{len(names)} writes acknowledged, none lost; {writer.errors} refused\n\nlongest gap, seconds{'ZooKeeper':>30}{'app':>8}")
-    for name, write, ask in GAPS:
-        print(f"{name:<38}{write:>12.1f}{ask:>8.1f}")
+    report_gaps("gaps-scale", GAPS, len(names), writer.errors)
