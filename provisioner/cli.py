@@ -61,6 +61,13 @@ def parser() -> argparse.ArgumentParser:
     remove.add_argument("--yes", metavar="NAMES", default="", help="the hosts' names in one word, instead of being asked for them")
     remove.set_defaults(only=[], limit=None, full=False, strict=False, json=False, plan=None)
 
+    backup = _command(commands, "backup", "save ZooKeeper's nodes, Consul, apps, jobs, ledger and secrets in one file")
+    backup.add_argument("--out", metavar="FILE", help="where to (default: beside the cluster's ledger)")
+    restore = _command(commands, "restore", "put what a backup holds into this cluster, or its identity beside a fresh inventory")
+    restore.add_argument("file", metavar="FILE")
+    restore.add_argument("--identity", action="store_true", help="only ledger and secrets, before the cluster is built anew with 'up'")
+    restore.add_argument("--yes", metavar="NAME", default="", help="the cluster's name, instead of being asked for it")
+
     unlock = _command(commands, "unlock", "show who is changing the cluster; once you are sure that nobody is, break the lock")
     unlock.add_argument("--break", action="store_true", dest="force", help="end the holder's hold; asks for the cluster's name")
     unlock.add_argument("--yes", metavar="NAME", default="", help="the cluster's name, instead of being asked for it")

@@ -125,6 +125,24 @@ def command_remove(options: argparse.Namespace) -> int:
     return _reached(run_remove(open_session(options), Console(), options))
 
 
+def command_backup(options: argparse.Namespace) -> int:
+    """Save what the cluster keeps; prints the file."""
+    from provisioner.backup.run import run_backup
+    from provisioner.console import Console
+
+    sys.stdout.write(f"{run_backup(open_session(options), Console(), options)}\n")
+    return 0
+
+
+def command_restore(options: argparse.Namespace) -> int:
+    """Put back what a backup holds."""
+    from provisioner.backup.run import run_restore
+    from provisioner.console import Console
+
+    run_restore(open_session(options), Console(), options)
+    return 0
+
+
 def _make_lab(name: str, console: Console) -> None:
     from provisioner import lab
 

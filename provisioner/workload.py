@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from provisioner.adapters.errands import Errands, Reply
+from provisioner.adapters.errands import Errands
+from provisioner.api import Api, from_host
 from provisioner.cluster import Cluster, Host
-from provisioner.errors import StepFailed, UnreachableError
+from provisioner.errors import StepFailed
 from provisioner.inventory.render import host_variables
 
 #: How long Marathon may take until a moved or an additional instance is healthy.
@@ -37,7 +38,9 @@ class Workload:
         self._rendered = rendered
         self._errands = errands
         self._masters = cluster.members("mesos_master")
-        self._marathons = cluster.members("marathon")
+        self._marathons = [(h, f"{h.cluster_address}:{host_variables(rendered, h.name).get('marathon_port', 8080)}")
+                           for h in cluster.members("marathon")]
+        self._marathon = Api(errands, "Marathon", self._marathons)
         self._leader = cluster.hosts[0]
 
     def tasks(self, agent: str) -> list[str]:
@@ -63,7 +66,7 @@ class Workload:
         for row in self._mesos().get("slaves", []):
             if row.get("hostname") == agent:
                 call = {"type": "DEACTIVATE_AGENT", "deactivate_agent": {"agent_id": {"value": row["id"]}}}
-                reply = self._try(self._leader, "POST", self._server(self._leader), "/api/v1", call)
+                reply = from_host(self._errands, self._leader, "POST", self._server(self._leader), "/api/v1", call)
                 if not reply.ok:
                     raise StepFailed(f"the Mesos master on {self._leader.name} answers {reply} to DEACTIVATE_AGENT", where=agent,
                                      hint="agents can be drained from Mesos 1.9 on")
@@ -73,15 +76,15 @@ class Workload:
         if not self._marathons:
             return []
         where: dict[str, list[str]] = {}
-        for task in self._marathon("GET", "/v2/tasks").get("tasks", []):
+        for task in self._marathon.ask("GET", "/v2/tasks").get("tasks", []):
             where.setdefault(str(task.get("appId")), []).append(str(task.get("host")))
-        found = self._marathon("GET", "/v2/apps").get("apps", [])
+        found = self._marathon.ask("GET", "/v2/apps").get("apps", [])
         apps = [App(str(each["id"]), int(each["instances"]), tuple(where.get(str(each["id"]), []))) for each in found]
         return [a for a in apps if agent in a.hosts]
 
     def scale(self, app: str, instances: int) -> None:
         """Tell Marathon how many instances an app is to have. Raises StepFailed when it refuses."""
-        self._marathon("PUT", f"/v2/apps{quote(app)}", {"instances": instances})
+        self._marathon.ask("PUT", f"/v2/apps{quote(app)}", {"instances": instances})
 
     def await_elsewhere(self, apps: Sequence[str], agent: str, *, at_least: int | None = None) -> None:
         """Wait until each app has its instances, or `at_least` so many, in order on other agents. Raises StepFailed when time is up."""
@@ -97,7 +100,7 @@ class Workload:
 
     def _short(self, name: str, agent: str, at_least: int | None) -> str:
         """What an app lacks elsewhere; '' when nothing, or when it was deleted meanwhile."""
-        reply = self._ask_marathon("GET", f"/v2/apps{quote(name)}", None)
+        reply = self._marathon.reply("GET", f"/v2/apps{quote(name)}")
         if reply.status == 404:
             return ""
         said = reply.json() if reply.ok else None
@@ -111,7 +114,7 @@ class Workload:
     def _mesos(self) -> dict[str, Any]:
         said = []
         for host in self._masters:
-            reply = self._try(host, "GET", self._server(host), "/state", None)
+            reply = from_host(self._errands, host, "GET", self._server(host), "/state")
             state = reply.json() if reply.ok else None
             if isinstance(state, dict) and "slaves" in state:  # a master that does not lead redirects
                 self._leader = host
@@ -121,28 +124,6 @@ class Workload:
 
     def _server(self, host: Host) -> str:
         return f"{host.cluster_address}:{host_variables(self._rendered, host.name).get('mesos_master_port', 5050)}"
-
-    def _marathon(self, method: str, path: str, body: object = None) -> dict[str, Any]:
-        reply = self._ask_marathon(method, path, body)
-        said = reply.json() if reply.ok else None
-        if not isinstance(said, dict):
-            raise StepFailed(f"Marathon answers {reply} to {method} {path}", hint="'provision status' says what is wrong")
-        return said
-
-    def _ask_marathon(self, method: str, path: str, body: object) -> Reply:
-        reply = Reply(0, "no host of Marathon was asked")
-        for host in self._marathons:
-            port = host_variables(self._rendered, host.name).get("marathon_port", 8080)
-            reply = self._try(host, method, f"{host.cluster_address}:{port}", path, body)
-            if reply.status and reply.status < 500:
-                break
-        return reply
-
-    def _try(self, host: Host, method: str, server: str, path: str, body: object) -> Reply:
-        try:
-            return self._errands.http(host, method, server, path, body)
-        except UnreachableError as error:
-            return Reply(0, error.message)
 
 
 def _amount(agent: Mapping[str, Any], kind: str, resource: str) -> float:

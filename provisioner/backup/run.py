@@ -1,0 +1,137 @@
+"""`provision backup` and `provision restore`."""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import functools
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from provisioner import ledger, secrets
+from provisioner.adapters.errands import Errands
+from provisioner.adapters.zookeeper import open_tree
+from provisioner.api import Api
+from provisioner.backup import archive
+from provisioner.backup.archive import Archive
+from provisioner.backup.parts import ChronosJobs, ConsulSnapshot, MarathonApps, Part, ZooKeeperNodes
+from provisioner.cluster import Host
+from provisioner.console import Console
+from provisioner.errors import StepFailed, UsageError
+from provisioner.execution import confirm_by_name, locked
+from provisioner.inventory.render import host_variables
+from provisioner.observe import Observation, observe
+from provisioner.private_files import private_dir, read_private, write_private
+from provisioner.session import Session
+
+#: What makes a cluster the one it is, kept beside the inventory: the archive's name for each.
+LEDGER, SECRETS, PASSWORD = "identity/ledger.yml", "identity/secrets.yml", "identity/vault_password"
+INVENTORY = "identity/inventory.yml"
+
+
+def run_backup(session: Session, console: Console, options: argparse.Namespace) -> Path:
+    """Save everything while nobody changes the cluster; gives the file.
+
+    `options`: out (default: below the cluster's state folder, named after the time). Raises StepFailed when a component that
+    is to be saved does not work, UnreachableError, LockedError, UsageError.
+    """
+    now = datetime.datetime.now(datetime.UTC)
+    path = Path(options.out) if options.out else private_dir(session.cluster.state_dir / "backups") / f"{now:%Y-%m-%dT%H-%M-%S}.tar.gz"
+    if not path.parent.is_dir():
+        raise UsageError("there is no such folder", where=str(path.parent))
+    with locked(session, console, "backup"):
+        saved = dict(_identity(session))
+        for part in _parts(session, _working(session)):
+            console.say(f"saving {part.file} …")
+            saved[part.file] = part.save()
+    archive.write(path, Archive(session.cluster.name, session.ledger.cluster_id, now.isoformat(timespec="seconds"), saved))
+    console.say(f"wrote {path} ({path.stat().st_size} bytes). It holds the cluster's secrets: keep it safe.")
+    return path
+
+
+def run_restore(session: Session, console: Console, options: argparse.Namespace) -> None:
+    """Put what a backup holds into this cluster, which may be another one than it was made of.
+
+    `options`: file, identity (only ledger and secrets, where there are none yet: before the cluster is built anew), yes. Raises
+    UsageError for a damaged file or when the name was not typed, StepFailed when a component does not work, UnreachableError.
+    """
+    found = archive.read(Path(options.file))
+    if options.identity:
+        _restore_identity(session, console, found)
+        return
+    with locked(session, console, "restore"):
+        parts = [part for part in _parts(session, _working(session)) if part.file in found.parts]
+        console.say(f"backup of cluster {found.cluster}, {found.made}: {', '.join(part.file for part in parts)}")
+        confirm_by_name(options.yes, session.cluster.name, f"What {session.cluster.name} has under the same names is replaced.")
+        for part in parts:
+            console.say(f"{part.file}: {part.put_back(found.parts[part.file])} put back")
+
+
+def _identity(session: Session) -> Iterator[tuple[str, bytes]]:
+    cluster = session.cluster
+    yield INVENTORY, session.path.read_bytes()
+    yield LEDGER, ledger.ledger_path(cluster).read_bytes()
+    yield SECRETS, read_private(secrets.secrets_path(cluster))
+    if secrets.ENVIRONMENT not in os.environ:  # one that the operator keeps elsewhere stays there
+        yield PASSWORD, read_private(secrets.password_file(cluster))
+
+
+def _restore_identity(session: Session, console: Console, found: Archive) -> None:
+    """Ledger and secrets, beside an inventory that has none: a cluster that exists never gets another identity."""
+    cluster = session.cluster
+    targets = {LEDGER: ledger.ledger_path(cluster), SECRETS: secrets.secrets_path(cluster)}
+    if PASSWORD in found.parts and secrets.ENVIRONMENT not in os.environ:
+        targets[PASSWORD] = secrets.password_file(cluster)
+    there = [str(path) for path in targets.values() if path.exists()]
+    if there:
+        raise UsageError(f"nothing was changed: this cluster has an identity already: {', '.join(there)}",
+                         hint="to build the old cluster anew on fresh hosts, move the folder away first")
+    missing = [name for name in targets if name not in found.parts]
+    if missing:
+        raise UsageError(f"the backup has no {', '.join(missing)}", where=cluster.name)
+    private_dir(cluster.state_dir)
+    for name, path in targets.items():
+        write_private(path, found.parts[name])
+    console.say(f"identity and secrets of {found.cluster} ({found.made}) are back; next: 'provision up', "
+                "then 'provision restore' again without --identity")
+
+
+def _working(session: Session) -> Observation:
+    """What the hosts say now. Raises StepFailed when what would be saved or overwritten does not work."""
+    seen = observe(session.cluster, session.rendered, session.transport, sections=("health",),
+                   components=("zookeeper", "consul", "marathon", "chronos"))
+    for name, group in (("zookeeper", "zookeeper"), ("consul", "consul_server"), ("marathon", "marathon"), ("chronos", "chronos")):
+        members = session.cluster.members(group)
+        if members and not _serving(session, seen, name, group):
+            raise StepFailed(f"nothing was done: {name} works on none of its hosts", hint="'provision up' first")
+    return seen
+
+
+def _serving(session: Session, seen: Observation, component: str, group: str) -> list[Host]:
+    return [h for h in session.cluster.members(group) if (seen.health(h.name, component) or {}).get("state") in ("ok", "degraded")]
+
+
+def _parts(session: Session, seen: Observation) -> Sequence[Part]:
+    """In the order in which they are put back: what others stand on first."""
+    serving = functools.partial(_serving, session, seen)
+    errands = Errands(session.transport)
+
+    def value(host: Host, name: str) -> int:
+        return int(host_variables(session.rendered, host.name).get(name, session.defaults[name]))
+
+    def api(title: str, name: str) -> Api:
+        return Api(errands, title, [(h, f"{h.cluster_address}:{value(h, f'{name}_port')}") for h in serving(name, name)])
+
+    parts: list[Part] = []
+    if keepers := serving("zookeeper", "zookeeper"):
+        password = secrets.load(session.cluster)["vault_zookeeper_super_password"]
+        port = value(keepers[0], "zookeeper_client_port")
+        parts.append(ZooKeeperNodes(lambda: open_tree(session.cluster, keepers[0], port, password)))
+    if servers := serving("consul", "consul_server"):
+        parts.append(ConsulSnapshot(session.transport, servers[0]))
+    if session.cluster.members("marathon"):
+        parts.append(MarathonApps(api("Marathon", "marathon")))
+    if session.cluster.members("chronos"):
+        parts.append(ChronosJobs(api("Chronos", "chronos")))
+    return parts
