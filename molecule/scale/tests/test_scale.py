@@ -75,6 +75,7 @@ def only_here(cluster: ClusterUnderTest, inventory: dict[str, Any]) -> Iterator[
     eventually("the app runs", 90, lambda: client.get_app(DRAINED_APP).tasks_running == 1)
     yield client, str(client.list_tasks(DRAINED_APP)[0].host)
     client.delete_app(DRAINED_APP, force=True)
+    eventually("the app is gone", 90, lambda: client.list_deployments() == [])
 
 
 def test_drain_moves_an_app_and_undrain_lets_the_agent_work_again(cluster: ClusterUnderTest, only_here: tuple[MarathonClient, str]) -> None:
