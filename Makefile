@@ -7,7 +7,7 @@ READY := $(VENV)/ready
 PROVISION := $(BIN)/provision
 LAB ?= default
 # Scenarios that only 'make nightly' and 'make molecule' run.
-LONG := scale failover
+LONG := failover scale
 
 $(READY): requirements.lock pyproject.toml
 	python3 -m venv $(VENV)
