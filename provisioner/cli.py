@@ -16,7 +16,7 @@ cluster, and keeps it so. The same command builds it, completes it and proves th
 
 EPILOG = """\
 Which inventory: --hosts, else $PROVISION_HOSTS, else ./inventory.yml, else that of the running default lab.
-Exit codes: 0 done, 1 unexpected, 2 usage, 3 inventory, 4 unreachable, 5 a step failed, 6 locked."""
+Exit codes: 0 done, 1 unexpected, 2 usage, 3 inventory, 4 unreachable, 5 a step failed, 6 locked, 130 stopped by Ctrl-C."""
 
 #: Conventional exit code of a program that Ctrl-C ended.
 INTERRUPTED = 130
@@ -139,7 +139,8 @@ def _strict(command: _Parser) -> _Parser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code. Every error is printed as what, where and what to do next."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ended from outside like by Ctrl-C: children go with us
+    for ended in (signal.SIGTERM, signal.SIGHUP):  # from outside, or because the terminal is gone: like by Ctrl-C, children go with us
+        signal.signal(ended, signal.default_int_handler)
     try:
         options = parser().parse_args(arguments)
         from provisioner import commands

@@ -67,7 +67,8 @@ Order = Callable[[Step], Sequence[str]]
 class Engine:
     """Runs the steps of a plan in order and stops at the first that fails.
 
-    `still_ours` is asked before each step, with what the step does; it raises LockedError when the cluster is no longer ours to change.
+    `still_ours` is asked before each step, with what the step does; it raises LockedError when the cluster is no longer ours to change,
+    StoppedError when the run is to stop.
     `order` is asked before each step that is done one host at a time: who leads may have changed since the plan was made.
     """
 

@@ -51,3 +51,9 @@ class LockedError(ProvisionError):
     """Somebody else is changing this cluster."""
 
     exit_code = 6
+
+
+class StoppedError(ProvisionError):
+    """Somebody asked the run to stop, and it did so between two steps."""
+
+    exit_code = 130

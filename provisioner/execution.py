@@ -7,7 +7,7 @@ import functools
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from provisioner.console import Console, RunProgress
 from provisioner.engine import Engine, Result
 from provisioner.errors import StepFailed, UnreachableError, UsageError
 from provisioner.facts import to_ansible_facts
+from provisioner.interrupt import SafePoint
 from provisioner.inventory.render import to_json
 from provisioner.journal import open_run
 from provisioner.lock import Lock
@@ -50,17 +51,27 @@ def locked(session: Session, console: Console, doing: str, *, strict: bool = Fal
 
 def execute(session: Session, console: Console, plan: Plan, held: Lock, result: Result, *, facts: Facts,
             witnesses: Mapping[str, Mapping[str, Question]] | None = None) -> None:
-    """Carry it out; `result` is filled as it goes. `facts` are in Ansible's words. Raises as `Engine.up` does."""
+    """Carry it out; `result` is filled as it goes. `facts` are in Ansible's words.
+
+    Ctrl-C stops a plan of several steps between two of them, a second one at once. Raises as `Engine.up` does, and StoppedError.
+    """
     journal = open_run(session.cluster.state_dir, sys.argv[1:])
-    engine = Engine(open_playbooks(session, journal.folder, facts), journal, RunProgress(console),
-                    lambda h, u: _unit_log(session, h, u), witnesses or {},
-                    Reboots(session.cluster, session.rendered, session.transport, console.say), held.check,
-                    functools.partial(_leader_last, session))
-    try:
-        engine.up(plan, result)
-    finally:
-        for warning in result.warnings:
-            console.warn(warning)
+    with SafePoint(console.say) if len(plan.steps) > 1 else nullcontext() as safe:
+
+        def still_ours(doing: str) -> None:
+            if safe:
+                safe.check(doing)
+            held.check(doing)
+
+        engine = Engine(open_playbooks(session, journal.folder, facts), journal, RunProgress(console),
+                        lambda h, u: _unit_log(session, h, u), witnesses or {},
+                        Reboots(session.cluster, session.rendered, session.transport, console.say), still_ours,
+                        functools.partial(_leader_last, session))
+        try:
+            engine.up(plan, result)
+        finally:
+            for warning in result.warnings:
+                console.warn(warning)
 
 
 def look_patiently(look: Callable[[], Observation], refuse: Callable[[Observation], None]) -> Observation:

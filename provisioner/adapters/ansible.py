@@ -21,6 +21,8 @@ Event = Mapping[str, Any]
 FORKS_PER_CORE = 4
 POLL_SECONDS = 0.1
 PLUGINS = Path(__file__).resolve().parent
+#: Ansible must end when we do, however that comes about: nobody holds the cluster's lock any more then.
+LEASH = PLUGINS / "leash.py"
 #: How ansible-core 2.19 names and wraps the entries of its fact cache (plugins/cache/__init__.py: schema version 1).
 CACHE_PREFIX = "s1_"
 
@@ -73,7 +75,7 @@ class Playbooks(Protocol):
 
 
 class AnsiblePlaybooks:
-    """`ansible-playbook` as a process of its own, with this interpreter's Ansible."""
+    """`ansible-playbook` as a process of its own, with this interpreter's Ansible. It ends when this process does."""
 
     def __init__(self, run: Run) -> None:
         self._run = run
@@ -86,18 +88,20 @@ class AnsiblePlaybooks:
         outcome = Outcome()
         with (self._run.folder / "ansible.log").open("ab") as log:
             process = subprocess.Popen(
-                self._command(verb, variables, check), stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
-                env=self._environment(events), cwd=project_dir(),
+                [sys.executable, "-IS", str(LEASH), *self._command(verb, variables, check)], stdin=subprocess.PIPE, stdout=log,
+                stderr=subprocess.STDOUT, env=self._environment(events), cwd=project_dir(), start_new_session=True,
             )
             follow = threading.Thread(target=_follow, args=(events, start, process, outcome, on_event))
             follow.start()
             try:
                 outcome.returncode = process.wait()
-            except BaseException:  # Ctrl-C reached it too; whatever else ends us must end it
+            except BaseException:  # Ctrl-C
                 process.terminate()
                 process.wait()
                 raise
             finally:
+                if process.stdin:
+                    process.stdin.close()
                 follow.join()
         if outcome.returncode and not (outcome.failures or outcome.unreachable):
             raise ProvisionError(f"ansible-playbook ended with {outcome.returncode}:\n{self._tail()}",

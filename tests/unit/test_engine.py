@@ -12,7 +12,7 @@ import pytest
 from provisioner.adapters.ansible import Event, Outcome
 from provisioner.components import component
 from provisioner.engine import Engine, Result
-from provisioner.errors import StepFailed, UnreachableError
+from provisioner.errors import StepFailed, StoppedError, UnreachableError
 from provisioner.journal import Journal
 from provisioner.steps import Plan, Step
 
@@ -146,3 +146,20 @@ def test_a_step_on_the_way_to_another_size_is_noted_nowhere(tmp_path: Path) -> N
     engine(script, tmp_path).up(Plan("c", (step,)), Result("c"))
     assert (script.verbs, script.asked[0]["component_notes"]) == (["remove"], {})
     assert (script.asked[0]["docker_servers"], script.asked[0]["docker_expect"]) == ([1], {"servers": 1})
+
+
+def test_a_run_that_is_to_stop_ends_before_the_next_step_and_its_journal_says_so(tmp_path: Path) -> None:
+    script, result = Script([("changed", "m1")], [("changed", "m1")]), Result("c")
+    asked = iter([None, StoppedError("stopped, as asked for")])
+
+    def still_ours(doing: str) -> None:
+        if error := next(asked):
+            raise error
+
+    running = engine(script, tmp_path)
+    running._still_ours = still_ours
+    with pytest.raises(StoppedError):
+        running.up(Plan("c", (Step(component("docker"), ("m1",)), Step(component("dns"), ("m1",)))), result)
+    events = [json.loads(line) for line in (tmp_path / "journal.jsonl").read_text().splitlines()]
+    assert [e["event"] for e in events] == ["step", "step-done", "end"]
+    assert (len(script.steps), result.changed) == (1, 1)
