@@ -73,7 +73,9 @@ def main(names: list[str]) -> int:
             change = f"{mutation['file']}: `{mutation['find']}` → `{mutation['replace']}`".replace("\n", "⏎")
             table.append(f"| {scenario} | {change} | {found} |")
             print(table[-1], flush=True)
-            if (again := _molecule(copy, "converge", scenario)).returncode:
+            again = _molecule(copy, "converge", scenario)
+            _molecule(copy, "destroy", scenario)  # else Molecule would take the next one's hosts as prepared
+            if again.returncode:
                 print(f"{scenario} does not recover:\n{again.stdout[-3000:]}{again.stderr[-2000:]}", file=sys.stderr)
                 return 1
     keep("mutations", "\n".join(table))

@@ -76,7 +76,8 @@ def test_a_managed_firewall_opens_the_clusters_ports_to_the_cluster_and_ssh_to_a
     ports = [*variable("a2", "common_firewall_ports"), {"port": str(OPEN), "protocol": "tcp"}]
     done = converge("common", "a2", common_firewall="managed", common_firewall_ports=ports, common_probe={"firewall": "managed"})
     assert done.returncode == 0, done.stdout[-3000:]
-    assert reaches("a1", OPEN), "a host of the cluster does not reach a port that is listed in common_firewall_ports"
+    for host in ("a1", "m1"):
+        assert reaches(host, OPEN), "a host of the cluster does not reach a port that is listed in common_firewall_ports"
     assert not reaches("a1", SHUT), "a port that nobody listed is open"
     assert not reaches("mirror", OPEN), "a port of the cluster is open to a host that is not in common_firewall_sources"
     assert reaches("mirror", 22), "SSH is closed to hosts outside the cluster: the operator would be locked out"

@@ -8,11 +8,13 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 HOME = Path("/etc/logstash")
 COMMAND = ["runuser", "-u", "logstash", "--", "/usr/share/logstash/bin/logstash"]
 SECONDS = 300
+LINGER_SECONDS = 0.5  # decision 10: what is printed in the moment of the exit can get lost
 
 
 def write(path, text):
@@ -51,7 +53,8 @@ def main():
     if not against and not preview:
         for name in changed:
             write(Path(name), files[name])
-    print(json.dumps({"changed": bool(changed) and not against, "refused": against}))
+    print(json.dumps({"changed": bool(changed) and not against, "refused": against}), flush=True)
+    time.sleep(LINGER_SECONDS)
 
 
 main()
