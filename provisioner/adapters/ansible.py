@@ -25,6 +25,8 @@ PLUGINS = Path(__file__).resolve().parent
 LEASH = PLUGINS / "leash.py"
 #: How ansible-core 2.19 names and wraps the entries of its fact cache (plugins/cache/__init__.py: schema version 1).
 CACHE_PREFIX = "s1_"
+#: Said on every fresh host: Ansible made root's own folder for temporary files.
+HARMLESS = "Module remote_tmp"
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,7 @@ class Outcome:
             self.failures.append(event)
         elif status == "unreachable":
             self.unreachable.append(event)
-        self.warnings += [w for w in event.get("warnings", []) if w not in self.warnings]
+        self.warnings += [w for w in event.get("warnings", []) if w not in self.warnings and HARMLESS not in w]
 
 
 class Playbooks(Protocol):

@@ -13,15 +13,17 @@ import pytest
 
 from provisioner.adapters import leash
 
-#: A child in a session of its own that does not end when it is asked to, as the worst of Ansible's could be.
-STUBBORN = """
+#: A program that starts another one in a session of its own.
+PROGRAM = """
 import subprocess
-subprocess.Popen(['setsid', 'sh', '-c', 'trap "" TERM; echo $$ > {0}; while :; do sleep 0.1; done']).wait()"""
+subprocess.Popen(['setsid', 'sh', '-c', '{trap} echo $$ > {note}; while :; do sleep 0.1; done']).wait()"""
+#: What makes that one not end when it is asked to.
+DEAF = 'trap "" TERM;'
 
 
 def start(folder: Path) -> tuple[subprocess.Popen[bytes], int]:
     note = folder / "pid"
-    process = subprocess.Popen([sys.executable, "-IS", leash.__file__, sys.executable, "-c", STUBBORN.format(note)],
+    process = subprocess.Popen([sys.executable, "-IS", leash.__file__, sys.executable, "-c", PROGRAM.format(trap="", note=note)],
                                stdin=subprocess.PIPE, start_new_session=True)
     until = time.monotonic() + 20
     while not (note.exists() and note.read_text().strip()):
@@ -54,7 +56,7 @@ def test_everything_ends_with_the_leash(tmp_path: Path, ended: Callable[[subproc
 def test_everything_ends_when_the_one_who_holds_the_leash_is_killed(tmp_path: Path) -> None:
     holder = subprocess.Popen([sys.executable, "-c", f"""
 import subprocess, sys
-subprocess.Popen([sys.executable, "-IS", {leash.__file__!r}, sys.executable, "-c", {STUBBORN.format(tmp_path / 'pid')!r}],
+subprocess.Popen([sys.executable, "-IS", {leash.__file__!r}, sys.executable, "-c", {PROGRAM.format(trap=DEAF, note=tmp_path / 'pid')!r}],
                  stdin=subprocess.PIPE, start_new_session=True).wait()"""])
     until = time.monotonic() + 20
     while not ((tmp_path / "pid").exists() and (tmp_path / "pid").read_text().strip()):
