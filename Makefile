@@ -7,7 +7,7 @@ READY := $(VENV)/ready
 PROVISION := $(BIN)/provision
 LAB ?= default
 # Scenarios that only 'make nightly' and 'make molecule' run.
-LONG := failover scale
+LONG := failover chaos scale
 
 $(READY): requirements.lock pyproject.toml
 	python3 -m venv $(VENV)
@@ -72,6 +72,10 @@ nightly: $(READY) ## what is too long for 'make test': every scenario, other sys
 	for system in debian13 rocky9; do LAB_OS=$$system $(BIN)/python molecule/run.py --not rerun $(LONG) || failed=1; done; \
 	$(BIN)/python molecule/mutate.py || failed=1; $(BIN)/python -m bench.run || failed=1; \
 	[ -z "$$failed" ]
+
+.PHONY: chaos
+chaos: $(READY) ## two operators at once, and runs killed at random moments, over and over (CHAOS_STARTS=50 CHAOS_KILLS=100: hours)
+	$(BIN)/python molecule/run.py chaos
 
 .PHONY: bench
 bench: $(READY) ## time up, rerun, status, help on a lab of five hosts

@@ -19,7 +19,7 @@ from tests.results import ROOT, keep
 
 #: The last one leaves a larger lab behind.
 SCENARIOS = ("repos", "common", "kernel", "docker", "consul", "dns", "zookeeper", "mesos", "marathon", "chronos", "registrator", "logstash",
-             "default", "rerun", "failover", "scale")
+             "default", "rerun", "failover", "chaos", "scale")
 
 
 def run(scenario: str) -> tuple[bool, float]:

@@ -14,6 +14,7 @@ import pytest
 
 from provisioner.inventory.load import load
 from provisioner.lab import default_inventory
+from tests.chaos import two_at_once
 from tests.cluster_under_test import PROVISION, ClusterUnderTest, eventually
 
 
@@ -87,6 +88,11 @@ def test_a_killed_run_is_completed_by_the_next(cluster: ClusterUnderTest, tmp_pa
     assert cluster.status()["healthy"]
     cluster.on("m1", "ls /etc/chronos/args /etc/marathon/marathon.env")
     assert steps(cluster) == []
+
+
+def test_of_two_operators_exactly_one_proceeds(cluster: ClusterUnderTest) -> None:
+    for _ in range(2):
+        two_at_once(cluster)
 
 
 def test_a_full_run_agrees_with_what_was_skipped(cluster: ClusterUnderTest) -> None:

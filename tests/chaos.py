@@ -1,0 +1,79 @@
+"""Operators at their worst: two at once, and one who is killed in the middle. Used a little by `rerun`, at length by `chaos`."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+from provisioner.inventory.load import load
+from provisioner.lab import default_inventory
+from tests.cluster_under_test import HOME, PROVISION, ClusterUnderTest, eventually
+
+#: Something to do for several components on several hosts, a member of each quorum among them.
+DAMAGE = {
+    "m1": "rm -f /etc/chronos/args /etc/marathon/marathon.env",
+    "m2": "echo '# mine' >>/etc/zookeeper/provisioner/zoo.cfg",
+    "m3": "rm -f /var/lib/provisioner/applied/mesos_master.json; echo '# mine' >>/etc/mesos/master.env",
+    "a1": "systemctl stop registrator; rm -f /etc/rsyslog.d/10-provisioner-logstash.conf",
+    "a2": "chmod 666 /etc/docker/daemon.json; systemctl disable --quiet mesos-agent",
+}
+#: What a host is at the end: what its files hold and may, what runs and starts at boot, which roles are noted as applied.
+STATE = """
+cd /etc && find zookeeper/provisioner mesos marathon chronos consul.d docker logstash rsyslog.d systemd/system dnsmasq.d \
+    -type f ! -name '*.part' 2>/dev/null | LC_ALL=C sort | while read -r file; do
+  echo "$(stat -c '%a %U' "$file") $(sha256sum "$file")"
+done
+for unit in docker consul dnsmasq zookeeper mesos-master mesos-agent marathon chronos registrator logstash rsyslog; do
+  echo "$unit $(systemctl is-active $unit) $(systemctl is-enabled $unit 2>/dev/null)"
+done
+ls /var/lib/provisioner/applied
+"""
+
+
+def state(cluster: ClusterUnderTest) -> dict[str, str]:
+    """What each host of the usual lab is, to be compared with what it was."""
+    return {host: cluster.on(host, STATE) for host in DAMAGE}
+
+
+def two_at_once(cluster: ClusterUnderTest) -> None:
+    """Two runs start at the same instant: one proceeds, the other ends with the name of the first and touches nothing."""
+    both = [subprocess.Popen([PROVISION, "up", *cluster.select, "--yes"], cwd=HOME, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                             stderr=subprocess.STDOUT, text=True) for _ in range(2)]
+    said = [run.communicate(timeout=300)[0] for run in both]
+    assert sorted(run.returncode for run in both) == [0, 6], said
+    assert any("somebody else is changing this cluster" in text for text in said), said
+
+
+def killed_after(cluster: ClusterUnderTest, seconds: float) -> None:
+    """Damage, a run that is killed (the driver alone) after so long, and another run: all is as before the damage."""
+    before = state(cluster)
+    runs = load(default_inventory(cluster.lab)).state_dir / "runs"
+    known = set(runs.iterdir())
+    for host, script in DAMAGE.items():
+        cluster.on(host, script)
+    run = subprocess.Popen([PROVISION, "up", *cluster.select, "--yes"], cwd=HOME, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                           stderr=subprocess.DEVNULL, start_new_session=True)
+    time.sleep(seconds)
+    os.kill(run.pid, signal.SIGKILL)
+    run.wait()
+    folders = {str(folder) for folder in set(runs.iterdir()) - known}
+    eventually("Ansible has ended with the driver", 15, lambda: not any(folder in line for folder in folders for line in _commands()))
+    cluster.up()
+    assert cluster.status()["healthy"], f"killed after {seconds:.1f} s"
+    after = state(cluster)
+    assert after == before, f"killed after {seconds:.1f} s: {[host for host in after if after[host] != before[host]]} differ"
+    assert cluster.up()["changed"] == 0
+
+
+def _commands() -> list[str]:
+    """The command line of every process on this machine."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            found.append(path.read_text(errors="replace"))
+        except OSError:
+            continue  # it ended
+    return found
