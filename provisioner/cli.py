@@ -59,7 +59,7 @@ def parser() -> argparse.ArgumentParser:
     remove.add_argument("names", metavar="HOST", nargs="+")
     remove.add_argument("--lost", action="store_true", help="those that do not answer are gone for good and never start again")
     remove.add_argument("--yes", metavar="NAMES", default="", help="the hosts' names in one word, instead of being asked for them")
-    remove.set_defaults(only=[], limit=None, full=False, strict=False, json=False, plan=None)
+    remove.set_defaults(only=[], limit=None, full=False, strict=False, json=False, plan=None, any_version=False)
 
     backup = _command(commands, "backup", "save ZooKeeper's nodes, Consul, apps, jobs, ledger and secrets in one file")
     backup.add_argument("--out", metavar="FILE", help="where to (default: beside the cluster's ledger)")
@@ -119,6 +119,7 @@ def _json(command: _Parser) -> _Parser:
 def _steps(command: _Parser) -> _Parser:
     command.add_argument("--only", metavar="COMPONENT", action="append", default=[], help="only this component (may be repeated)")
     command.add_argument("--full", action="store_true", help="run every role, also where nothing differs from what was applied")
+    command.add_argument("--any-version", action="store_true", help="also a change of version that is known to lose data or to fail")
     return _batch(command)
 
 

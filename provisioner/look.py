@@ -16,6 +16,7 @@ from provisioner.plan import make_plan, voters
 from provisioner.preflight import Report, preflight
 from provisioner.session import Session
 from provisioner.steps import Plan
+from provisioner.versions import refuse_bad_changes
 from provisioner.witness import Question, questions
 
 
@@ -33,8 +34,9 @@ class Look:
 def look(session: Session, console: Console, options: argparse.Namespace) -> Look:
     """Ask the hosts and make the plan; warnings go to the console.
 
-    The hosts' keys must be known (`trust.establish`). `options`: only (component names), limit, full. Raises UsageError for
-    unknown names, StepFailed when a host is not fit, UnreachableError when a host that a quorum needs does not answer.
+    The hosts' keys must be known (`trust.establish`). `options`: only (component names), limit, full, any_version. Raises UsageError for
+    unknown names, StepFailed when a host is not fit or a version is no way on from the one that runs, UnreachableError when a
+    host that a quorum needs does not answer.
     """
     only = _components(options.only)
     limit = session.limited(options.limit)
@@ -47,6 +49,8 @@ def look(session: Session, console: Console, options: argparse.Namespace) -> Loo
     facts = {name: to_ansible_facts(found) for name, found in report.facts.items()}
     witnesses = questions(cluster, session.rendered, session.defaults, facts, session.ledger.cluster_id)
     seen = observe(cluster, session.rendered, session.transport, sections=("health",), witnesses=witnesses)
+    if not options.any_version:
+        refuse_bad_changes(cluster, seen, _wanted(session))
     plan = make_plan(cluster, session.rendered, seen, only=only, limit=limit, full=options.full,
                      batch=options.batch).without(report.unreachable)
     return Look(plan, seen, facts, witnesses, frozenset(report.unreachable))
@@ -57,6 +61,12 @@ def _components(names: list[str]) -> tuple[str, ...]:
         if name not in component_names():
             raise UsageError(f"--only: no component {name!r}", hint=f"one of {', '.join(component_names())}")
     return tuple(names)
+
+
+def _wanted(session: Session) -> dict[str, str]:
+    """The version of each role that has one, as the inventory or the catalogue says."""
+    entries = {c.role: session.catalogue.find(c.role, session.version(c.role)) for c in COMPONENTS}
+    return {role: entry.version for role, entry in entries.items() if entry}
 
 
 def _unmaintained(session: Session) -> list[str]:

@@ -20,7 +20,7 @@ from provisioner.steps import Plan, Step
 FORMAT = 1
 MAKE_ONE = "'provision plan --out FILE' writes one"
 #: The options that shape a plan, with what they are when not given.
-SHAPING: Mapping[str, Any] = {"only": [], "limit": None, "full": False, "batch": "20%"}
+SHAPING: Mapping[str, Any] = {"only": [], "limit": None, "full": False, "batch": "20%", "any_version": False}
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ def save(path: Path, found: Look, options: argparse.Namespace) -> None:
 
 def recall(path: Path, options: argparse.Namespace) -> SavedPlan:
     """Read a file that `save` wrote, and set `options` as they were then. Raises UsageError for another file or options of one's own."""
-    own = [f"--{name}" for name, default in SHAPING.items() if getattr(options, name) != default]
+    own = [f"--{name.replace('_', '-')}" for name, default in SHAPING.items() if getattr(options, name) != default]
     if own:
         raise UsageError(f"{', '.join(own)} can't be given with --plan", hint="the plan was made with options of its own; make another one")
     try:

@@ -24,7 +24,7 @@ def look(*steps: Step, cluster: str = "test", digest: str = "d1") -> Look:
 
 
 def options(**given: object) -> argparse.Namespace:
-    return argparse.Namespace(**{"only": [], "limit": None, "full": False, "batch": "20%", **given})
+    return argparse.Namespace(**{"only": [], "limit": None, "full": False, "batch": "20%", "any_version": False, **given})
 
 
 ROLL = Step(ZOOKEEPER, ("m2", "m3", "m1"), batch=1, all_or_none=True, why="zoo.cfg was edited")
