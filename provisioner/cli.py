@@ -141,7 +141,8 @@ def _strict(command: _Parser) -> _Parser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code. Every error is printed as what, where and what to do next."""
     for ended in (signal.SIGTERM, signal.SIGHUP):  # from outside, or because the terminal is gone: like by Ctrl-C, children go with us
-        signal.signal(ended, signal.default_int_handler)
+        if signal.getsignal(ended) is not signal.SIG_IGN:  # nohup: it is to go on without a terminal
+            signal.signal(ended, signal.default_int_handler)
     try:
         options = parser().parse_args(arguments)
         from provisioner import commands

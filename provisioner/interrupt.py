@@ -21,14 +21,14 @@ class SafePoint:
         self._asked = False
 
     def __enter__(self) -> SafePoint:
-        # Only the main thread may set handlers; a run in another one is stopped by whoever started that.
-        self._main = threading.current_thread() is threading.main_thread()
-        if self._main:
+        # Only the main thread may set handlers; and a run that a shell started in the background is to ignore Ctrl-C.
+        self._heard = threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGINT) is not signal.SIG_IGN
+        if self._heard:
             self._before = signal.signal(signal.SIGINT, self._interrupted)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        if self._main:
+        if self._heard:
             signal.signal(signal.SIGINT, self._before)
 
     def check(self, next_step: str) -> None:

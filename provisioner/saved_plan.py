@@ -14,13 +14,14 @@ from typing import Any
 from provisioner import __version__
 from provisioner.errors import StepFailed, UsageError
 from provisioner.look import Look
+from provisioner.plan import BATCH
 from provisioner.private_files import write_private
 from provisioner.steps import Plan, Step
 
 FORMAT = 1
 MAKE_ONE = "'provision plan --out FILE' writes one"
 #: The options that shape a plan, with what they are when not given.
-SHAPING: Mapping[str, Any] = {"only": [], "limit": None, "full": False, "batch": "20%", "any_version": False}
+SHAPING: Mapping[str, Any] = {"only": [], "limit": None, "full": False, "batch": BATCH, "any_version": False}
 
 
 @dataclass(frozen=True)

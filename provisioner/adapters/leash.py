@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 
@@ -42,18 +43,11 @@ def end(processes: Sequence[int]) -> None:
     """Ask them to end, and make them when they did not within GRACE_SECONDS."""
     for sign in (signal.SIGTERM, signal.SIGKILL):
         for process in processes:
-            _send(process, sign)
+            with suppress(ProcessLookupError):
+                os.kill(process, sign)
         until = time.monotonic() + GRACE_SECONDS
         while time.monotonic() < until and any(_alive(process) for process in processes):
             time.sleep(POLL_SECONDS)
-
-
-def _send(process: int, sign: int) -> bool:
-    try:
-        os.kill(process, sign)
-    except ProcessLookupError:
-        return False
-    return True
 
 
 def _alive(process: int) -> bool:

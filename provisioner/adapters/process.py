@@ -60,13 +60,15 @@ class _Talk:
 
 
 def run_bounded(command: Sequence[str], stdin: bytes, env: Mapping[str, str], *, timeout: float, limit: int,
-                new_session: bool = False, line: Callable[[bytes], None] | None = None) -> tuple[int, bytes, bytes]:
-    """Exit code, stdout and stderr of a child. With `line` every line of both is handed over as it comes.
+                line: Callable[[bytes], None] | None = None) -> tuple[int, bytes, bytes]:
+    """Exit code, stdout and stderr of a child, which Ctrl-C does not reach: what it means is for us to decide.
+
+    With `line` every line of both is handed over as it comes.
 
     Raises DeadlineError after `timeout` seconds and OutputTooLargeError after `limit` bytes; the child is killed then.
     """
     child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=env,
-                             start_new_session=new_session)
+                             start_new_session=True)
     talk = _Talk(memoryview(stdin), limit, line)
     _live.add(child)
     try:

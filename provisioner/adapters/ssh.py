@@ -67,7 +67,7 @@ class OpenSsh:
         try:
             code, stdout, stderr = run_bounded(
                 ["ssh", "-T", *self._options, *host_options(found), found.address, command], stdin, environment(found),
-                timeout=timeout, limit=MAX_OUTPUT, new_session=True, line=line,  # Ctrl-C is for us to handle
+                timeout=timeout, limit=MAX_OUTPUT, line=line,
             )
         except DeadlineError:
             raise failure("timeout", host, found, f"no end of the command within {timeout:.0f} s",

@@ -27,9 +27,8 @@ SNAPSHOT_SECONDS = 300.0
 
 
 class Part(Protocol):
-    """One part. `component` must work where it is saved or put back; `file` is its name in the archive."""
+    """One part; `file` is its name in the archive."""
 
-    component: str
     file: str
 
     def save(self) -> bytes:
@@ -42,7 +41,7 @@ class Part(Protocol):
 class ZooKeeperNodes:
     """What applications keep in ZooKeeper."""
 
-    component, file = "zookeeper", "zookeeper.json"
+    file = "zookeeper.json"
 
     def __init__(self, tree: Callable[[], AbstractContextManager[Tree]]) -> None:
         self._tree = tree
@@ -66,7 +65,7 @@ class ZooKeeperNodes:
 class ConsulSnapshot:
     """Consul's own snapshot: keys and values, sessions, prepared queries, the catalogue."""
 
-    component, file = "consul", "consul.snap"
+    file = "consul.snap"
 
     def __init__(self, transport: Transport, server: Host) -> None:
         self._transport, self._server = transport, server
@@ -99,7 +98,7 @@ class ConsulSnapshot:
 class MarathonApps:
     """The definitions of Marathon's apps."""
 
-    component, file = "marathon", "marathon.json"
+    file = "marathon.json"
 
     def __init__(self, api: Api) -> None:
         self._api = api
@@ -119,7 +118,7 @@ class MarathonApps:
 class ChronosJobs:
     """The definitions of Chronos' jobs."""
 
-    component, file = "chronos", "chronos.json"
+    file = "chronos.json"
 
     def __init__(self, api: Api) -> None:
         self._api = api

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import argparse
 import datetime
-import functools
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from provisioner import ledger, secrets
@@ -17,17 +16,21 @@ from provisioner.backup import archive
 from provisioner.backup.archive import Archive
 from provisioner.backup.parts import ChronosJobs, ConsulSnapshot, MarathonApps, Part, ZooKeeperNodes
 from provisioner.cluster import Host
+from provisioner.components import component
 from provisioner.console import Console
 from provisioner.errors import StepFailed, UsageError
 from provisioner.execution import confirm_by_name, locked
 from provisioner.inventory.render import host_variables
-from provisioner.observe import Observation, observe
+from provisioner.observe import observe
 from provisioner.private_files import private_dir, read_private, write_private
 from provisioner.session import Session
+from provisioner.steps import serves
 
 #: What makes a cluster the one it is, kept beside the inventory: the archive's name for each.
 LEDGER, SECRETS, PASSWORD = "identity/ledger.yml", "identity/secrets.yml", "identity/vault_password"
 INVENTORY = "identity/inventory.yml"
+#: The components that keep something for users, each with the group whose members have it.
+SAVED = {"zookeeper": "zookeeper", "consul": "consul_server", "marathon": "marathon", "chronos": "chronos"}
 
 
 def run_backup(session: Session, console: Console, options: argparse.Namespace) -> Path:
@@ -97,41 +100,37 @@ def _restore_identity(session: Session, console: Console, found: Archive) -> Non
                 "then 'provision restore' again without --identity")
 
 
-def _working(session: Session) -> Observation:
-    """What the hosts say now. Raises StepFailed when what would be saved or overwritten does not work."""
-    seen = observe(session.cluster, session.rendered, session.transport, sections=("health",),
-                   components=("zookeeper", "consul", "marathon", "chronos"))
-    for name, group in (("zookeeper", "zookeeper"), ("consul", "consul_server"), ("marathon", "marathon"), ("chronos", "chronos")):
+def _working(session: Session) -> dict[str, list[Host]]:
+    """The hosts on which each component of `SAVED` works. Raises StepFailed for one that works nowhere, though it should."""
+    seen = observe(session.cluster, session.rendered, session.transport, sections=("health",), components=tuple(SAVED))
+    working: dict[str, list[Host]] = {}
+    for name, group in SAVED.items():
         members = session.cluster.members(group)
-        if members and not _serving(session, seen, name, group):
+        working[name] = [h for h in members if serves(seen, h.name, component(name))]
+        if members and not working[name]:
             raise StepFailed(f"nothing was done: {name} works on none of its hosts", hint="'provision up' first")
-    return seen
+    return working
 
 
-def _serving(session: Session, seen: Observation, component: str, group: str) -> list[Host]:
-    return [h for h in session.cluster.members(group) if (seen.health(h.name, component) or {}).get("state") in ("ok", "degraded")]
-
-
-def _parts(session: Session, seen: Observation) -> Sequence[Part]:
+def _parts(session: Session, working: Mapping[str, Sequence[Host]]) -> Sequence[Part]:
     """In the order in which they are put back: what others stand on first."""
-    serving = functools.partial(_serving, session, seen)
     errands = Errands(session.transport)
 
     def value(host: Host, name: str) -> int:
         return int(host_variables(session.rendered, host.name).get(name, session.defaults[name]))
 
-    def api(title: str, name: str) -> Api:
-        return Api(errands, title, [(h, f"{h.cluster_address}:{value(h, f'{name}_port')}") for h in serving(name, name)])
+    def api(name: str) -> Api:
+        return Api(errands, component(name).title, [(h, f"{h.cluster_address}:{value(h, f'{name}_port')}") for h in working[name]])
 
     parts: list[Part] = []
-    if keepers := serving("zookeeper", "zookeeper"):
+    if working["zookeeper"]:
+        member = working["zookeeper"][0]
         password = secrets.load(session.cluster)["vault_zookeeper_super_password"]
-        port = value(keepers[0], "zookeeper_client_port")
-        parts.append(ZooKeeperNodes(lambda: open_tree(session.cluster, keepers[0], port, password)))
-    if servers := serving("consul", "consul_server"):
-        parts.append(ConsulSnapshot(session.transport, servers[0]))
-    if session.cluster.members("marathon"):
-        parts.append(MarathonApps(api("Marathon", "marathon")))
-    if session.cluster.members("chronos"):
-        parts.append(ChronosJobs(api("Chronos", "chronos")))
+        parts.append(ZooKeeperNodes(lambda: open_tree(session.cluster, member, value(member, "zookeeper_client_port"), password)))
+    if working["consul"]:
+        parts.append(ConsulSnapshot(session.transport, working["consul"][0]))
+    if working["marathon"]:
+        parts.append(MarathonApps(api("marathon")))
+    if working["chronos"]:
+        parts.append(ChronosJobs(api("chronos")))
     return parts

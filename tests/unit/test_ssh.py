@@ -135,7 +135,7 @@ def test_bounds_of_a_child(tmp_path: Path) -> None:
 def test_children_can_be_ended_from_another_thread() -> None:
     timer = threading.Timer(0.3, kill_children)
     timer.start()
-    assert run_bounded(["sleep", "30"], b"", os.environ, timeout=20, limit=10, new_session=True)[0] == -9
+    assert run_bounded(["sleep", "30"], b"", os.environ, timeout=20, limit=10)[0] == -9
 
 
 def test_a_missing_ssh_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
