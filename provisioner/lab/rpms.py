@@ -112,7 +112,7 @@ def build(plans: Sequence[Plan], image: str, key: tuple[Path, str], target: Path
         for wanted in plans:
             prepare(wanted, work, scripts=scripts)
         shutil.copy(script_path(), work)
-        command = in_image(image, [f"{work}:/work", f"{key[0]}:/key"], ["sh", "/work/rpms.sh", key[1]])
+        command = in_image(image, [f"{work}:/build", f"{key[0]}:/key"], ["sh", "/build/rpms.sh", key[1]])
         run(command, what="building RPMs", timeout=_BUILD_SECONDS)
         (work / "rpms").rename(target)
 
@@ -223,7 +223,7 @@ def spec(wanted: Plan, files: Sequence[str], scripts: Mapping[str, str]) -> str:
     lines += [f"Summary: {source.summary.replace('%', '%%')}", "License: see Debian's package", "AutoReqProv: no"]
     lines += [f"Requires: {name}" for name in wanted.requires]
     lines += ["", "%description", f"Made of {', '.join(f'{s.name} {s.version}' for s in wanted.sources)} for a lab of provisioner.", ""]
-    tree = f"/work/trees/{wanted.recipe.name}"
+    tree = f"/build/trees/{wanted.recipe.name}"
     lines += ["%install", f"find {tree} -mindepth 1 -maxdepth 1 -exec mv -t %{{buildroot}} {{}} +", ""]
     lines += _scriptlets(wanted.recipe, files, scripts)
     return "\n".join([*lines, "%files", "%defattr(-,root,root,-)", *files, ""])
