@@ -20,27 +20,27 @@ from provisioner.api import Api
 from provisioner.backup import archive
 from provisioner.backup.archive import Archive
 from provisioner.backup.parts import OWN_TREES, ChronosJobs, ConsulSnapshot, MarathonApps, ZooKeeperNodes
-from provisioner.backup.run import run_restore
+from provisioner.backup.run import SAVED, _parts, _working, run_restore
 from provisioner.cluster import Host
 from provisioner.console import Console
 from provisioner.errors import StepFailed, UnreachableError, UsageError
 from provisioner.inventory.init import write_inventory
 from provisioner.session import Session
-from provisioner.testing import Call, FakeTransport, said
+from provisioner.testing import Call, FakeTransport, host_that_probes, said
 
 M1, M2 = Host("m1", "192.0.2.1"), Host("m2", "192.0.2.2")
-SAVED = Archive("c", "an id", "2026-11-23T00:00:00+00:00", {"identity/ledger.yml": b"ledger", "marathon.json": b"[]"})
+MADE = Archive("c", "an id", "2026-11-23T00:00:00+00:00", {"identity/ledger.yml": b"ledger", "marathon.json": b"[]"})
 
 
 def test_an_archive_comes_back_as_it_was_and_is_private(tmp_path: Path) -> None:
-    archive.write(tmp_path / "b.tar.gz", SAVED)
-    assert archive.read(tmp_path / "b.tar.gz") == SAVED
+    archive.write(tmp_path / "b.tar.gz", MADE)
+    assert archive.read(tmp_path / "b.tar.gz") == MADE
     assert (tmp_path / "b.tar.gz").stat().st_mode & 0o077 == 0
 
 
 def test_whatever_is_no_whole_backup_is_refused(tmp_path: Path) -> None:
     whole = tmp_path / "b.tar.gz"
-    archive.write(whole, SAVED)
+    archive.write(whole, MADE)
     cut, other, foreign = tmp_path / "cut", tmp_path / "other", tmp_path / "foreign"
     cut.write_bytes(whole.read_bytes()[:-40])
     other.write_text("hello")
@@ -54,7 +54,7 @@ def test_whatever_is_no_whole_backup_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_changed_part_is_named(tmp_path: Path) -> None:
-    archive.write(tmp_path / "b.tar.gz", SAVED)
+    archive.write(tmp_path / "b.tar.gz", MADE)
     with tarfile.open(tmp_path / "b.tar.gz") as tar:
         tar.extractall(tmp_path / "in", filter="data")
     (tmp_path / "in/marathon.json").write_text("[1]")
@@ -177,3 +177,25 @@ def test_an_identity_comes_back_beside_a_fresh_inventory_only(tmp_path: Path) ->
     assert secrets.load(new.cluster) == secrets.load(old.cluster)
     with pytest.raises(UsageError, match="has an identity already"):
         run_restore(new, Console(), options(tmp_path / "b.tar.gz"))
+
+
+def session_that_sees(folder: Path, state: str) -> Session:
+    """A cluster made of the example, on which every component is in this state."""
+    session = Session(write_inventory(folder))
+    secrets.ensure(session.cluster)
+    health = {name: {"state": state, "version": "1"} for name in SAVED}
+    session.__dict__["transport"] = FakeTransport({h.name: host_that_probes(facts={}, health=health) for h in session.cluster.hosts})
+    return session
+
+
+def test_every_part_is_asked_of_hosts_where_it_works(tmp_path: Path) -> None:
+    session = session_that_sees(tmp_path, "ok")
+    working = _working(session)
+    assert {name: [h.name for h in hosts] for name, hosts in working.items()} == {
+        name: [h.name for h in session.cluster.members(group)] for name, group in SAVED.items()}
+    assert [part.file for part in _parts(session, working)] == ["zookeeper.json", "consul.snap", "marathon.json", "chronos.json"]
+
+
+def test_what_works_nowhere_can_not_be_saved(tmp_path: Path) -> None:
+    with pytest.raises(StepFailed, match="nothing was done: zookeeper works on none"):
+        _working(session_that_sees(tmp_path, "down"))
