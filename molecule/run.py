@@ -1,4 +1,5 @@
-"""`make molecule`: the scenarios one after another on one lab, in build order; stops at nothing, tells all, prints each one's time.
+"""`make molecule`: the scenarios one after another on one lab, in build order; stops at nothing and ends with each one's time and,
+where one failed, the lines that say why.
 
 `python molecule/run.py [SCENARIO …] [--not SCENARIO …]`. Environment: LAB_OS (operating system of the hosts), KEEP_LAB=1
 (leave the lab as it is at the end, to look at it or to go on faster), PROVISION_RESULTS (see `tests/results.py`).
@@ -8,9 +9,11 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -22,12 +25,33 @@ SCENARIOS = ("repos", "common", "kernel", "docker", "consul", "dns", "zookeeper"
              "default", "rerun", "failover", "chaos", "scale")
 
 
-def run(scenario: str) -> tuple[bool, float]:
-    """One scenario from syntax to verify; whether it passed and its seconds."""
+#: What starts the line with a reason: pytest's summary, an Ansible task that failed, Ansible or Molecule itself.
+REASON = re.compile(r"(FAILED|ERROR) \S+::|fatal: |\[ERROR\]|CRITICAL|ERROR ")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How one scenario ended: whether all of it passed, in how many seconds, and the lines that say why not."""
+
+    passed: bool
+    seconds: float
+    reasons: tuple[str, ...]
+
+
+def run(scenario: str) -> Outcome:
+    """One scenario from syntax to verify; its output is passed on while it runs."""
     begin = time.monotonic()
     environment = {**os.environ, "KEEP_LAB": "1", "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
-    done = subprocess.run(["molecule", "test", "--scenario-name", scenario], cwd=ROOT, env=environment, check=False)
-    return done.returncode == 0, time.monotonic() - begin
+    reasons = []
+    with subprocess.Popen(["molecule", "test", "--scenario-name", scenario], cwd=ROOT, env=environment, text=True, errors="replace",
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+        for line in process.stdout or ():
+            print(line, end="", flush=True)
+            plain = re.sub(r"\x1b\[[0-9;]*m", "", line).strip()
+            if REASON.match(plain):
+                reasons.append(plain[:300])
+    passed = process.returncode == 0
+    return Outcome(passed, time.monotonic() - begin, () if passed else tuple(reasons[-6:]))
 
 
 def main() -> int:
@@ -42,10 +66,11 @@ def main() -> int:
     results = {name: run(name) for name in chosen.names or SCENARIOS if name not in chosen.left_out}
     if not os.environ.get("KEEP_LAB"):
         subprocess.run([sys.executable, ROOT / "molecule/shared/lab.py", "destroy"], check=True)
-    rows = [f"{name:12} {'passed' if passed else 'FAILED':8} {seconds:6.0f} s" for name, (passed, seconds) in results.items()]
-    rows.append(f"{'together':21} {sum(seconds for _, seconds in results.values()):6.0f} s")
+    rows = [f"{name:12} {'passed' if end.passed else 'FAILED':8} {end.seconds:6.0f} s" for name, end in results.items()]
+    rows.append(f"{'together':21} {sum(end.seconds for end in results.values()):6.0f} s")
+    rows += [f"{name}: {reason}" for name, end in results.items() for reason in end.reasons]
     keep(f"scenarios-{os.environ.get('LAB_OS') or 'debian12'}", "\n".join(rows))
-    return 0 if all(passed for passed, _ in results.values()) else 1
+    return 0 if all(end.passed for end in results.values()) else 1
 
 
 if __name__ == "__main__":
