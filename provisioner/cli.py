@@ -47,6 +47,11 @@ def parser() -> argparse.ArgumentParser:
     up = _steps(_strict(_limit(_json(_command(commands, "up", "build the cluster, or bring it to what the inventory says")))))
     up.add_argument("--plan", metavar="FILE", help="do exactly what 'plan --out FILE' wrote, or nothing")
     up.add_argument("--yes", action="store_true", help="do not ask before the first change")
+    upgrade = _steps(_strict(_limit(_json(_command(commands, "upgrade", "'up' to new versions: a backup first, pauses where you ask")))))
+    upgrade.add_argument("--pause-after", metavar="COMPONENT", help="stop when this component is done; the same command goes on")
+    upgrade.add_argument("--no-backup", action="store_true", help="do not back up first")
+    upgrade.add_argument("--yes", action="store_true", help="do not ask before the first change")
+    upgrade.set_defaults(out=None)
 
     drain = _command(commands, "drain", "move everything off an agent; it takes no work until 'undrain'")
     drain.add_argument("host", metavar="HOST")

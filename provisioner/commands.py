@@ -85,6 +85,18 @@ def command_up(options: argparse.Namespace) -> int:
     return _reached(result)
 
 
+def command_upgrade(options: argparse.Namespace) -> int:
+    """Bring up new versions."""
+    from provisioner.console import Console
+    from provisioner.upgrade import run_upgrade
+
+    console = Console()
+    result = run_upgrade(open_session(options), console, options)
+    if options.json:
+        console.json(result.as_json())
+    return _reached(result)
+
+
 def _reached(result: Result) -> int:
     """0; raises UnreachableError when hosts were left out."""
     if result.unreachable:

@@ -16,19 +16,23 @@ from provisioner.plan import make_plan, voters
 from provisioner.preflight import Report, preflight
 from provisioner.session import Session
 from provisioner.steps import Plan
-from provisioner.versions import refuse_bad_changes
+from provisioner.versions import Moves, moves, refuse_bad_changes
 from provisioner.witness import Question, questions
 
 
 @dataclass(frozen=True)
 class Look:
-    """What was seen and what follows. `facts` are in Ansible's words; `witnesses` are what each host was asked, by component."""
+    """What was seen and what follows. `facts` are in Ansible's words; `witnesses` are what each host was asked, by component.
+
+    `moving` says where a version changes.
+    """
 
     plan: Plan
     seen: Observation
     facts: Mapping[str, Mapping[str, Any]]
     witnesses: Mapping[str, Mapping[str, Question]]
     unreachable: frozenset[str]
+    moving: Moves
 
 
 def look(session: Session, console: Console, options: argparse.Namespace) -> Look:
@@ -49,11 +53,12 @@ def look(session: Session, console: Console, options: argparse.Namespace) -> Loo
     facts = {name: to_ansible_facts(found) for name, found in report.facts.items()}
     witnesses = questions(cluster, session.rendered, session.defaults, facts, session.ledger.cluster_id)
     seen = observe(cluster, session.rendered, session.transport, sections=("health",), witnesses=witnesses)
+    moving = moves(cluster, seen, _wanted(session))
     if not options.any_version:
-        refuse_bad_changes(cluster, seen, _wanted(session))
+        refuse_bad_changes(moving)
     plan = make_plan(cluster, session.rendered, seen, only=only, limit=limit, full=options.full,
-                     batch=options.batch).without(report.unreachable)
-    return Look(plan, seen, facts, witnesses, frozenset(report.unreachable))
+                     batch=options.batch, moving=moving).without(report.unreachable)
+    return Look(plan, seen, facts, witnesses, frozenset(report.unreachable), moving)
 
 
 def _components(names: list[str]) -> tuple[str, ...]:

@@ -11,7 +11,8 @@ from provisioner.engine import Result
 from provisioner.errors import StepFailed, UsageError
 from provisioner.execution import confirm, execute, locked, look_patiently, seen_facts
 from provisioner.observe import Observation, observe
-from provisioner.plan import rolled, voters
+from provisioner.plan import voters
+from provisioner.rolling import rolled
 from provisioner.session import Session
 from provisioner.steps import Plan
 

@@ -14,8 +14,8 @@ from typing import Any
 from provisioner import __version__
 from provisioner.errors import StepFailed, UsageError
 from provisioner.look import Look
-from provisioner.plan import BATCH
 from provisioner.private_files import write_private
+from provisioner.rolling import BATCH
 from provisioner.steps import Plan, Step
 
 FORMAT = 1

@@ -15,7 +15,7 @@ from provisioner.observe import Observation
 class Step:
     """One component on some hosts.
 
-    `verb` names the playbook: up, drain, restart or remove. `batch` hosts are worked on at a time, in the order of `hosts`; 0
+    `verb` names the playbook: up, drain, stop, restart or remove. `batch` hosts are worked on at a time, in the order of `hosts`; 0
     means all at once. In a step that is `all_or_none` the first failure stops the rest: its hosts serve together. `why` says
     for people what makes it necessary. While an ensemble changes its size, `variables` replace those of the inventory for this
     step (then nothing is noted on the hosts: it is not yet what they are to have), and `expect` what the check asks for.

@@ -39,15 +39,20 @@ def run_backup(session: Session, console: Console, options: argparse.Namespace) 
     `options`: out (default: below the cluster's state folder, named after the time). Raises StepFailed when a component that
     is to be saved does not work, UnreachableError, LockedError, UsageError.
     """
-    now = datetime.datetime.now(datetime.UTC)
-    path = Path(options.out) if options.out else private_dir(session.cluster.state_dir / "backups") / f"{now:%Y-%m-%dT%H-%M-%S}.tar.gz"
-    if not path.parent.is_dir():
-        raise UsageError("there is no such folder", where=str(path.parent))
+    if options.out and not Path(options.out).parent.is_dir():
+        raise UsageError("there is no such folder", where=str(Path(options.out).parent))
     with locked(session, console, "backup"):
-        saved = dict(_identity(session))
-        for part in _parts(session, _working(session)):
-            console.say(f"saving {part.file} …")
-            saved[part.file] = part.save()
+        return save(session, console, Path(options.out) if options.out else None)
+
+
+def save(session: Session, console: Console, path: Path | None = None) -> Path:
+    """The same, on a cluster that is locked already."""
+    now = datetime.datetime.now(datetime.UTC)
+    path = path or private_dir(session.cluster.state_dir / "backups") / f"{now:%Y-%m-%dT%H-%M-%S}.tar.gz"
+    saved = dict(_identity(session))
+    for part in _parts(session, _working(session)):
+        console.say(f"saving {part.file} …")
+        saved[part.file] = part.save()
     archive.write(path, Archive(session.cluster.name, session.ledger.cluster_id, now.isoformat(timespec="seconds"), saved))
     console.say(f"wrote {path} ({path.stat().st_size} bytes). It holds the cluster's secrets: keep it safe.")
     return path

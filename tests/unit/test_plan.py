@@ -10,7 +10,8 @@ from provisioner.cluster import Cluster, Host
 from provisioner.components import COMPONENTS, component, component_names
 from provisioner.errors import UsageError
 from provisioner.observe import HostObservation, Observation
-from provisioner.plan import make_plan, rolled, share
+from provisioner.plan import make_plan
+from provisioner.rolling import rolled, share
 
 MASTER = frozenset({"masters", "consul_server", "logstash_server", "zookeeper", "mesos_master", "marathon", "chronos",
                     *(c.name for c in COMPONENTS if c.shorthand == "all")})

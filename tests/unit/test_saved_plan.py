@@ -20,7 +20,7 @@ ZOOKEEPER = component("zookeeper")
 
 def look(*steps: Step, cluster: str = "test", digest: str = "d1") -> Look:
     witnesses = {"m1": {"zookeeper": {"witness": {}, "digest": digest}}}
-    return Look(Plan(cluster, steps), Observation({}), {}, witnesses, frozenset())
+    return Look(Plan(cluster, steps), Observation({}), {}, witnesses, frozenset(), {})
 
 
 def options(**given: object) -> argparse.Namespace:

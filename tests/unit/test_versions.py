@@ -9,7 +9,7 @@ import pytest
 from provisioner.cluster import Cluster, Host
 from provisioner.errors import StepFailed
 from provisioner.observe import HostObservation, Observation
-from provisioner.versions import numbers, refuse_bad_changes
+from provisioner.versions import Move, moves, numbers, refuse_bad_changes
 
 CLUSTER = Cluster("c", Path("/nowhere/inventory.yml"), (
     Host("m1", "192.0.2.1", groups=frozenset({"zookeeper", "mesos_master", "marathon", "consul"})),
@@ -37,7 +37,7 @@ def test_the_numbers_of_a_version(text: str, expected: tuple[int, ...]) -> None:
     ({"mesos_agent": "1.11.0"}, {"mesos": "1.11"}),
 ])
 def test_what_may_be_done_in_one_go(now: dict[str, str], wanted: dict[str, str]) -> None:
-    refuse_bad_changes(CLUSTER, running(**now), wanted)
+    refuse_bad_changes(moves(CLUSTER, running(**now), wanted))
 
 
 @pytest.mark.parametrize(("now", "wanted", "said"), [
@@ -48,6 +48,16 @@ def test_what_may_be_done_in_one_go(now: dict[str, str], wanted: dict[str, str])
 ])
 def test_what_may_not(now: dict[str, str], wanted: dict[str, str], said: str) -> None:
     with pytest.raises(StepFailed, match="nothing was changed") as error:
-        refuse_bad_changes(CLUSTER, running(**now), wanted)
+        refuse_bad_changes(moves(CLUSTER, running(**now), wanted))
     assert said in error.value.message
     assert "cluster_versions" in error.value.hint
+
+
+@pytest.mark.parametrize(("now", "wanted", "expected"), [
+    ({"zookeeper": "3.8.0"}, {"zookeeper": "3.9.6"}, {"zookeeper": {"m1": Move("3.8.0", "3.9.6")}}),
+    ({"mesos_master": "1.11.0-standin", "mesos_agent": "1.11.0-standin"}, {"mesos": "1.11.0+standin"}, {}),
+    ({"consul": "1.8.7"}, {"consul": "1.9.0"}, {"consul": {"m1": Move("1.8.7", "1.9.0"), "a1": Move("1.8.7", "1.9.0")}}),
+    ({}, {"zookeeper": "3.9.6"}, {}),
+])
+def test_where_a_version_moves(now: dict[str, str], wanted: dict[str, str], expected: dict[str, dict[str, Move]]) -> None:
+    assert moves(CLUSTER, running(**now), wanted) == expected
