@@ -17,6 +17,7 @@ import pytest
 import testinfra
 from kazoo.client import KazooClient
 
+from tests.belongings import Belongings
 from tests.cluster_under_test import HOME, ClusterUnderTest, lab_name
 from tests.two_clients import Client, asker, writer
 
@@ -83,7 +84,7 @@ def packages(on: Callable[[str], Any]) -> Callable[..., None]:
     """`packages(host, "install" or "remove", *names)`, by the package manager of the host's operating system."""
     def change(host: str, verb: str, *names: str) -> None:
         command = f"dnf {verb}" if on(host).exists("dnf") else f"apt-get {verb} {'--purge --autoremove' if verb == 'remove' else ''}"
-        on(host).check_output(f"DEBIAN_FRONTEND=noninteractive {command} --quiet --assume-yes {' '.join(names)}")
+        on(host).check_output(f"DEBIAN_FRONTEND=noninteractive {command} -q -y {' '.join(names)}")
 
     return change
 
@@ -136,3 +137,10 @@ def zookeeper(members: Callable[[str], dict[str, str]], inventory: Inventory) ->
     for client in clients:
         client.stop()
         client.close()
+
+
+@pytest.fixture
+def open_belongings(zookeeper: Callable[[str], KazooClient], on: Callable[[str], Any],
+                    members: Callable[[str], dict[str, str]]) -> Callable[[], Belongings]:
+    """`open_belongings()`: what a user keeps in the cluster, seen through new connections."""
+    return lambda: Belongings(zookeeper("m1"), on("m1"), next(iter(members("marathon").values())))

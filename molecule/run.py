@@ -24,11 +24,11 @@ from tests.results import ROOT, keep
 
 #: The last one leaves a larger lab behind.
 SCENARIOS = ("repos", "common", "kernel", "docker", "consul", "dns", "zookeeper", "mesos", "marathon", "chronos", "registrator", "logstash",
-             "default", "rerun", "failover", "chaos", "scale")
+             "default", "rerun", "rebuild", "upgrade", "failover", "chaos", "scale")
 
 
 #: What starts the line with a reason: pytest's summary, an Ansible task that failed, Ansible or Molecule itself.
-REASON = re.compile(r"(FAILED|ERROR) \S+::|fatal: |\[ERROR\]|CRITICAL|ERROR ")
+REASON = re.compile(r"(FAILED|ERROR) \S+::|fatal: |\[ERROR\]|CRITICAL")
 
 
 @dataclass(frozen=True)
@@ -46,13 +46,14 @@ class Outcome:
 def run(scenario: str) -> Outcome:
     """One scenario from syntax to verify; its output is passed on while it runs."""
     begin = time.monotonic()
-    environment = {**os.environ, "KEEP_LAB": "1", "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    # COLUMNS: Molecule breaks lines at 80 characters otherwise, in the middle of a reason.
+    environment = {**os.environ, "KEEP_LAB": "1", "COLUMNS": "250", "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
     reasons = []
     with subprocess.Popen(["molecule", "test", "--scenario-name", scenario], cwd=ROOT, env=environment, text=True, errors="replace",
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
         for line in process.stdout or ():
             print(line, end="", flush=True)
-            plain = re.sub(r"\x1b\[[0-9;]*m", "", line).strip()
+            plain = re.sub(r"\x1b\[[0-9;]*m", "", line).strip(" \n│")
             if REASON.match(plain):
                 reasons.append(plain[:200])
     passed = process.returncode == 0

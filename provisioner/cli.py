@@ -66,6 +66,11 @@ def parser() -> argparse.ArgumentParser:
     remove.add_argument("--yes", metavar="NAMES", default="", help="the hosts' names in one word, instead of being asked for them")
     remove.set_defaults(only=[], limit=None, full=False, strict=False, json=False, plan=None, any_version=False)
 
+    reset = _command(commands, "reset", "take everything off every host; inventory, ledger and secrets stay")
+    reset.add_argument("--data", action="store_true", help="also what ZooKeeper, Consul, Mesos, Docker and Logstash have stored")
+    reset.add_argument("--lost", action="store_true", help="leave hosts that do not answer as they are")
+    reset.add_argument("--yes", metavar="NAME", default="", help="the cluster's name, instead of being asked for it")
+
     backup = _command(commands, "backup", "save ZooKeeper's nodes, Consul, apps, jobs, ledger and secrets in one file")
     backup.add_argument("--out", metavar="FILE", help="where to (default: beside the cluster's ledger)")
     restore = _command(commands, "restore", "put what a backup holds into this cluster, or its identity beside a fresh inventory")

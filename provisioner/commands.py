@@ -137,6 +137,14 @@ def command_remove(options: argparse.Namespace) -> int:
     return _reached(run_remove(open_session(options), Console(), options))
 
 
+def command_reset(options: argparse.Namespace) -> int:
+    """Take everything off every host."""
+    from provisioner.console import Console
+    from provisioner.reset import run_reset
+
+    return _reached(run_reset(open_session(options), Console(), options))
+
+
 def command_backup(options: argparse.Namespace) -> int:
     """Save what the cluster keeps; prints the file."""
     from provisioner.backup.run import run_backup

@@ -77,6 +77,7 @@ def _named(hosts: tuple[Host, ...]) -> list[dict[str, str]]:
 def common(host: Host, w: Wiring) -> Variables:
     return {
         "common_cluster": w.cluster.name,
+        "common_cluster_id": w.ledger.cluster_id,
         "common_address": host.cluster_address,
         "common_hosts": _named(w.cluster.hosts),
         "common_firewall_ports": [{"port": p, "protocol": protocol} for p, protocol in port_table(host, w)],

@@ -90,6 +90,17 @@ def own_name(seen: Seen) -> Iterator[Finding]:
         yield seen.ok("hostname", f"{name['name']} is {', '.join(name['addresses'])}")
 
 
+def membership(seen: Seen) -> Iterator[Finding]:
+    """A host belongs to one cluster: another one would take its data and its ports."""
+    identity, _, name = str(seen.facts.get("cluster", "")).partition(" ")
+    if not identity or identity == seen.variables.get("common_cluster_id"):
+        yield seen.ok("cluster", "it belongs to no other cluster")
+    else:
+        yield seen.fail("cluster", f"it belongs to another cluster: {name} ({identity})",
+                        "take it out there ('provision remove' or 'provision reset'); if this is the same cluster, put its ledger back; if "
+                        "that one is gone, delete /etc/provisioner-cluster on the host")
+
+
 def cgroups(seen: Seen) -> Iterator[Finding]:
     """A Mesos agent is built for one generation of control groups; hybrid means that the old one does the work."""
     if "mesos_agent" not in seen.components:
@@ -133,4 +144,4 @@ def clock_kept(seen: Seen) -> Iterator[Finding]:
         yield seen.ok("time", "its clock is kept right")
 
 
-RULES = (supported_system, python, architecture, init, address, own_name, cgroups, package_work, clock_kept)
+RULES = (supported_system, python, architecture, init, address, own_name, membership, cgroups, package_work, clock_kept)

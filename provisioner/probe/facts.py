@@ -15,6 +15,8 @@ from .files import read
 DISK_PATHS = ("/", "/var", "/tmp", "/var/lib/docker", "/var/lib/mesos")  # noqa: S108 - the host's, only measured
 #: The first that exists is the one that manages packages: dnf hosts often carry a yum link too.
 PACKAGE_MANAGERS = (("apt", "/usr/bin/apt-get"), ("dnf", "/usr/bin/dnf"), ("yum", "/usr/bin/yum"))
+#: Identity and name of the cluster that the host belongs to, as role `common` writes it.
+CLUSTER = "/etc/provisioner-cluster"
 MIB = 1024 * 1024
 CGROUP_ROOT = "/sys/fs/cgroup"
 #: A resolver that does not answer must not hold up everything else.
@@ -34,6 +36,7 @@ def facts() -> "dict[str, Any]":
         "addresses": network.addresses(),
         "default_route": network.default_route(),
         "machine_id": read("/etc/machine-id").strip(),
+        "cluster": read(CLUSTER).strip(),
         "boot_id": read("/proc/sys/kernel/random/boot_id").strip(),
         "python": {"version": list(sys.version_info[:3]), "executable": sys.executable},
         "os": os_release(read("/etc/os-release")),

@@ -18,7 +18,8 @@ def facts(**changes: Any) -> dict[str, Any]:
     found = {
         "hostname": "m1", "fqdn": "m1.example.org", "addresses": ["10.0.0.1", "172.17.0.1"],
         "default_route": {"interface": "eth0", "gateway": "10.0.0.254", "address": "10.0.0.1"},
-        "machine_id": "0123456789abcdef0123456789abcdef", "boot_id": "72b11941-d8e8-4da3-a3dd-2e32b980c85b", "time": 1_700_000_000.0,
+        "cluster": "", "machine_id": "0123456789abcdef0123456789abcdef", "boot_id": "72b11941-d8e8-4da3-a3dd-2e32b980c85b",
+        "time": 1_700_000_000.0,
         "python": {"version": [3, 11, 2], "executable": "/usr/bin/python3"}, "kernel": "6.1.0-18-amd64", "arch": "x86_64", "cpus": 4,
         "mem_mb": 16_000, "mem_available_mb": 15_000, "swap_mb": 0, "init": "systemd",
         "os": {"id": "debian", "version": "12", "codename": "bookworm", "pretty": "Debian GNU/Linux 12 (bookworm)",

@@ -21,6 +21,7 @@ from provisioner.preflight.system import (
     cgroups,
     clock_kept,
     init,
+    membership,
     own_name,
     package_work,
     python,
@@ -57,6 +58,12 @@ def test_a_fit_host_passes_every_rule() -> None:
 ])
 def test_systems(identity: str, version: str, severity: str) -> None:
     assert only(supported_system, seen(facts=os_facts(identity, version))).severity == severity
+
+
+@pytest.mark.parametrize(("written", "severity"), [("", "ok"), ("an-id ours", "ok"), ("another theirs", "fail"), ("garbage", "fail")])
+def test_a_host_belongs_to_one_cluster(written: str, severity: str) -> None:
+    host = seen(facts={"cluster": written}, variables={"common_cluster_id": "an-id"})
+    assert only(membership, host).severity == severity
 
 
 def test_an_old_system_needs_the_owners_word() -> None:

@@ -1,0 +1,79 @@
+"""Everything off the hosts and back again: with the data that stayed on them, and from a backup after it was deleted too."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tests.belongings import DATA, NAME, NODE, Belongings
+from tests.cluster_under_test import ClusterUnderTest, eventually
+
+UNITS = ("docker", "consul", "dnsmasq", "zookeeper", "mesos-master", "mesos-agent", "marathon", "chronos", "registrator", "logstash")
+DATA_FOLDERS = ("/var/lib/zookeeper", "/var/lib/mesos", "/var/lib/consul", "/var/lib/logstash")
+Open = Callable[[], Belongings]
+
+
+def all_is_back(cluster: ClusterUnderTest, found: Belongings, job: dict[str, Any]) -> None:
+    assert found.nodes.get(NODE)[0] == DATA
+    assert found.key() == "kept"
+    eventually("the app runs again", 180, lambda: found.marathon.get_app(f"/{NAME}").tasks_running == 1)
+    assert found.job() == job
+    eventually("all is well", 120, lambda: bool(cluster.status()["healthy"]))
+
+
+def left_on(cluster: ClusterUnderTest, host: str) -> dict[str, str]:
+    """What a host still has of ours: units that are active, files, processes that listen beside sshd."""
+    return {
+        "units": " ".join(u for u, s in zip(UNITS, cluster.on(host, f"systemctl is-active {' '.join(UNITS)} || true").split(), strict=True)
+                          if s == "active"),
+        "files": cluster.on(host, "ls -d /etc/provisioner-cluster /var/lib/provisioner /etc/*.d/*provisioner* /etc/*/*/*provisioner* "
+                                  "/etc/mesos /etc/marathon /etc/chronos /etc/consul.d 2>/dev/null || true"),
+        "listeners": cluster.on(host, "ss -Htlun | awk '{print $5}' | grep -v ':22$' | sort -u").strip(),
+    }
+
+
+def test_without_the_name_nothing_is_done(cluster: ClusterUnderTest) -> None:
+    refused = cluster.run("reset", "--yes", "another-name", check=False)
+    assert (refused.returncode, "nothing was changed" in refused.stderr) == (2, True)
+    assert cluster.status()["healthy"]
+
+
+def test_a_host_of_another_cluster_is_left_alone(cluster: ClusterUnderTest) -> None:
+    cluster.on("a1", "cp /etc/provisioner-cluster /root/kept && echo 1111-2222 theirs > /etc/provisioner-cluster")
+    try:
+        for command in (("reset", "--yes", f"lab-{cluster.lab}"), ("up", "--yes")):
+            refused = cluster.run(*command, check=False)
+            assert (refused.returncode, "another cluster: theirs" in refused.stderr) == (5, True), refused.stderr
+    finally:
+        cluster.on("a1", "cp /root/kept /etc/provisioner-cluster; rm /root/kept")
+    assert cluster.status()["healthy"]
+
+
+def test_with_the_data_that_stayed_the_same_cluster_comes_up_again(cluster: ClusterUnderTest, open_belongings: Open) -> None:
+    before = open_belongings()
+    before.delete()
+    before.make()
+    job = before.job()
+    cluster.run("reset", "--yes", f"lab-{cluster.lab}")
+    assert {h: left_on(cluster, h) for h in ("m1", "a1")} == {h: {"units": "", "files": "", "listeners": ""} for h in ("m1", "a1")}
+    assert cluster.on("m1", "ls -d /var/lib/zookeeper/version-2 /var/lib/consul/raft").count("/") == 7
+    cluster.up()
+    all_is_back(cluster, open_belongings(), job)
+
+
+def test_from_a_backup_it_comes_back_after_everything_was_deleted(cluster: ClusterUnderTest, open_belongings: Open, tmp_path: Path) -> None:
+    job = open_belongings().job()
+    file = tmp_path / "backup.tar.gz"
+    cluster.run("backup", "--out", str(file))
+    cluster.run("reset", "--data", "--yes", f"lab-{cluster.lab}")
+    for host in ("m1", "m2", "m3", "a1", "a2"):
+        assert cluster.on(host, f"ls -d {' '.join(DATA_FOLDERS)} 2>/dev/null; ls -A /var/lib/docker") == ""
+    cluster.up()
+    fresh = open_belongings()
+    assert (fresh.nodes.exists(NODE), fresh.key(), fresh.marathon.list_apps(), fresh.job()) == (None, "", [], {})
+    cluster.run("restore", str(file), "--yes", f"lab-{cluster.lab}")
+    found = open_belongings()
+    all_is_back(cluster, found, job)
+    found.delete()
+    assert cluster.up()["changed"] == 0
