@@ -122,7 +122,7 @@ def _works(ask: Callable[[], None]) -> bool:
     return True
 
 
-def report_gaps(name: str, rows: Sequence[tuple[str, float, float]], acknowledged: int, refused: int) -> None:
-    """The table of what each change cost each client: what was done, seconds without ZooKeeper, seconds without the app."""
+def report_gaps(name: str, rows: Sequence[tuple[str, float, float]], acknowledged: int, refused: int, more: str = "") -> None:
+    """The table of what each change cost each client: what was done, seconds without ZooKeeper, seconds without the app; then `more`."""
     heading = f"{acknowledged} writes acknowledged, none lost; {refused} refused\n\nlongest gap, seconds{'ZooKeeper':>30}{'app':>8}\n"
-    keep(name, heading + "\n".join(f"{what:<38}{write:>12.1f}{ask:>8.1f}" for what, write, ask in rows))
+    keep(name, heading + "\n".join(f"{what:<38}{write:>12.1f}{ask:>8.1f}" for what, write, ask in rows) + (f"\n\n{more}" if more else ""))

@@ -1,0 +1,79 @@
+"""Who leads, asked all the time: how often that changes is what a roll costs, and one change per component is the least."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import threading
+from collections.abc import Callable, Iterable
+from types import TracebackType
+from typing import Self
+
+PAUSE_SECONDS = 0.5
+TIMEOUT_SECONDS = 2.0
+
+
+def _mesos(address: str) -> str:
+    connection = http.client.HTTPConnection(address, 5050, timeout=TIMEOUT_SECONDS)
+    connection.request("GET", "/redirect")
+    return (connection.getresponse().getheader("Location") or "").strip("/").partition(":")[0]
+
+
+def _framework(port: int, path: str) -> Callable[[str], str]:
+    def ask(address: str) -> str:
+        connection = http.client.HTTPConnection(address, port, timeout=TIMEOUT_SECONDS)
+        connection.request("GET", path)
+        return str(json.loads(connection.getresponse().read()).get("leader", "")).partition(":")[0]
+
+    return ask
+
+
+#: How a member is asked whom it believes to lead, by component.
+ASK: dict[str, Callable[[str], str]] = {
+    "mesos_master": _mesos, "marathon": _framework(8080, "/v2/leader"), "chronos": _framework(4400, "/v1/scheduler/leader"),
+}
+
+
+class Leaders:
+    """While it lasts, the leaders are noted in turn; a context manager. `members(group)` gives addresses by host name."""
+
+    def __init__(self, members: Callable[[str], dict[str, str]]) -> None:
+        self._addresses = {component: list(members(component).values()) for component in ASK}
+        self._seen: dict[str, list[str]] = {component: [] for component in ASK}
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._over.set()
+        self._thread.join(30)
+
+    def changes(self) -> dict[str, int]:
+        """How often each component's leader changed."""
+        return {component: len(seen) - 1 for component, seen in self._seen.items() if seen}
+
+    def _watch(self) -> None:
+        while not self._over.wait(PAUSE_SECONDS):
+            for component, addresses in self._addresses.items():
+                leader = agreed(_answers(ASK[component], addresses))
+                if leader and self._seen[component][-1:] != [leader]:
+                    self._seen[component].append(leader)
+
+
+def _answers(ask: Callable[[str], str], addresses: Iterable[str]) -> list[str]:
+    found = []
+    for address in addresses:
+        try:
+            found.append(ask(address))
+        except (OSError, http.client.HTTPException, ValueError, AttributeError):
+            continue
+    return found
+
+
+def agreed(answers: list[str]) -> str:
+    """Whom all that answered name; '' while they disagree: then a change is on its way."""
+    named = {answer for answer in answers if answer}
+    return named.pop() if len(named) == 1 else ""
