@@ -37,7 +37,7 @@ lab-down: $(READY) ## throw the lab away
 
 .PHONY: unit
 unit: $(READY) ## the offline tests, under a minute
-	$(BIN)/pytest -q tests/unit
+	$(BIN)/pytest -q -n 2 tests/unit
 
 .PHONY: lint
 lint: $(READY) ## ruff, mypy strict, yamllint, ansible-lint production, shellcheck
@@ -61,7 +61,8 @@ mutants: $(READY) ## break each role on purpose; its scenario must notice (S=zoo
 
 .PHONY: test
 test: lint ## lint, offline tests, lab tests, every scenario but those of 'make nightly'; lists what ran
-	$(BIN)/pytest -v --durations=10 tests
+	$(BIN)/pytest -v -n 2 --durations=10 tests/unit
+	$(BIN)/pytest -v --durations=10 -m lab tests/e2e
 	$(BIN)/python molecule/run.py --not $(LONG)
 	@echo "make test ran: ruff, mypy, yamllint, ansible-lint, shellcheck, tests/unit (offline), tests/e2e (lab), molecule without $(LONG) (lab)"
 
