@@ -66,6 +66,7 @@ def growth(component: Component, hosts: Sequence[str], cluster: Cluster, seen: O
     ids = {name: int(host_variables(rendered, name)["zookeeper_id"]) for name in wanted} if component.name == "zookeeper" else {}
     now = members(component.name, seen, ids)
     if now is None:
+        _refuse_to_found(wanted, seen)
         return None
     if component.name == "mesos_master":
         return _masters(component, hosts, wanted, now, seen)
@@ -84,6 +85,17 @@ def _refuse_strangers(component: Component, now: Collection[str], wanted: Sequen
         raise StepFailed(
             f"nothing was changed: {component.title} counts on {', '.join(strangers)}, which the inventory does not have as a member of "
             f"{GROUPS[component.name]}", hint="put them back into the inventory, then take them out with 'provision remove HOST …'",
+        )
+
+
+def _refuse_to_found(wanted: Sequence[str], seen: Observation) -> None:
+    """Members with empty disks are the majority where none serves: they would found an empty ensemble, and the others would follow it."""
+    holding = [h for h in wanted if (seen.health(h, "zookeeper") or {}).get("facts", {}).get("written")]
+    if 0 < len(holding) < quorum(len(wanted)):
+        raise StepFailed(
+            f"nothing was changed: of {len(wanted)} ZooKeeper members only {', '.join(holding)} still has data, and none serves: the "
+            "others would agree on an empty one and it would be lost",
+            hint="bring back the disk of another member; or 'provision reset --data', 'provision up' and 'provision restore FILE'",
         )
 
 

@@ -63,6 +63,21 @@ def test_a_change_of_zookeeper_that_was_cut_off_goes_on_where_it_was() -> None:
     assert [(s.hosts[0], s.expect["members"]) for s in steps] == [("m4", 4), ("m5", 5)]
 
 
+def down(*holding: str) -> Observation:
+    """No ZooKeeper serves; those named hold data."""
+    return Observation({h.name: HostObservation(True, health={"zookeeper": {"state": "down", "facts": {"written": h.name in holding}}})
+                        for h in cluster(3).hosts})
+
+
+def test_empty_disks_never_found_an_ensemble_beside_one_that_holds_data() -> None:
+    hosts = ["m1", "m2", "m3"]
+    with pytest.raises(StepFailed, match="of 3 ZooKeeper members only m2 still has data") as error:
+        growth(component("zookeeper"), hosts, cluster(3), down("m2"), rendered(3))
+    assert "restore" in error.value.hint
+    for fine in (down(), down("m1", "m3"), down(*hosts)):  # never built; one disk is new; nothing but a stop
+        assert growth(component("zookeeper"), hosts, cluster(3), fine, rendered(3)) is None
+
+
 def test_an_ensemble_of_the_right_size_or_none_is_no_matter_of_size() -> None:
     assert grow("zookeeper", 3, zookeepers((1, 2, 3), (1, 2, 3), (1, 2, 3))) is None
     assert grow("zookeeper", 3, {}) is None

@@ -50,6 +50,23 @@ def test_a_host_of_another_cluster_is_left_alone(cluster: ClusterUnderTest) -> N
     assert cluster.status()["healthy"]
 
 
+def test_a_majority_of_empty_disks_does_not_found_an_empty_ensemble(cluster: ClusterUnderTest, open_belongings: Open) -> None:
+    before = open_belongings()
+    before.delete()
+    before.make()
+    for host in ("m1", "m2", "m3"):
+        cluster.on(host, "systemctl stop zookeeper")
+    for host in ("m1", "m2"):
+        cluster.on(host, "mv /var/lib/zookeeper/version-2 /root/version-2")
+    refused = cluster.run("up", "--yes", check=False)
+    assert (refused.returncode, "only m3 still has data" in refused.stderr) == (5, True), refused.stderr
+    assert cluster.on("m1", "systemctl is-active zookeeper || true") == "inactive\n"
+    cluster.on("m1", "mv /root/version-2 /var/lib/zookeeper/version-2")
+    cluster.up()
+    assert open_belongings().nodes.get(NODE)[0] == DATA
+    eventually("all is well", 120, lambda: bool(cluster.status()["healthy"]))
+
+
 def test_with_the_data_that_stayed_the_same_cluster_comes_up_again(cluster: ClusterUnderTest, open_belongings: Open) -> None:
     before = open_belongings()
     before.delete()

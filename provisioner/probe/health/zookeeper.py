@@ -2,16 +2,31 @@
 
 import re
 import socket
+from pathlib import Path
 from typing import Any
 
 from .answer import UnhealthyError, amount, answer, number
 from .systemd import running
 
 TIMEOUT = 2.0
+#: Where role `zookeeper` lets it keep its data.
+DATA = Path("/var/lib/zookeeper")
 
 
 def health(request: "dict[str, Any]") -> "dict[str, Any]":
-    """Answer for one member. Without a quorum a member says so itself, and is down."""
+    """Answer for one member. Without a quorum a member says so itself, and is down; whether it holds data is said then too."""
+    try:
+        return _serving(request)
+    except UnhealthyError as error:
+        raise UnhealthyError(str(error), error.version, dict(error.facts, written=written(DATA))) from error
+
+
+def written(folder: Path) -> bool:
+    """Whether something was ever written here that the ensemble acknowledged: a transaction log is begun by the first one."""
+    return next(folder.glob("version-2/log.*"), None) is not None
+
+
+def _serving(request: "dict[str, Any]") -> "dict[str, Any]":
     running(request["unit"], request.get("steady", 0))
     found = facts(_words(request, "srvr"))
     found["servers"] = servers(_words(request, "conf"))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from provisioner.probe.health import ask, dns, kernel
+from provisioner.probe.health import ask, dns, kernel, zookeeper
 from provisioner.probe.health.answer import UnhealthyError
 
 SRVR = "Zookeeper version: 3.8.0-5a02a05eddb5, built on 2022-02-25 08:49 UTC\nLatency min/avg/max: 0/0.5/3\nZxid: 0x10000002a\nMode: {}\n"
@@ -67,6 +67,16 @@ def test_zookeeper(member: Member, words: dict[str, str], members: int, state: s
         assert found["facts"]["servers"] == [1, 2, 12]
     if state == "degraded":
         assert found["facts"]["itself"] == "ok" and found["facts"]["synced_followers"] == 1
+
+
+def test_zookeeper_that_does_not_serve_says_whether_it_holds_data(member: Member, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(zookeeper, "DATA", tmp_path)
+    request = {"unit": "zookeeper", "address": "127.0.0.1", "port": member({"srvr": NOT_SERVING}), "members": 3}
+    (tmp_path / "version-2").mkdir()
+    (tmp_path / "version-2" / "snapshot.0").write_text("written by every start")
+    assert ask("zookeeper", request)["facts"]["written"] is False
+    (tmp_path / "version-2" / "log.100000001").write_text("")
+    assert ask("zookeeper", request)["facts"]["written"] is True
 
 
 def reply(question: bytes, code: int = 0, data: bytes = socket.inet_aton("198.18.0.11")) -> bytes:
