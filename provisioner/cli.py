@@ -66,6 +66,11 @@ def parser() -> argparse.ArgumentParser:
     remove.add_argument("--yes", metavar="NAMES", default="", help="the hosts' names in one word, instead of being asked for them")
     remove.set_defaults(only=[], limit=None, full=False, strict=False, json=False, plan=None, any_version=False)
 
+    replace = _batch(_command(commands, "replace", "another machine in the place of one that is gone: new key, same name and ids"))
+    replace.add_argument("host", metavar="HOST")
+    replace.add_argument("--yes", metavar="NAME", default="", help="the host's name, instead of being asked for it")
+    replace.set_defaults(only=[], limit=None, full=False, strict=False, json=False, plan=None, any_version=False)
+
     reset = _command(commands, "reset", "take everything off every host; inventory, ledger and secrets stay")
     reset.add_argument("--data", action="store_true", help="also what ZooKeeper, Consul, Mesos, Docker and Logstash have stored")
     reset.add_argument("--lost", action="store_true", help="leave hosts that do not answer as they are")

@@ -137,6 +137,14 @@ def command_remove(options: argparse.Namespace) -> int:
     return _reached(run_remove(open_session(options), Console(), options))
 
 
+def command_replace(options: argparse.Namespace) -> int:
+    """Another machine in the place of one that is gone."""
+    from provisioner.console import Console
+    from provisioner.replace import run_replace
+
+    return _reached(run_replace(open_session(options), Console(), options))
+
+
 def command_reset(options: argparse.Namespace) -> int:
     """Take everything off every host."""
     from provisioner.console import Console

@@ -8,7 +8,7 @@ import fnmatch
 import hashlib
 import hmac
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -72,16 +72,31 @@ def fingerprint(key: str) -> str:
 
 
 def record(cluster: Cluster, lines: list[str]) -> None:
-    """Add lines to the cluster's file: 0600, written to a temporary name and renamed, so it is never half there."""
+    """Add lines to the cluster's file."""
     path = known_hosts_file(cluster)
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     old = path.read_bytes() if path.exists() else b""
     if old and not old.endswith(b"\n"):
         old += b"\n"
+    _write(path, old + "".join(line + "\n" for line in lines).encode())
+
+
+def forget(cluster: Cluster, names: Collection[str]) -> None:
+    """Take out the lines with keys of a host, given by the names it is looked up by; authorities and revoked keys stay."""
+    path = known_hosts_file(cluster)
+    if not path.exists():
+        return
+    kept = [line for line in path.read_text(encoding="utf-8", errors="surrogateescape").splitlines(keepends=True)
+            if not any(not e.marker and e.speaks_of(name) for e in _entries(line) for name in names)]
+    _write(path, "".join(kept).encode(errors="surrogateescape"))
+
+
+def _write(path: Path, content: bytes) -> None:
+    """0600, written to a temporary name and renamed, so it is never half there."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "wb") as stream:
-        stream.write(old + "".join(line + "\n" for line in lines).encode())
+        stream.write(content)
         stream.flush()
         os.fsync(stream.fileno())
     temporary.replace(path)

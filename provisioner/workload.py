@@ -63,13 +63,22 @@ class Workload:
 
     def deactivate(self, agent: str) -> None:
         """Offer nothing of this agent to anybody; what runs there goes on. Raises StepFailed when the master refuses."""
+        self._tell(agent, "DEACTIVATE_AGENT", "agents can be drained from Mesos 1.9 on")
+
+    def gone(self, agent: str) -> None:
+        """It never comes back: its tasks are started elsewhere at once. Raises StepFailed when the master refuses.
+
+        Not while another agent runs at its address: Mesos would send that one away.
+        """
+        self._tell(agent, "MARK_AGENT_GONE", "agents can be given up from Mesos 1.5 on; older ones are forgotten after ten minutes")
+
+    def _tell(self, agent: str, call: str, hint: str) -> None:
         for row in self._mesos().get("slaves", []):
             if row.get("hostname") == agent:
-                call = {"type": "DEACTIVATE_AGENT", "deactivate_agent": {"agent_id": {"value": row["id"]}}}
-                reply = from_host(self._errands, self._leader, "POST", self._server(self._leader), "/api/v1", call)
+                body = {"type": call, call.lower(): {"agent_id": {"value": row["id"]}}}
+                reply = from_host(self._errands, self._leader, "POST", self._server(self._leader), "/api/v1", body)
                 if not reply.ok:
-                    raise StepFailed(f"the Mesos master on {self._leader.name} answers {reply} to DEACTIVATE_AGENT", where=agent,
-                                     hint="agents can be drained from Mesos 1.9 on")
+                    raise StepFailed(f"the Mesos master on {self._leader.name} answers {reply} to {call}", where=agent, hint=hint)
 
     def apps(self, agent: str) -> list[App]:
         """The Marathon apps that have an instance on an agent; none where there is no Marathon."""

@@ -16,7 +16,7 @@ from provisioner import trust
 from provisioner.adapters.ssh import SshError
 from provisioner.cluster import Cluster, Host
 from provisioner.errors import UnreachableError
-from provisioner.known_hosts import KnownHosts, fingerprint, record
+from provisioner.known_hosts import KnownHosts, fingerprint, forget, record
 from provisioner.trust import HostKey, config_of, establish, read_route, scan
 from tests.unit.host_samples import cluster
 
@@ -27,6 +27,16 @@ def known(tmp_path: Path, text: str) -> KnownHosts:
     of = cluster(tmp_path, "m1")
     record(of, text.splitlines())
     return KnownHosts.of(of)
+
+
+def test_a_hosts_keys_are_forgotten_and_nothing_else(tmp_path: Path) -> None:
+    cluster = Cluster("c", tmp_path / "inventory.yml", ())
+    lines = ["192.0.2.1,m1 ssh-ed25519 AAAA", "# a note", "192.0.2.2 ssh-ed25519 BBBB", "@revoked 192.0.2.1 ssh-ed25519 CCCC",
+             "[192.0.2.1]:2222 ssh-ed25519 DDDD"]
+    forget(cluster, ["192.0.2.1"])
+    record(cluster, lines)
+    forget(cluster, ["192.0.2.1"])
+    assert KnownHosts.of(cluster).path.read_text().splitlines() == lines[1:]
 
 
 @pytest.mark.parametrize(("names", "host", "yes"), [

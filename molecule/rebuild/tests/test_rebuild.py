@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.belongings import DATA, NAME, NODE, Belongings
-from tests.cluster_under_test import ClusterUnderTest, eventually
+from tests.cluster_under_test import ClusterUnderTest, eventually, provision
 
 UNITS = ("docker", "consul", "dnsmasq", "zookeeper", "mesos-master", "mesos-agent", "marathon", "chronos", "registrator", "logstash")
 DATA_FOLDERS = ("/var/lib/zookeeper", "/var/lib/mesos", "/var/lib/consul", "/var/lib/logstash")
@@ -68,6 +71,25 @@ def test_a_majority_of_empty_disks_does_not_found_an_empty_ensemble(cluster: Clu
     cluster.up()
     assert open_belongings().nodes.get(NODE)[0] == DATA
     eventually("all is well", 120, lambda: bool(cluster.status()["healthy"]))
+
+
+@pytest.mark.parametrize("host", ["m2", "a2"])
+def test_another_machine_takes_the_place_of_a_lost_one(cluster: ClusterUnderTest, open_belongings: Open, host: str) -> None:
+    """Of a host of every quorum, and of an agent: an app that ran there is started elsewhere."""
+    identity = cluster.on("m2", "cat /var/lib/zookeeper/myid")
+    subprocess.run(["docker", "rm", "-f", "-v", f"{cluster.lab}-{host}"], check=True, capture_output=True)
+    provision("lab", "up", "--name", cluster.lab)
+    refused = cluster.run("replace", host, "--yes", "another-name", check=False)
+    assert (refused.returncode, "nothing was changed" in refused.stderr) == (2, True)
+    cluster.run("replace", host, "--yes", host)
+    eventually("all is well", 120, lambda: bool(cluster.status()["healthy"]))
+    assert cluster.on("m2", "cat /var/lib/zookeeper/myid") == identity
+    found = open_belongings()
+    assert found.nodes.get(NODE)[0] == DATA
+    eventually("the app runs", 180, lambda: found.marathon.get_app(f"/{NAME}").tasks_running == 1)
+    assert cluster.up()["changed"] == 0
+    refused = cluster.run("replace", host, "--yes", host, check=False)
+    assert (refused.returncode, "no new machine" in refused.stderr) == (5, True)
 
 
 def test_with_the_data_that_stayed_the_same_cluster_comes_up_again(cluster: ClusterUnderTest, open_belongings: Open) -> None:
