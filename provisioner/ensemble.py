@@ -15,6 +15,7 @@ The rules, and what happens without them:
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from provisioner.cluster import Cluster
@@ -23,7 +24,7 @@ from provisioner.errors import StepFailed
 from provisioner.inventory.render import host_variables
 from provisioner.inventory.wiring import quorum
 from provisioner.observe import Observation
-from provisioner.steps import Step, in_order
+from provisioner.steps import Step, in_order, serves
 
 #: The group of each ensemble's members, by component.
 GROUPS = {"zookeeper": "zookeeper", "mesos_master": "mesos_master", "consul": "consul_server"}
@@ -51,6 +52,42 @@ def _counted(component: str, host: str, facts: Mapping[str, Any], ids: Mapping[s
         return frozenset(map(str, listed))
     names = {i: name for name, i in ids.items()}
     return frozenset(names.get(i, f"member {i}") for i in listed) or frozenset({host})
+
+
+@dataclass(frozen=True)
+class Margin:
+    """How many members of a quorum there are, serve now, and must serve."""
+
+    component: Component
+    members: int
+    serving: int
+
+    @property
+    def needed(self) -> int:
+        """The majority."""
+        return quorum(self.members)
+
+    @property
+    def spare(self) -> int:
+        """How many more may be missing; negative while it is lost."""
+        return self.serving - self.needed
+
+    def __str__(self) -> str:
+        return f"{self.component.title}: {self.serving} of {self.members} serve, {self.needed} needed, {max(0, self.spare)} may be missing"
+
+    def as_json(self) -> dict[str, object]:
+        """One element of `plan --json`."""
+        return {"component": self.component.name, "members": self.members, "serving": self.serving, "needed": self.needed}
+
+
+def margins(cluster: Cluster, seen: Observation) -> list[Margin]:
+    """Of every quorum that serves somewhere. A step that goes one at a time takes one member away."""
+    found = []
+    for name, group in GROUPS.items():
+        hosts = [h.name for h in cluster.members(group)]
+        serving = sum(serves(seen, h, component(name)) for h in hosts)
+        found += [Margin(component(name), len(hosts), serving)] if serving else []
+    return found
 
 
 def growth(component: Component, hosts: Sequence[str], cluster: Cluster, seen: Observation,

@@ -8,14 +8,17 @@ from pathlib import Path
 
 from provisioner import ledger, secrets
 from provisioner.adapters.ansible import Event
+from provisioner.adapters.errands import Errands
 from provisioner.console import Console
 from provisioner.engine import step_variables
+from provisioner.ensemble import margins
 from provisioner.errors import StepFailed
 from provisioner.execution import open_playbooks
 from provisioner.look import Look, look
 from provisioner.saved_plan import save
 from provisioner.session import Session
 from provisioner.trust import establish
+from provisioner.workload import Workload
 
 #: What `--detailed-exitcode` says when there is something to do.
 CHANGES = 2
@@ -31,18 +34,31 @@ def run_plan(session: Session, console: Console, options: argparse.Namespace) ->
     changes = _preview(session, console, found) if options.diff and found.plan.steps else []
     if options.out:
         save(Path(options.out), found, options)
+    tasks = _moved(session, found)
+    quorums = margins(session.cluster, found.seen) if found.plan.steps else []
     if options.json:
         steps = [step.as_json() for step in found.plan.steps]
-        console.json({"cluster": session.cluster.name, "steps": steps, "unreachable": sorted(found.unreachable),
-                      **({"changes": changes} if options.diff else {})})
+        console.json({"cluster": session.cluster.name, "steps": steps, "unreachable": sorted(found.unreachable), "tasks": tasks,
+                      "quorums": [each.as_json() for each in quorums], **({"changes": changes} if options.diff else {})})
     elif not found.plan.steps:
         console.write("nothing to do\n")
     else:
         for number, step in enumerate(found.plan.steps, 1):
             console.write(f"{number:3d}. {step.describe()}\n")
+        for host, names in tasks.items():
+            console.write(f"\ntasks that move away from {host}: {', '.join(names) or 'none'}\n")
+        if quorums:
+            console.write("\nquorums, of which each step takes away one member at a time:\n" + "".join(f"  {each}\n" for each in quorums))
         for change in changes:
             console.write(f"\n{change['host']}: {change['task']}\n{change['diff']}")
     return CHANGES if options.detailed_exitcode and found.plan.steps else 0
+
+
+def _moved(session: Session, found: Look) -> dict[str, list[str]]:
+    """By agent that is drained on the way: the names of the tasks that run there now."""
+    hosts = [host for step in found.plan.steps if step.verb == "drain" for host in step.hosts]
+    work = Workload(session.cluster, session.rendered, Errands(session.transport)) if hosts else None
+    return {host: work.tasks(host) for host in hosts} if work else {}
 
 
 def _preview(session: Session, console: Console, found: Look) -> list[dict[str, str]]:

@@ -9,7 +9,7 @@ import pytest
 
 from provisioner.cluster import Cluster, Host
 from provisioner.components import component
-from provisioner.ensemble import growth, refuse_too_few_masters, zookeeper_shrink
+from provisioner.ensemble import growth, margins, refuse_too_few_masters, zookeeper_shrink
 from provisioner.errors import StepFailed, UsageError
 from provisioner.observe import HostObservation, Observation
 from provisioner.plan import make_plan
@@ -154,3 +154,10 @@ def test_masters_leave_only_while_a_majority_of_the_old_quorum_stays(size: int, 
     with pytest.raises(StepFailed) as caught:
         refuse_too_few_masters(leaving, lost, cluster(size))
     assert hint in (caught.value.hint or "")
+
+
+def test_what_a_quorum_can_spare() -> None:
+    (found,) = margins(cluster(5), seen("zookeeper", zookeepers((1,), (2,), (3,), (4,))))
+    assert (found.members, found.serving, found.needed, found.spare) == (5, 4, 3, 1)
+    assert str(found) == "ZooKeeper: 4 of 5 serve, 3 needed, 1 may be missing"
+    assert margins(cluster(5), seen("zookeeper", {})) == []
