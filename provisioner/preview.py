@@ -17,6 +17,7 @@ from provisioner.execution import open_playbooks
 from provisioner.look import Look, look
 from provisioner.saved_plan import save
 from provisioner.session import Session
+from provisioner.status import strangers
 from provisioner.trust import establish
 from provisioner.workload import Workload
 
@@ -35,10 +36,13 @@ def run_plan(session: Session, console: Console, options: argparse.Namespace) ->
     if options.out:
         save(Path(options.out), found, options)
     tasks = _moved(session, found)
+    unknown = strangers(session.cluster, found.seen)
+    for text in unknown:
+        console.warn(text)
     quorums = margins(session.cluster, found.seen) if found.plan.steps else []
     if options.json:
-        steps = [step.as_json() for step in found.plan.steps]
-        console.json({"cluster": session.cluster.name, "steps": steps, "unreachable": sorted(found.unreachable), "tasks": tasks,
+        console.json({"cluster": session.cluster.name, "steps": [step.as_json() for step in found.plan.steps],
+                      "unreachable": sorted(found.unreachable), "tasks": tasks, "strangers": unknown,
                       "quorums": [each.as_json() for each in quorums], **({"changes": changes} if options.diff else {})})
     elif not found.plan.steps:
         console.write("nothing to do\n")

@@ -56,13 +56,24 @@ class Status:
 
 def summarize(cluster: Cluster, seen: Observation) -> Status:
     """Rows in build order and problems of the cluster as a whole."""
-    rows = tuple(_row(c, h.name, seen) for c in COMPONENTS for h in cluster.members(c.name))
-    problems = [*_silent_hosts(seen)]
+    rows = _rows(cluster, seen)
+    return Status(cluster.name, rows, (*_silent_hosts(seen), *_problems(_CHECKS, rows, cluster, seen)))
+
+
+def strangers(cluster: Cluster, seen: Observation) -> list[str]:
+    """Those of the problems that speak of agents and voters that the inventory does not have, or no longer."""
+    return list(_problems((_agents, _voters), _rows(cluster, seen), cluster, seen))
+
+
+def _rows(cluster: Cluster, seen: Observation) -> tuple[Row, ...]:
+    return tuple(_row(c, h.name, seen) for c in COMPONENTS for h in cluster.members(c.name))
+
+
+def _problems(checks: Sequence[Check], rows: Sequence[Row], cluster: Cluster, seen: Observation) -> Iterator[str]:
     for component in COMPONENTS:
         own = [r for r in rows if r.component == component.name]
-        for check in _CHECKS:
-            problems += check(component, own, cluster, seen)
-    return Status(cluster.name, rows, tuple(problems))
+        for check in checks:
+            yield from check(component, own, cluster, seen)
 
 
 def _row(component: Component, host: str, seen: Observation) -> Row:

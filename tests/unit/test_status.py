@@ -13,7 +13,7 @@ from provisioner.cluster import Cluster, Host
 from provisioner.components import COMPONENTS
 from provisioner.errors import UnreachableError
 from provisioner.observe import HostObservation, Observation, observe
-from provisioner.status import Status, summarize
+from provisioner.status import Status, strangers, summarize
 
 ALL = frozenset(c.name for c in COMPONENTS if c.shorthand == "all")
 MASTER = ALL | {"masters", "consul_server", "logstash_server", *(c.name for c in COMPONENTS if c.shorthand == "masters")}
@@ -101,6 +101,14 @@ def test_an_agent_that_left_the_inventory_is_not_forgotten() -> None:
     answers = healthy()
     answers["m1"]["mesos_master"]["facts"] = {"agents_listed": [{"hostname": n} for n in ("a1", "192.0.2.102", "a9")]}
     assert status(answers).problems == ("a9 is registered as a Mesos agent, but is not one in the inventory",)
+
+
+def test_strangers_are_told_without_what_else_is_wrong() -> None:
+    answers = healthy()
+    answers["m1"]["consul"]["facts"] = {"raft_peers": ["m1", "m9"]}
+    answers["m2"]["zookeeper"]["state"] = "down"
+    seen = Observation({h.name: HostObservation(True, health=answers[h.name]) for h in cluster().hosts})
+    assert strangers(cluster(), seen) == ["m9 votes in Consul, but is no consul_server in the inventory"]
 
 
 def test_voters_that_left_the_inventory_are_not_forgotten() -> None:
