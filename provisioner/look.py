@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from provisioner import kept_facts
+from provisioner.adapters.ssh import first_contact
 from provisioner.components import COMPONENTS, component_names
 from provisioner.console import Console
 from provisioner.errors import StepFailed, UnreachableError, UsageError
@@ -38,6 +40,9 @@ class Look:
 def look(session: Session, console: Console, options: argparse.Namespace) -> Look:
     """Ask the hosts and make the plan; warnings go to the console.
 
+    Where the facts of the last look are kept, each host is first asked one question: whether all is as it was applied under these
+    facts, which it tells anew. Only when it is not, preflight looks at what could fail.
+
     The hosts' keys must be known (`trust.establish`). `options`: only (component names), limit, full, any_version. Raises UsageError for
     unknown names, StepFailed when a host is not fit or a version is no way on from the one that runs, UnreachableError when a
     host that a quorum needs does not answer.
@@ -48,17 +53,45 @@ def look(session: Session, console: Console, options: argparse.Namespace) -> Loo
     for warning in (*cluster.warnings, *_unmaintained(session)):
         console.warn(warning)
     console.say(f"looking at {len(limit or cluster.hosts)} hosts …")
-    report = preflight(cluster, session.rendered, session.transport, hosts=limit)
+    settled, silent = _settled(session, options, only, limit)
+    if settled:
+        return settled
+    report = preflight(cluster, session.rendered, session.transport, hosts=limit, silent=silent)
     _judge(report, session, console)
     facts = {name: to_ansible_facts(found) for name, found in report.facts.items()}
+    kept_facts.keep(cluster, facts)
     witnesses = questions(cluster, session.rendered, session.defaults, facts, session.ledger.cluster_id)
-    seen = observe(cluster, session.rendered, session.transport, sections=("health",), witnesses=witnesses)
+    seen = observe(cluster, session.rendered, session.transport, sections=("health",), witnesses=witnesses, silent=report.unreachable)
     moving = moves(cluster, seen, _wanted(session))
     if not options.any_version:
         refuse_bad_changes(moving)
     plan = make_plan(cluster, session.rendered, seen, only=only, limit=limit, full=options.full,
                      batch=options.batch, moving=moving).without(report.unreachable)
     return Look(plan, seen, facts, witnesses, frozenset(report.unreachable), moving)
+
+
+def _settled(session: Session, options: argparse.Namespace, only: tuple[str, ...],
+             limit: tuple[str, ...]) -> tuple[Look | None, dict[str, UnreachableError]]:
+    """The look of a cluster on which nothing is to be done; None when something is, or when that can't be told at once.
+
+    Also the hosts that did not answer, with their errors: waiting for them once is enough.
+    """
+    cluster = session.cluster
+    before = {} if options.full else kept_facts.read(cluster)
+    if set(before) < {h.name for h in cluster.hosts}:
+        return None, {}
+    asked = questions(cluster, session.rendered, session.defaults, before, session.ledger.cluster_id)
+    lost = first_contact(cluster, cluster.hosts, session.transport)
+    seen = observe(cluster, session.rendered, session.transport, sections=("facts", "health"), witnesses=asked, silent=lost)
+    silent = {name: UnreachableError(host.error, where=name, hint=host.hint) for name, host in seen.hosts.items() if not host.reachable}
+    if silent or not all(host.facts for host in seen.hosts.values()):
+        return None, silent
+    facts = {name: to_ansible_facts(host.facts) for name, host in seen.hosts.items()}
+    moving = moves(cluster, seen, _wanted(session))
+    plan = make_plan(cluster, session.rendered, seen, only=only, limit=limit, batch=options.batch, moving=moving)
+    if plan.steps or questions(cluster, session.rendered, session.defaults, facts, session.ledger.cluster_id) != asked:
+        return None, {}
+    return Look(plan, seen, facts, asked, frozenset(), moving), {}
 
 
 def _components(names: list[str]) -> tuple[str, ...]:

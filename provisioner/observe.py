@@ -21,7 +21,7 @@ STATES = ("ok", "degraded", "down")
 
 @dataclass(frozen=True)
 class HostObservation:
-    """What one host answered. `error` says why there is no answer, or no usable one.
+    """What one host answered. `error` says why there is no answer, or no usable one; `hint` what to do about that.
 
     `unsettled` holds, for each component that was asked about, why its role must run; '' when everything is still as applied.
     """
@@ -31,6 +31,7 @@ class HostObservation:
     facts: Mapping[str, Any] = field(default_factory=dict)
     health: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     unsettled: Mapping[str, str] = field(default_factory=dict)
+    hint: str = ""
 
 
 @dataclass(frozen=True)
@@ -55,14 +56,16 @@ class Observation:
 
 def observe(cluster: Cluster, rendered: Mapping[str, Any], transport: Transport, *, hosts: Sequence[str] = (),
             components: Collection[str] = (), sections: Sequence[str] = ("facts", "health"),
-            witnesses: Mapping[str, Any] | None = None) -> Observation:
+            witnesses: Mapping[str, Any] | None = None, silent: Mapping[str, UnreachableError] | None = None) -> Observation:
     """Ask every host, or only those named, for its facts and for the health of what it runs, or only of the components named.
 
     Never raises for a host.
 
-    With `witnesses` (by host, see `witness.questions`) also whether what was applied is still so.
+    Those in `silent` are known not to answer and not waited for again. With `witnesses` (by host, see `witness.questions`) also
+    whether what was applied is still so.
     """
-    asked = [h for h in cluster.hosts if not hosts or h.name in hosts]
+    lost = dict(silent or {})
+    asked = [h for h in cluster.hosts if (not hosts or h.name in hosts) and h.name not in lost]
 
     def one(host: Host) -> HostObservation:
         health = {name: asked for name, asked in questions(rendered, host).items() if not components or name in components}
@@ -73,8 +76,8 @@ def observe(cluster: Cluster, rendered: Mapping[str, Any], transport: Transport,
         return _ask(host, request, transport)
 
     answers = fan_out(asked, one)
-    return Observation({name: HostObservation(False, said.message) if isinstance(said, UnreachableError) else said
-                        for name, said in answers.items()})
+    return Observation({name: HostObservation(False, said.message, hint=said.hint) if isinstance(said, UnreachableError) else said
+                        for name, said in {**answers, **lost}.items()})
 
 
 def questions(rendered: Mapping[str, Any], host: Host) -> dict[str, Any]:

@@ -11,9 +11,9 @@ from provisioner.console import Console
 from provisioner.engine import Result
 from provisioner.ensemble import GROUPS
 from provisioner.errors import StepFailed, UnreachableError, UsageError
-from provisioner.execution import confirm_by_name, locked
+from provisioner.execution import confirm_by_name, locked, look_patiently
 from provisioner.known_hosts import KnownHosts, fingerprint, forget, record
-from provisioner.observe import Observation, observe
+from provisioner.observe import HostObservation, Observation, observe
 from provisioner.session import Session
 from provisioner.steps import serves
 from provisioner.trust import scan
@@ -41,21 +41,26 @@ def run_replace(session: Session, console: Console, options: argparse.Namespace)
     forget(cluster, key.names)
     record(cluster, [key.line])
     with locked(session, console, f"replace {found.name}"):
-        seen = observe(cluster, session.rendered, session.transport)
-        refuse(found, cluster, seen, session.ledger.cluster_id)
+        refuse_used(observe(cluster, session.rendered, session.transport, hosts=(found.name,), sections=("facts",)).hosts[found.name],
+                    found.name, session.ledger.cluster_id)
+        seen = look_patiently(lambda: observe(cluster, session.rendered, session.transport, sections=("health",)),
+                              lambda seen: refuse_alone(found, cluster, seen))
         _forget(session, found, seen)
     return run_up(session, console, options)
 
 
-def refuse(new: Host, cluster: Cluster, seen: Observation, cluster_id: str) -> None:
-    """Before the first change: the machine must be empty, and what it is to fetch must be there."""
-    said = seen.hosts[new.name]
+def refuse_used(said: HostObservation, name: str, cluster_id: str) -> None:
+    """The machine must answer, and be of no cluster. Raises UnreachableError, StepFailed."""
     if not said.reachable:
-        raise UnreachableError(f"nothing was changed: {said.error}", where=new.name)
+        raise UnreachableError(f"nothing was changed: {said.error}", where=name)
     belongs = str(said.facts.get("cluster", "")).partition(" ")[0]
     if belongs:
         raise StepFailed("nothing was changed: this is no new machine, it belongs to " + ("this" if belongs == cluster_id else "another")
-                         + " cluster", where=new.name, hint="'provision up' repairs a host that has its disk")
+                         + " cluster", where=name, hint="'provision up' repairs a host that has its disk")
+
+
+def refuse_alone(new: Host, cluster: Cluster, seen: Observation) -> None:
+    """What it is to fetch must be there, and its quorums must bear that it comes. Raises StepFailed."""
     for name, group in GROUPS.items():
         others = [h.name for h in cluster.members(group) if h.name != new.name]
         sick = [h for h in others if not serves(seen, h, component(name))]

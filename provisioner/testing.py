@@ -67,9 +67,10 @@ def said(stdout: str = "", *, code: int = 0, stderr: str = "", seconds: float = 
 
 
 def probed(*, facts: Mapping[str, Any] | None = None, preflight: Mapping[str, Any] | None = None,
-           health: Mapping[str, Any] | None = None, errors: Mapping[str, str] | None = None, time: float = 0.0) -> Completed:
+           health: Mapping[str, Any] | None = None, unsettled: Mapping[str, str] | None = None, errors: Mapping[str, str] | None = None,
+           time: float = 0.0) -> Completed:
     """A probe's answer with the given sections; `time` is the host's clock, seconds since the epoch."""
-    sections = {"facts": facts, "preflight": preflight, "health": health}
+    sections = {"facts": facts, "preflight": preflight, "health": health, "unsettled": unsettled}
     answer = {"version": VERSION, "errors": dict(errors or {}), "time": time, "seconds": 0.0,
               **{name: section for name, section in sections.items() if section is not None}}
     return said(json.dumps(answer))

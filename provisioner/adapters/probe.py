@@ -16,7 +16,7 @@ MAX_TEXT = 4096
 #: How the parts of an answer are made: a type, a list of it, or an object with at least these members.
 DISK_SHAPE: dict[str, Any] = {"device": int, "free_mb": int, "inodes": int, "free_inodes": int, "read_only": bool}
 FACTS_SHAPE: dict[str, Any] = {
-    "hostname": str, "fqdn": str, "addresses": [str], "default_route": {}, "machine_id": str, "boot_id": str, "time": float,
+    "hostname": str, "fqdn": str, "addresses": [str], "default_route": {}, "machine_id": str, "cluster": str, "boot_id": str, "time": float,
     "python": {"version": [int], "executable": str}, "kernel": str, "arch": str, "cpus": int, "mem_mb": int, "init": str,
     "os": {"id": str, "version": str, "codename": str, "pretty": str, "name": str, "like": [str]},
     "disks": dict.fromkeys(("/", "/var", "/tmp", "/var/lib/docker", "/var/lib/mesos"), DISK_SHAPE),  # noqa: S108 - names of the answer

@@ -24,15 +24,18 @@ HOST_RULES = (*system.RULES, *size.RULES, *ports.RULES, *engine.RULES, *sources.
 
 
 def preflight(cluster: Cluster, rendered: Mapping[str, Any], transport: Transport, *, hosts: Collection[str] = (),
-              components: Collection[str] | None = None) -> Report:
+              components: Collection[str] | None = None, silent: Mapping[str, UnreachableError] | None = None) -> Report:
     """Look at every host (or those named) for what it is to run (or for the named components). Changes nothing.
+
+    Those in `silent` are known not to answer and not waited for again.
 
     `rendered` is the rendered inventory. A host that can't be reached is a finding, not an error. Raises UnreachableError
     when a login is refused: then no other host with the same login was tried.
     """
     asked = [h for h in cluster.hosts if not hosts or h.name in hosts]
     requests = _requests(asked, rendered, cluster, components)
-    lost = first_contact(cluster, asked, transport)
+    lost = dict(silent or {})
+    lost |= first_contact(cluster, [h for h in asked if h.name not in lost], transport)
     answers: dict[str, Answer | UnreachableError] = {
         **fan_out((h for h in asked if h.name not in lost),
                   lambda h: ask(transport, h, requests[h.name].probe_request, timeout=PROBE_SECONDS)),
@@ -45,7 +48,7 @@ def preflight(cluster: Cluster, rendered: Mapping[str, Any], transport: Transpor
     findings += [finding for one in seen for finding in _entered(one)]
     findings += [finding for one in whole for rule in HOST_RULES for finding in rule(one)]
     findings += [finding for rule in fleet.RULES for finding in rule(whole)]
-    return Report(tuple(findings), {one.host: one.facts for one in whole}, tuple(errors))
+    return Report(tuple(findings), {one.host: one.facts for one in whole}, errors)
 
 
 @dataclass(frozen=True)

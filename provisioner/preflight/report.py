@@ -58,11 +58,11 @@ class Seen:
 
 @dataclass(frozen=True)
 class Report:
-    """All findings, the facts of the hosts that answered, and the names of those that did not."""
+    """All findings, the facts of the hosts that answered, and why the others did not."""
 
     findings: tuple[Finding, ...]
     facts: dict[str, Mapping[str, Any]]
-    unreachable: tuple[str, ...] = ()
+    unreachable: Mapping[str, UnreachableError] = field(default_factory=dict)
 
     @property
     def failed(self) -> bool:

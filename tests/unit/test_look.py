@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from provisioner import kept_facts, look
+from provisioner.adapters.ssh import Completed
 from provisioner.cluster import Cluster, Host
 from provisioner.console import Console
 from provisioner.errors import StepFailed, UnreachableError
-from provisioner.look import _judge
+from provisioner.facts import to_ansible_facts
+from provisioner.inventory.init import write_inventory
+from provisioner.look import _judge, _settled
 from provisioner.preflight import Report
 from provisioner.preflight.report import Finding
 from provisioner.session import Session
+from provisioner.testing import Call, FakeTransport, probed, said
+from tests.unit.host_samples import facts
 
 HOSTS = (*(Host(n, "192.0.2.1", groups=frozenset({"zookeeper", "mesos_master"})) for n in ("m1", "m2", "m3")),
          Host("a1", "192.0.2.9", groups=frozenset({"mesos_agent"})))
@@ -22,7 +29,7 @@ HOSTS = (*(Host(n, "192.0.2.1", groups=frozenset({"zookeeper", "mesos_master"}))
 def judge(*findings: Finding, away: tuple[str, ...] = ()) -> None:
     session: Any = Session(Path("/nowhere/inventory.yml"))
     session.__dict__["cluster"] = Cluster("c", session.path, HOSTS)
-    _judge(Report(tuple(findings), {}, away), session, Console())
+    _judge(Report(tuple(findings), {}, {name: UnreachableError("away") for name in away}), session, Console())
 
 
 def away(host: str) -> Finding:
@@ -45,3 +52,65 @@ def test_a_host_that_is_not_fit_stops_everything() -> None:
 
 def test_a_warning_stops_nothing() -> None:
     judge(Finding("warn", "m1", "memory", "little"))
+
+
+OPTIONS = argparse.Namespace(full=False, batch="20%")
+
+
+def calm(request: dict[str, Any]) -> dict[str, Any]:
+    """A host on which everything is as applied, and works."""
+    return {"facts": facts(), "health": {name: {"state": "ok"} for name in request["health"]},
+            "unsettled": dict.fromkeys(request["witness"], "")}
+
+
+@pytest.fixture
+def session(tmp_path: Path) -> Any:
+    """Three masters and two agents whose facts were kept by an earlier look."""
+    found: Any = Session(write_inventory(tmp_path))
+    kept_facts.keep(found.cluster, {h.name: to_ansible_facts(facts()) for h in found.cluster.hosts})
+    return found
+
+
+def asked(session: Any, *, drift: str = "", changed: str = "", away: str = "") -> tuple[look.Look | None, dict[str, UnreachableError]]:
+    """The quick look at hosts of which one may have a drifted component, other facts, or no answer."""
+    def host(name: str) -> Any:
+        def answer(call: Call) -> Completed:
+            if not call.request:
+                return said()
+            found = calm(call.request)
+            if name == drift:
+                found["unsettled"]["common"] = "/etc/hosts was edited"
+            if name == changed:
+                found["facts"]["machine_id"] = "f" * 32
+            return probed(**found)
+
+        return UnreachableError("no route") if name == away else answer
+
+    session.__dict__["transport"] = FakeTransport({h.name: host(h.name) for h in session.cluster.hosts})
+    return _settled(session, OPTIONS, (), ())
+
+
+def test_with_nothing_to_do_every_host_is_asked_once(session: Any) -> None:
+    found, silent = asked(session)
+    assert found is not None and (found.plan.steps, silent) == ((), {})
+    probed = [call.host for call in session.transport.calls if call.request]
+    assert sorted(probed) == sorted(h.name for h in session.cluster.hosts)
+
+
+@pytest.mark.parametrize("how", ["drift", "changed"])
+def test_anything_else_than_nothing_is_looked_at_thoroughly(session: Any, how: str) -> None:
+    """Also other facts alone: the digest that the host compared was made of the old ones."""
+    name = session.cluster.hosts[0].name
+    assert asked(session, **{how: name}) == (None, {})
+
+
+def test_without_kept_facts_of_every_host_nobody_is_asked(session: Any) -> None:
+    (session.cluster.state_dir / "facts.json").write_text("no JSON")
+    assert asked(session) == (None, {})
+    assert session.transport.calls == []
+
+
+def test_a_silent_host_is_waited_for_once(session: Any) -> None:
+    name = session.cluster.hosts[-1].name
+    found, silent = asked(session, away=name)
+    assert (found, set(silent), silent[name].message) == (None, {name}, "no route")

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from provisioner.errors import UnreachableError
 from provisioner.preflight import HOST_RULES
 from provisioner.preflight.engine import cluster_store, docker_range, fits, overlay
 from provisioner.preflight.fleet import clocks, duplicates
@@ -274,5 +275,5 @@ def test_a_report_shows_the_worst_first() -> None:
     report = Report(findings, {})
     assert report.rows() == [["fail", "m2", "ssh", "f"], ["warn", "m1", "time", "w\n→ do"], ["ok", "m1", "1 checks", "Debian"]]
     assert (report.failed, report.exit_code) == (True, 5)
-    assert replace(report, unreachable=("m2",)).exit_code == 4
+    assert replace(report, unreachable={"m2": UnreachableError("away")}).exit_code == 4
     assert Report((), {}).exit_code == 0

@@ -8,7 +8,7 @@ import pytest
 
 from provisioner.errors import StepFailed, UnreachableError
 from provisioner.observe import HostObservation, Observation
-from provisioner.replace import refuse
+from provisioner.replace import refuse_alone, refuse_used
 from tests.unit.test_plan import cluster
 
 OURS = "00000000-0000-4000-8000-000000000000"
@@ -25,21 +25,22 @@ def seen(belongs: str = "", *, new: str = "m2", reachable: bool = True, sick: st
 
 
 def test_an_empty_machine_is_welcome() -> None:
-    refuse(HOSTS["m2"], cluster(), seen(), OURS)
+    refuse_used(seen().hosts["m2"], "m2", OURS)
+    refuse_alone(HOSTS["m2"], cluster(), seen())
 
 
 @pytest.mark.parametrize(("belongs", "says"), [(f"{OURS} c", "belongs to this cluster"), ("another theirs", "belongs to another cluster")])
 def test_a_machine_that_belongs_somewhere_is_none(belongs: str, says: str) -> None:
     with pytest.raises(StepFailed, match=says):
-        refuse(HOSTS["m2"], cluster(), seen(belongs), OURS)
+        refuse_used(seen(belongs).hosts["m2"], "m2", OURS)
 
 
 def test_nothing_is_done_while_it_does_not_answer() -> None:
     with pytest.raises(UnreachableError, match="nothing was changed: no route"):
-        refuse(HOSTS["m2"], cluster(), seen(reachable=False), OURS)
+        refuse_used(seen(reachable=False).hosts["m2"], "m2", OURS)
 
 
 def test_nor_while_another_voter_is_missing() -> None:
     with pytest.raises(StepFailed, match="ZooKeeper does not work on m3, and m2 counts as missing too"):
-        refuse(HOSTS["m2"], cluster(), seen(sick="m3"), OURS)
-    refuse(HOSTS["a1"], cluster(), seen(new="a1", sick="m3"), OURS)
+        refuse_alone(HOSTS["m2"], cluster(), seen(sick="m3"))
+    refuse_alone(HOSTS["a1"], cluster(), seen(new="a1", sick="m3"))
