@@ -35,11 +35,12 @@ def make_plan(cluster: Cluster, rendered: Mapping[str, Any], seen: Observation, 
     drained = drained_agents(todo, seen, moving or {})
     steps: list[Step] = []
     for component in ORDER if moving else COMPONENTS:
-        hosts = [name for name in todo.get(component.name, ()) if component.name not in ("docker", "mesos_agent") or name not in drained]
-        grown = growth(component, hosts, cluster, seen, rendered)
-        if grown and limit:
-            raise UsageError(f"{component.title} gets new members, which concerns all of them", hint="leave out --limit")
-        steps += grown or one_electable(component, hosts, seen, moving or {}) or rolled(component, hosts, cluster, seen, batch)
+        if component.name in todo:
+            hosts = [name for name in todo[component.name] if component.name not in ("docker", "mesos_agent") or name not in drained]
+            grown = growth(component, hosts, cluster, seen, rendered)
+            if grown and limit:
+                raise UsageError(f"{component.title} gets new members, which concerns all of them", hint="leave out --limit")
+            steps += grown or one_electable(component, hosts, seen, moving or {}) or rolled(component, hosts, cluster, seen, batch)
         if component.name == "mesos_agent":
             steps += with_agents_drained(drained, todo, cluster, seen, batch)
     return Plan(cluster.name, tuple(_explained(steps, seen, moving or {})), voters(cluster))

@@ -161,3 +161,9 @@ def test_what_a_quorum_can_spare() -> None:
     assert (found.members, found.serving, found.needed, found.spare) == (5, 4, 3, 1)
     assert str(found) == "ZooKeeper: 4 of 5 serve, 3 needed, 1 may be missing"
     assert margins(cluster(5), seen("zookeeper", {})) == []
+
+
+def test_a_quorum_that_was_not_asked_about_does_not_grow() -> None:
+    found = seen("zookeeper", zookeepers((1, 2, 3), (1, 2, 3), (1, 2, 3)))
+    assert make_plan(cluster(5), rendered(5), found, only=("consul",)).steps
+    assert all(s.component.name == "consul" for s in make_plan(cluster(5), rendered(5), found, only=("consul",)).steps)

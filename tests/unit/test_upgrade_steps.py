@@ -90,3 +90,10 @@ def test_a_pause_after_docker_comes_before_the_agents_are_drained() -> None:
     steps = tuple(plan(moving("docker")))
     assert all(s.verb != "drain" for s in up_to(Plan("c", steps), "docker", ORDER).steps)
     assert any(s.verb == "drain" for s in up_to(Plan("c", steps), "mesos_agent", ORDER).steps)
+
+
+def test_docker_alone_still_drains_its_agents() -> None:
+    steps = make_plan(cluster(), RENDERED, seen(living()), moving=moving("docker"), only=("docker",), batch="1").steps
+    assert [(s.verb, s.component.name, s.hosts) for s in steps if set(s.hosts) & {"a1", "a2"}] == [
+        (verb, name, (host,)) for host in ("a1", "a2")
+        for verb, name in (("drain", "mesos_agent"), ("up", "docker"), ("up", "mesos_agent"))]
