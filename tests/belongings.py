@@ -11,6 +11,8 @@ from kazoo.security import make_digest_acl
 from marathon import MarathonClient
 from marathon.models import MarathonApp
 
+from tests.cluster_under_test import eventually
+
 NAME = "backup-scenario"
 NODE, DATA = f"/{NAME}", b"\x00 kept \xff"
 APP = {"id": f"/{NAME}", "instances": 1, "cpus": 0.05, "mem": 16, "cmd": "sleep 10000", "labels": {"kept": "yes"}}
@@ -39,8 +41,16 @@ class Belongings:
         self._on.check_output(f"consul kv delete {NAME}")
         if any(app.id == f"/{NAME}" for app in self.marathon.list_apps()):
             self.marathon.delete_app(f"/{NAME}", force=True)
+            eventually("the app is gone", 60, lambda: self.marathon.list_deployments() == [])  # until then its name is locked
         if self.job():
             self._chronos(f"job/{NAME}", method="DELETE")
+
+    def ensure(self) -> dict[str, Any]:
+        """All four, made unless they are there; gives the job."""
+        if not (self.nodes.exists(NODE) and self.key() and self.job() and any(app.id == f"/{NAME}" for app in self.marathon.list_apps())):
+            self.delete()
+            self.make()
+        return self.job()
 
     def key(self) -> str:
         """What Consul has."""

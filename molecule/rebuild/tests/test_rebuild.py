@@ -57,9 +57,7 @@ def test_a_host_of_another_cluster_is_left_alone(cluster: ClusterUnderTest) -> N
 
 
 def test_a_majority_of_empty_disks_does_not_found_an_empty_ensemble(cluster: ClusterUnderTest, open_belongings: Open) -> None:
-    before = open_belongings()
-    before.delete()
-    before.make()
+    open_belongings().ensure()
     for host in ("m1", "m2", "m3"):
         cluster.on(host, "systemctl stop zookeeper")
     for host in ("m1", "m2"):
@@ -76,6 +74,7 @@ def test_a_majority_of_empty_disks_does_not_found_an_empty_ensemble(cluster: Clu
 @pytest.mark.parametrize("host", ["m2", "a2"])
 def test_another_machine_takes_the_place_of_a_lost_one(cluster: ClusterUnderTest, open_belongings: Open, host: str) -> None:
     """Of a host of every quorum, and of an agent: an app that ran there is started elsewhere."""
+    open_belongings().ensure()
     identity = cluster.on("m2", "cat /var/lib/zookeeper/myid")
     subprocess.run(["docker", "rm", "-f", "-v", f"{cluster.lab}-{host}"], check=True, capture_output=True)
     provision("lab", "up", "--name", cluster.lab)
@@ -93,10 +92,7 @@ def test_another_machine_takes_the_place_of_a_lost_one(cluster: ClusterUnderTest
 
 
 def test_with_the_data_that_stayed_the_same_cluster_comes_up_again(cluster: ClusterUnderTest, open_belongings: Open) -> None:
-    before = open_belongings()
-    before.delete()
-    before.make()
-    job = before.job()
+    job = open_belongings().ensure()
     cluster.run("reset", "--yes", f"lab-{cluster.lab}")
     assert {h: left_on(cluster, h) for h in ("m1", "a1")} == {h: {"units": "", "files": "", "listeners": ""} for h in ("m1", "a1")}
     assert cluster.on("m1", "ls -d /var/lib/zookeeper/version-2 /var/lib/consul/raft"), "its data did not stay"
@@ -105,7 +101,7 @@ def test_with_the_data_that_stayed_the_same_cluster_comes_up_again(cluster: Clus
 
 
 def test_from_a_backup_it_comes_back_after_everything_was_deleted(cluster: ClusterUnderTest, open_belongings: Open, tmp_path: Path) -> None:
-    job = open_belongings().job()
+    job = open_belongings().ensure()
     file = tmp_path / "backup.tar.gz"
     cluster.run("backup", "--out", str(file))
     cluster.run("reset", "--data", "--yes", f"lab-{cluster.lab}")
