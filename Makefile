@@ -68,6 +68,8 @@ test: lint ## lint, offline tests, lab tests, every scenario but those of 'make 
 
 .PHONY: nightly
 nightly: export PROVISION_RESULTS = $(CURDIR)/docs/results
+nightly chaos: export CHAOS_STARTS ?= 50
+nightly chaos: export CHAOS_KILLS ?= 100
 nightly: $(READY) ## what is too long for 'make test': every scenario, other systems, mutants, bench; results go to docs/results/
 	@failed=; $(BIN)/python molecule/run.py || failed=1; \
 	for system in debian13 rocky9; do LAB_OS=$$system $(BIN)/python molecule/run.py --not rerun $(filter-out logstash,$(LONG)) || failed=1; done; \
@@ -75,7 +77,7 @@ nightly: $(READY) ## what is too long for 'make test': every scenario, other sys
 	[ -z "$$failed" ]
 
 .PHONY: chaos
-chaos: $(READY) ## two operators at once, and runs killed at random moments, over and over (CHAOS_STARTS=50 CHAOS_KILLS=100: hours)
+chaos: $(READY) ## two operators at once, and runs killed at random moments, over and over (CHAOS_STARTS=50 CHAOS_KILLS=100 CHAOS_SEED=1: hours)
 	$(BIN)/python molecule/run.py chaos
 
 .PHONY: bench

@@ -1,4 +1,4 @@
-"""Two operators at once and runs killed at random moments, many times. CHAOS_STARTS and CHAOS_KILLS say how many, CHAOS_SEED which."""
+"""Two operators at once and runs killed at random moments, a few times; `make chaos`: many. CHAOS_SEED says which."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from tests.chaos import killed_after, two_at_once
 from tests.cluster_under_test import ClusterUnderTest
 from tests.results import keep
 
-STARTS = int(os.environ.get("CHAOS_STARTS", "50"))
-KILLS = int(os.environ.get("CHAOS_KILLS", "100"))
+STARTS = int(os.environ.get("CHAOS_STARTS", "5"))
+KILLS = int(os.environ.get("CHAOS_KILLS", "5"))
 SEED = os.environ.get("CHAOS_SEED", "1")
 #: The run that is killed would take about a minute and a half.
 LATEST_SECONDS = 90.0
