@@ -51,7 +51,6 @@ def parser() -> argparse.ArgumentParser:
     upgrade.add_argument("--pause-after", metavar="COMPONENT", help="stop when this component is done; the same command goes on")
     upgrade.add_argument("--no-backup", action="store_true", help="do not back up first")
     upgrade.add_argument("--yes", action="store_true", help="do not ask before the first change")
-    upgrade.set_defaults(out=None)
 
     drain = _command(commands, "drain", "move everything off an agent; it takes no work until 'undrain'")
     drain.add_argument("host", metavar="HOST")
