@@ -108,7 +108,7 @@ class RunProgress:
         if self._spinner:
             self._spinner.stop()
             self._spinner = None
-        hosts = f"{len(step.hosts)} host" + ("s" if len(step.hosts) != 1 else "")
+        hosts = f"{len(step.hosts)} hosts" if len(step.hosts) != 1 else step.hosts[0]
         news = f"{outcome.changed} changed" if outcome.changed else "nothing to change"
         state = "FAILED" if outcome.failures else "lost hosts" if outcome.unreachable else news
         self._console.say(f"{self._label:<26} {hosts:<9} {state:<18} {seconds:6.1f} s  (total {self._elapsed():.0f} s)")

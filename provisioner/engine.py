@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from provisioner.adapters.ansible import Event, Outcome, Playbooks
@@ -60,8 +60,20 @@ class Rebooter(Protocol):
 
 #: Asks a host for the last lines of a unit's journal.
 UnitLog = Callable[[str, str], str]
-#: Puts the hosts of a step that is done one host at a time into the order that is best now.
-Order = Callable[[Step], Sequence[str]]
+
+
+class Members(Protocol):
+    """The members of a step that is done one host at a time, as they are now."""
+
+    def now(self, step: Step) -> tuple[Sequence[str], frozenset[str]]:
+        """Its hosts in the order that is best now, and those on which its component serves."""
+
+    def missing(self, step: Step, expected: frozenset[str]) -> frozenset[str]:
+        """Those of `expected` on which it does not serve, when that has been so for a while and not only for an election."""
+
+
+#: What a roll does: after each member the next one is touched only while nobody else is missing.
+ROLLING = ("up", "restart")
 
 
 class Engine:
@@ -69,14 +81,15 @@ class Engine:
 
     `still_ours` is asked before each step, with what the step does; it raises LockedError when the cluster is no longer ours to change,
     StoppedError when the run is to stop.
-    `order` is asked before each step that is done one host at a time: who leads may have changed since the plan was made.
+    `members` are asked before each step that is done one host at a time, as who leads may have changed since the plan was made, and
+    before each further host of it: one that served and no longer does ends the run before the next one is touched.
     """
 
     def __init__(self, playbooks: Playbooks, journal: Journal, progress: Progress, unit_log: UnitLog,
                  witnesses: Mapping[str, Mapping[str, Question]], reboots: Rebooter,
-                 still_ours: Callable[[str], None], order: Order) -> None:
+                 still_ours: Callable[[str], None], members: Members) -> None:
         self._still_ours = still_ours
-        self._order = order
+        self._members = members
         self._playbooks = playbooks
         self._reboots = reboots
         self._witnesses = witnesses
@@ -102,12 +115,30 @@ class Engine:
         hosts = tuple(h for h in step.hosts if h not in result.unreachable)
         if not hosts:
             return
-        self._progress.step(number, len(plan.steps), step)
-        if step.batch == 1 and len(hosts) > 1:
-            hosts = tuple(h for h in self._order(step) if h in hosts)
-        self._play(step.verb, step, hosts, plan, result)
+        if step.batch == 1 and len(hosts) > 1 and step.verb in ROLLING:
+            self._roll(number, plan, replace(step, hosts=hosts), result)
+        else:
+            self._progress.step(number, len(plan.steps), step)
+            self._play(step.verb, step, hosts, plan, result)
         if step.component.name == "kernel" and step.verb == "up":
             self._reboot(step, hosts, plan, result)
+
+    def _roll(self, number: int, plan: Plan, step: Step, result: Result) -> None:
+        """One host after the other, each in a play of its own, with a look at all others in between."""
+        order, serving = self._members.now(step)
+        hosts = [h for h in order if h in step.hosts]
+        for place, host in enumerate(hosts):
+            missing = self._members.missing(step, serving - {host}) if place else frozenset()
+            if missing:
+                raise StepFailed(
+                    f"stopped before {host}: {step.component.title} no longer works on {', '.join(sorted(missing))}; "
+                    f"done: {', '.join(hosts[:place])}; not touched: {', '.join(hosts[place:])}", where=min(missing),
+                    hint="bring it back ('provision status' says what is wrong), then run the same command again",
+                )
+            own = replace(step, hosts=(host,))
+            self._progress.step(number, len(plan.steps), own)
+            self._play(step.verb, own, (host,), plan, result)
+            serving |= {host}
 
     def _reboot(self, step: Step, hosts: tuple[str, ...], plan: Plan, result: Result) -> None:
         """Hosts whose new kernel waits for it, one at a time; an agent's tasks are moved away first."""

@@ -6,7 +6,7 @@ import argparse
 import functools
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -26,13 +26,15 @@ from provisioner.lock import Lock
 from provisioner.observe import Observation, observe
 from provisioner.reboot import Reboots
 from provisioner.session import Session
-from provisioner.steps import Plan, Step, in_order
+from provisioner.steps import Plan, Step, in_order, serves
 from provisioner.trust import establish
 from provisioner.witness import Question
 
 JOURNAL_LINES = 20
 CALM_SECONDS = 60.0
 PAUSE_SECONDS = 3.0
+#: How long somebody may be missing in the middle of a roll; then it stops. Half of the minute in which it is to have stopped.
+GATE_SECONDS = 30.0
 Facts = Mapping[str, Mapping[str, Any]]
 
 
@@ -66,7 +68,7 @@ def execute(session: Session, console: Console, plan: Plan, held: Lock, result: 
         engine = Engine(open_playbooks(session, journal.folder, facts), journal, RunProgress(console),
                         lambda h, u: _unit_log(session, h, u), witnesses or {},
                         Reboots(session.cluster, session.rendered, session.transport, console.say), still_ours,
-                        functools.partial(_leader_last, session))
+                        LiveMembers(session))
         try:
             engine.up(plan, result)
         finally:
@@ -123,11 +125,30 @@ def confirm_by_name(typed: str, name: str, consequence: str) -> None:
         raise UsageError(f"nothing was changed: {name} was not typed", hint=f"--yes {name}")
 
 
-def _leader_last(session: Session, step: Step) -> list[str]:
-    """The step's hosts as `steps.in_order` has them, by who leads now."""
-    seen = observe(session.cluster, session.rendered, session.transport, hosts=step.hosts, components=(step.component.name,),
-                   sections=("health",))
-    return in_order(step.component, step.hosts, seen)
+class LiveMembers:
+    """See engine.Members: asks the hosts."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def now(self, step: Step) -> tuple[list[str], frozenset[str]]:
+        """See engine.Members; the order is that of `steps.in_order`."""
+        seen = self._look(step, step.hosts)
+        return in_order(step.component, step.hosts, seen), frozenset(h for h in step.hosts if serves(seen, h, step.component))
+
+    def missing(self, step: Step, expected: frozenset[str]) -> frozenset[str]:
+        """See engine.Members; an election is borne with for GATE_SECONDS."""
+        until = time.monotonic() + GATE_SECONDS
+        while True:
+            seen = self._look(step, tuple(sorted(expected)))
+            missing = frozenset(h for h in expected if not serves(seen, h, step.component))
+            if not missing or time.monotonic() > until:
+                return missing
+            time.sleep(PAUSE_SECONDS)
+
+    def _look(self, step: Step, hosts: Sequence[str]) -> Observation:
+        one = self._session
+        return observe(one.cluster, one.rendered, one.transport, hosts=hosts, components=(step.component.name,), sections=("health",))
 
 
 def _unit_log(session: Session, host: str, unit: str) -> str:

@@ -63,9 +63,23 @@ class Silent:
     def done(self, step: Step, outcome: Outcome, seconds: float) -> None: ...
 
 
-def engine(script: Script, folder: Path, reboots: NoReboots | None = None, leader: str = "") -> Engine:
+class Ensemble:
+    """Everybody serves; one leads; one is missing once some others have been worked on."""
+
+    def __init__(self, leader: str = "", dies: str = "", after: int = 0) -> None:
+        self.leader, self.dies, self.after, self.gates = leader, dies, after, list[frozenset[str]]()
+
+    def now(self, step: Step) -> tuple[Sequence[str], frozenset[str]]:
+        return sorted(step.hosts, key=lambda h: h == self.leader), frozenset(step.hosts)
+
+    def missing(self, step: Step, expected: frozenset[str]) -> frozenset[str]:
+        self.gates.append(expected)
+        return expected & {self.dies} if len(self.gates) >= self.after else frozenset()
+
+
+def engine(script: Script, folder: Path, reboots: NoReboots | None = None, members: Ensemble | None = None) -> Engine:
     return Engine(script, Journal(folder), Silent(), lambda host, unit: f"journal of {unit} on {host}", NOTES, reboots or NoReboots(),
-                  lambda doing: None, lambda step: sorted(step.hosts, key=lambda h: h == leader))
+                  lambda doing: None, members or Ensemble())
 
 
 def test_counts_are_summed_over_steps(tmp_path: Path) -> None:
@@ -134,10 +148,31 @@ def test_an_agent_is_drained_before_its_reboot_and_takes_work_again_afterwards(t
         ("up", "kernel"), ("drain", "mesos_agent"), ("up", "kernel"), ("up", "mesos_agent")]
 
 
-def test_who_leads_is_asked_when_the_step_begins(tmp_path: Path) -> None:
-    script = Script([("changed", "m1")])
-    engine(script, tmp_path, leader="m1").up(Plan("c", (Step(component("zookeeper"), ("m1", "m2", "m3"), batch=1),)), Result("c"))
-    assert script.asked[0]["component_hosts"] == "m2,m3,m1"
+ROLL = Plan("c", (Step(component("zookeeper"), ("m1", "m2", "m3"), batch=1, all_or_none=True),))
+
+
+def test_who_leads_is_asked_when_the_step_begins_and_each_member_is_a_play_of_its_own(tmp_path: Path) -> None:
+    script = Script(*[[("changed", "x")]] * 3)
+    members = Ensemble(leader="m1")
+    engine(script, tmp_path, members=members).up(ROLL, Result("c"))
+    assert [asked["component_hosts"] for asked in script.asked] == ["m2", "m3", "m1"]
+    assert members.gates == [frozenset({"m1", "m2"}), frozenset({"m2", "m3"})], "all others are asked before each further member"
+
+
+@pytest.mark.parametrize(("dies", "after", "done"), [("m2", 1, ["m2"]), ("m1", 1, ["m2"]), ("m2", 2, ["m2", "m3"])])
+def test_a_member_that_dies_in_the_middle_of_a_roll_ends_it_before_the_next(tmp_path: Path, dies: str, after: int, done: list[str]) -> None:
+    script = Script(*[[("changed", "x")]] * 3)
+    with pytest.raises(StepFailed, match=f"no longer works on {dies}; done: {', '.join(done)}; not touched: ") as error:
+        engine(script, tmp_path, members=Ensemble("m1", dies, after)).up(ROLL, Result("c"))
+    assert [asked["component_hosts"] for asked in script.asked] == done
+    assert error.value.where == dies
+
+
+def test_members_that_leave_one_by_one_are_not_missed(tmp_path: Path) -> None:
+    script = Script([("changed", "x")])
+    members = Ensemble(dies="m1")
+    engine(script, tmp_path, members=members).up(Plan("c", (Step(component("consul"), ("m1", "m2"), batch=1, verb="remove"),)), Result("c"))
+    assert (script.asked[0]["component_hosts"], members.gates) == ("m1,m2", [])
 
 
 def test_a_step_on_the_way_to_another_size_is_noted_nowhere(tmp_path: Path) -> None:
