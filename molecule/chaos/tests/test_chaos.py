@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import random
+import re
+import subprocess
+import time
 
 import pytest
 
 from tests.chaos import killed_after, two_at_once
-from tests.cluster_under_test import ClusterUnderTest
+from tests.cluster_under_test import HOME, PROVISION, ClusterUnderTest, eventually
 from tests.results import keep
 
 STARTS = int(os.environ.get("CHAOS_STARTS", "5"))
@@ -27,6 +30,32 @@ def test_exactly_one_of_two_proceeds(cluster: ClusterUnderTest, number: int) -> 
 @pytest.mark.parametrize("seconds", MOMENTS)
 def test_a_killed_run_is_completed_by_the_next(cluster: ClusterUnderTest, seconds: float) -> None:
     killed_after(cluster, seconds)
+
+
+def test_a_host_that_dies_in_the_middle_of_a_roll_ends_it(cluster: ClusterUnderTest) -> None:
+    """It is frozen right after its own turn, so that nothing is asked of it any more but whether it still serves."""
+    roll = subprocess.Popen([PROVISION, "restart", *cluster.select, "zookeeper", "--yes"], cwd=HOME, stdin=subprocess.DEVNULL,
+                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    assert roll.stdout
+    said, first = "", None
+    while first is None:
+        line = roll.stdout.readline()
+        assert line, f"it ended by itself: {said}"
+        said += line
+        first = re.search(r"\] ZooKeeper +(m\d) .* changed", line)
+    container = f"{cluster.lab}-{first[1]}"
+    subprocess.run(["docker", "pause", container], check=True, capture_output=True)
+    begin = time.monotonic()
+    try:
+        said += roll.communicate(timeout=300)[0]
+        seconds = time.monotonic() - begin
+        serving = [row["host"] for row in cluster.rows("zookeeper") if row["state"] == "ok"]
+    finally:
+        subprocess.run(["docker", "unpause", container], check=True, capture_output=True)
+    assert (roll.returncode, "not touched: m" in said) == (5, True), said
+    assert len(serving) == 2, f"beside the frozen one only {serving} serve"
+    keep("stopped-roll", f"a member was frozen in the middle of a roll: it ended after {seconds:.0f} s, two of three members serving")
+    eventually("all is well", 120, lambda: bool(cluster.status()["healthy"]))
 
 
 def test_how_often(request: pytest.FixtureRequest) -> None:
