@@ -41,7 +41,7 @@ def versions(cluster: ClusterUnderTest, component: str) -> set[str]:
 
 @pytest.fixture(scope="module")
 def newer(cluster: ClusterUnderTest, inventory: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """The mirror has the next versions. The lab goes afterwards: with the usual mirror all of them would have to become older."""
+    """The mirror has the next versions. The lab goes afterwards: no other scenario is to meet them."""
     folder = make(cluster, inventory["all"]["vars"]["docker_registry"], tmp_path_factory.mktemp("next"))
     provision("lab", "up", "--name", cluster.lab, "--artifacts", str(folder))
     yield
@@ -71,13 +71,6 @@ def test_then_the_rest(cluster: ClusterUnderTest, newer: None, measured: None) -
         assert versions(cluster, component) == {NEXT[component][1]}
     assert versions(cluster, "mesos_agent") == {NEXT["mesos"][1]}
     assert cluster.up()["changed"] == 0
-
-
-def test_an_older_version_is_refused(cluster: ClusterUnderTest, newer: None) -> None:
-    """With the usual mirror back, everything would have to become older."""
-    provision("lab", "up", "--name", cluster.lab)
-    refused = cluster.run("up", "--yes", check=False)
-    assert (refused.returncode, "need not read what a newer one has written" in refused.stderr) == (5, True), refused.stderr
 
 
 def test_nothing_acknowledged_was_lost_and_leaders_changed_once(written: Written, asked: Client, zookeeper: Any) -> None:
