@@ -32,7 +32,7 @@ def run_drain(session: Session, console: Console, options: argparse.Namespace) -
     with locked(session, console, f"drain {host}") as held:
         console.say(f"looking at what runs on {host} …")
         work = Workload(session.cluster, session.rendered, Errands(session.transport))
-        tasks, apps = work.tasks(host), work.apps(host)
+        tasks, apps = work.tasks(host)[host], work.apps(host)
         console.say(f"{len(tasks)} tasks: {', '.join(tasks)}" if tasks else "no tasks")
         lacking = work.missing(host)
         if lacking and not options.force:

@@ -15,6 +15,12 @@ VIRTUALIZATION = {"none": "NA", "": "NA", "qemu": "kvm", "amazon": "kvm", "vmwar
                   "microsoft": "VirtualPC"}
 
 
+def membership(facts: Mapping[str, Any]) -> tuple[str, str]:
+    """Identity and name of the cluster that a host belongs to, as role `common` wrote them; '' where it belongs to none."""
+    identity, _, name = str(facts.get("cluster", "")).partition(" ")
+    return identity, name
+
+
 def to_ansible_facts(facts: Mapping[str, Any]) -> dict[str, Any]:
     """What Ansible's fact cache holds for a host: all facts that the roles may use, under their `ansible_` names."""
     system, route = facts["os"], facts["default_route"]

@@ -13,7 +13,7 @@ from provisioner.errors import UsageError
 from provisioner.observe import Observation
 from provisioner.rolling import BATCH, rolled
 from provisioner.steps import Plan, Step, serves
-from provisioner.upgrade_steps import ORDER, drained_agents, one_electable, with_agents_drained
+from provisioner.upgrade_steps import drained_agents, one_electable, order, with_agents_drained
 from provisioner.versions import Moves
 
 #: Groups whose members vote.
@@ -34,7 +34,7 @@ def make_plan(cluster: Cluster, rendered: Mapping[str, Any], seen: Observation, 
             for c in COMPONENTS if not only or c.name in only}
     drained = drained_agents(todo, seen, moving or {})
     steps: list[Step] = []
-    for component in ORDER if moving else COMPONENTS:
+    for component in order(moving or {}):
         if component.name in todo:
             hosts = [name for name in todo[component.name] if component.name not in ("docker", "mesos_agent") or name not in drained]
             grown = growth(component, hosts, cluster, seen, rendered)

@@ -61,8 +61,7 @@ def run_plan(session: Session, console: Console, options: argparse.Namespace) ->
 def _moved(session: Session, found: Look) -> dict[str, list[str]]:
     """By agent that is drained on the way: the names of the tasks that run there now."""
     hosts = [host for step in found.plan.steps if step.verb == "drain" for host in step.hosts]
-    work = Workload(session.cluster, session.rendered, Errands(session.transport)) if hosts else None
-    return {host: work.tasks(host) for host in hosts} if work else {}
+    return Workload(session.cluster, session.rendered, Errands(session.transport)).tasks(*hosts) if hosts else {}
 
 
 def _preview(session: Session, console: Console, found: Look) -> list[dict[str, str]]:

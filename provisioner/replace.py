@@ -12,6 +12,7 @@ from provisioner.engine import Result
 from provisioner.ensemble import GROUPS
 from provisioner.errors import StepFailed, UnreachableError, UsageError
 from provisioner.execution import confirm_by_name, locked, look_patiently
+from provisioner.facts import membership
 from provisioner.known_hosts import KnownHosts, fingerprint, forget, record
 from provisioner.observe import HostObservation, Observation, observe
 from provisioner.session import Session
@@ -53,7 +54,7 @@ def refuse_used(said: HostObservation, name: str, cluster_id: str) -> None:
     """The machine must answer, and be of no cluster. Raises UnreachableError, StepFailed."""
     if not said.reachable:
         raise UnreachableError(f"nothing was changed: {said.error}", where=name)
-    belongs = str(said.facts.get("cluster", "")).partition(" ")[0]
+    belongs, _ = membership(said.facts)
     if belongs:
         raise StepFailed("nothing was changed: this is no new machine, it belongs to " + ("this" if belongs == cluster_id else "another")
                          + " cluster", where=name, hint="'provision up' repairs a host that has its disk")

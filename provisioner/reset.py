@@ -13,6 +13,7 @@ from provisioner.console import Console, summary
 from provisioner.engine import Result
 from provisioner.errors import StepFailed, UnreachableError
 from provisioner.execution import confirm_by_name, execute, locked, seen_facts
+from provisioner.facts import membership
 from provisioner.observe import Observation, observe
 from provisioner.session import Session
 from provisioner.steps import Plan, Step
@@ -57,7 +58,7 @@ def refuse(seen: Observation, silent: Collection[str], cluster_id: str, *, lost:
         raise UnreachableError(f"nothing was changed: {', '.join(sorted(silent))} does not answer: {seen.hosts[name].error}",
                                hint="bring it back; or, to leave it as it is, pass --lost")
     for name, host in seen.hosts.items():
-        identity, _, other = str(host.facts.get("cluster", "")).partition(" ")
+        identity, other = membership(host.facts)
         if identity and identity != cluster_id:
             raise StepFailed(f"nothing was changed: this host belongs to another cluster: {other} ({identity})", where=name,
                              hint="reset that one with its own inventory and ledger")

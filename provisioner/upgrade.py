@@ -8,7 +8,7 @@ from dataclasses import replace
 from itertools import takewhile
 
 from provisioner.backup.run import save
-from provisioner.components import COMPONENTS, Component, component_names
+from provisioner.components import Component, component_names
 from provisioner.console import Console, summary
 from provisioner.engine import Result
 from provisioner.errors import UsageError
@@ -16,7 +16,7 @@ from provisioner.execution import confirm, execute, locked
 from provisioner.look import look
 from provisioner.session import Session
 from provisioner.steps import Plan
-from provisioner.upgrade_steps import ORDER
+from provisioner.upgrade_steps import order
 
 
 def run_upgrade(session: Session, console: Console, options: argparse.Namespace) -> Result:
@@ -28,7 +28,7 @@ def run_upgrade(session: Session, console: Console, options: argparse.Namespace)
         raise UsageError(f"--pause-after: no component {options.pause_after!r}", hint=f"one of {', '.join(component_names())}")
     with locked(session, console, "upgrade", strict=options.strict) as held:
         found = look(session, console, options)
-        plan = up_to(found.plan, options.pause_after, ORDER if found.moving else COMPONENTS)
+        plan = up_to(found.plan, options.pause_after, order(found.moving))
         result = Result(session.cluster.name, unreachable=set(found.unreachable))
         if plan.steps:
             console.plan(plan)
@@ -43,8 +43,8 @@ def run_upgrade(session: Session, console: Console, options: argparse.Namespace)
     return result
 
 
-def up_to(plan: Plan, last: str | None, order: Sequence[Component]) -> Plan:
-    """The steps before the first one of a component that comes later in `order` than the one named; all of them without a name."""
-    names = [c.name for c in order]
+def up_to(plan: Plan, last: str | None, components: Sequence[Component]) -> Plan:
+    """The steps before the first one of a component that comes later in `components` than the one named; all of them without a name."""
+    names = [c.name for c in components]
     wanted = set(names[:names.index(last) + 1] if last else names)
     return replace(plan, steps=tuple(takewhile(lambda step: step.component.name in wanted, plan.steps)))

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from provisioner.cluster import Cluster
-from provisioner.components import Component, component
+from provisioner.components import COMPONENTS, Component, component
 from provisioner.observe import Observation
 from provisioner.rolling import share
 from provisioner.steps import Step, in_order, serves
@@ -20,6 +20,11 @@ _NAMES = ("repos", "common", "kernel", "zookeeper", "consul", "dns", "mesos_mast
           "registrator", "logstash")
 #: Every component, in the order in which versions change: what others stand on first, as far as tasks need not move for it.
 ORDER: tuple[Component, ...] = tuple(component(name) for name in _NAMES)
+
+
+def order(moving: Moves) -> tuple[Component, ...]:
+    """That of an upgrade where a version changes, else that of a build."""
+    return ORDER if moving else COMPONENTS
 
 
 def drained_agents(todo: Mapping[str, Sequence[str]], seen: Observation, moving: Moves) -> frozenset[str]:
@@ -49,8 +54,8 @@ def with_agents_drained(drained: frozenset[str], todo: Mapping[str, Sequence[str
 def one_electable(marathon: Component, hosts: Sequence[str], seen: Observation, moving: Moves) -> list[Step]:
     """Marathon's own order, where its version moves; nothing for other components, or where a single one serves."""
     moved = moving.get("marathon", {}) if marathon.name == "marathon" else {}
-    order = in_order(marathon, hosts, seen)
-    others, last = order[:-1], order[-1:]
+    turns = in_order(marathon, hosts, seen)
+    others, last = turns[:-1], turns[-1:]
     serving = tuple(h for h in others if serves(seen, h, marathon))
     if not moved or not serving:
         return []

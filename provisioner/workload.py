@@ -43,12 +43,13 @@ class Workload:
         self._marathon = Api(errands, "Marathon", self._marathons)
         self._leader = cluster.hosts[0]
 
-    def tasks(self, agent: str) -> list[str]:
-        """Names of the tasks that run on an agent, which is given by its host's name."""
+    def tasks(self, *agents: str) -> dict[str, list[str]]:
+        """By agent, which is given by its host's name: the names of the tasks that run there."""
         state = self._mesos()
-        own = {str(a.get("id")) for a in state.get("slaves", []) if a.get("hostname") == agent}
-        return sorted(str(t.get("name") or t.get("id")) for f in state.get("frameworks", []) for t in f.get("tasks", [])
-                      if t.get("slave_id") in own and t.get("state") in LIVE)
+        host = {str(a.get("id")): str(a.get("hostname")) for a in state.get("slaves", [])}
+        live = [t for f in state.get("frameworks", []) for t in f.get("tasks", []) if t.get("state") in LIVE]
+        return {agent: sorted(str(t.get("name") or t.get("id")) for t in live if host.get(str(t.get("slave_id"))) == agent)
+                for agent in agents}
 
     def missing(self, agent: str) -> dict[str, float]:
         """By how much the free resources of all other agents fall short of what is used on this one; empty when they suffice.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterator
 
+from provisioner.facts import membership
 from provisioner.preflight.report import Finding, Seen
 
 #: What the roles are written for (Debian, Ubuntu LTS and the family of Red Hat Enterprise Linux).
@@ -90,9 +91,9 @@ def own_name(seen: Seen) -> Iterator[Finding]:
         yield seen.ok("hostname", f"{name['name']} is {', '.join(name['addresses'])}")
 
 
-def membership(seen: Seen) -> Iterator[Finding]:
+def one_cluster(seen: Seen) -> Iterator[Finding]:
     """A host belongs to one cluster: another one would take its data and its ports."""
-    identity, _, name = str(seen.facts.get("cluster", "")).partition(" ")
+    identity, name = membership(seen.facts)
     if not identity or identity == seen.variables.get("common_cluster_id"):
         yield seen.ok("cluster", "it belongs to no other cluster")
     else:
@@ -144,4 +145,4 @@ def clock_kept(seen: Seen) -> Iterator[Finding]:
         yield seen.ok("time", "its clock is kept right")
 
 
-RULES = (supported_system, python, architecture, init, address, own_name, membership, cgroups, package_work, clock_kept)
+RULES = (supported_system, python, architecture, init, address, own_name, one_cluster, cgroups, package_work, clock_kept)

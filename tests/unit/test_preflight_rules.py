@@ -22,7 +22,7 @@ from provisioner.preflight.system import (
     cgroups,
     clock_kept,
     init,
-    membership,
+    one_cluster,
     own_name,
     package_work,
     python,
@@ -64,7 +64,7 @@ def test_systems(identity: str, version: str, severity: str) -> None:
 @pytest.mark.parametrize(("written", "severity"), [("", "ok"), ("an-id ours", "ok"), ("another theirs", "fail"), ("garbage", "fail")])
 def test_a_host_belongs_to_one_cluster(written: str, severity: str) -> None:
     host = seen(facts={"cluster": written}, variables={"common_cluster_id": "an-id"})
-    assert only(membership, host).severity == severity
+    assert only(one_cluster, host).severity == severity
 
 
 def test_an_old_system_needs_the_owners_word() -> None:

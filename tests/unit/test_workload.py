@@ -52,7 +52,7 @@ def work(**marathon: Any) -> Workload:
 
 
 def test_only_what_still_runs_on_the_agent_counts() -> None:
-    assert work().tasks("a1") == ["web"]
+    assert work().tasks("a1", "a9") == {"a1": ["web"], "a9": []}
 
 
 def test_a_drained_agent_has_nothing_to_spare() -> None:
