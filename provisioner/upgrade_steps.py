@@ -46,8 +46,8 @@ def with_agents_drained(drained: frozenset[str], todo: Mapping[str, Sequence[str
     for hosts in (*mixed, *(rest[i:i + size] for i in range(0, len(rest), size))):
         steps.append(Step(agent, tuple(hosts), verb="drain", why="its tasks move to other agents"))
         changed = tuple(h for h in hosts if h in todo.get("docker", ()))
-        steps += [Step(docker, changed, all_or_none=True)] if changed else []
-        steps.append(Step(agent, tuple(hosts), all_or_none=True))
+        steps += [Step(docker, changed)] if changed else []
+        steps.append(Step(agent, tuple(hosts)))
     return steps
 
 
