@@ -7,7 +7,7 @@ READY := $(VENV)/ready
 PROVISION := $(BIN)/provision
 LAB ?= default
 # Scenarios that only 'make nightly' and 'make molecule' run: with logstash 'make test' would take more than 50 minutes.
-LONG := logstash rebuild upgrade failover chaos scale
+LONG := logstash rebuild upgrade authentication failover chaos scale
 
 $(READY): requirements.lock pyproject.toml
 	python3 -m venv $(VENV)

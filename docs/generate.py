@@ -12,7 +12,7 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +21,15 @@ from rich.console import Console
 
 from provisioner.cli import parser
 from provisioner.console import make_table, status_rows
+from provisioner.inventory.schema import CLUSTER_VARIABLES, CONNECTION_VARIABLES, HOST_VARIABLES, RENDERED
 from provisioner.paths import project_dir, roles_dir
 
 BEGIN, END = "<!-- variables -->", "<!-- /variables -->"
 DOCS = project_dir() / "docs"
 PICTURE = DOCS / "status.svg"
 PICTURE_WIDTH = 132
+#: What belongs to no role, by the title it gets.
+OF_THE_DRIVER = {"the cluster: in the vars of `all`": CLUSTER_VARIABLES, "a host": HOST_VARIABLES, "connections": CONNECTION_VARIABLES}
 
 
 def main() -> int:
@@ -49,7 +52,10 @@ def main() -> int:
 
 def pages() -> Iterator[tuple[Path, str]]:
     """Every generated text with its path."""
-    everything = ["# Role variables", "", "Generated from the roles' argument specs. What the driver renders itself is left out.", ""]
+    everything = ["# Variables of an inventory", "",
+                  "Generated from the driver's schema and the roles' argument specs. What the driver renders itself is left out.", ""]
+    for title, variables in OF_THE_DRIVER.items():
+        everything += [f"## {title}", "", _table((v.name, v.type, v.choices, v.default, v.description) for v in variables), ""]
     for role in sorted(p.name for p in roles_dir().iterdir() if (p / "meta" / "argument_specs.yml").is_file()):
         table = variable_table(role)
         readme = roles_dir() / role / "README.md"
@@ -63,15 +69,22 @@ def variable_table(role: str) -> str:
     """The variables of a role that a user may set, as a Markdown table."""
     spec = yaml.safe_load((roles_dir() / role / "meta" / "argument_specs.yml").read_text())
     options: dict[str, Any] = spec["argument_specs"]["main"].get("options") or {}
-    rows = ["| variable | type | default | meaning |", "|---|---|---|---|"]
+    rows = []
     for name, option in options.items():
         said = option.get("description", "")
         text = " ".join(" ".join([said] if isinstance(said, str) else said).split())
-        if text.startswith("Rendered by the driver"):
-            continue
-        kind = option.get("type", "str") + (f" ({', '.join(map(str, option['choices']))})" if option.get("choices") else "")
-        rows.append(f"| `{name}` | {kind} | `{json.dumps(option.get('default'))}` | {text.replace('|', '/')} |")
-    return "\n".join(rows) if len(rows) > 2 else "Nothing to set: the driver renders every variable."
+        if not text.startswith(RENDERED):
+            rows.append((name, option.get("type", "str"), option.get("choices") or (), option.get("default"), text))
+    return _table(rows) if rows else "Nothing to set: the driver renders every variable."
+
+
+def _table(rows: Iterable[tuple[str, str, Sequence[Any], Any, str]]) -> str:
+    """A row for each (name, type, choices, default, meaning)."""
+    lines = ["| variable | type | default | meaning |", "|---|---|---|---|"]
+    for name, kind, choices, default, text in rows:
+        chosen = f" ({', '.join(map(str, choices))})" if choices else ""
+        lines.append(f"| `{name}` | {kind}{chosen} | {'' if default is None else f'`{json.dumps(default)}`'} | {text.replace('|', '/')} |")
+    return "\n".join(lines)
 
 
 def cli_reference() -> str:

@@ -24,6 +24,7 @@ from provisioner.inventory.render import to_json
 from provisioner.journal import open_run
 from provisioner.lock import Lock
 from provisioner.observe import Observation, observe
+from provisioner.owners import with_owners
 from provisioner.reboot import Reboots
 from provisioner.session import Session
 from provisioner.steps import Plan, Step, in_order, serves
@@ -65,7 +66,7 @@ def execute(session: Session, console: Console, plan: Plan, held: Lock, result: 
                 safe.check(doing)
             held.check(doing)
 
-        engine = Engine(open_playbooks(session, journal.folder, facts), journal, RunProgress(console),
+        engine = Engine(with_owners(session, open_playbooks(session, journal.folder, facts)), journal, RunProgress(console),
                         lambda h, u: _unit_log(session, h, u), witnesses or {},
                         Reboots(session.cluster, session.rendered, session.transport, console.say), still_ours,
                         LiveMembers(session))

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from provisioner import kept_facts
+from provisioner.adapters.errands import Errands
 from provisioner.adapters.ssh import first_contact
+from provisioner.authentication import PROTECT
 from provisioner.components import COMPONENTS, component_names
 from provisioner.console import Console
 from provisioner.errors import StepFailed, UnreachableError, UsageError
@@ -20,6 +22,7 @@ from provisioner.session import Session
 from provisioner.steps import Plan
 from provisioner.versions import Moves, moves, refuse_bad_changes
 from provisioner.witness import Question, questions
+from provisioner.workload import Workload
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,7 @@ def look(session: Session, console: Console, options: argparse.Namespace) -> Loo
         refuse_bad_changes(moving)
     plan = make_plan(cluster, session.rendered, seen, only=only, limit=limit, full=options.full,
                      batch=options.batch, moving=moving).without(report.unreachable)
+    _refuse_shut_out(session, plan)
     return Look(plan, seen, facts, witnesses, frozenset(report.unreachable), moving)
 
 
@@ -92,6 +96,16 @@ def _settled(session: Session, options: argparse.Namespace, only: tuple[str, ...
     if plan.steps or questions(cluster, session.rendered, session.defaults, facts, session.ledger.cluster_id) != asked:
         return None, {}
     return Look(plan, seen, facts, asked, frozenset(), moving), {}
+
+
+def _refuse_shut_out(session: Session, plan: Plan) -> None:
+    """StepFailed when a plan would end a framework of somebody else: Mesos never lets one take on a principal later."""
+    if not any(step.verb == PROTECT for step in plan.steps):
+        return
+    names = Workload(session.cluster, session.rendered, Errands(session.transport)).without_principal()
+    if names:
+        raise StepFailed(f"nothing was changed: {', '.join(names)} told Mesos no principal and would end when credentials are required, "
+                         "its tasks orphans", hint="end it and start it anew with a principal, as a new framework")
 
 
 def _components(names: list[str]) -> tuple[str, ...]:

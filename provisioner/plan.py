@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
+from provisioner.authentication import switched_on
 from provisioner.cluster import Cluster
 from provisioner.components import COMPONENTS
 from provisioner.ensemble import growth
@@ -26,8 +27,8 @@ def make_plan(cluster: Cluster, rendered: Mapping[str, Any], seen: Observation, 
 
     In build order; where versions change (`moving`), in the order and manner of `upgrade_steps`. `only` keeps the named components,
     `limit` the named hosts; hosts that did not answer are left out; with `full`, hosts where everything is as applied are done
-    again; for `batch` see `rolled`. An ensemble that gets new members is changed by the rules in `ensemble`. Raises UsageError
-    and StepFailed when that can't be done.
+    again; for `batch` see `rolled`. An ensemble that gets new members is changed by the rules in `ensemble`, a cluster that gets
+    passwords by those in `authentication`. Raises UsageError and StepFailed when that can't be done.
     """
     usable = {name for name, host in seen.hosts.items() if host.reachable and (not limit or name in limit)}
     todo = {c.name: [h.name for h in cluster.members(c.name) if h.name in usable and (full or seen.why(h.name, c.name))]
@@ -43,6 +44,7 @@ def make_plan(cluster: Cluster, rendered: Mapping[str, Any], seen: Observation, 
             steps += grown or one_electable(component, hosts, seen, moving or {}) or rolled(component, hosts, cluster, seen, batch)
         if component.name == "mesos_agent":
             steps += with_agents_drained(drained, todo, cluster, seen, batch)
+    steps = switched_on(steps, cluster, seen, partial=bool(only or limit), moving=bool(moving))
     return Plan(cluster.name, tuple(_explained(steps, seen, moving or {})), voters(cluster))
 
 

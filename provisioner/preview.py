@@ -76,6 +76,8 @@ def _preview(session: Session, console: Console, found: Look) -> list[dict[str, 
     with tempfile.TemporaryDirectory(prefix="provision-") as folder:
         playbooks = open_playbooks(session, Path(folder), found.facts)
         for step in found.plan.steps:
+            if step.verb != "up":
+                continue
             console.say(f"previewing {step.component.title} on {', '.join(step.hosts)} …")
             outcome = playbooks.play("up", step_variables(step, step.hosts), note, check=True)
             if outcome.failures:

@@ -51,6 +51,11 @@ class Workload:
         return {agent: sorted(str(t.get("name") or t.get("id")) for t in live if host.get(str(t.get("slave_id"))) == agent)
                 for agent in agents}
 
+    def without_principal(self) -> list[str]:
+        """The frameworks that are connected and told Mesos no principal, by name."""
+        found = self._mesos().get("frameworks", [])
+        return sorted(str(f.get("name") or f.get("id")) for f in found if f.get("connected") and not f.get("principal"))
+
     def missing(self, agent: str) -> dict[str, float]:
         """By how much the free resources of all other agents fall short of what is used on this one; empty when they suffice.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -32,6 +33,21 @@ def provision(*arguments: str, check: bool = True) -> subprocess.CompletedProces
     if check and done.returncode:
         raise AssertionError(f"provision {' '.join(arguments)} ended with {done.returncode}\n{done.stdout}\n{done.stderr}")
     return done
+
+
+def interrupted(when: Callable[[str], bool], *arguments: str) -> tuple[int, str]:
+    """Run one command as at a terminal and press Ctrl-C when `when` is true of all it said so far: its exit code, and what it said."""
+    # Whoever runs the tests in the background has SIGINT ignored, and a child would inherit that.
+    run = subprocess.Popen([PROVISION, *arguments], cwd=HOME, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                           text=True, start_new_session=True, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
+    said = ""
+    while run.stdout and not when(said):
+        line = run.stdout.readline()
+        assert line, f"it ended by itself: {said}"
+        said += line
+    os.killpg(run.pid, signal.SIGINT)
+    said += run.communicate(timeout=COMMAND_LIMIT)[0]
+    return run.returncode, said
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The lab behind every scenario: `create`, `prepare`, `up`, `destroy`, called by the playbooks beside this file.
+"""The lab behind every scenario: `create`, `prepare`, `up`, `up_open`, `destroy`, called by the playbooks beside this file.
 
 One lab serves scenario after scenario: each brings up what its component stands on, which the scenarios before it may
 have done already. Environment: LAB_OS (operating system of the hosts), LAB_NAME (another lab than the usual one), NEEDS
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import sys
 from pathlib import Path
@@ -62,6 +63,15 @@ def up() -> None:
     print(json.dumps(CLUSTER.up()))
 
 
+def up_open() -> None:
+    """The same without authentication, as the inventory then says."""
+    inventory = default_inventory(NAME)
+    text = inventory.read_text()
+    if "cluster_authentication" not in text:
+        inventory.write_text(re.sub(r"^( +)cluster_name:", r"\1cluster_authentication: false\n\g<0>", text, count=1, flags=re.MULTILINE))
+    up()
+
+
 def destroy() -> None:
     """Throw the lab away."""
     if not os.environ.get("KEEP_LAB"):
@@ -70,4 +80,4 @@ def destroy() -> None:
 
 if __name__ == "__main__":
     os.chdir(HOME)
-    {"create": create, "prepare": prepare, "up": up, "destroy": destroy}[sys.argv[1]]()
+    {"create": create, "prepare": prepare, "up": up, "up_open": up_open, "destroy": destroy}[sys.argv[1]]()

@@ -42,16 +42,16 @@ class Tree(Protocol):
 
 
 class KazooTree:
-    """A Tree through kazoo. Raises StepFailed when ZooKeeper does not do what it is asked."""
+    """The tree through kazoo. Raises StepFailed when ZooKeeper does not do what it is asked."""
 
     def __init__(self, client: KazooClient) -> None:
         self._client = client
 
-    def walk(self, left_out: Collection[str]) -> Iterator[Node]:
-        """See Tree. A node that is deleted meanwhile is left out."""
+    def walk(self, left_out: Collection[str] = (), top: str = "/") -> Iterator[Node]:
+        """Every lasting node from `top` on, as Tree says. A node that is deleted meanwhile is left out."""
         from kazoo.exceptions import NoNodeError
 
-        waiting = ["/"]
+        waiting = [top]
         while waiting:
             path = waiting.pop()
             with suppress(NoNodeError):
@@ -77,9 +77,17 @@ class KazooTree:
             self._client.set(node.path, node.data)
             self._client.set_acls(node.path, rules)
 
+    def own(self, path: str, acl: Sequence[tuple[int, str, str]]) -> None:
+        """Give a node these rules; its content stays. One that is deleted meanwhile needs none."""
+        from kazoo.exceptions import NoNodeError
+        from kazoo.security import ACL, Id
+
+        with suppress(NoNodeError):
+            self._client.set_acls(path, [ACL(bits, Id(scheme, who)) for bits, scheme, who in acl])
+
 
 @contextmanager
-def open_tree(cluster: Cluster, host: Host, port: int, password: str) -> Iterator[Tree]:
+def open_tree(cluster: Cluster, host: Host, port: int, password: str) -> Iterator[KazooTree]:
     """The tree as the super user of the ensemble sees it, through the member on this host.
 
     Raises UnreachableError when the host can't be entered, StepFailed when its ZooKeeper does not answer.

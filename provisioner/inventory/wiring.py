@@ -60,9 +60,19 @@ class Wiring:
         """The connection string without scheme, credentials and path."""
         return sep.join(self.at("zookeeper", "zookeeper_client_port"))
 
+    @property
+    def authentication(self) -> bool:
+        """Does everybody bring a password?"""
+        return bool(self.setting("cluster_authentication", True))
+
     def zk_url(self, user: str, path: str) -> str:
         """A `zk://` URL with its password as a reference."""
-        return f"zk://{user}:{{{{ vault_zookeeper_{user}_password }}}}@{self.zookeepers()}/{path}"
+        login = f"{user}:{{{{ vault_zookeeper_{user}_password }}}}@" if self.authentication else ""
+        return f"zk://{login}{self.zookeepers()}/{path}"
+
+    def secret(self, name: str) -> str:
+        """A reference to the secret of this name; empty where nobody brings one."""
+        return f"{{{{ vault_{name} }}}}" if self.authentication else ""
 
 
 def quorum(members: int) -> int:
@@ -192,6 +202,7 @@ def _mesos(host: Host, w: Wiring) -> Variables:
         "mesos_address": host.cluster_address,
         "mesos_hostname": host.name,
         "mesos_zk_url": w.zk_url("mesos", "mesos"),
+        "mesos_authentication": "required" if w.authentication else "none",
         "mesos_masters": w.at("mesos_master", "mesos_master_port"),
         "mesos_cgroup_requirement": entry.get("cgroup", "any"),
         "mesos_docker_requirement": entry.get("docker"),
@@ -203,7 +214,7 @@ def mesos_master(host: Host, w: Wiring) -> Variables:
     return {
         **_mesos(host, w),
         "mesos_quorum": quorum(masters),
-        "mesos_credentials": [{"principal": p, "secret": f"{{{{ vault_{v}_secret }}}}"} for p, v in
+        "mesos_credentials": [{"principal": p, "secret": w.secret(f"{v}_secret")} for p, v in
                               (("agent", "mesos_agent"), ("marathon", "marathon"), ("chronos", "chronos"), ("verify", "verify"))],
         "mesos_master_probe": {"unit": "mesos-master", "address": host.cluster_address, "port": w.value(host, "mesos_master_port"),
                                "masters": masters, "quorum": quorum(masters)},
@@ -213,7 +224,7 @@ def mesos_master(host: Host, w: Wiring) -> Variables:
 def mesos_agent(host: Host, w: Wiring) -> Variables:
     return {
         **_mesos(host, w),
-        "mesos_agent_credential": {"principal": "agent", "secret": "{{ vault_mesos_agent_secret }}"},
+        "mesos_agent_credential": {"principal": "agent", "secret": w.secret("mesos_agent_secret")},
         "mesos_agent_probe": {"unit": "mesos-agent", "address": host.cluster_address, "port": w.value(host, "mesos_agent_port"),
                               "hostname": host.name, "masters": w.at("mesos_master", "mesos_master_port"),
                               "drained": host.name in w.ledger.drained},
@@ -228,7 +239,7 @@ def marathon(host: Host, w: Wiring) -> Variables:
         "marathon_zk_url": w.zk_url("marathon", "marathon"),
         "marathon_mesos_zk_url": w.zk_url("mesos", "mesos"),
         "marathon_principal": "marathon",
-        "marathon_secret": "{{ vault_marathon_secret }}",
+        "marathon_secret": w.secret("marathon_secret"),
         "marathon_probe": {"unit": "marathon", "address": host.cluster_address, "port": w.value(host, "marathon_port")},
     }
 
@@ -239,11 +250,11 @@ def chronos(host: Host, w: Wiring) -> Variables:
         "chronos_address": host.cluster_address,
         "chronos_hostname": host.cluster_address,
         "chronos_zk_hosts": w.zookeepers(),
-        "chronos_zk_user": "chronos",
-        "chronos_zk_secret": "{{ vault_zookeeper_chronos_password }}",
+        "chronos_zk_user": "chronos" if w.authentication else "",
+        "chronos_zk_secret": w.secret("zookeeper_chronos_password"),
         "chronos_mesos_zk_url": w.zk_url("mesos", "mesos"),
         "chronos_principal": "chronos",
-        "chronos_secret": "{{ vault_chronos_secret }}",
+        "chronos_secret": w.secret("chronos_secret"),
         "chronos_probe": {"unit": "chronos", "address": host.cluster_address, "port": w.value(host, "chronos_port"),
                           "image": w.image("chronos")},
     }

@@ -49,6 +49,13 @@ def test_quorum_ids_and_connection_strings(tmp_path: Path) -> None:
     assert [s["id"] for s in m2["zookeeper_servers"]] == [1, 2, 3]
 
 
+def test_without_authentication_nobody_is_told_a_password_and_frameworks_keep_their_principal(tmp_path: Path) -> None:
+    found = host_variables(rendered(tmp_path, inventory(["m1"], ["a1"], cluster_authentication=False)), "m1")
+    assert (found["mesos_authentication"], found["mesos_zk_url"]) == ("none", "zk://192.0.2.12:2181/mesos")
+    assert (found["marathon_principal"], found["marathon_secret"], found["marathon_zk_url"]) == ("marathon", "", "zk://192.0.2.12:2181/marathon")
+    assert (found["chronos_principal"], found["chronos_secret"], found["chronos_zk_user"]) == ("chronos", "", "")
+
+
 def test_no_secret_is_in_a_rendered_inventory(tmp_path: Path) -> None:
     text = to_json(rendered(tmp_path, inventory(["m1"], ["a1"])))
     for word in ("gossip_key", "super_digest"):

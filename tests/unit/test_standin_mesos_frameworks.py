@@ -232,6 +232,16 @@ def test_teardown_kills_and_completes(sent: Sent) -> None:
     run(work)
 
 
+def test_a_framework_never_takes_on_another_principal(sent: Sent) -> None:
+    async def work() -> None:
+        w = await world(sent)
+        w.leader.frameworks.subscribe({"user": "root", "name": "fw", "id": {"value": w.id}, "principal": "fw"})
+        assert sent.events("ERROR")[0]["error"] == {"message": "Changing framework's principal is not allowed."}
+        assert "principal" not in w.framework.info
+
+    run(work)
+
+
 def test_a_framework_that_leaves_is_removed_after_its_failover_timeout(sent: Sent) -> None:
     async def work() -> None:
         w = await world(sent, failover_timeout=0.1)

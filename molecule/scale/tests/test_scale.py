@@ -7,9 +7,6 @@ client waited is printed as a table.
 from __future__ import annotations
 
 import json
-import os
-import signal
-import subprocess
 from collections.abc import Iterator
 from typing import Any
 
@@ -18,7 +15,7 @@ from kazoo.client import KazooClient
 from marathon import MarathonClient
 from marathon.models import MarathonApp
 
-from tests.cluster_under_test import HOME, PROVISION, ClusterUnderTest, eventually, provision
+from tests.cluster_under_test import ClusterUnderTest, eventually, interrupted, provision
 from tests.two_clients import PATH, Client, report_gaps
 
 Written = tuple[Client, list[str]]
@@ -93,17 +90,8 @@ def test_drain_moves_an_app_and_undrain_lets_the_agent_work_again(cluster: Clust
 
 def test_a_drain_that_is_interrupted_is_undone(cluster: ClusterUnderTest, only_here: tuple[MarathonClient, str]) -> None:
     _, host = only_here
-    drain = subprocess.Popen([PROVISION, "drain", *cluster.select, host], cwd=HOME, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                             stderr=subprocess.STDOUT, text=True, start_new_session=True)
-    assert drain.stdout
-    said = ""
-    while "one more instance elsewhere" not in said:
-        line = drain.stdout.readline()
-        assert line, f"it ended by itself: {said}"
-        said += line
-    os.killpg(drain.pid, signal.SIGINT)
-    said += drain.communicate(timeout=300)[0]
-    assert drain.returncode == 130, said
+    code, said = interrupted(lambda text: "one more instance elsewhere" in text, "drain", *cluster.select, host)
+    assert code == 130, said
     (row,) = [r for r in cluster.rows("mesos_agent") if r["host"] == host]
     assert "registered with" in row["detail"], row
 

@@ -48,10 +48,12 @@ def leadership(server: str) -> "dict[str, Any]":
 
 
 def ensemble(metrics: "dict[str, Any]", flags: "dict[str, Any]") -> "dict[str, Any]":
-    """The quorum this master runs with and the number of live replicas of the registry it sees."""
+    """The quorum and the passwords this master runs with, and the number of live replicas of the registry it sees."""
     return {
         "elected": number(metrics.get("master/elected")) == 1,
         "quorum": number(flags.get("flags", {}).get("quorum")),
+        "knows_credentials": bool(flags.get("flags", {}).get("credentials")),
+        "authenticates": flags.get("flags", {}).get("authenticate_agents") == "true",
         "ensemble_size": number(metrics.get("registrar/log/ensemble_size"), 0),
         "log_recovered": number(metrics.get("registrar/log/recovered")) == 1,
         "uptime_seconds": number(metrics.get("master/uptime_secs"), 0),

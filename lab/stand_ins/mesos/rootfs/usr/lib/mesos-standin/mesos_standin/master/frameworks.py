@@ -32,13 +32,14 @@ class Frameworks:
 
     def subscribe(self, info: Json) -> web.Stream:
         """Subscribes a new, returning or failed-over framework and returns its event stream."""
-        framework = self._known(info)
         stream_id = str(uuid.uuid4())
-        if framework is None:
+        refusal = self._refusal(info)
+        if refusal:
             stream = web.Stream({"Mesos-Stream-Id": stream_id}, lambda: None)
-            _send(stream, "ERROR", {"message": "Framework has been removed"})
+            _send(stream, "ERROR", {"message": refusal})
             stream.close()
             return stream
+        framework = self._known(info)
         if framework.stream:
             process.info(f"Framework {framework.label} failed over")
             self.send(framework, "ERROR", {"message": "Framework failed over"})
@@ -58,11 +59,20 @@ class Frameworks:
         self._leader.allocator.soon()
         return stream
 
-    def _known(self, info: Json) -> Framework | None:
+    def _refusal(self, info: Json) -> str:
+        """Why this framework is sent away, "" when it is not (src/master/validation.cpp, validateUpdate: the principal)."""
         state = self._leader.state
         framework_id = info.get("id", {}).get("value", "")
         if any(framework_id == gone.id for gone in state.completed):
-            return None
+            return "Framework has been removed"
+        known = state.frameworks.get(framework_id)
+        if known and known.info.get("principal") != info.get("principal"):
+            return "Changing framework's principal is not allowed."
+        return ""
+
+    def _known(self, info: Json) -> Framework:
+        state = self._leader.state
+        framework_id = info.get("id", {}).get("value", "")
         if framework_id in state.frameworks:
             framework = state.frameworks[framework_id]
             framework.info, framework.reregistered = info, time.time()

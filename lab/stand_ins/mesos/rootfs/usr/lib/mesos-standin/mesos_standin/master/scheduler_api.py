@@ -69,6 +69,8 @@ class Scheduler:
         if principal is not None and claimed not in (None, principal):
             message = f"Authenticated principal '{principal}' does not match principal '{claimed}' set in `FrameworkInfo`"
             raise Refused(403, message)
+        if principal is not None:
+            info = {**info, "principal": principal}
         suppressed = call["subscribe"].get("suppressed_roles", [])
         return self._leader.frameworks.subscribe({**info, "suppressed_roles": suppressed} if suppressed else info)
 

@@ -1,0 +1,148 @@
+"""A living cluster that was built without passwords gets them: tasks go on, nobody is shut out, and in the end nobody is let in without.
+
+How long each of two clients had to wait meanwhile is printed as a table.
+"""
+
+from __future__ import annotations
+
+import json
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from kazoo.client import KazooClient
+from kazoo.exceptions import NoAuthError
+
+from provisioner.lab import default_inventory
+from tests.belongings import Belongings
+from tests.cluster_under_test import ClusterUnderTest, eventually, interrupted
+from tests.two_clients import Client, report_gaps
+
+Members = Callable[[str], dict[str, str]]
+Written = tuple[Client, list[str]]
+SUBSCRIBE = {"type": "SUBSCRIBE", "subscribe": {"framework_info": {"user": "root", "name": "stranger"}}}
+#: The rules under which anybody may change a node.
+OPEN = ("world", "anyone")
+
+
+def ask_for(cluster: ClusterUnderTest, wanted: bool) -> None:
+    """Write into the inventory whether passwords are wanted."""
+    path = default_inventory(cluster.lab)
+    old, new = (f"cluster_authentication: {str(value).lower()}" for value in (not wanted, wanted))
+    path.write_text(path.read_text().replace(old, new))
+
+
+def subscribe(master: str) -> Any:
+    """The stream of a framework that says no principal."""
+    request = urllib.request.Request(f"http://{master}:5050/api/v1/scheduler", json.dumps(SUBSCRIBE).encode(),
+                                     {"Content-Type": "application/json", "Accept": "application/json"})
+    return urllib.request.urlopen(request, timeout=20)  # noqa: S310 - an address of the lab
+
+
+def tasks(members: Members) -> dict[str, list[str]]:
+    """Every running task by its id, with its agent's id and the framework's; the leader is asked."""
+    for address in members("mesos_master").values():
+        try:
+            with urllib.request.urlopen(f"http://{address}:5050/state", timeout=20) as answer:
+                state = json.loads(answer.read())
+        except OSError:
+            continue
+        return {t["id"]: [t["slave_id"], f["id"]] for f in state["frameworks"] for t in f["tasks"] if t["state"] == "TASK_RUNNING"}
+    raise AssertionError("no master answers")
+
+
+def open_nodes(nodes: KazooClient) -> list[str]:
+    """Lasting nodes of Mesos, Marathon and Chronos that anybody may change. (Chronos leaves its own name in an election open.)"""
+    found, waiting = [], ["/mesos", "/marathon", "/chronos"]
+    while waiting:
+        path = waiting.pop()
+        waiting += [f"{path}/{child}" for child in nodes.get_children(path)]
+        rules, stat = nodes.get_acls(path)
+        if not stat.ephemeralOwner and any((rule.id.scheme, rule.id.id) == OPEN and rule.perms != 1 for rule in rules):
+            found.append(path)
+    return found
+
+
+@contextmanager
+def anonymous(address: str) -> Iterator[KazooClient]:
+    client = KazooClient(hosts=f"{address}:2181", timeout=10)
+    client.start(timeout=30)
+    yield client
+    client.stop()
+    client.close()
+
+
+@pytest.fixture(scope="module")
+def before(asked: Client, members: Members) -> dict[str, list[str]]:
+    """What ran when the switch began."""
+    return tasks(members)
+
+
+def test_without_passwords_anybody_may(cluster: ClusterUnderTest, members: Members, zookeeper: Callable[[str], KazooClient]) -> None:
+    flags = cluster.on("m1", "grep -c -i -e CREDENTIALS -e AUTHENTICATE /etc/mesos/master.env || true")
+    assert flags == "0\n"
+    assert "/mesos" in open_nodes(zookeeper("m1"))
+    cluster.run("verify")
+
+
+def test_a_framework_that_would_be_shut_out_stops_the_plan(cluster: ClusterUnderTest, members: Members) -> None:
+    ask_for(cluster, True)
+    with subscribe(members("mesos_master")[cluster.leader("mesos_master")]):
+        refused = cluster.run("up", "--yes", check=False)
+    assert (refused.returncode, "stranger told Mesos no principal" in refused.stderr) == (5, True), refused.stderr
+
+
+def test_the_plan_says_the_order(cluster: ClusterUnderTest, before: dict[str, list[str]]) -> None:
+    steps = json.loads(cluster.run("plan", "--json").stdout)["steps"]
+    assert [f"{s['verb']} {s['component']}" for s in steps] == [
+        "up mesos_master", "up mesos_agent", "up marathon", "up chronos", "protect zookeeper", "up mesos_master"]
+
+
+def test_a_switch_that_stops_half_way_leaves_a_working_cluster(cluster: ClusterUnderTest, before: dict[str, list[str]],
+                                                                members: Members, open_belongings: Callable[[], Belongings]) -> None:
+    open_belongings().make()
+    code, said = interrupted(lambda text: "[2/6]" in text, "up", *cluster.select, "--yes")
+    assert code == 130, said
+    assert set(before.items()) <= set(tasks(members).items())
+    assert open_belongings().job()
+
+
+def test_the_next_run_completes_it_and_every_task_goes_on(
+        cluster: ClusterUnderTest, before: dict[str, list[str]], members: Members, written: Written, asked: Client,
+        open_belongings: Callable[[], Belongings]) -> None:
+    for client in (written[0], asked):
+        client.reset()
+    cluster.up()
+    eventually("all is well", 90, lambda: bool(cluster.status()["healthy"]))
+    gaps = [("completes the switch", written[0].gap(), asked.gap())]
+    assert set(before.items()) <= set(tasks(members).items()), "a task was started anew, or belongs to another agent or framework"
+    belongings = open_belongings()
+    assert belongings.job()
+    assert belongings.marathon.get_app("/backup-scenario").tasks_running == 1
+    assert cluster.up()["changed"] == 0
+    cluster.run("verify")
+    report_gaps("gaps-authentication", gaps, len(written[1]), written[0].errors)
+
+
+def test_nobody_is_let_in_without_a_password(cluster: ClusterUnderTest, members: Members, zookeeper: Callable[[str], KazooClient]) -> None:
+    leader = members("mesos_master")[cluster.leader("mesos_master")]
+    with pytest.raises(urllib.error.HTTPError, match="401"):
+        subscribe(leader)
+    assert open_nodes(zookeeper("m1")) == []
+    with anonymous(members("zookeeper")["m1"]) as stranger:
+        assert stranger.get_children("/mesos"), "whoever looks for the leading master must find it"
+        for path in ("/mesos", "/mesos/log_replicas", "/marathon", "/marathon/leader"):
+            with pytest.raises(NoAuthError):
+                stranger.create(f"{path}/intruder")
+
+
+def test_it_can_not_be_switched_off_in_a_living_cluster(cluster: ClusterUnderTest, open_belongings: Callable[[], Belongings]) -> None:
+    open_belongings().delete()
+    ask_for(cluster, False)
+    refused = cluster.run("up", "--yes", check=False)
+    ask_for(cluster, True)
+    assert (refused.returncode, "can't be switched off" in refused.stderr) == (5, True), refused.stderr
+    assert cluster.up()["changed"] == 0

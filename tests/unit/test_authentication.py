@@ -1,0 +1,103 @@
+"""Passwords for a living cluster: the one order in which nobody is shut out, and what is refused before the first change."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+
+from provisioner.adapters.zookeeper import Node
+from provisioner.errors import ProvisionError, StepFailed, UsageError
+from provisioner.observe import Observation
+from provisioner.owners import READ, Rules, give_owners, rules
+from provisioner.plan import make_plan
+from provisioner.steps import Step
+from provisioner.versions import Move
+from tests.unit.test_plan import RENDERED, cluster, seen
+from tests.unit.test_upgrade_steps import living
+
+OPEN = ((31, "world", "anyone"),)
+
+
+def observed(knowing: tuple[str, ...] = (), demanding: tuple[str, ...] = (), away: tuple[str, ...] = ()) -> Observation:
+    """Everything serves; what the masters say of themselves."""
+    health = living()
+    for host in ("m1", "m2", "m3"):
+        health[host]["mesos_master"]["facts"] = {"quorum": 2, "ensemble_size": 3, "knows_credentials": host in knowing,
+                                                 "authenticates": host in demanding}
+    return seen(health, away)
+
+
+def steps(found: Observation, setting: bool = True, **options: Any) -> list[Step]:
+    asked = dataclasses.replace(cluster(), variables={"cluster_authentication": setting})
+    return list(make_plan(asked, RENDERED, found, **options).steps)
+
+
+def named(plan: list[Step]) -> list[tuple[str, str]]:
+    return [(s.verb, s.component.name) for s in plan if s.component.role in ("mesos", "marathon", "chronos", "zookeeper")]
+
+
+def test_masters_know_before_agents_bring_and_demand_when_everybody_brings() -> None:
+    plan = steps(observed())
+    assert named(plan) == [("up", "zookeeper"), ("up", "mesos_master"), ("up", "mesos_agent"), ("up", "marathon"), ("up", "chronos"),
+                           ("protect", "zookeeper"), ("up", "mesos_master")]
+    first, last = (s for s in plan if s.component.name == "mesos_master")
+    assert (first.variables, last.variables) == ({"mesos_authentication": "known"}, {})
+    assert (first.batch, last.batch, first.hosts, last.hosts) == (1, 1, ("m2", "m3", "m1"), ("m2", "m3", "m1"))
+
+
+def test_a_switch_that_was_cut_off_goes_on_and_takes_nothing_back() -> None:
+    plan = [s for s in steps(observed(knowing=("m1", "m2", "m3"), demanding=("m2",))) if s.component.name == "mesos_master"]
+    assert [s.variables for s in plan] == [{}]
+    plan = [s for s in steps(observed(knowing=("m2",))) if s.component.name == "mesos_master"]
+    assert [s.hosts for s in plan] == [("m3", "m1"), ("m2", "m3", "m1")]
+
+
+def test_nothing_is_special_where_masters_demand_already_or_nobody_is_to_bring_anything() -> None:
+    everybody = ("m1", "m2", "m3")
+    for plan in (steps(observed(everybody, everybody)), steps(observed(), setting=False)):
+        assert all(s.verb == "up" and not s.variables for s in plan)
+
+
+@pytest.mark.parametrize(("found", "setting", "options", "text"), [
+    (observed(demanding=("m1",)), False, {}, "can't be switched off"), (observed(), True, {"only": ("mesos_agent",)}, "leave out"),
+    (observed(), True, {"limit": ("m1",)}, "leave out"), (observed(away=("a2",)), True, {}, "a2 would be shut out"),
+    (observed(), True, {"moving": {"mesos_master": {"m1": Move("1", "2")}}}, "in a run of its own"),
+])
+def test_what_would_shut_somebody_out_is_refused(found: Observation, setting: bool, options: dict[str, Any], text: str) -> None:
+    with pytest.raises((StepFailed, UsageError)) as refused:
+        steps(found, setting, **options)
+    error = refused.value
+    assert isinstance(error, ProvisionError)
+    assert text in f"{error.message} {error.hint}"
+
+
+def test_other_components_can_be_brought_up_alone_before_the_switch() -> None:
+    assert {s.component.name for s in steps(observed(), only=("logstash",))} == {"logstash"}
+
+
+class Kept:
+    """A tree in memory."""
+
+    def __init__(self, nodes: dict[str, Rules]) -> None:
+        self.nodes = nodes
+
+    def walk(self, *, top: str) -> Iterable[Node]:
+        return [Node(path, b"", acl) for path, acl in self.nodes.items() if path == top or path.startswith(f"{top}/")]
+
+    def own(self, path: str, acl: Rules) -> None:
+        self.nodes[path] = acl
+
+
+def test_every_node_gets_its_owner_and_what_has_one_is_left_alone() -> None:
+    mine = (31, "digest", "marathon:x=")
+    kept = Kept({"/mesos": OPEN, "/mesos/log_replicas": OPEN, "/marathon": OPEN, "/marathon/leader": OPEN, "/marathon/state": (mine,),
+                 "/somebody": OPEN})
+    assert give_owners(kept, {"/mesos": "mesos:y=", "/marathon": "marathon:x="}) == 4
+    assert kept.nodes["/mesos/log_replicas"] == ((READ, "world", "anyone"), (31, "digest", "mesos:y="))
+    assert kept.nodes["/marathon"] == (mine,)
+    assert kept.nodes["/marathon/leader"] == rules("/marathon/leader", "marathon:x=")
+    assert kept.nodes["/somebody"] == OPEN
+    assert give_owners(kept, {"/mesos": "mesos:y=", "/marathon": "marathon:x="}) == 0
