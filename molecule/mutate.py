@@ -45,7 +45,11 @@ def outcome(scenario: str, mutation: dict[str, Any], copy: Path) -> str:
         file.write_text(text)
     if done.returncode == 0:
         return "NOT CAUGHT"
-    return "caught" if re.search(mutation["expect"], done.stdout + done.stderr) else "caught, cause not named"
+    said = done.stdout + done.stderr
+    if re.search(mutation["expect"], said):
+        return "caught"
+    print(f"{scenario}: nothing like {mutation['expect']!r} in what it said; the end of that:\n{said[-6000:]}", file=sys.stderr)
+    return "caught, cause not named"
 
 
 def _shorten(base: Path) -> None:

@@ -140,12 +140,13 @@ class LiveMembers:
     def missing(self, step: Step, expected: frozenset[str]) -> frozenset[str]:
         """See engine.Members; an election is borne with for GATE_SECONDS."""
         until = time.monotonic() + GATE_SECONDS
-        while True:
+        while expected:
             seen = self._look(step, tuple(sorted(expected)))
             missing = frozenset(h for h in expected if not serves(seen, h, step.component))
             if not missing or time.monotonic() > until:
                 return missing
             time.sleep(PAUSE_SECONDS)
+        return frozenset()
 
     def _look(self, step: Step, hosts: Sequence[str]) -> Observation:
         one = self._session

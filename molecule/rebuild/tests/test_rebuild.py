@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from provisioner.lab import default_inventory
 from tests.belongings import DATA, NAME, NODE, Belongings
 from tests.cluster_under_test import ClusterUnderTest, eventually, provision
 
@@ -101,12 +102,20 @@ def test_with_the_data_that_stayed_the_same_cluster_comes_up_again(cluster: Clus
 
 
 def test_from_a_backup_it_comes_back_after_everything_was_deleted(cluster: ClusterUnderTest, open_belongings: Open, tmp_path: Path) -> None:
+    """Also the identity and the secrets on the operator's own machine: clients of the old cluster get on with the new one."""
     job = open_belongings().ensure()
     file = tmp_path / "backup.tar.gz"
     cluster.run("backup", "--out", str(file))
     cluster.run("reset", "--data", "--yes", f"lab-{cluster.lab}")
     for host in ("m1", "m2", "m3", "a1", "a2"):
         assert cluster.on(host, f"ls -d {' '.join(DATA_FOLDERS)} 2>/dev/null; ls -A /var/lib/docker") == ""
+    own = default_inventory(cluster.lab).parent / ".provision"
+    own.rename(tmp_path / "lost")
+    cluster.run("restore", str(file), "--identity")
+    (ledger,) = own.glob("*/ledger.yml")
+    assert ledger.read_bytes() == (tmp_path / "lost" / ledger.relative_to(own)).read_bytes()
+    refused = cluster.run("restore", str(file), "--identity", check=False)
+    assert (refused.returncode, "has an identity already" in refused.stderr) == (2, True), refused.stderr
     cluster.up()
     fresh = open_belongings()
     assert (fresh.nodes.exists(NODE), fresh.key(), fresh.marathon.list_apps(), fresh.job()) == (None, "", [], {})

@@ -7,7 +7,9 @@ client waited is printed as a table.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,10 +21,13 @@ from tests.cluster_under_test import ClusterUnderTest, eventually, interrupted, 
 from tests.two_clients import PATH, Client, report_gaps
 
 Written = tuple[Client, list[str]]
+Members = Callable[[str], dict[str, str]]
 UNITS = ("docker", "consul", "dnsmasq", "zookeeper", "mesos-master", "mesos-agent", "marathon", "chronos", "registrator",
          "logstash", "rsyslog")
 GAPS: list[tuple[str, float, float]] = []
 DRAINED_APP = "/scale-drained"
+#: The hosts that are there from the beginning to the end.
+OTHERS = ("m1", "m2", "m3", "a1", "a2")
 
 
 @pytest.fixture
@@ -48,18 +53,20 @@ def identities(cluster: ClusterUnderTest) -> dict[str, str]:
     return {row["host"]: cluster.on(row["host"], "cat /var/lib/zookeeper/myid").strip() for row in cluster.rows("zookeeper")}
 
 
-def test_one_more_agent_touches_nobody_else(cluster: ClusterUnderTest, measured: None) -> None:
-    others = ("m1", "m2", "m3", "a1", "a2")
-    before = processes(cluster, others)
+def test_one_more_agent_touches_nobody_else_and_a_plan_is_done_once(cluster: ClusterUnderTest, measured: None, tmp_path: Path) -> None:
+    before = processes(cluster, OTHERS)
     provision("lab", "up", "--name", cluster.lab, "--agents", "3")
-    plan = json.loads(cluster.run("plan", "--json").stdout)
-    touched = {step["component"] for step in plan["steps"] if set(step["hosts"]) & set(others)}
+    file = str(tmp_path / "plan")
+    plan = json.loads(cluster.run("plan", "--json", "--out", file).stdout)
+    touched = {step["component"] for step in plan["steps"] if set(step["hosts"]) & set(OTHERS)}
     assert touched == {"common"}, "the others only learn its name"
     assert {step["component"] for step in plan["steps"] if "a3" in step["hosts"]} >= {"docker", "mesos_agent", "registrator", "logstash"}
-    cluster.up()
-    assert processes(cluster, others) == before
+    assert cluster.up("--plan", file)["changed"] > 0
+    assert processes(cluster, OTHERS) == before
     healthy(cluster)
     assert [row["state"] for row in cluster.rows("mesos_agent")] == ["ok"] * 3
+    refused = cluster.run("up", "--yes", "--plan", file, check=False)
+    assert (refused.returncode, "the plan does not fit any more" in refused.stderr) == (5, True), refused.stderr
 
 
 @pytest.fixture
@@ -100,6 +107,21 @@ def test_a_drain_that_is_interrupted_is_undone(cluster: ClusterUnderTest, only_h
 def test_restart(cluster: ClusterUnderTest, measured: None, component: str) -> None:
     cluster.run("restart", component, "--yes")
     healthy(cluster)
+
+
+def test_an_agent_leaves_and_nobody_else_notices(cluster: ClusterUnderTest, measured: None, members: Members) -> None:
+    before = processes(cluster, OTHERS)
+    assert cluster.run("remove", "a3", "--yes", "a2", check=False).returncode == 2
+    cluster.run("remove", "a3", "--yes", "a3")
+    assert [row["host"] for row in cluster.rows("mesos_agent")] == ["a1", "a2"]
+    leader = members("mesos_master")[cluster.leader("mesos_master")]
+    with urllib.request.urlopen(f"http://{leader}:5050/slaves", timeout=20) as answer:
+        assert sorted(agent["hostname"] for agent in json.loads(answer.read())["slaves"]) == ["a1", "a2"], "it left at once"
+    assert "a3" not in cluster.on("m1", "consul members | grep -w alive")
+    assert cluster.on("a3", "systemctl is-active docker mesos-agent registrator consul || true").split() == ["inactive"] * 4
+    assert processes(cluster, OTHERS) == before
+    healthy(cluster)
+    assert cluster.up()["changed"] == 0
 
 
 def test_three_voters_become_five(cluster: ClusterUnderTest, measured: None) -> None:
