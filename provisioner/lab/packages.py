@@ -101,14 +101,23 @@ def _download(codename: str, status: str | None, lines: list[list[str]], target:
             if status is None:
                 _apt(root, lists, "download", *line)
             else:
-                _apt(root, lists, "install", "--download-only", "--yes", "--no-install-recommends", *line)
+                _fetch(root, lists, codename, line)
         shutil.rmtree(root / "archives" / "partial")
         (root / "archives" / "lock").unlink(missing_ok=True)
         (root / "archives").rename(target)
 
 
+def _fetch(root: Path, lists: Path, codename: str, names: list[str]) -> None:
+    """Packages with what they depend on. Lists of updates may name files that are gone; those of the release itself stay for ever."""
+    options = ("--download-only", "--yes", "--no-install-recommends", *names)
+    try:
+        _apt(root, lists, "install", *options)
+    except GoneError:
+        _apt(root, lists, "install", "--target-release", codename, *options)
+
+
 def _apt(root: Path, lists: Path, verb: str, *arguments: str) -> None:
-    """apt with folders of its own: it neither sees nor changes what is installed on this machine."""
+    """apt with folders of its own: it neither sees nor changes what is installed on this machine. Raises GoneError, ProvisionError."""
     options = {
         "Dir::State": root,
         "Dir::State::lists": lists,
@@ -131,9 +140,15 @@ def _apt(root: Path, lists: Path, verb: str, *arguments: str) -> None:
         raise refused(what, done.returncode, done.stderr.decode(errors="replace") or done.stdout.decode(errors="replace"))
 
 
+class GoneError(ProvisionError):
+    """The package source lists files that it no longer has."""
+
+
 def refused(what: str, code: int, said: str) -> ProvisionError:
     """The error for an apt that failed: its complaints, and what they mean where a file is gone from the package source."""
     complaints = [line for line in said.splitlines() if line.startswith("E:")]
-    gone = any(" 404 " in line for line in complaints)
-    hint = "the package source lists files that it no longer has: choose another --os, or give this machine's apt a source that has them"
-    return failure(what, code, "\n".join(complaints) or said, hint=hint if gone else "")
+    error = failure(what, code, "\n".join(complaints) or said)
+    if not any(" 404 " in line for line in complaints):
+        return error
+    return GoneError(error.message, hint="the package source lists files that it no longer has: choose another --os, or give this "
+                                         "machine's apt a source that has them")
