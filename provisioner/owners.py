@@ -35,10 +35,10 @@ class Nodes(Protocol):
 def rules(path: str, digest: str) -> Rules:
     """What a node is to have: its owner everything, everybody reading where a leader's address is found.
 
-    As the programs make them (recorded from Mesos 1.11; Marathon 1.11, the leader's path in HighAvailability).
+    As the programs make them (recorded from Mesos 1.11; Marathon elects below `leader-curator`, older ones below `leader`).
     """
     owner = (ALL, "digest", digest)
-    found_by_all = path.split("/")[1] == "mesos" or path.endswith("/leader")
+    found_by_all = path.split("/")[1] == "mesos" or path.rpartition("/")[2] in ("leader", "leader-curator")
     return ((READ, "world", "anyone"), owner) if found_by_all else (owner,)
 
 

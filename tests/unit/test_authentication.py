@@ -11,7 +11,7 @@ import pytest
 from provisioner.adapters.zookeeper import Node
 from provisioner.errors import ProvisionError, StepFailed, UsageError
 from provisioner.observe import Observation
-from provisioner.owners import READ, Rules, give_owners, rules
+from provisioner.owners import READ, Rules, give_owners
 from provisioner.plan import make_plan
 from provisioner.steps import Step
 from provisioner.versions import Move
@@ -93,11 +93,11 @@ class Kept:
 
 def test_every_node_gets_its_owner_and_what_has_one_is_left_alone() -> None:
     mine = (31, "digest", "marathon:x=")
-    kept = Kept({"/mesos": OPEN, "/mesos/log_replicas": OPEN, "/marathon": OPEN, "/marathon/leader": OPEN, "/marathon/state": (mine,),
-                 "/somebody": OPEN})
+    kept = Kept({"/mesos": OPEN, "/mesos/log_replicas": OPEN, "/marathon": OPEN, "/marathon/leader-curator": OPEN,
+                 "/marathon/state": (mine,), "/somebody": OPEN})
     assert give_owners(kept, {"/mesos": "mesos:y=", "/marathon": "marathon:x="}) == 4
     assert kept.nodes["/mesos/log_replicas"] == ((READ, "world", "anyone"), (31, "digest", "mesos:y="))
     assert kept.nodes["/marathon"] == (mine,)
-    assert kept.nodes["/marathon/leader"] == rules("/marathon/leader", "marathon:x=")
+    assert kept.nodes["/marathon/leader-curator"] == ((READ, "world", "anyone"), mine)
     assert kept.nodes["/somebody"] == OPEN
     assert give_owners(kept, {"/mesos": "mesos:y=", "/marathon": "marathon:x="}) == 0

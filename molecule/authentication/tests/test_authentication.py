@@ -42,7 +42,7 @@ def subscribe(master: str) -> Any:
     return urllib.request.urlopen(request, timeout=20)  # noqa: S310 - an address of the lab
 
 
-def tasks(members: Members) -> dict[str, list[str]]:
+def tasks(members: Members) -> dict[str, tuple[str, str]]:
     """Every running task by its id, with its agent's id and the framework's; the leader is asked."""
     for address in members("mesos_master").values():
         try:
@@ -50,7 +50,7 @@ def tasks(members: Members) -> dict[str, list[str]]:
                 state = json.loads(answer.read())
         except OSError:
             continue
-        return {t["id"]: [t["slave_id"], f["id"]] for f in state["frameworks"] for t in f["tasks"] if t["state"] == "TASK_RUNNING"}
+        return {t["id"]: (t["slave_id"], f["id"]) for f in state["frameworks"] for t in f["tasks"] if t["state"] == "TASK_RUNNING"}
     raise AssertionError("no master answers")
 
 
@@ -76,7 +76,7 @@ def anonymous(address: str) -> Iterator[KazooClient]:
 
 
 @pytest.fixture(scope="module")
-def before(asked: Client, members: Members) -> dict[str, list[str]]:
+def before(asked: Client, members: Members) -> dict[str, tuple[str, str]]:
     """What ran when the switch began."""
     return tasks(members)
 
@@ -95,13 +95,13 @@ def test_a_framework_that_would_be_shut_out_stops_the_plan(cluster: ClusterUnder
     assert (refused.returncode, "stranger told Mesos no principal" in refused.stderr) == (5, True), refused.stderr
 
 
-def test_the_plan_says_the_order(cluster: ClusterUnderTest, before: dict[str, list[str]]) -> None:
+def test_the_plan_says_the_order(cluster: ClusterUnderTest, before: dict[str, tuple[str, str]]) -> None:
     steps = json.loads(cluster.run("plan", "--json").stdout)["steps"]
     assert [f"{s['verb']} {s['component']}" for s in steps] == [
         "up mesos_master", "up mesos_agent", "up marathon", "up chronos", "protect zookeeper", "up mesos_master"]
 
 
-def test_a_switch_that_stops_half_way_leaves_a_working_cluster(cluster: ClusterUnderTest, before: dict[str, list[str]],
+def test_a_switch_that_stops_half_way_leaves_a_working_cluster(cluster: ClusterUnderTest, before: dict[str, tuple[str, str]],
                                                                 members: Members, open_belongings: Callable[[], Belongings]) -> None:
     open_belongings().make()
     code, said = interrupted(lambda text: "[2/6]" in text, "up", *cluster.select, "--yes")
@@ -111,7 +111,7 @@ def test_a_switch_that_stops_half_way_leaves_a_working_cluster(cluster: ClusterU
 
 
 def test_the_next_run_completes_it_and_every_task_goes_on(
-        cluster: ClusterUnderTest, before: dict[str, list[str]], members: Members, written: Written, asked: Client,
+        cluster: ClusterUnderTest, before: dict[str, tuple[str, str]], members: Members, written: Written, asked: Client,
         open_belongings: Callable[[], Belongings]) -> None:
     for client in (written[0], asked):
         client.reset()
@@ -133,8 +133,9 @@ def test_nobody_is_let_in_without_a_password(cluster: ClusterUnderTest, members:
         subscribe(leader)
     assert open_nodes(zookeeper("m1")) == []
     with anonymous(members("zookeeper")["m1"]) as stranger:
-        assert stranger.get_children("/mesos"), "whoever looks for the leading master must find it"
-        for path in ("/mesos", "/mesos/log_replicas", "/marathon", "/marathon/leader"):
+        for path in ("/mesos", "/marathon/leader-curator"):
+            assert stranger.get_children(path), "whoever looks for a leader must find it"
+        for path in ("/mesos", "/mesos/log_replicas", "/marathon", "/marathon/leader-curator"):
             with pytest.raises(NoAuthError):
                 stranger.create(f"{path}/intruder")
 
