@@ -32,7 +32,7 @@ def cluster() -> ClusterUnderTest:
     """The lab of this run, through the command line."""
     os.chdir(HOME)  # Molecule starts pytest in the scenario's folder; labs are looked for in this one
     name = os.environ.get("LAB_NAME") or lab_name(f"molecule{os.environ.get('LAB_OS') or 'debian12'}")
-    return ClusterUnderTest(name, ("--lab", name))
+    return ClusterUnderTest(name, HOME)
 
 
 @pytest.fixture(scope="session")

@@ -35,7 +35,7 @@ ls /var/lib/provisioner/applied
 
 def state(cluster: ClusterUnderTest) -> dict[str, str]:
     """What each host of the usual lab is, to be compared with what it was."""
-    return {host: cluster.on(host, STATE) for host in DAMAGE}
+    return {host: cluster.host(host).run(STATE) for host in DAMAGE}
 
 
 def two_at_once(cluster: ClusterUnderTest) -> None:
@@ -57,7 +57,7 @@ def killed_after(cluster: ClusterUnderTest, seconds: float) -> None:
     runs = load(default_inventory(cluster.lab)).state_dir / "runs"
     known = set(runs.iterdir())
     for host, script in DAMAGE.items():
-        cluster.on(host, script)
+        cluster.host(host).run(script)
     run = subprocess.Popen([PROVISION, "up", *cluster.select, "--yes"], cwd=HOME, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                            stderr=subprocess.DEVNULL, start_new_session=True)
     time.sleep(seconds)

@@ -49,11 +49,11 @@ def _image(cluster: ClusterUnderTest, registry: str, name: str, target: Path) ->
     host, file, start = IMAGES[name]
     before, after = NEXT[name]
     old, new = f"{registry}/{name}:{before}-standin", f"{name}:{after}-standin"
-    cluster.on(host, f"""set -e
+    cluster.host(host).run(f"""set -e
         docker rm -f next >/dev/null 2>&1 || true
         docker run --name next --network none --entrypoint sed {old} -i s/{before}/{after}/ {file}
         docker commit --change 'ENTRYPOINT ["{start}"]' --change 'CMD []' next {new}
         docker save -o /root/next.tar {new}
         docker rm next; docker image rm {new}""")
     subprocess.run(["docker", "cp", f"{cluster.lab}-{host}:/root/next.tar", str(target)], check=True, capture_output=True)
-    cluster.on(host, "rm /root/next.tar")
+    cluster.host(host).run("rm /root/next.tar")

@@ -29,7 +29,7 @@ from tests.cluster_under_test import HOME, ClusterUnderTest, lab_name, provision
 
 SYSTEM = os.environ.get("LAB_OS") or "debian12"
 NAME = os.environ.get("LAB_NAME") or lab_name(f"molecule{SYSTEM}")
-CLUSTER = ClusterUnderTest(NAME, ("--lab", NAME))
+CLUSTER = ClusterUnderTest(NAME, HOME)
 
 
 def create() -> None:

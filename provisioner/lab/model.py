@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -118,6 +119,11 @@ def check_name(name: str) -> str:
         raise UsageError(f"{name!r} can't be the name of a lab",
                          hint="use up to 20 small letters and digits, first a letter, with one '-' at most")
     return name
+
+
+def own_name(purpose: str, directory: Path) -> str:
+    """The name of a folder's lab for a purpose: another folder on the same machine, or what a run in it left, is not in the way."""
+    return f"{purpose}-{zlib.crc32(bytes(directory)):08x}"
 
 
 def default_inventory(name: str = DEFAULT_NAME, directory: Path | None = None) -> Path:

@@ -12,7 +12,7 @@ from ruamel.yaml import YAML
 from provisioner.inventory.load import load
 from provisioner.lab import default_inventory
 from provisioner.paths import lab_dir
-from tests.cluster_under_test import ClusterUnderTest, lab_name, provision
+from tests.cluster_under_test import HOME, ClusterUnderTest, lab_name, provision
 
 pytestmark = pytest.mark.lab
 LAB = lab_name("plain")
@@ -60,13 +60,13 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClusterUnderTe
     other_mesos(folder)
     provision("lab", "down", "--name", LAB, check=False)
     provision("lab", "up", "--name", LAB, "--masters", "1", "--agents", "1", "--artifacts", str(folder))
-    by_hand = ClusterUnderTest(LAB, ())
+    by_hand = ClusterUnderTest(LAB, HOME)
     given = load(default_inventory(LAB))
     mirror = str(given.variables["cluster_mirror"])
     public = (default_inventory(LAB).parent / "id_ed25519.pub").read_text().strip()
     for host in ("m1", "a1"):
-        by_hand.on(host, ADD_USER.format(user=USER, password=PASSWORD, key=public))
-        by_hand.on(host, START_FIREWALLD.format(mirror=mirror))
+        by_hand.host(host).run(ADD_USER.format(user=USER, password=PASSWORD, key=public))
+        by_hand.host(host).run(START_FIREWALLD.format(mirror=mirror))
     inventory = folder / "inventory.yml"
     content = {"all": {
         "vars": {"cluster_name": "plain", "ansible_user": USER, "ansible_become_password": PASSWORD,
@@ -78,8 +78,8 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClusterUnderTe
     YAML().dump(content, inventory)
     (folder / "catalogue.json").write_text((default_inventory(LAB).parent / "catalogue.json").read_text())
     for host, name in (("m1", "alpha"), ("a1", "beta")):
-        by_hand.on(host, f"hostnamectl set-hostname {name}")
-    yield ClusterUnderTest(LAB, ("--hosts", str(inventory)))
+        by_hand.host(host).run(f"hostnamectl set-hostname {name}")
+    yield ClusterUnderTest(LAB, HOME, inventory)
     provision("lab", "down", "--name", LAB)
 
 
@@ -96,31 +96,31 @@ def test_up_status_and_verify_work_the_same(cluster: ClusterUnderTest) -> None:
 
 
 def test_a_host_whose_new_kernel_waits_is_rebooted_and_all_is_as_before(cluster: ClusterUnderTest) -> None:
-    before = cluster.on("a1", "cat /proc/sys/kernel/random/boot_id").strip()
-    cluster.on("a1", f"echo 'kernel: something newer installed in boot {before}' >/var/lib/provisioner/reboot-required")
+    before = cluster.host("a1").run("cat /proc/sys/kernel/random/boot_id").strip()
+    cluster.host("a1").run(f"echo 'kernel: something newer installed in boot {before}' >/var/lib/provisioner/reboot-required")
     done = cluster.run("up", "--yes")
     assert "rebooting beta" in done.stdout + done.stderr
-    assert cluster.on("a1", "cat /proc/sys/kernel/random/boot_id").strip() != before
-    assert cluster.on("a1", "ls /var/lib/provisioner/reboot-required", check=False) == ""
+    assert cluster.host("a1").run("cat /proc/sys/kernel/random/boot_id").strip() != before
+    assert cluster.host("a1").run("ls /var/lib/provisioner/reboot-required", check=False) == ""
     assert cluster.status()["healthy"], cluster.status()
 
 
 def test_the_package_given_as_artifact_is_what_runs(cluster: ClusterUnderTest) -> None:
     for host in ("m1", "a1"):
-        assert cluster.on(host, "dpkg-query -W -f '${Version}' mesos") == OTHER_VERSION
-    agent = cluster.on("a1", "tr '\\0' '\\n' < /proc/$(systemctl show -p MainPID --value mesos-agent)/environ")
+        assert cluster.host(host).run("dpkg-query -W -f '${Version}' mesos") == OTHER_VERSION
+    agent = cluster.host("a1").run("tr '\\0' '\\n' < /proc/$(systemctl show -p MainPID --value mesos-agent)/environ")
     assert "MESOS_LAUNCHER=" in agent
 
 
 def test_a_real_agent_would_find_its_cgroups(cluster: ClusterUnderTest) -> None:
-    found = cluster.on("a1", "findmnt -rno TARGET -t cgroup2 || true").split()
+    found = cluster.host("a1").run("findmnt -rno TARGET -t cgroup2 || true").split()
     assert found in ([], ["/sys/fs/cgroup"]), "cgroup2 anywhere else makes a real agent refuse to start"
-    cluster.on("a1", "d=/sys/fs/cgroup; [ ! -d $d/freezer ] || d=$d/freezer; mkdir $d/probe && rmdir $d/probe")
+    cluster.host("a1").run("d=/sys/fs/cgroup; [ ! -d $d/freezer ] || d=$d/freezer; mkdir $d/probe && rmdir $d/probe")
 
 
 def test_firewalld_is_off_afterwards(cluster: ClusterUnderTest) -> None:
     for host in ("m1", "a1"):
-        assert cluster.on(host, "systemctl is-active firewalld; systemctl is-enabled firewalld", check=False).split()[0] == "inactive"
+        assert cluster.host(host).run("systemctl is-active firewalld; systemctl is-enabled firewalld", check=False).split()[0] == "inactive"
 
 
 def test_managed_opens_exactly_the_needed_ports(cluster: ClusterUnderTest) -> None:
@@ -130,13 +130,13 @@ def test_managed_opens_exactly_the_needed_ports(cluster: ClusterUnderTest) -> No
     content["all"]["vars"]["common_firewall"] = "managed"
     yaml.dump(content, inventory)
     cluster.run("up", "--yes", "--only", "common", "--only", "docker")
-    agents = cluster.on("a1", "firewall-cmd --list-all-zones")
-    assert cluster.on("a1", "firewall-cmd --state").strip() == "running"
+    agents = cluster.host("a1").run("firewall-cmd --list-all-zones")
+    assert cluster.host("a1").run("firewall-cmd --state").strip() == "running"
     for port in ("5051/tcp", "31000-32000/tcp", "8301/tcp", "8301/udp", "53/udp"):
         assert port in agents, port
     for port in ("2181/tcp", "5050/tcp", "8080/tcp", "8500/tcp"):
         assert port not in agents, port
-    masters = cluster.on("m1", "firewall-cmd --list-all-zones")
+    masters = cluster.host("m1").run("firewall-cmd --list-all-zones")
     for port in ("2181/tcp", "2888/tcp", "3888/tcp", "5050/tcp", "8080/tcp", "4400/tcp", "8300/tcp", "5140/tcp"):
         assert port in masters, port
     cluster.run("verify")

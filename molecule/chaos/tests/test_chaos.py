@@ -43,15 +43,11 @@ def test_a_host_that_dies_in_the_middle_of_a_roll_ends_it(cluster: ClusterUnderT
         assert line, f"it ended by itself: {said}"
         said += line
         first = re.search(r"\] ZooKeeper +(m\d) .* changed", line)
-    container = f"{cluster.lab}-{first[1]}"
-    subprocess.run(["docker", "pause", container], check=True, capture_output=True)
-    begin = time.monotonic()
-    try:
+    with cluster.pause(first[1]):
+        begin = time.monotonic()
         said += roll.communicate(timeout=300)[0]
         seconds = time.monotonic() - begin
         serving = [row["host"] for row in cluster.rows("zookeeper") if row["state"] == "ok"]
-    finally:
-        subprocess.run(["docker", "unpause", container], check=True, capture_output=True)
     assert (roll.returncode, "not touched: m" in said) == (5, True), said
     assert len(serving) == 2, f"beside the frozen one only {serving} serve"
     keep("stopped-roll", f"a member was frozen in the middle of a roll: it ended after {seconds:.0f} s, two of three members serving")

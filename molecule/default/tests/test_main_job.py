@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
 import uuid
 from collections.abc import Callable
 from typing import Any
@@ -15,15 +14,8 @@ from tests.cluster_under_test import ClusterUnderTest, eventually, provision
 
 Members = Callable[[str], dict[str, str]]
 
-START_APP = """
-import json, sys, urllib.request
-ports = [{"containerPort": 8000, "hostPort": 0}]
-container = {"type": "DOCKER", "docker": {"image": sys.argv[1], "network": "BRIDGE", "portMappings": ports}}
-app = {"id": "/survivor", "instances": 2, "cpus": 0.1, "mem": 32, "constraints": [["hostname", "UNIQUE"]], "container": container,
+APP = {"id": "/survivor", "instances": 2, "cpus": 0.1, "mem": 32, "constraints": [["hostname", "UNIQUE"]],
        "cmd": "echo alive > /tmp/index.html && exec httpd -f -p 8000 -h /tmp", "env": {"SERVICE_NAME": "survivor"}}
-request = urllib.request.Request("http://%s:8080/v2/apps" % sys.argv[2], json.dumps(app).encode(), {"Content-Type": "application/json"})
-urllib.request.urlopen(request, timeout=20)
-"""
 #: dnsmasq answers the name; the port stands in Consul's catalogue.
 ASK_APP = """
 import json, socket, urllib.request
@@ -78,12 +70,13 @@ def test_secrets_are_nowhere_to_be_seen(cluster: ClusterUnderTest, inventory: di
     values = [v for k, v in inventory["all"]["vars"].items() if k.startswith("vault_")]
     assert len(values) >= 8
     for host in ("m1", "a1"):
-        seen = cluster.on(host, "ps axww -o args; journalctl --no-pager -o cat 2>/dev/null; find /etc -type f -perm /044 -exec cat {} + ")
+        seen = cluster.host(host).run(
+            "ps axww -o args; journalctl --no-pager -o cat 2>/dev/null; find /etc -type f -perm /044 -exec cat {} + ")
         assert [v for v in values if v in seen] == [], host
 
 
 def test_verify_names_the_link_that_broke(cluster: ClusterUnderTest) -> None:
-    cluster.on("a1", "systemctl stop registrator")
+    cluster.host("a1").run("systemctl stop registrator")
     try:
         done = cluster.run("verify", check=False)
         text = done.stdout + done.stderr
@@ -91,7 +84,7 @@ def test_verify_names_the_link_that_broke(cluster: ClusterUnderTest) -> None:
         assert re.search(r"registrator.*a1|a1.*registrator", text, re.IGNORECASE), text
         assert not cluster.status()["healthy"]
     finally:
-        cluster.on("a1", "systemctl start registrator")
+        cluster.host("a1").run("systemctl start registrator")
     cluster.run("verify")
 
 
@@ -102,18 +95,17 @@ def test_run_and_ssh(cluster: ClusterUnderTest) -> None:
     assert provision("ssh", *cluster.select, "m2", "hostname").stdout.strip() == "m2"
 
 
-def test_the_cluster_survives_the_loss_of_the_leading_master(cluster: ClusterUnderTest, members: Members,
-                                                             inventory: dict[str, Any]) -> None:
-    where, registry = members("marathon"), inventory["all"]["vars"]["docker_registry"]
-    cluster.on("a1", f"python3 - {registry}/busybox:1.35 {where['m1']} <<'EOF'\n{START_APP}\nEOF")
+def test_the_cluster_survives_the_loss_of_the_leading_master(cluster: ClusterUnderTest, inventory: dict[str, Any]) -> None:
+    docker = {"image": f"{inventory['all']['vars']['docker_registry']}/busybox:1.35", "network": "BRIDGE",
+              "portMappings": [{"containerPort": 8000, "hostPort": 0}]}
+    cluster.marathon.ask("POST", "/v2/apps", {**APP, "container": {"type": "DOCKER", "docker": docker}})
 
     def answers() -> bool:
-        return "alive" in cluster.on("a2", f"python3 - <<'EOF'\n{ASK_APP}\nEOF", check=False)
+        return "alive" in cluster.host("a2").run(f"python3 - <<'EOF'\n{ASK_APP}\nEOF", check=False)
 
     eventually("the app answers by its name", 120, answers)
     victim = cluster.leader("mesos_master")
-    subprocess.run(["docker", "kill", f"{cluster.lab}-{victim}"], check=True, capture_output=True)
-    try:
+    with cluster.kill(victim):
         def healed() -> bool:
             status = cluster.status()
             leaders = {c: [r["host"] for r in cluster.rows(c, status) if r["leader"]] for c in
@@ -125,8 +117,5 @@ def test_the_cluster_survives_the_loss_of_the_leading_master(cluster: ClusterUnd
         agents = cluster.rows("mesos_agent")
         assert {r["state"] for r in agents} == {"ok"}, agents
         assert answers(), "the app answers without the lost host"
-    finally:
-        subprocess.run(["docker", "start", f"{cluster.lab}-{victim}"], check=True, capture_output=True)
-    eventually("all is well again by itself", 180, lambda: bool(cluster.status()["healthy"]))
-    cluster.on("a1", "python3 -c \"import urllib.request as u;"
-                     f"u.urlopen(u.Request('http://{where['m1']}:8080/v2/apps/survivor',method='DELETE'),timeout=20)\"")
+    cluster.wait_healthy()
+    cluster.marathon.ask("DELETE", "/v2/apps/survivor")

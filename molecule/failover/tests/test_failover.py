@@ -6,7 +6,6 @@ heal by itself; how long each client was without an answer is printed as a table
 
 from __future__ import annotations
 
-import subprocess
 import time
 from collections.abc import Callable
 
@@ -20,34 +19,26 @@ Written = tuple[Client, list[str]]
 #: A frozen leader is let go after this time; its session has ended long before.
 FREEZE_SECONDS = 30
 HEAL_SECONDS = 180
-UNITS = {"zookeeper": "zookeeper", "mesos_master": "mesos-master", "marathon": "marathon", "chronos": "chronos", "consul": "consul"}
+COMPONENTS = ("zookeeper", "mesos_master", "marathon", "chronos", "consul")
 GAPS: list[tuple[str, float, float]] = []
 
 
 def fault(cluster: ClusterUnderTest, what: str, component: str) -> str:
     """Do it to the leader's host; gives the host."""
     victim = cluster.leader(component)
-    container = f"{cluster.lab}-{victim}"
     if what == "kill":
-        cluster.on(victim, f"systemctl kill --signal=KILL {UNITS[component]}")
+        cluster.kill(victim, component)
     elif what == "freeze":
-        subprocess.run(["docker", "pause", container], check=True, capture_output=True)
-        time.sleep(FREEZE_SECONDS)
-        subprocess.run(["docker", "unpause", container], check=True, capture_output=True)
+        with cluster.pause(victim):
+            time.sleep(FREEZE_SECONDS)
     else:
-        subprocess.run(["docker", "kill", container], check=True, capture_output=True)
-        eventually("another leader", 90, lambda: _another(cluster, component, victim))
-        subprocess.run(["docker", "start", container], check=True, capture_output=True)
+        with cluster.kill(victim):
+            eventually("another leader", 90, lambda: cluster.leader(component) != victim)
     return victim
 
 
-def _another(cluster: ClusterUnderTest, component: str, victim: str) -> bool:
-    leaders = [row["host"] for row in cluster.rows(component) if row["leader"]]
-    return len(leaders) == 1 and leaders != [victim]
-
-
 @pytest.mark.parametrize(("what", "component"), [
-    *(("kill", component) for component in UNITS), *(("freeze", component) for component in UNITS), ("host", "mesos_master"),
+    *(("kill", component) for component in COMPONENTS), *(("freeze", component) for component in COMPONENTS), ("host", "mesos_master"),
 ])
 def test_the_cluster_heals_by_itself(cluster: ClusterUnderTest, written: Written, asked: Client, what: str,
                                      component: str) -> None:
@@ -55,7 +46,7 @@ def test_the_cluster_heals_by_itself(cluster: ClusterUnderTest, written: Written
     writer.reset()
     asked.reset()
     victim = fault(cluster, what, component)
-    eventually(f"all is well after {what} of {component}'s leader on {victim}", HEAL_SECONDS, lambda: bool(cluster.status()["healthy"]))
+    cluster.wait_healthy(HEAL_SECONDS)
     eventually("both clients get answers again", 60, lambda: time.monotonic() - max(writer.answered, asked.answered) < 2)
     GAPS.append((f"{what} {component} ({victim})", writer.gap(), asked.gap()))
 

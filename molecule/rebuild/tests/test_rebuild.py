@@ -31,12 +31,13 @@ def left_on(cluster: ClusterUnderTest, host: str) -> dict[str, str]:
 
     Nothing of ours are sshd, the lab's own name server at 127.0.0.11, and containerd, which came with Docker's package.
     """
+    run = cluster.host(host).run
     return {
-        "units": " ".join(u for u, s in zip(UNITS, cluster.on(host, f"systemctl is-active {' '.join(UNITS)} || true").split(), strict=True)
+        "units": " ".join(u for u, s in zip(UNITS, run(f"systemctl is-active {' '.join(UNITS)} || true").split(), strict=True)
                           if s == "active"),
-        "files": cluster.on(host, "ls -d /etc/provisioner-cluster /var/lib/provisioner /etc/*.d/*provisioner* /etc/*/*/*provisioner* "
-                                  "/etc/mesos /etc/marathon /etc/chronos /etc/consul.d 2>/dev/null || true"),
-        "listeners": cluster.on(host, "ss -Htlunp | grep -v -e '\"sshd\"' -e '\"containerd\"' -e 127.0.0.11: || true"),
+        "files": run("ls -d /etc/provisioner-cluster /var/lib/provisioner /etc/*.d/*provisioner* /etc/*/*/*provisioner* "
+                     "/etc/mesos /etc/marathon /etc/chronos /etc/consul.d 2>/dev/null || true"),
+        "listeners": run("ss -Htlunp | grep -v -e '\"sshd\"' -e '\"containerd\"' -e 127.0.0.11: || true"),
     }
 
 
@@ -47,26 +48,26 @@ def test_without_the_name_nothing_is_done(cluster: ClusterUnderTest) -> None:
 
 
 def test_a_host_of_another_cluster_is_left_alone(cluster: ClusterUnderTest) -> None:
-    cluster.on("a1", "cp /etc/provisioner-cluster /root/kept && echo 1111-2222 theirs > /etc/provisioner-cluster")
+    cluster.host("a1").run("cp /etc/provisioner-cluster /root/kept && echo 1111-2222 theirs > /etc/provisioner-cluster")
     try:
         for command in (("reset", "--yes", f"lab-{cluster.lab}"), ("up", "--yes")):
             refused = cluster.run(*command, check=False)
             assert (refused.returncode, "another cluster: theirs" in refused.stderr) == (5, True), refused.stderr
     finally:
-        cluster.on("a1", "cp /root/kept /etc/provisioner-cluster; rm /root/kept")
+        cluster.host("a1").run("cp /root/kept /etc/provisioner-cluster; rm /root/kept")
     assert cluster.status()["healthy"]
 
 
 def test_a_majority_of_empty_disks_does_not_found_an_empty_ensemble(cluster: ClusterUnderTest, open_belongings: Open) -> None:
     open_belongings().ensure()
     for host in ("m1", "m2", "m3"):
-        cluster.on(host, "systemctl stop zookeeper")
+        cluster.host(host).run("systemctl stop zookeeper")
     for host in ("m1", "m2"):
-        cluster.on(host, "mv /var/lib/zookeeper/version-2 /root/version-2")
+        cluster.host(host).run("mv /var/lib/zookeeper/version-2 /root/version-2")
     refused = cluster.run("up", "--yes", check=False)
     assert (refused.returncode, "only m3 still has data" in refused.stderr) == (5, True), refused.stderr
-    assert cluster.on("m1", "systemctl is-active zookeeper || true") == "inactive\n"
-    cluster.on("m1", "mv /root/version-2 /var/lib/zookeeper/version-2")
+    assert cluster.host("m1").run("systemctl is-active zookeeper || true") == "inactive\n"
+    cluster.host("m1").run("mv /root/version-2 /var/lib/zookeeper/version-2")
     cluster.up()
     assert open_belongings().nodes.get(NODE)[0] == DATA
     eventually("all is well", 120, lambda: bool(cluster.status()["healthy"]))
@@ -76,14 +77,14 @@ def test_a_majority_of_empty_disks_does_not_found_an_empty_ensemble(cluster: Clu
 def test_another_machine_takes_the_place_of_a_lost_one(cluster: ClusterUnderTest, open_belongings: Open, host: str) -> None:
     """Of a host of every quorum, and of an agent: an app that ran there is started elsewhere."""
     open_belongings().ensure()
-    identity = cluster.on("m2", "cat /var/lib/zookeeper/myid")
+    identity = cluster.host("m2").run("cat /var/lib/zookeeper/myid")
     subprocess.run(["docker", "rm", "-f", "-v", f"{cluster.lab}-{host}"], check=True, capture_output=True)
     provision("lab", "up", "--name", cluster.lab)
     refused = cluster.run("replace", host, "--yes", "another-name", check=False)
     assert (refused.returncode, "nothing was changed" in refused.stderr) == (2, True)
     cluster.run("replace", host, "--yes", host)
     eventually("all is well", 120, lambda: bool(cluster.status()["healthy"]))
-    assert cluster.on("m2", "cat /var/lib/zookeeper/myid") == identity
+    assert cluster.host("m2").run("cat /var/lib/zookeeper/myid") == identity
     found = open_belongings()
     assert found.nodes.get(NODE)[0] == DATA
     eventually("the app runs", 180, lambda: found.marathon.get_app(f"/{NAME}").tasks_running == 1)
@@ -96,7 +97,7 @@ def test_with_the_data_that_stayed_the_same_cluster_comes_up_again(cluster: Clus
     job = open_belongings().ensure()
     cluster.run("reset", "--yes", f"lab-{cluster.lab}")
     assert {h: left_on(cluster, h) for h in ("m1", "a1")} == {h: {"units": "", "files": "", "listeners": ""} for h in ("m1", "a1")}
-    assert cluster.on("m1", "ls -d /var/lib/zookeeper/version-2 /var/lib/consul/raft"), "its data did not stay"
+    assert cluster.host("m1").run("ls -d /var/lib/zookeeper/version-2 /var/lib/consul/raft"), "its data did not stay"
     cluster.up()
     all_is_back(cluster, open_belongings(), job)
 
@@ -108,7 +109,7 @@ def test_from_a_backup_it_comes_back_after_everything_was_deleted(cluster: Clust
     cluster.run("backup", "--out", str(file))
     cluster.run("reset", "--data", "--yes", f"lab-{cluster.lab}")
     for host in ("m1", "m2", "m3", "a1", "a2"):
-        assert cluster.on(host, f"ls -d {' '.join(DATA_FOLDERS)} 2>/dev/null; ls -A /var/lib/docker") == ""
+        assert cluster.host(host).run(f"ls -d {' '.join(DATA_FOLDERS)} 2>/dev/null; ls -A /var/lib/docker") == ""
     own = default_inventory(cluster.lab).parent / ".provision"
     own.rename(tmp_path / "lost")
     cluster.run("restore", str(file), "--identity")

@@ -40,21 +40,21 @@ def test_a_rerun_with_nothing_to_do_starts_no_ansible(cluster: ClusterUnderTest)
     ("m2", "rm /var/lib/provisioner/applied/chronos.json", "test -f /var/lib/provisioner/applied/chronos.json", "Chronos on m2"),
 ])
 def test_only_what_drifted_is_done_again(cluster: ClusterUnderTest, host: str, damage: str, repaired: str, step: str) -> None:
-    cluster.on(host, damage)
+    cluster.host(host).run(damage)
     assert steps(cluster) == [step]
-    cluster.on(host, repaired)
+    cluster.host(host).run(repaired)
     assert steps(cluster) == []
 
 
 def test_a_plan_says_what_would_be_done_and_why_and_does_nothing(cluster: ClusterUnderTest) -> None:
     config = "/etc/zookeeper/provisioner/zoo.cfg"
-    cluster.on("m2", f"echo '# mine' >> {config}")
+    cluster.host("m2").run(f"echo '# mine' >> {config}")
     done = cluster.run("plan", "--json", "--diff", "--detailed-exitcode", check=False)
     plan = json.loads(done.stdout)
     assert done.returncode == 2, done.stderr
     assert plan["steps"] == [{"component": "zookeeper", "verb": "up", "hosts": ["m2"], "at_a_time": 1, "why": f"{config} was edited"}]
     assert [(c["host"], "-# mine" in c["diff"]) for c in plan["changes"]] == [("m2", True)]
-    assert "# mine" in cluster.on("m2", f"cat {config}"), "a plan changed something"
+    assert "# mine" in cluster.host("m2").run(f"cat {config}"), "a plan changed something"
     cluster.up()
     done = cluster.run("plan", "--detailed-exitcode")
     assert (done.returncode, done.stdout) == (0, "nothing to do\n")
@@ -62,16 +62,16 @@ def test_a_plan_says_what_would_be_done_and_why_and_does_nothing(cluster: Cluste
 
 def test_a_process_with_older_settings_than_its_file_is_restarted(cluster: ClusterUnderTest) -> None:
     """As a run leaves it that died between writing a file and restarting the unit."""
-    config = "/etc/mesos/agent.env"
-    before = cluster.on("a1", "systemctl show -p MainPID --value mesos-agent").strip()
-    cluster.on("a1", f"rm /var/lib/provisioner/applied/mesos_agent.json; cp -p {config} /tmp/kept; cat /tmp/kept > {config}; rm /tmp/kept")
+    config, on_a1 = "/etc/mesos/agent.env", cluster.host("a1").run
+    before = on_a1("systemctl show -p MainPID --value mesos-agent").strip()
+    on_a1(f"rm /var/lib/provisioner/applied/mesos_agent.json; cp -p {config} /tmp/kept; cat /tmp/kept > {config}; rm /tmp/kept")
     assert steps(cluster) == ["Mesos agent on a1"]
-    assert cluster.on("a1", "systemctl show -p MainPID --value mesos-agent").strip() != before
+    assert on_a1("systemctl show -p MainPID --value mesos-agent").strip() != before
     assert steps(cluster) == []
 
 
 def test_a_killed_run_is_completed_by_the_next(cluster: ClusterUnderTest, tmp_path: Path) -> None:
-    cluster.on("m1", "rm /etc/chronos/args /etc/marathon/marathon.env")
+    cluster.host("m1").run("rm /etc/chronos/args /etc/marathon/marathon.env")
     runs = load(default_inventory(cluster.lab)).state_dir / "runs"
     before = set(runs.iterdir())
     run = subprocess.Popen([PROVISION, "up", *cluster.select, "--yes"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
@@ -86,7 +86,7 @@ def test_a_killed_run_is_completed_by_the_next(cluster: ClusterUnderTest, tmp_pa
     run.wait()
     cluster.up()
     assert cluster.status()["healthy"]
-    cluster.on("m1", "ls /etc/chronos/args /etc/marathon/marathon.env")
+    cluster.host("m1").run("ls /etc/chronos/args /etc/marathon/marathon.env")
     assert steps(cluster) == []
 
 

@@ -41,7 +41,7 @@ def measured(request: pytest.FixtureRequest, written: Written, asked: Client) ->
 
 def processes(cluster: ClusterUnderTest, hosts: tuple[str, ...]) -> dict[str, str]:
     """The main process of every unit, by host."""
-    return {host: cluster.on(host, f"systemctl show -p Id -p MainPID {' '.join(UNITS)}") for host in hosts}
+    return {host: cluster.host(host).run(f"systemctl show -p Id -p MainPID {' '.join(UNITS)}") for host in hosts}
 
 
 def healthy(cluster: ClusterUnderTest) -> None:
@@ -50,7 +50,7 @@ def healthy(cluster: ClusterUnderTest) -> None:
 
 def identities(cluster: ClusterUnderTest) -> dict[str, str]:
     """ZooKeeper's ids."""
-    return {row["host"]: cluster.on(row["host"], "cat /var/lib/zookeeper/myid").strip() for row in cluster.rows("zookeeper")}
+    return {row["host"]: cluster.host(row["host"]).run("cat /var/lib/zookeeper/myid").strip() for row in cluster.rows("zookeeper")}
 
 
 def test_one_more_agent_touches_nobody_else_and_a_plan_is_done_once(cluster: ClusterUnderTest, measured: None, tmp_path: Path) -> None:
@@ -134,17 +134,17 @@ def test_three_voters_become_five(cluster: ClusterUnderTest, measured: None) -> 
     assert sorted(after.values()) == ["1", "2", "3", "4", "5"]
     for component in ("zookeeper", "mesos_master"):
         assert [row["state"] for row in cluster.rows(component)] == ["ok"] * 5
-    assert cluster.on("m1", "grep QUORUM /etc/mesos/master.env") == "MESOS_QUORUM=\"3\"\n"
+    assert cluster.host("m1").run("grep QUORUM /etc/mesos/master.env") == "MESOS_QUORUM=\"3\"\n"
 
 
 def test_five_voters_become_three(cluster: ClusterUnderTest, measured: None) -> None:
     cluster.run("remove", "m4", "m5", "--yes", "m4 m5")
     healthy(cluster)
     assert [row["host"] for row in cluster.rows("zookeeper")] == ["m1", "m2", "m3"]
-    assert cluster.on("m1", "grep QUORUM /etc/mesos/master.env") == "MESOS_QUORUM=\"2\"\n"
+    assert cluster.host("m1").run("grep QUORUM /etc/mesos/master.env") == "MESOS_QUORUM=\"2\"\n"
     for host in ("m4", "m5"):
-        assert cluster.on(host, "ls -d /var/lib/zookeeper /var/lib/mesos /var/lib/consul 2>/dev/null || true") == ""
-        assert cluster.on(host, "systemctl is-active zookeeper mesos-master consul docker || true").split() == ["inactive"] * 4
+        assert cluster.host(host).run("ls -d /var/lib/zookeeper /var/lib/mesos /var/lib/consul 2>/dev/null || true") == ""
+        assert cluster.host(host).run("systemctl is-active zookeeper mesos-master consul docker || true").split() == ["inactive"] * 4
     assert cluster.up()["changed"] == 0
 
 
