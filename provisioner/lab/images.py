@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shlex
 import tempfile
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,28 +63,19 @@ def python_recipe() -> Recipe:
 
 
 def node_image(which: System, say: Say) -> str:
-    """The tag of the node image of an operating system, built if need be (about a minute)."""
+    """The tag of the node image of an operating system, built if need be (about a minute, seconds where it is kept)."""
     recipe = node_recipe(which)
     if not exists(recipe.tag):
-        _bootstrap(recipe, say)
+        _provide(recipe, say)
     return recipe.tag
 
 
 def python_image(say: Say) -> tuple[str, Layer]:
     """The tag of the Python image, and its one layer for a registry; built if need be (about half a minute)."""
     recipe = python_recipe()
-    stem = recipe.tag.rpartition(":")[2]
-    packed, note = cache_dir() / f"python-{stem}.tar.gz", cache_dir() / f"python-{stem}.json"
-
-    def keep(archive: Path) -> None:
-        with archive.open("rb") as file:
-            layer = compress(file, packed)
-        note.write_text(json.dumps([layer.digest, layer.diff_id]))
-
+    packed, note = _kept(recipe)
     if not note.exists() or not exists(recipe.tag):
-        for older in (*cache_dir().glob("python-*.tar.gz"), *cache_dir().glob("python-*.json")):
-            older.unlink()
-        _bootstrap(recipe, say, keep)
+        _provide(recipe, say)
     return recipe.tag, Layer(packed, *json.loads(note.read_text()))
 
 
@@ -100,7 +90,29 @@ def read_packages(path: Path) -> list[list[str]]:
     return [line for line in lines if line]
 
 
-def _bootstrap(recipe: Recipe, say: Say, keep: Callable[[Path], None] | None = None) -> None:
+def _kept(recipe: Recipe) -> tuple[Path, Path]:
+    """Where an image stays outside the engine, so that another engine can have it: its one layer, and the layer's digests, written last."""
+    stem = f"{recipe.name.rpartition('-')[2]}-{recipe.tag.rpartition(':')[2]}"
+    return cache_dir() / f"{stem}.tar.gz", cache_dir() / f"{stem}.json"
+
+
+def _provide(recipe: Recipe, say: Say) -> None:
+    """The image out of the cache, or bootstrapped."""
+    packed, note = _kept(recipe)
+    if note.exists():
+        _import(recipe, packed)
+    else:
+        for older in cache_dir().glob(f"{packed.name.rpartition('-')[0]}-*"):
+            older.unlink()
+        _bootstrap(recipe, say)
+    _forget_older(recipe)
+
+
+def _import(recipe: Recipe, archive: Path) -> None:
+    run(["docker", "import", "--change", recipe.change, str(archive), recipe.tag], what=f"importing image {recipe.tag}", timeout=300)
+
+
+def _bootstrap(recipe: Recipe, say: Say) -> None:
     what = f"image {recipe.tag.partition(':')[0]} ({recipe.system.name})"
     with tempfile.TemporaryDirectory(dir=cache_dir(), prefix="bootstrap-") as scratch:
         archive = Path(scratch) / "root.tar"
@@ -110,10 +122,11 @@ def _bootstrap(recipe: Recipe, say: Say, keep: Callable[[Path], None] | None = N
         place = [recipe.system.codename, str(archive), *sources(recipe.system.codename)]
         log = cache_dir() / "logs" / f"{recipe.tag.replace(':', '-')}.log"
         run_logged([*start, *options, *hooks, *place], log, say=say, what=what)
-        run(["docker", "import", "--change", recipe.change, str(archive), recipe.tag], what=f"importing {what}", timeout=300)
-        if keep:
-            keep(archive)
-    _forget_older(recipe)
+        _import(recipe, archive)
+        packed, note = _kept(recipe)
+        with archive.open("rb") as file:
+            layer = compress(file, packed)
+        note.write_text(json.dumps([layer.digest, layer.diff_id]))
 
 
 def _forget_older(recipe: Recipe) -> None:
