@@ -11,7 +11,7 @@ def test_my_app_survives_the_loss_of_the_mesos_leader(cluster):
     cluster.marathon.ask("PUT", "/v2/apps/hello", APP)
     eventually("my app runs", 120, lambda: cluster.marathon.ask("GET", "/v2/apps/hello")["app"]["tasksRunning"] == 1)
     task = cluster.marathon.ask("GET", "/v2/apps/hello/tasks")["tasks"][0]
-    url = f"http://{task['host']}:{task['ports'][0]}/"
+    url = f"http://{cluster.host(task['host']).address}:{task['ports'][0]}/"
     eventually("it answers", 30, lambda: answers(url))
     leader = cluster.leader("mesos")
     with cluster.kill(leader):

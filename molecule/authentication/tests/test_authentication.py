@@ -82,7 +82,7 @@ def before(asked: Client, members: Members) -> dict[str, tuple[str, str]]:
 
 
 def test_without_passwords_anybody_may(cluster: ClusterUnderTest, members: Members, zookeeper: Callable[[str], KazooClient]) -> None:
-    flags = cluster.on("m1", "grep -c -i -e CREDENTIALS -e AUTHENTICATE /etc/mesos/master.env || true")
+    flags = cluster.host("m1").run("grep -c -i -e CREDENTIALS -e AUTHENTICATE /etc/mesos/master.env || true")
     assert flags == "0\n"
     assert "/mesos" in open_nodes(zookeeper("m1"))
     cluster.run("verify")

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from tests.cluster_under_test import HOME, ClusterUnderTest
+from tests.results import ROOT
 
 CONFTEST = """
 import pathlib, pytest
@@ -41,7 +42,7 @@ def connects(cluster: ClusterUnderTest, source: str, target: str) -> bool:
 
 
 def test_the_example_project_passes_and_leaves_the_lab_as_it_was(cluster: ClusterUnderTest) -> None:
-    said = pytest_run(HOME / "examples/app-survives", f"--provision-lab={cluster.lab}")
+    said = pytest_run(ROOT / "examples/app-survives", f"--provision-lab={cluster.lab}")
     assert "1 passed" in said, said
     assert cluster.status()["healthy"]
 

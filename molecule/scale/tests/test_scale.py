@@ -117,8 +117,8 @@ def test_an_agent_leaves_and_nobody_else_notices(cluster: ClusterUnderTest, meas
     leader = members("mesos_master")[cluster.leader("mesos_master")]
     with urllib.request.urlopen(f"http://{leader}:5050/slaves", timeout=20) as answer:
         assert sorted(agent["hostname"] for agent in json.loads(answer.read())["slaves"]) == ["a1", "a2"], "it left at once"
-    assert "a3" not in cluster.on("m1", "consul members | grep -w alive")
-    assert cluster.on("a3", "systemctl is-active docker mesos-agent registrator consul || true").split() == ["inactive"] * 4
+    assert "a3" not in cluster.host("m1").run("consul members | grep -w alive")
+    assert cluster.host("a3").run("systemctl is-active docker mesos-agent registrator consul || true").split() == ["inactive"] * 4
     assert processes(cluster, OTHERS) == before
     healthy(cluster)
     assert cluster.up()["changed"] == 0
