@@ -1,4 +1,4 @@
-"""My app answers all along while the leading Mesos master loses its power."""
+"""My app answers all along while the leading Mesos master is killed."""
 
 from urllib.request import urlopen
 
@@ -14,7 +14,7 @@ def test_my_app_survives_the_loss_of_the_mesos_leader(cluster):
     url = f"http://{cluster.host(task['host']).address}:{task['ports'][0]}/"
     eventually("it answers", 30, lambda: answers(url))
     leader = cluster.leader("mesos")
-    with cluster.kill(leader):
+    with cluster.kill(leader, "mesos"):
         while cluster.leader("mesos") == leader:
             assert answers(url)
         assert answers(url)

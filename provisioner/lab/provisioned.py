@@ -19,8 +19,9 @@ from provisioner.lab.work import find, labs, status
 def provisioned(name: str, directory: Path, size: Sequence[str], *, keep: bool, say: Say) -> Iterator[ClusterUnderTest]:
     """The cluster of the lab of this name, up and verified, without faults at the end.
 
-    A lab that is there is used wherever it was made, and left. Otherwise one is made in `directory` with `size`, further arguments of
-    `provision lab up`; it goes at the end unless `keep`. Raises ProvisionError with what the driver said.
+    A lab that is there is used wherever it was made, and left; where nothing needs doing in it, its cluster has only to be
+    healthy. Otherwise one is made in `directory` with `size`, further arguments of `provision lab up`; it goes at the end
+    unless `keep`. Raises ProvisionError with what the driver said.
     """
     found = next((lab for lab in labs() if lab.name == name), None) if engine.answers() else None
     home = found.directory if found else directory
@@ -31,8 +32,11 @@ def provisioned(name: str, directory: Path, size: Sequence[str], *, keep: bool, 
         _follow(["lab", "up", "--name", name, *size], home, say)
         if found:
             faults.mend(find(name), [node.name for node in status(name).nodes])
-        _follow(["up", *cluster.select, "--yes"], home, say)
-        _follow(["verify", *cluster.select], home, say)
+        if found and not cluster.run("plan", "--detailed-exitcode", check=False).returncode:
+            cluster.wait_healthy()
+        else:
+            _follow(["up", *cluster.select, "--yes"], home, say)
+            _follow(["verify", *cluster.select], home, say)
         yield cluster
     finally:
         if not passing:
