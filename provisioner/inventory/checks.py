@@ -64,6 +64,8 @@ def _servers(cluster: Cluster, problems: Problems) -> Iterator[str]:
 
 
 def _oddities(cluster: Cluster) -> Iterator[str]:
+    if cluster.variables.get("cluster_authentication") is False:
+        yield "cluster_authentication is false: whoever reaches a Mesos master or ZooKeeper can run programs as root on every agent"
     for host in cluster.hosts:
         if host.groups <= {ALL, *HOST_WIDE}:
             yield f"{host.name} ({host.where}) is in no group: it gets only what every host gets"

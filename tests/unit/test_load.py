@@ -114,6 +114,13 @@ def test_what_is_probably_not_meant_is_a_warning(tmp_path: Path) -> None:
     ]
 
 
+def test_a_cluster_without_passwords_is_a_warning(tmp_path: Path) -> None:
+    for value, expected in (("false", 1), ("true", 0)):
+        (tmp_path / value).mkdir()
+        cluster = load_text(tmp_path / value, f"all: {{vars: {{cluster_authentication: {value}}}}}\n{THREE}agents: {{hosts: {{a1: }}}}")
+        assert sum("run programs as root" in warning for warning in cluster.warnings) == expected
+
+
 def test_a_byte_order_mark_and_windows_line_ends_are_harmless(tmp_path: Path) -> None:
     text = b"\xef\xbb\xbf" + THREE.replace("\n", "\r\n").encode()
     assert len(load_text(tmp_path, text).hosts) == 3
