@@ -101,6 +101,14 @@ def test_the_plan_says_the_order(cluster: ClusterUnderTest, before: dict[str, tu
         "up mesos_master", "up mesos_agent", "up marathon", "up chronos", "protect zookeeper", "up mesos_master"]
 
 
+def test_another_command_does_not_shut_an_agent_out(cluster: ClusterUnderTest, before: dict[str, tuple[str, str]],
+                                                    members: Members) -> None:
+    refused = cluster.run("undrain", "a1", check=False)
+    assert (refused.returncode, "run without credentials" in refused.stderr) == (5, True), refused.stderr
+    assert tasks(members) == before
+    assert cluster.status()["healthy"]
+
+
 def test_a_switch_that_stops_half_way_leaves_a_working_cluster(cluster: ClusterUnderTest, before: dict[str, tuple[str, str]],
                                                                 members: Members, open_belongings: Callable[[], Belongings]) -> None:
     open_belongings().make()

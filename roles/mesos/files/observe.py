@@ -1,6 +1,6 @@
 """Print, as JSON, what role mesos needs to know about this host.
 
-Argument: JSON {component, address, port, masters: ["address:port"]}.
+Argument: JSON {component, address, port, masters: ["address:port"], authentication}.
 
 cgroup       v1, hybrid (v1, and cgroup2 mounted on `cgroup2`), v2 or none
 controllers  whether the cgroups an agent needs are there and writable
@@ -10,6 +10,7 @@ unmasked     units of Mesos packages that nothing keeps from starting (a stray m
 absent       the address if this host does not have it, else ""; taken: whether another program holds the port
 quorums      for a master without a registry: {master: quorum} of the masters that run
 agent        for an agent with a registration: {hostname, port, attributes, resources, pinned} as it runs, else as configured
+open         the masters that run without credentials, where everybody is to bring some
 drained      whether the leading master has this agent drained or draining
 """
 import concurrent.futures
@@ -78,11 +79,15 @@ def drained(masters, pid):
     return any(a.get("pid", "").endswith("@" + pid) and (a.get("deactivated") or a.get("drain_info")) for a in listed)
 
 
-def quorums(masters, own):
-    others = [m for m in masters if m != own]
+def flags(masters):
+    """What each master that answers was started with."""
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
-        told = pool.map(lambda m: get(m, "/flags").get("flags", {}).get("quorum"), others)
-    return {server: int(quorum) for server, quorum in zip(others, told) if quorum}  # noqa: B905 (Python 3.6)
+        told = pool.map(lambda m: get(m, "/flags").get("flags", {}), masters)
+    return {server: own for server, own in zip(masters, told) if own}  # noqa: B905 (Python 3.6)
+
+
+def quorums(masters, own):
+    return {server: int(told["quorum"]) for server, told in flags([m for m in masters if m != own]).items() if told.get("quorum")}
 
 
 def configured():
@@ -135,11 +140,13 @@ def main():
         "unit": pathlib.Path(f"/etc/systemd/system/mesos-{component}.service").is_file(),
         "unmasked": [u for u in foreign if not os.path.lexists(f"/etc/systemd/system/{u}.service")],
         "absent": address if failed == errno.EADDRNOTAVAIL else "", "taken": failed == errno.EADDRINUSE and not running,
-        "quorums": {}, "agent": {}, "drained": False,
+        "quorums": {}, "agent": {}, "drained": False, "open": [],
     }
     found.update(cgroups())
     if component == "master" and not pathlib.Path(WORK, "master/replicated_log").exists():
         found["quorums"] = quorums(asked["masters"], server)
+    if asked["authentication"] == "required":
+        found["open"] = sorted(server for server, told in flags(asked["masters"]).items() if not told.get("credentials"))
     if component == "agent":
         found["agent"] = registered(server)
         found["drained"] = bool(found["agent"]) and drained(asked["masters"], server)
