@@ -7,7 +7,7 @@ READY := $(VENV)/ready
 PROVISION := $(BIN)/provision
 LAB ?= default
 # Scenarios that only 'make nightly' and 'make molecule' run: with logstash 'make test' would take more than 50 minutes.
-LONG := logstash rebuild upgrade authentication failover chaos scale
+LONG := logstash drift rebuild upgrade authentication failover chaos scale
 
 $(READY): requirements.lock pyproject.toml
 	python3 -m venv $(VENV)
@@ -70,6 +70,7 @@ test: lint ## lint, offline tests, lab tests, every scenario but those of 'make 
 nightly: export PROVISION_RESULTS = $(CURDIR)/docs/results
 nightly chaos: export CHAOS_STARTS ?= 50
 nightly chaos: export CHAOS_KILLS ?= 100
+nightly mutations: export DRIFT_CHANGES ?= 1000
 nightly: $(READY) ## what is too long for 'make test': every scenario, other systems, mutants, bench; results go to docs/results/
 	@failed=; $(BIN)/python molecule/run.py || failed=1; \
 	for system in debian13 rocky9; do LAB_OS=$$system $(BIN)/python molecule/run.py --not rerun $(filter-out logstash,$(LONG)) || failed=1; done; \
@@ -79,6 +80,10 @@ nightly: $(READY) ## what is too long for 'make test': every scenario, other sys
 .PHONY: chaos
 chaos: $(READY) ## two operators at once, and runs killed at random moments, over and over (CHAOS_STARTS=50 CHAOS_KILLS=100 CHAOS_SEED=1: hours)
 	$(BIN)/python molecule/run.py chaos
+
+.PHONY: mutations
+mutations: $(READY) ## let a thousand things drift on a lab's hosts; each must be seen and mended (DRIFT_CHANGES=1000 DRIFT_SEED=1: hours)
+	$(BIN)/python molecule/run.py drift
 
 .PHONY: bench
 bench: $(READY) ## time up, rerun, status, help on a lab of five hosts

@@ -24,7 +24,7 @@ from tests.results import ROOT, keep
 
 #: "authentication" builds a cluster anew, so it comes after "upgrade", which throws its lab away. The last one leaves a larger lab behind.
 SCENARIOS = ("repos", "common", "kernel", "docker", "consul", "dns", "zookeeper", "mesos", "marathon", "chronos", "registrator", "logstash",
-             "default", "rerun", "rebuild", "upgrade", "authentication", "failover", "chaos", "scale")
+             "default", "rerun", "drift", "rebuild", "upgrade", "authentication", "failover", "chaos", "scale")
 
 
 #: What starts the line with a reason: pytest's summary, an Ansible task that failed, Ansible or Molecule itself.

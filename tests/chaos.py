@@ -11,6 +11,7 @@ from pathlib import Path
 from provisioner.inventory.load import load
 from provisioner.lab import default_inventory
 from tests.cluster_under_test import HOME, PROVISION, ClusterUnderTest, eventually
+from tests.drift import Drifting
 
 #: Something to do for several components on several hosts, a member of each quorum among them.
 DAMAGE = {
@@ -63,13 +64,48 @@ def killed_after(cluster: ClusterUnderTest, seconds: float) -> None:
     time.sleep(seconds)
     os.kill(run.pid, signal.SIGKILL)
     run.wait()
-    folders = {str(folder) for folder in set(runs.iterdir()) - known}
-    eventually("Ansible has ended with the driver", 15, lambda: not any(folder in line for folder in folders for line in _commands()))
+    folders = set(runs.iterdir()) - known
+    _ended(folders)
     cluster.up()
     assert cluster.status()["healthy"], f"killed after {seconds:.1f} s"
     after = state(cluster)
     assert after == before, f"killed after {seconds:.1f} s: {[host for host in after if after[host] != before[host]]} differ"
     assert cluster.up()["changed"] == 0
+
+
+def killed_at_task(cluster: ClusterUnderTest, drifting: Drifting, number: int) -> bool:
+    """ZooKeeper's settings are lost on m2, and the run that brings them back is killed when its role begins with its nth task there.
+
+    The next plan goes on with that host unless it is all right already, and a run makes it so. False when the role has fewer tasks.
+    """
+    before = drifting.look()
+    cluster.host("m2").run("rm -r /etc/zookeeper/provisioner")
+    runs = load(default_inventory(cluster.lab)).state_dir / "runs"
+    known = set(runs.iterdir())
+    run = subprocess.Popen([PROVISION, "up", *cluster.select, "--yes"], cwd=HOME, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                           stderr=subprocess.DEVNULL, start_new_session=True)
+    while run.poll() is None and _tasks(set(runs.iterdir()) - known) < number:
+        time.sleep(0.02)
+    in_time = run.poll() is None
+    run.kill()
+    run.wait()
+    _ended(set(runs.iterdir()) - known)
+    left, planned = drifting.look(), drifting.planned()
+    assert left == before or ("m2", "zookeeper") in planned, f"skipped, though killed at task {number}"
+    cluster.up()
+    assert drifting.look() == before, f"killed at task {number}"
+    return in_time
+
+
+def _tasks(folders: set[Path]) -> int:
+    """How many tasks of role zookeeper have begun in these runs."""
+    logs = [folder / "ansible.log" for folder in folders]
+    return sum(log.read_text(errors="replace").count("TASK [zookeeper : ") for log in logs if log.exists())
+
+
+def _ended(runs: set[Path]) -> None:
+    folders = {str(folder) for folder in runs}
+    eventually("Ansible has ended with the driver", 15, lambda: not any(folder in line for folder in folders for line in _commands()))
 
 
 def _commands() -> list[str]:

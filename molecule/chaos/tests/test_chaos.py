@@ -10,8 +10,9 @@ import time
 
 import pytest
 
-from tests.chaos import killed_after, two_at_once
+from tests.chaos import killed_after, killed_at_task, two_at_once
 from tests.cluster_under_test import HOME, PROVISION, ClusterUnderTest, eventually
+from tests.drift import Drifting
 from tests.results import keep
 
 STARTS = int(os.environ.get("CHAOS_STARTS", "5"))
@@ -30,6 +31,15 @@ def test_exactly_one_of_two_proceeds(cluster: ClusterUnderTest, number: int) -> 
 @pytest.mark.parametrize("seconds", MOMENTS)
 def test_a_killed_run_is_completed_by_the_next(cluster: ClusterUnderTest, seconds: float) -> None:
     killed_after(cluster, seconds)
+
+
+def test_a_role_that_is_killed_between_two_tasks_is_never_taken_for_done(cluster: ClusterUnderTest) -> None:
+    """Between every two."""
+    drifting, number = Drifting(cluster), 1
+    while killed_at_task(cluster, drifting, number):
+        number += 1
+    assert number > 5, "the role has more tasks than that"
+    keep("killed-between-tasks", f"killed at each of the {number - 1} tasks of role zookeeper on one host; the next completed it")
 
 
 def test_a_host_that_dies_in_the_middle_of_a_roll_ends_it(cluster: ClusterUnderTest) -> None:
