@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import json
 import subprocess
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -109,6 +110,24 @@ def test_an_agent_with_a_wrong_secret_does_not_register(on: On, members: Members
         assert "a2" not in agents(members)
     finally:
         assert converge("mesos_agent", "a2").returncode == 0
+    eventually("a2 is registered again", 60, lambda: "a2" in agents(members))
+
+
+def test_an_agent_without_credentials_does_not_register(on: On, members: Members) -> None:
+    """Started past the role, which makes no such agent: the same program and flags but for this one, and a memory of its own."""
+    known, memory = agents(members)["a2"]["agent_info"]["id"]["value"], "/var/lib/mesos/stranger"
+    try:
+        on("a2").check_output(
+            "systemctl stop mesos-agent\n"
+            f"sed -e /^MESOS_CREDENTIAL=/d -e s,^MESOS_WORK_DIR=.*,MESOS_WORK_DIR={memory}, /etc/mesos/agent.env >/run/stranger\n"
+            "systemd-run --quiet --unit=stranger --property=EnvironmentFile=/run/stranger /bin/sh -c 'exec mesos-agent'")
+        for _ in range(10):
+            found = agents(members).get("a2")
+            assert found is None or found["agent_info"]["id"]["value"] == known, "an agent without credentials counts as well"
+            time.sleep(1)
+        assert "without authentication" in on("a2").check_output("journalctl --unit=stranger --no-pager"), "it did not even try"
+    finally:
+        on("a2").run(f"systemctl stop stranger; rm -rf /run/stranger {memory}; systemctl start mesos-agent")
     eventually("a2 is registered again", 60, lambda: "a2" in agents(members))
 
 
