@@ -10,6 +10,7 @@ from typing import Any
 from provisioner import kept_facts
 from provisioner.adapters.errands import Errands
 from provisioner.adapters.ssh import first_contact
+from provisioner.adapters.ssh_options import login
 from provisioner.authentication import PROTECT
 from provisioner.components import COMPONENTS, component_names
 from provisioner.console import Console
@@ -20,6 +21,7 @@ from provisioner.plan import make_plan, voters
 from provisioner.preflight import Report, preflight
 from provisioner.session import Session
 from provisioner.steps import Plan
+from provisioner.trust import all_known
 from provisioner.versions import Moves, moves, refuse_bad_changes
 from provisioner.witness import Question, questions
 from provisioner.workload import Workload
@@ -43,12 +45,20 @@ class Look:
 def look(session: Session, console: Console, options: argparse.Namespace) -> Look:
     """Ask the hosts and make the plan; warnings go to the console.
 
-    Where the facts of the last look are kept, each host is first asked one question: whether all is as it was applied under these
-    facts, which it tells anew. Only when it is not, preflight looks at what could fail.
-
     The hosts' keys must be known (`trust.establish`). `options`: only (component names), limit, full, any_version. Raises UsageError for
     unknown names, StepFailed when a host is not fit or a version is no way on from the one that runs, UnreachableError when a
     host that a quorum needs does not answer.
+    """
+    found, silent = glance(session, console, options)
+    return found or look_closely(session, console, options, silent)
+
+
+def glance(session: Session, console: Console, options: argparse.Namespace) -> tuple[Look | None, dict[str, UnreachableError]]:
+    """The look of a cluster on which nothing is to be done; None when something is, or when that can't be told at once.
+
+    Where the facts of the last look are kept, each host is asked one question, over one connection: whether all is as it was applied
+    under these facts, which it tells anew. Needs no lock: whoever changes a host has removed its notes before. Also gives the hosts
+    that did not answer, with their errors: waiting for them once is enough.
     """
     only = _components(options.only)
     limit = session.limited(options.limit)
@@ -56,9 +66,29 @@ def look(session: Session, console: Console, options: argparse.Namespace) -> Loo
     for warning in (*cluster.warnings, *_unmaintained(session)):
         console.warn(warning)
     console.say(f"looking at {len(limit or cluster.hosts)} hosts …")
-    settled, silent = _settled(session, options, only, limit)
-    if settled:
-        return settled
+    before = {} if options.full else kept_facts.read(cluster)
+    if set(before) < {h.name for h in cluster.hosts} or not all_known(cluster):
+        return None, {}
+    asked = questions(cluster, session.rendered, session.defaults, before, session.ledger.cluster_id)
+    # A refused key locks no account, so only passwords are tried on one host first.
+    lost = first_contact(cluster, [h for h in cluster.hosts if login(h, cluster).password], session.transport)
+    seen = observe(cluster, session.rendered, session.transport, sections=("facts", "health"), witnesses=asked, silent=lost)
+    silent = {name: UnreachableError(host.error, where=name, hint=host.hint) for name, host in seen.hosts.items() if not host.reachable}
+    if silent or not all(host.facts for host in seen.hosts.values()):
+        return None, silent
+    facts = {name: to_ansible_facts(host.facts) for name, host in seen.hosts.items()}
+    moving = moves(cluster, seen, _wanted(session))
+    plan = make_plan(cluster, session.rendered, seen, only=only, limit=limit, batch=options.batch, moving=moving)
+    if plan.steps or questions(cluster, session.rendered, session.defaults, facts, session.ledger.cluster_id) != asked:
+        return None, {}
+    return Look(plan, seen, facts, asked, frozenset(), moving), {}
+
+
+def look_closely(session: Session, console: Console, options: argparse.Namespace, silent: Mapping[str, UnreachableError]) -> Look:
+    """As `look`, with all that could fail looked at beforehand. Hosts in `silent` are known not to answer."""
+    only = _components(options.only)
+    limit = session.limited(options.limit)
+    cluster = session.cluster
     report = preflight(cluster, session.rendered, session.transport, hosts=limit, silent=silent)
     _judge(report, session, console)
     facts = {name: to_ansible_facts(found) for name, found in report.facts.items()}
@@ -72,30 +102,6 @@ def look(session: Session, console: Console, options: argparse.Namespace) -> Loo
                      batch=options.batch, moving=moving).without(report.unreachable)
     _refuse_shut_out(session, plan)
     return Look(plan, seen, facts, witnesses, frozenset(report.unreachable), moving)
-
-
-def _settled(session: Session, options: argparse.Namespace, only: tuple[str, ...],
-             limit: tuple[str, ...]) -> tuple[Look | None, dict[str, UnreachableError]]:
-    """The look of a cluster on which nothing is to be done; None when something is, or when that can't be told at once.
-
-    Also the hosts that did not answer, with their errors: waiting for them once is enough.
-    """
-    cluster = session.cluster
-    before = {} if options.full else kept_facts.read(cluster)
-    if set(before) < {h.name for h in cluster.hosts}:
-        return None, {}
-    asked = questions(cluster, session.rendered, session.defaults, before, session.ledger.cluster_id)
-    lost = first_contact(cluster, cluster.hosts, session.transport)
-    seen = observe(cluster, session.rendered, session.transport, sections=("facts", "health"), witnesses=asked, silent=lost)
-    silent = {name: UnreachableError(host.error, where=name, hint=host.hint) for name, host in seen.hosts.items() if not host.reachable}
-    if silent or not all(host.facts for host in seen.hosts.values()):
-        return None, silent
-    facts = {name: to_ansible_facts(host.facts) for name, host in seen.hosts.items()}
-    moving = moves(cluster, seen, _wanted(session))
-    plan = make_plan(cluster, session.rendered, seen, only=only, limit=limit, batch=options.batch, moving=moving)
-    if plan.steps or questions(cluster, session.rendered, session.defaults, facts, session.ledger.cluster_id) != asked:
-        return None, {}
-    return Look(plan, seen, facts, asked, frozenset(), moving), {}
 
 
 def _refuse_shut_out(session: Session, plan: Plan) -> None:

@@ -47,6 +47,12 @@ class Route:
     through: str
 
 
+def all_known(cluster: Cluster) -> bool:
+    """Whether the key of every host is recorded."""
+    known = KnownHosts.of(cluster)
+    return all(known.knows(login(h, cluster).known_as) for h in cluster.hosts)
+
+
 def establish(cluster: Cluster, *, say: Callable[[str], None], strict: bool = False,
               hosts: Collection[str] = ()) -> dict[str, UnreachableError]:
     """Make sure that every host (or those named) can be checked by its key, before anything is sent to it.

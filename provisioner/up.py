@@ -10,7 +10,7 @@ from provisioner.console import Console, summary
 from provisioner.engine import Result
 from provisioner.execution import confirm, execute, locked
 from provisioner.inventory.render import host_variables
-from provisioner.look import look
+from provisioner.look import glance, look_closely
 from provisioner.saved_plan import recall, refuse_moved
 from provisioner.session import Session
 
@@ -19,8 +19,13 @@ def run_up(session: Session, console: Console, options: argparse.Namespace) -> R
     """Do it, or exactly what the file of --plan says; returns the counts. Raises the error of the first thing that stops it."""
     cluster = session.cluster
     saved = recall(Path(options.plan), options) if options.plan else None
+    found, silent = glance(session, console, options)
+    if found and not saved:
+        result = Result(cluster.name)
+        console.say(summary(result))
+        return result
     with locked(session, console, "looking at the hosts", strict=options.strict) as held:
-        found = look(session, console, options)
+        found = look_closely(session, console, options, silent)
         if saved:
             refuse_moved(saved, found)
         result = Result(cluster.name, unreachable=set(found.unreachable))

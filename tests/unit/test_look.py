@@ -10,16 +10,19 @@ import pytest
 
 from provisioner import kept_facts, look
 from provisioner.adapters.ssh import Completed
+from provisioner.adapters.ssh_options import login
 from provisioner.cluster import Cluster, Host
 from provisioner.console import Console
 from provisioner.errors import StepFailed, UnreachableError
 from provisioner.facts import to_ansible_facts
 from provisioner.inventory.init import write_inventory
-from provisioner.look import _judge, _settled
+from provisioner.known_hosts import KnownHosts, record
+from provisioner.look import _judge, glance
 from provisioner.preflight import Report
 from provisioner.preflight.report import Finding
 from provisioner.session import Session
 from provisioner.testing import Call, FakeTransport, probed, said
+from provisioner.up import run_up
 from tests.unit.host_samples import facts
 
 HOSTS = (*(Host(n, "192.0.2.1", groups=frozenset({"zookeeper", "mesos_master"})) for n in ("m1", "m2", "m3")),
@@ -54,7 +57,9 @@ def test_a_warning_stops_nothing() -> None:
     judge(Finding("warn", "m1", "memory", "little"))
 
 
-OPTIONS = argparse.Namespace(full=False, batch="20%")
+OPTIONS = argparse.Namespace(full=False, batch="20%", only=[], limit="")
+
+KEY = "AAAAC3NzaC1lZDI1NTE5AAAAIA" + "A" * 42
 
 
 def calm(request: dict[str, Any]) -> dict[str, Any]:
@@ -65,9 +70,10 @@ def calm(request: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.fixture
 def session(tmp_path: Path) -> Any:
-    """Three masters and two agents whose facts were kept by an earlier look."""
+    """Three masters and two agents whose keys and facts were kept by an earlier look."""
     found: Any = Session(write_inventory(tmp_path))
     kept_facts.keep(found.cluster, {h.name: to_ansible_facts(facts()) for h in found.cluster.hosts})
+    record(found.cluster, [f"{login(h, found.cluster).known_as} ssh-ed25519 {KEY}" for h in found.cluster.hosts])
     return found
 
 
@@ -87,7 +93,7 @@ def asked(session: Any, *, drift: str = "", changed: str = "", away: str = "") -
         return UnreachableError("no route") if name == away else answer
 
     session.__dict__["transport"] = FakeTransport({h.name: host(h.name) for h in session.cluster.hosts})
-    return _settled(session, OPTIONS, (), ())
+    return glance(session, Console(), OPTIONS)
 
 
 def test_with_nothing_to_do_every_host_is_asked_once(session: Any) -> None:
@@ -114,3 +120,18 @@ def test_a_silent_host_is_waited_for_once(session: Any) -> None:
     name = session.cluster.hosts[-1].name
     found, silent = asked(session, away=name)
     assert (found, set(silent), silent[name].message) == (None, {name}, "no route")
+
+
+def test_where_a_key_is_not_known_nobody_is_asked(session: Any) -> None:
+    KnownHosts.of(session.cluster).path.unlink()
+    assert asked(session) == (None, {})
+    assert session.transport.calls == []
+
+
+def test_one_question_is_all_that_a_host_gets_when_it_needs_nothing(session: Any) -> None:
+    """No lock, no second connection: the lock's holder would be one more on every host that votes."""
+    asked(session)
+    transport = session.transport
+    transport.calls.clear()
+    assert run_up(session, Console(), argparse.Namespace(**vars(OPTIONS), plan="", strict=False, json=False)).changed == 0
+    assert sorted(call.host for call in transport.calls) == sorted(h.name for h in session.cluster.hosts)
