@@ -62,17 +62,23 @@ def digest(component: Component, variables: Mapping[str, Any], facts: Mapping[st
 
     `variables` are the host's, of the rendered inventory; `facts` as Ansible gets them; `secrets` identifies the secrets.
     """
+    prefix = f"{component.role}_"
     parts = {
-        "tool": [__version__, version("ansible-core")],
+        "tool": _tool(),
         "role": _tree(roles_dir() / component.role),
         "playbook": _tree(playbooks_dir()),
         "cluster": cluster_id,
         "secrets": secrets,
         "component": component.name,
-        "variables": {k: v for k, v in variables.items() if k.startswith(f"{component.role}_") and not k.endswith("_probe")},
+        "variables": {k: v for k, v in variables.items() if k.startswith(prefix) and not k.endswith("_probe")},
         "facts": {name: facts.get(f"ansible_{name}") for name in ("machine_id", *_facts_read(roles_dir() / component.role))},
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
+
+
+@functools.cache
+def _tool() -> tuple[str, ...]:
+    return (__version__, version("ansible-core"))
 
 
 def _secrets_identity(path: Path) -> str:

@@ -5,6 +5,7 @@ The roles' `meta/argument_specs.yml` (entry point `main`) are the one schema of 
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -135,6 +136,7 @@ CONNECTION_VARIABLES = (
 )
 
 
+@functools.cache
 def load_schema(roles: Path | None = None) -> Schema:
     """All variables; `roles` is the folder of roles. Raises ProvisionError for a spec that is none."""
     found = {v.name: v for v in CONNECTION_VARIABLES}
