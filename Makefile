@@ -71,7 +71,7 @@ nightly: export PROVISION_RESULTS = $(CURDIR)/docs/results
 nightly chaos: export CHAOS_STARTS ?= 50
 nightly chaos: export CHAOS_KILLS ?= 100
 nightly mutations: export DRIFT_CHANGES ?= 1000
-nightly: $(READY) ## what is too long for 'make test': every scenario, other systems, mutants, bench; results go to docs/results/
+nightly: $(READY) .venv-bench/ready ## what is too long for 'make test': every scenario, other systems, mutants, bench; results go to docs/results/
 	@failed=; $(BIN)/python molecule/run.py || failed=1; \
 	for system in debian13 rocky9; do LAB_OS=$$system $(BIN)/python molecule/run.py --not rerun $(filter-out logstash,$(LONG)) || failed=1; done; \
 	$(BIN)/python molecule/mutate.py || failed=1; $(BIN)/python -m bench.run || failed=1; \
@@ -86,8 +86,13 @@ mutations: $(READY) ## let a thousand things drift on a lab's hosts; each must b
 	$(BIN)/python molecule/run.py drift
 
 .PHONY: bench
-bench: $(READY) ## time up, rerun, status, help on a lab of five hosts
+bench: $(READY) .venv-bench/ready ## what others and we need for a rerun, on the same ten hosts, in turn (half an hour and more)
 	$(BIN)/python -m bench.run
+
+.venv-bench/ready: bench/requirements.lock
+	python3 -m venv .venv-bench
+	.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	touch $@
 
 .PHONY: docs
 docs: $(READY) ## regenerate the variable tables, the CLI reference and the picture in README.md (LAB=name: whose status)
@@ -97,3 +102,5 @@ docs: $(READY) ## regenerate the variable tables, the CLI reference and the pict
 lock: ## renew requirements.lock from pyproject.toml
 	$(BIN)/pip-compile --quiet --generate-hashes --no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
 	  --strip-extras --allow-unsafe --extra dev -o requirements.lock pyproject.toml
+	$(BIN)/pip-compile --quiet --generate-hashes --no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
+	  --strip-extras --allow-unsafe -o bench/requirements.lock bench/requirements.in

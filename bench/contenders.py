@@ -1,0 +1,84 @@
+"""Who runs in the bench: a command each, its surroundings, and whether its connections are open beforehand."""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from provisioner.paths import project_dir, roles_dir
+
+#: A Python environment with the other tools (bench/requirements.lock).
+TOOLS = project_dir() / ".venv-bench"
+PROVISION = str(Path(sys.executable).parent / "provision")
+PLUGINS = project_dir() / "provisioner/adapters"
+#: `forks` of the tuned contenders. More than this many per core only queue.
+FORKS = 4 * (os.cpu_count() or 1)
+
+
+@dataclass(frozen=True)
+class Contender:
+    """`command` gets a fresh, short, private folder for the sockets of shared connections, or the one of the last run when `warm`."""
+
+    name: str
+    command: Callable[[Path], list[str]]
+    environment: Callable[[Path], Mapping[str, str]] = field(default=lambda sockets: {"TMPDIR": str(sockets)})
+    warm: bool = False
+
+
+def all_roles(lab: str, work: Path, hosts: list[tuple[str, str]], key: Path, known_hosts: Path) -> list[Contender]:
+    """Everybody who can bring up the whole cluster, and the floor: `ssh host true` on all hosts at once, one new connection each.
+
+    `work` is what `plain.write` filled; `hosts` are (user, address).
+    """
+    ssh = f"ssh -i {key} -o IdentitiesOnly=yes -o BatchMode=yes -o UserKnownHostsFile={known_hosts} -o ControlPath=none"
+    everywhere = " ".join(f"{ssh} {user}@{address} true &" for user, address in hosts)
+    return [
+        Contender("floor: ssh host true", lambda _: ["sh", "-c", f"{everywhere} wait"]),
+        Contender("ours, new connections", lambda _: [PROVISION, "up", "--lab", lab, "--yes"], _ours),
+        Contender("ours, open connections", lambda _: [PROVISION, "up", "--lab", lab, "--yes"], _ours, warm=True),
+        Contender("ours, --full", lambda _: [PROVISION, "up", "--lab", lab, "--yes", "--full"], _ours),
+        *(Contender(name, functools.partial(_playbook, work, "site.yml"), settings) for name, settings in ANSIBLE.items()),
+    ]
+
+
+def one_role(lab: str, work: Path) -> list[Contender]:
+    """Everybody who can do role zookeeper."""
+    return [
+        Contender("ours, new connections", lambda _: [PROVISION, "up", "--lab", lab, "--yes", "--only", "zookeeper"], _ours),
+        *(Contender(name, functools.partial(_playbook, work, "one.yml"), settings) for name, settings in ANSIBLE.items()),
+        Contender("pyinfra", lambda _: [str(TOOLS / "bin/pyinfra"), "-y", "--chdir", str(work), str(work / "pyinfra_inventory.py"),
+                                        str(project_dir() / "bench/pyinfra_zookeeper.py")]),
+    ]
+
+
+def _ours(sockets: Path) -> Mapping[str, str]:
+    return {"TMPDIR": str(sockets), "XDG_RUNTIME_DIR": ""}
+
+
+def _playbook(work: Path, play: str, _: Path) -> list[str]:
+    return [str(TOOLS / "bin/ansible-playbook"), "-i", str(work / "inventory.json"), str(work / play)]
+
+
+def _default(sockets: Path) -> Mapping[str, str]:
+    """What the roles need to be found, and nothing else."""
+    return {"ANSIBLE_CONFIG": os.devnull, "ANSIBLE_ROLES_PATH": str(roles_dir()), "ANSIBLE_ACTION_PLUGINS": str(PLUGINS / "action_plugins"),
+            "ANSIBLE_SSH_CONTROL_PATH_DIR": str(sockets)}
+
+
+def _tuned(sockets: Path) -> Mapping[str, str]:
+    """Facts gathered once a run, pipelining, as many forks as the machine bears; shared connections are the default already."""
+    return {**_default(sockets), "ANSIBLE_GATHERING": "smart", "ANSIBLE_PIPELINING": "true", "ANSIBLE_FORKS": str(FORKS)}
+
+
+def _mitogen(sockets: Path) -> Mapping[str, str]:
+    found = next(TOOLS.glob("lib/python3*/site-packages/ansible_mitogen/plugins/strategy"), Path())
+    return {**_tuned(sockets), "ANSIBLE_STRATEGY_PLUGINS": str(found), "ANSIBLE_STRATEGY": "mitogen_linear"}
+
+
+ANSIBLE: Mapping[str, Callable[[Path], Mapping[str, str]]] = {
+    "ansible-playbook": _default, "ansible-playbook, tuned": _tuned, "ansible-playbook with mitogen": _mitogen,
+}
