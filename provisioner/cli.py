@@ -108,9 +108,19 @@ def _lab(commands: argparse._SubParsersAction[_Parser]) -> None:
     up.add_argument("--agents", type=int, default=None, metavar="N", help="hosts a1..aN (default 2)")
     up.add_argument("--os", metavar="OS", help="operating system of the hosts (default debian12)")
     up.add_argument("--artifacts", metavar="DIR", help="DIR/deb/*.deb and DIR/images/*.tar replace the stand-ins of the same name")
+    up.add_argument("--backend", metavar="BACKEND", help="who makes the hosts: docker or vagrant (default docker)")
     for action in (up, actions.add_parser("down", help="throw the lab away"), actions.add_parser("status", help="what runs of a lab")):
         action.add_argument("--name", default="default", metavar="N", help="which lab (default: default)")
     actions.add_parser("list", help="all labs on this machine")
+    machines = actions.add_parser("vagrantfile", help="print a Vagrantfile of virtual machines for an inventory", epilog=EPILOG,
+                                  formatter_class=argparse.RawDescriptionHelpFormatter)
+    machines.add_argument("--hosts", metavar="FILE", help="the inventory")
+    machines.add_argument("--provider", default="virtualbox", metavar="NAME", help="virtualbox or libvirt (default virtualbox)")
+    machines.add_argument("--box", default="debian/bookworm64", help="what the machines start from (default debian/bookworm64)")
+    for role, who in (("master", "every other host"), ("agent", "a host with a Mesos agent")):
+        machines.add_argument(f"--{role}-memory", type=int, default=2048, metavar="MIB", help=f"memory of {who} in MiB (default 2048)")
+        machines.add_argument(f"--{role}-cpus", type=int, default=2, metavar="N", help=f"virtual processors of {who} (default 2)")
+    machines.set_defaults(lab=None)
 
 
 def _command(commands: argparse._SubParsersAction[_Parser], name: str, text: str,

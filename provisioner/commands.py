@@ -178,6 +178,13 @@ def _make_lab(name: str, console: Console) -> None:
         lab.up(name, say=console.say)
 
 
+def _vagrantfile(options: argparse.Namespace) -> str:
+    from provisioner.lab.vagrantfile import Machines, Size, of_inventory
+
+    master, agent = Size(options.master_memory, options.master_cpus), Size(options.agent_memory, options.agent_cpus)
+    return of_inventory(open_session(options).cluster, Machines(options.provider, options.box, master, agent))
+
+
 def command_unlock(options: argparse.Namespace) -> int:
     """Who holds the lock; with --break it is taken from them."""
     from functools import partial
@@ -259,15 +266,18 @@ def command_lab(options: argparse.Namespace) -> int:
 
     console = Console()
     if options.action == "list":
-        console.table("labs", ("name", "system", "network", "folder"),
-                      ([each.name, each.system, str(each.subnet), str(each.directory)] for each in lab.labs()))
+        console.table("labs", ("name", "system", "backend", "network", "folder"),
+                      ([each.name, each.system, each.backend, str(each.subnet), str(each.directory)] for each in lab.labs()))
         return 0
     if options.action == "down":
         lab.down(options.name, say=console.say)
         return 0
+    if options.action == "vagrantfile":
+        sys.stdout.write(_vagrantfile(options))
+        return 0
     if options.action == "up":
         found = lab.up(options.name, masters=options.masters, agents=options.agents, operating_system=options.os,
-                       artifacts=Path(options.artifacts) if options.artifacts else None, say=console.say)
+                       artifacts=Path(options.artifacts) if options.artifacts else None, backend=options.backend, say=console.say)
     else:
         found = lab.status(options.name)
     rows = [[node.name, node.address, found.states[node.name]] for node in found.nodes]

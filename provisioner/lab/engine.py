@@ -55,6 +55,12 @@ def ensure(say: Say) -> None:
         _start(say)
 
 
+def ensure_vagrant(say: Say) -> None:
+    """Installs Vagrant where it is missing. Raises UsageError as `ensure` does, and where there is no such package."""
+    if not _program("vagrant"):
+        _install(["vagrant"], say)
+
+
 def _install(packages: list[str], say: Say) -> None:
     names = " ".join(packages)
     if not _program("apt-get"):
@@ -62,6 +68,10 @@ def _install(packages: list[str], say: Say) -> None:
                          hint="run the lab on Debian or Ubuntu, or install these programs and start a Docker Engine yourself")
     _require_root(f"install {names}")
     run_logged(["apt-get", "update"], _LOG.with_name("apt-update.log"), say=say, what="package lists of this machine")
+    absent = [package for package in packages if attempt(["apt-cache", "show", package]).returncode]
+    if absent:
+        raise UsageError(f"this machine's package sources have no {' '.join(absent)}",
+                         hint="install it yourself and try again" + (", or choose --backend docker" if "vagrant" in absent else ""))
     command = ["apt-get", "install", "--yes", "--no-install-recommends", *packages]
     with _no_services():
         run_logged(command, _LOG.with_name("apt-install.log"), say=say, what=f"installing {names}",

@@ -19,9 +19,13 @@ LABEL_NODE = "provisioner.lab.node"
 LABEL_DIRECTORY = "provisioner.lab.directory"
 LABEL_SYSTEM = "provisioner.lab.os"
 LABEL_SIZE = "provisioner.lab.size"
+LABEL_BACKEND = "provisioner.lab.backend"
 LABEL_CONTENT = "provisioner.lab.content"
 
 MIRROR = "mirror"
+#: Who makes and starts the hosts: the engine asked directly, or Vagrant with its Docker provider.
+DOCKER, VAGRANT = "docker", "vagrant"
+BACKENDS = (DOCKER, VAGRANT)
 _GATEWAY, _MIRROR, _FIRST_MASTER, _FIRST_AGENT = 1, 2, 11, 101
 MOST_MASTERS, MOST_AGENTS = _FIRST_AGENT - _FIRST_MASTER, 255 - _FIRST_AGENT
 
@@ -50,6 +54,7 @@ class Lab:
     directory: Path
     system: str
     subnet: ipaddress.IPv4Network
+    backend: str = DOCKER
 
     @property
     def home(self) -> Path:
@@ -65,6 +70,11 @@ class Lab:
     def key(self) -> Path:
         """The private SSH key that opens its nodes."""
         return self.home / "id_ed25519"
+
+    @property
+    def vagrant(self) -> Path:
+        """The folder of the Vagrantfile and of what Vagrant keeps, in a lab of that backend."""
+        return self.home / "vagrant"
 
     @property
     def artifacts_note(self) -> Path:
@@ -119,6 +129,13 @@ def check_name(name: str) -> str:
         raise UsageError(f"{name!r} can't be the name of a lab",
                          hint="use up to 20 small letters and digits, first a letter, with one '-' at most")
     return name
+
+
+def check_backend(backend: str) -> str:
+    """The backend of that name. Raises UsageError that lists them."""
+    if backend not in BACKENDS:
+        raise UsageError(f"there is no backend {backend!r}", hint="choose one of " + ", ".join(BACKENDS))
+    return backend
 
 
 def own_name(purpose: str, directory: Path) -> str:

@@ -18,9 +18,12 @@ from provisioner.paths import lab_dir
 
 # Five seconds on a quiet machine; a test machine may do much else at the same time.
 _BOOT_SECONDS = 180.0
-_STOP_SECONDS = 30
+#: How long an orderly shutdown may take.
+STOP_SECONDS = 30
 # useradd gives the first ordinary account of a Debian system the number 1000; the group `operator` is Debian's own.
 _OWNERS = {"root": (0, 0), "operator": (1000, 37)}
+#: Where init.sh looks for the files that only this host has.
+IDENTITY = "/run/identity.tar"
 # Without a terminal's help: does sshd greet on the node's own address?
 _GREETING = "import socket,sys; sys.exit(socket.create_connection((sys.argv[1], 22), 2).recv(4) != b'SSH-')"
 
@@ -37,25 +40,47 @@ class Mould:
 def create(lab: Lab, node: LabNode, mould: Mould, host_key: KeyPair) -> None:
     """Makes a host without starting it: only then may files be copied in (a running one would get its mounts twice)."""
     container = lab.container(node.name)
-    run(["docker", "volume", "create", *_labels(lab, node), lab.volume(node.name)], what=f"disk of {container}")
-    # Started again after `systemctl reboot`, which ends PID 1 with an error; not after a shutdown or a kill from outside.
-    life = ["--stop-signal", "SIGRTMIN+3", "--restart", "on-failure"]
-    place = ["--network", lab.network, "--ip", node.address, "--hostname", node.name, *life]
-    freedom = [*mould.capabilities, *machine.limit_arguments(), "--cgroupns", "private"]
-    for option in ("seccomp=unconfined", "apparmor=unconfined", "systempaths=unconfined"):
-        freedom += ["--security-opt", option]
-    mounts = ["--volume", f"{lab.volume(node.name)}:/var/lib/docker"]
-    for folder in ("/run", "/run/lock", "/tmp"):  # noqa: S108 - folders of the node
-        mounts += ["--tmpfs", folder]
-    script = (lab_dir() / "node" / "init.sh").read_text()
-    first = ["sh", "-c", script, "init", node.name, lab.gateway, lab.mirror]
-    command = ["docker", "create", "--name", container, *_labels(lab, node), *place, *freedom, *mounts, mould.image, *first]
-    run(command, what=f"making {container}")
+    make_disk(lab, node)
+    first = ["sh", "-c", first_script(), *first_arguments(lab, node)]
+    run(["docker", "create", "--name", container, *own_arguments(lab, node), *shared_arguments(mould), mould.image, *first],
+        what=f"making {container}")
     try:
-        run(["docker", "cp", "-", f"{container}:/"], stdin=_identity(host_key, mould.operator_key), what=f"keys of {container}")
+        run(["docker", "cp", "-", f"{container}:/"], stdin=identity(host_key, mould.operator_key), what=f"keys of {container}")
     except ProvisionError:
         run(["docker", "rm", container], what=f"removing {container}")
         raise
+
+
+def make_disk(lab: Lab, node: LabNode) -> None:
+    """The volume under a host's /var/lib/docker; one that is there stays."""
+    run(["docker", "volume", "create", *_labels(lab, node), lab.volume(node.name)], what=f"disk of {lab.container(node.name)}")
+
+
+def own_arguments(lab: Lab, node: LabNode) -> list[str]:
+    """The engine's arguments for what makes a container this host: labels, address, name, disk."""
+    place = ["--network", lab.network, "--ip", node.address, "--hostname", node.name]
+    return [*_labels(lab, node), *place, "--volume", f"{lab.volume(node.name)}:/var/lib/docker"]
+
+
+def shared_arguments(mould: Mould) -> list[str]:
+    """The engine's arguments that are the same for all hosts of a lab: what they may do, and how they live."""
+    # Started again after `systemctl reboot`, which ends PID 1 with an error; not after a shutdown or a kill from outside.
+    life = ["--stop-signal", "SIGRTMIN+3", "--restart", "on-failure"]
+    freedom = [*mould.capabilities, *machine.limit_arguments(), "--cgroupns", "private"]
+    for option in ("seccomp=unconfined", "apparmor=unconfined", "systempaths=unconfined"):
+        freedom += ["--security-opt", option]
+    folders = [word for folder in ("/run", "/run/lock", "/tmp") for word in ("--tmpfs", folder)]  # noqa: S108 - of the node
+    return [*life, *freedom, *folders]
+
+
+def first_script() -> str:
+    """What a host's first shell runs before systemd."""
+    return (lab_dir() / "node" / "init.sh").read_text()
+
+
+def first_arguments(lab: Lab, node: LabNode) -> list[str]:
+    """Its $0, and the arguments that it describes."""
+    return ["init", node.name, lab.gateway, lab.mirror]
 
 
 def start(lab: Lab, names: Sequence[str], states: dict[str, str]) -> None:
@@ -96,8 +121,8 @@ def exec_in(
 
 def stop(lab: Lab, name: str) -> None:
     """An orderly shutdown."""
-    command = ["docker", "stop", "--time", str(_STOP_SECONDS), lab.container(name)]
-    run(command, what=f"stopping {name}", timeout=_STOP_SECONDS + 60)
+    command = ["docker", "stop", "--time", str(STOP_SECONDS), lab.container(name)]
+    run(command, what=f"stopping {name}", timeout=STOP_SECONDS + 60)
 
 
 def kill(lab: Lab, name: str) -> None:
@@ -146,7 +171,7 @@ def _not_started(lab: Lab, node: LabNode, state: str) -> ProvisionError:
                           hint=f"look inside: docker exec -it {lab.container(node.name)} journalctl -b")
 
 
-def _identity(host_key: KeyPair, operator_key: str) -> bytes:
+def identity(host_key: KeyPair, operator_key: str) -> bytes:
     """A tar of the files that make a copy of the image one particular host."""
     buffer = io.BytesIO()
     files = (

@@ -9,19 +9,23 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from provisioner.errors import UsageError
-from provisioner.lab import content, engine, images, inventory, keys, mirror, network, nodes
+from provisioner.lab import content, engine, images, inventory, keys, mirror, network, nodes, vagrant
 from provisioner.lab.artifacts import Artifacts, read_artifacts
 from provisioner.lab.cache import exclusively
 from provisioner.lab.commands import Say, run
 from provisioner.lab.machine import capability_arguments
 from provisioner.lab.model import (
     DEFAULT_NAME,
+    DOCKER,
+    LABEL_BACKEND,
     LABEL_DIRECTORY,
     LABEL_LAB,
     LABEL_SYSTEM,
     MIRROR,
+    VAGRANT,
     Lab,
     LabNode,
+    check_backend,
     check_name,
     node_names,
     node_order,
@@ -46,27 +50,29 @@ class LabStatus:
 
 def up(
     name: str = DEFAULT_NAME, *, masters: int | None = None, agents: int | None = None, operating_system: str | None = None,
-    artifacts: Path | None = None, directory: Path | None = None, say: Say,
+    artifacts: Path | None = None, directory: Path | None = None, backend: str | None = None, say: Say,
 ) -> LabStatus:
     """Makes a lab, or adds what is missing to the one of that name; stopped hosts are started.
 
     `masters` and `agents` are the numbers of hosts there should be at least; None means 3 and 2 for a new lab, and what it was
     made with for an old one. `artifacts` has real packages and images instead of the stand-ins. `directory` is the folder whose
-    `.provision` holds the lab's files (the current one). Raises ProvisionError.
+    `.provision` holds the lab's files (the current one). `backend` is who makes and starts the hosts: None means docker for a
+    new lab, and what an old one was made with. Raises ProvisionError.
     """
     size = (DEFAULT_MASTERS if masters is None else masters, DEFAULT_AGENTS if agents is None else agents)
     node_names(*size)
     chosen, here = system(operating_system or DEFAULT_SYSTEM), (directory or Path.cwd()).resolve()
     check_name(name)
+    check_backend(backend or DOCKER)
     engine.ensure(say)
     with exclusively(say):
-        lab = _existing(name)
-        if lab:
-            _check_same(lab, here, operating_system)
-            built = _build(lab, artifacts, say)
-        else:
-            lab = Lab(name, here, chosen.name, network.choose_subnet())
-            built = _build_new(lab, artifacts, size, say)
+        found = _existing(name)
+        if found:
+            _check_same(found, here, operating_system, backend)
+        lab = found or Lab(name, here, chosen.name, network.choose_subnet(), backend or DOCKER)
+        if lab.backend == VAGRANT:
+            engine.ensure_vagrant(say)
+        built = _build(lab, artifacts, say) if found else _build_new(lab, artifacts, size, say)
         made_for = network.intended_size(lab)
         wanted = node_names(made_for[0] if masters is None else masters, made_for[1] if agents is None else agents)
         _publish(lab, built, wanted, say)
@@ -76,6 +82,8 @@ def up(
 def down(name: str = DEFAULT_NAME, *, say: Say) -> None:
     """Removes a lab: hosts, their disks, the network, keys, inventory and what the driver kept about the cluster."""
     lab = find(name)
+    if lab.backend == VAGRANT:
+        vagrant.destroy(lab, say)
     states = nodes.read_states(lab)
     if states:
         say(f"removing lab {name}: {', '.join(sorted(states, key=node_order))}")
@@ -93,10 +101,11 @@ def labs() -> tuple[Lab, ...]:
     """The labs on this machine, by name. Raises UsageError when no engine answers."""
     if not engine.answers():
         raise UsageError("no Docker Engine answers on this machine, so there are no labs", hint="`provision lab up` starts one")
-    row = f'{{{{.Name}}}}|{{{{.Label "{LABEL_LAB}"}}}}|{{{{.Label "{LABEL_DIRECTORY}"}}}}|{{{{.Label "{LABEL_SYSTEM}"}}}}'
+    labels = (f'{{{{.Label "{label}"}}}}' for label in (LABEL_LAB, LABEL_DIRECTORY, LABEL_SYSTEM, LABEL_BACKEND))
+    row = "|".join(("{{.Name}}", *labels))
     listing = run(["docker", "network", "ls", "--filter", f"label={LABEL_LAB}", "--format", row], what="labs").splitlines()
     rows = sorted(line.split("|") for line in listing)
-    return tuple(Lab(name, Path(folder), os_name, network.subnet_of(net)) for net, name, folder, os_name in rows)
+    return tuple(Lab(name, Path(folder), os_name, network.subnet_of(net), maker or DOCKER) for net, name, folder, os_name, maker in rows)
 
 
 def find(name: str = DEFAULT_NAME) -> Lab:
@@ -124,12 +133,15 @@ def _existing(name: str) -> Lab | None:
     return next((lab for lab in labs() if lab.name == name), None)
 
 
-def _check_same(lab: Lab, here: Path, operating_system: str | None) -> None:
+def _check_same(lab: Lab, here: Path, operating_system: str | None, backend: str | None) -> None:
     if lab.directory != here:
         raise UsageError(f"the lab {lab.name!r} belongs to {lab.directory}",
                          hint=f"choose another name with --name, or remove it: provision lab down --name {lab.name}")
     if operating_system not in (None, lab.system):
         raise UsageError(f"the lab {lab.name!r} is made of {lab.system}", hint="remove it first, or make another one with --name")
+    if backend not in (None, lab.backend):
+        raise UsageError(f"the hosts of the lab {lab.name!r} are made by {lab.backend}",
+                         hint="leave --backend out, remove the lab first, or make another one with --name")
 
 
 @dataclass(frozen=True)
@@ -188,12 +200,16 @@ def _run_nodes(lab: Lab, wanted: Sequence[str], image: str, say: Say) -> LabStat
     before = nodes.read_states(lab)
     missing = [lab.node(name) for name in wanted if name not in before]
     if missing:
-        _create(lab, missing, nodes.Mould(image, tuple(capability_arguments(image)), keys.operator_key(lab, new=False)))
-    states = nodes.read_states(lab)
+        _create(lab, missing, sorted({*before, *wanted} - {MIRROR}, key=node_order),
+                nodes.Mould(image, tuple(capability_arguments(image)), keys.operator_key(lab, new=False)))
+    states = {**dict.fromkeys(wanted, "missing"), **nodes.read_states(lab)}
     asleep = sorted((name for name, state in states.items() if state != "running" and name != MIRROR), key=node_order)
     if asleep:
         say(f"starting {' '.join(asleep)}")
-        nodes.start(lab, asleep, states)
+        if lab.backend == VAGRANT:
+            vagrant.start(lab, asleep, states, say)
+        else:
+            nodes.start(lab, asleep, states)
         nodes.wait(lab, [lab.node(name) for name in asleep], say)
     found = LabStatus(lab, nodes.read_states(lab))
     text = lab.inventory.read_text() if lab.inventory.exists() else ""
@@ -201,10 +217,14 @@ def _run_nodes(lab: Lab, wanted: Sequence[str], image: str, say: Say) -> LabStat
     return found
 
 
-def _create(lab: Lab, missing: Sequence[LabNode], mould: nodes.Mould) -> None:
+def _create(lab: Lab, missing: Sequence[LabNode], members: Sequence[str], mould: nodes.Mould) -> None:
+    """Gives new hosts their keys and makes them; Vagrant makes them when they start, after a file that names all `members`."""
     pinned = lab.cluster_state / "known_hosts"
+    pairs = {node.name: keys.host_key(node) for node in missing}
     for node in missing:
-        pair = keys.host_key(node)
         known_hosts = pinned.read_text() if pinned.exists() else ""
-        inventory.save(pinned, keys.pin(known_hosts, node.address, pair.public))
-        nodes.create(lab, node, mould, pair)
+        inventory.save(pinned, keys.pin(known_hosts, node.address, pairs[node.name].public))
+        if lab.backend == DOCKER:
+            nodes.create(lab, node, mould, pairs[node.name])
+    if lab.backend == VAGRANT:
+        vagrant.define(lab, [lab.node(name) for name in members], mould, pairs)

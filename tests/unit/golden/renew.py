@@ -6,8 +6,10 @@ import tempfile
 from pathlib import Path
 
 from provisioner.inventory.render import to_yaml
+from tests.unit.test_lab_vagrant import golden_vagrantfile
 from tests.unit.test_render import GOLDEN, inventory, rendered
 
 with tempfile.TemporaryDirectory() as folder:
     text = inventory(["m1", "m2", "m3"], ["a1", "a2"], cluster_mirror="http://mirror.example.com")
     (GOLDEN / "inventory.yml").write_text(to_yaml(rendered(Path(folder), text)))
+    (GOLDEN / "Vagrantfile").write_text(golden_vagrantfile(Path(folder)))

@@ -1,0 +1,58 @@
+"""Hosts of a lab through Vagrant and its Docker provider: the same containers, made, started and removed by `vagrant`."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping, Sequence
+
+from provisioner.lab import nodes, vagrantfile
+from provisioner.lab.commands import Say, attempt, run_logged, system_path, working
+from provisioner.lab.keys import KeyPair
+from provisioner.lab.model import Lab, LabNode
+from provisioner.private_files import private_dir, write_private
+
+_DESTROY_SECONDS = 300.0
+
+
+def environment(lab: Lab) -> dict[str, str]:
+    """What `vagrant` is started with: all that it keeps stays in the lab's folder, and it asks nobody whether there is a newer version."""
+    return {
+        "VAGRANT_CWD": str(lab.vagrant),
+        "VAGRANT_HOME": str(lab.vagrant / "home"),
+        "VAGRANT_DOTFILE_PATH": str(lab.vagrant / ".vagrant"),
+        "VAGRANT_VAGRANTFILE": "Vagrantfile",
+        "VAGRANT_DEFAULT_PROVIDER": "docker",
+        "VAGRANT_CHECKPOINT_DISABLE": "1",
+        "VAGRANT_NO_COLOR": "1",
+    }
+
+
+def define(lab: Lab, members: Sequence[LabNode], mould: nodes.Mould, new_keys: Mapping[str, KeyPair]) -> None:
+    """Writes the Vagrantfile for these hosts, and what those of them that are new, by name, prove themselves with."""
+    folder = private_dir(lab.vagrant / "identities")
+    identities = {node.name: folder / f"{node.name}.tar" for node in members}
+    for name, pair in new_keys.items():
+        nodes.make_disk(lab, lab.node(name))
+        write_private(identities[name], nodes.identity(pair, mould.operator_key))
+    write_private(lab.vagrant / "Vagrantfile", vagrantfile.of_lab(lab, members, mould, identities).encode())
+
+
+def start(lab: Lab, names: Sequence[str], states: dict[str, str], say: Say) -> None:
+    """Makes hosts that are missing and starts stopped ones; paused ones, of which Vagrant knows nothing, go on."""
+    paused = [name for name in names if states.get(name) == "paused"]
+    nodes.start(lab, paused, states)
+    others = [name for name in names if name not in paused]
+    if others:
+        run_logged(["vagrant", "up", *others], lab.vagrant / "up.log", say=say, what="vagrant up", environment=environment(lab))
+
+
+def destroy(lab: Lab, say: Say) -> None:
+    """Removes the hosts that Vagrant knows. What it leaves, because it or its files are gone, is the engine's to remove."""
+    if not (lab.vagrant / "Vagrantfile").is_file() or not shutil.which("vagrant", path=system_path()["PATH"]):
+        return
+    words = [f"{key}={value}" for key, value in environment(lab).items()]
+    with working(say, "vagrant destroy"):
+        done = attempt(["env", *words, "vagrant", "destroy", "--force", "--parallel"], timeout=_DESTROY_SECONDS)
+    if done.returncode:
+        said = (done.stderr or done.stdout).decode(errors="replace").strip()
+        say(f"vagrant destroy ended with {done.returncode}; the engine removes what is left: {said[-300:]}")
