@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 
 from provisioner.lab import nodes, vagrantfile
-from provisioner.lab.commands import Say, attempt, run_logged, system_path, working
+from provisioner.lab.commands import Say, attempt, run, run_logged, system_path, working
 from provisioner.lab.keys import KeyPair
 from provisioner.lab.model import Lab, LabNode
 from provisioner.private_files import private_dir, write_private
@@ -42,6 +42,9 @@ def start(lab: Lab, names: Sequence[str], states: dict[str, str], say: Say) -> N
     paused = [name for name in names if states.get(name) == "paused"]
     nodes.start(lab, paused, states)
     others = [name for name in names if name not in paused]
+    # Left by a `vagrant up` that failed at starting it: Vagrant has forgotten it, and would stumble over its name.
+    for name in (name for name in others if states.get(name) == "created"):
+        run(["docker", "rm", lab.container(name)], what=f"removing {name}, which never started")
     if others:
         run_logged(["vagrant", "up", *others], lab.vagrant / "up.log", say=say, what="vagrant up", environment=environment(lab))
 

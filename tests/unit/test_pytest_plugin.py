@@ -18,7 +18,7 @@ USES_IT = "def test_it(cluster): pass"
 DOCKER = """#!/bin/sh
 case "$1 $2" in
   "info "*) echo 28 ;;
-  "network ls") echo "provisioner-lab-probe|probe|$PWD|debian12" ;;
+  "network ls") echo "provisioner-lab-probe|probe|$PWD|debian12|docker" ;;
   "network inspect") echo '[{"IPAM": {"Config": [{"Subnet": "198.18.7.0/24"}]}}]' ;;
   "ps "*) printf '%s\\n' 'm1 exited' 'm2 running' 'a1 paused' ;;
   "exec "*) echo running; case "$*" in *provision-cut*) echo "$2 iptables" >>did ;; esac ;;
