@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Mapping, Sequence
 
+from provisioner.errors import ProvisionError
 from provisioner.lab import nodes, vagrantfile
 from provisioner.lab.commands import Say, attempt, run, run_logged, system_path, working
 from provisioner.lab.keys import KeyPair
@@ -38,7 +39,7 @@ def define(lab: Lab, members: Sequence[LabNode], mould: nodes.Mould, new_keys: M
 
 
 def start(lab: Lab, names: Sequence[str], states: dict[str, str], say: Say) -> None:
-    """Makes hosts that are missing and starts stopped ones; paused ones, of which Vagrant knows nothing, go on."""
+    """Makes hosts that are missing and starts stopped ones; paused ones, of which Vagrant knows nothing, go on. Raises ProvisionError."""
     paused = [name for name in names if states.get(name) == "paused"]
     nodes.start(lab, paused, states)
     others = [name for name in names if name not in paused]
@@ -46,7 +47,17 @@ def start(lab: Lab, names: Sequence[str], states: dict[str, str], say: Say) -> N
     for name in (name for name in others if states.get(name) == "created"):
         run(["docker", "rm", lab.container(name)], what=f"removing {name}, which never started")
     if others:
-        run_logged(["vagrant", "up", *others], lab.vagrant / "up.log", say=say, what="vagrant up", environment=environment(lab))
+        _up(lab, others, say)
+
+
+def _up(lab: Lab, names: Sequence[str], say: Say) -> None:
+    log = lab.vagrant / "up.log"
+    try:
+        run_logged(["vagrant", "up", *names], log, say=say, what="vagrant up", environment=environment(lab))
+    except ProvisionError as error:
+        # Before the engine's own words Vagrant repeats the whole command, with the host's first script in it.
+        _, found, reason = log.read_text(errors="replace").rpartition("\nStderr: ")
+        raise ProvisionError(f"vagrant up failed: {reason.strip()}", hint=error.hint) if found else error from None
 
 
 def destroy(lab: Lab, say: Say) -> None:

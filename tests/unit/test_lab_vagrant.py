@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from provisioner.cli import main
-from provisioner.errors import InventoryError, UsageError
+from provisioner.errors import InventoryError, ProvisionError, UsageError
 from provisioner.inventory.load import load
 from provisioner.lab import engine, nodes, vagrant, work
 from provisioner.lab.keys import KeyPair
@@ -163,6 +163,22 @@ def test_new_hosts_get_keys_and_old_ones_keep_theirs(tmp_path: Path, monkeypatch
     assert b"second" in archives["a1.tar"].read_bytes()
     assert all(path.stat().st_mode & 0o777 == 0o600 for path in archives.values())
     assert "'a1' => {" in (lab.vagrant / "Vagrantfile").read_text()
+
+
+@pytest.mark.parametrize(("said", "shown"), [
+    ("Command: ...\n\nStderr: docker: Address already in use\n\nStdout: 52d5", "vagrant up failed: docker: Address already in use"),
+    ("There is a syntax error in the following Vagrantfile", "vagrant up failed (exit 1):\nThere is a syntax error"),
+])
+def test_what_the_engine_told_vagrant_is_passed_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str, shown: str) -> None:
+    program = tmp_path / "vagrant"
+    program.write_text(f"#!/bin/sh\ncat <<'END'\n{said}\nEND\nexit 1\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    lab = Lab("demo", tmp_path, "debian12", LAB.subnet, "vagrant")
+    with pytest.raises(ProvisionError) as caught:
+        vagrant.start(lab, ["m1"], {"m1": "missing"}, say=print)
+    assert caught.value.message.startswith(shown)
+    assert str(lab.vagrant / "up.log") in caught.value.hint
 
 
 def test_a_lab_keeps_its_backend() -> None:
