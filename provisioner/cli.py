@@ -97,6 +97,7 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument("--sudo", action="store_true", help="run it as root")
 
     _lab(commands)
+    _infra(commands)
     return top
 
 
@@ -109,7 +110,9 @@ def _lab(commands: argparse._SubParsersAction[_Parser]) -> None:
     up.add_argument("--os", metavar="OS", help="operating system of the hosts (default debian12)")
     up.add_argument("--artifacts", metavar="DIR", help="DIR/deb/*.deb and DIR/images/*.tar replace the stand-ins of the same name")
     up.add_argument("--backend", metavar="BACKEND", help="who makes the hosts: docker or vagrant (default docker)")
-    for action in (up, actions.add_parser("down", help="throw the lab away"), actions.add_parser("status", help="what runs of a lab")):
+    down = actions.add_parser("down", help="throw the lab away")
+    down.add_argument("--ignore-missing", action="store_true", help="it is well when there is no such lab any more")
+    for action in (up, down, actions.add_parser("status", help="what runs of a lab")):
         action.add_argument("--name", default="default", metavar="N", help="which lab (default: default)")
     actions.add_parser("list", help="all labs on this machine")
     machines = actions.add_parser("vagrantfile", help="print a Vagrantfile of virtual machines for an inventory", epilog=EPILOG,
@@ -121,6 +124,24 @@ def _lab(commands: argparse._SubParsersAction[_Parser]) -> None:
         machines.add_argument(f"--{role}-memory", type=int, default=2048, metavar="MIB", help=f"memory of {who} in MiB (default 2048)")
         machines.add_argument(f"--{role}-cpus", type=int, default=2, metavar="N", help=f"virtual processors of {who} (default 2)")
     machines.set_defaults(lab=None)
+
+
+def _infra(commands: argparse._SubParsersAction[_Parser]) -> None:
+    infra = commands.add_parser("infra", help="machines from a provider, by Terraform or OpenTofu, and their inventory")
+    actions = infra.add_subparsers(dest="action", metavar="ACTION", required=True)
+    plan = _json(actions.add_parser("plan", help="what Terraform would do"))
+    plan.add_argument("--detailed-exitcode", action="store_true", help="exit 2 when there is something to do")
+    up = _json(actions.add_parser("up", help="make the machines, write the inventory, wait for SSH; again: goes on"))
+    up.add_argument("--wait", type=float, default=300.0, metavar="SECONDS", help="how long to wait for SSH on all of them (default 300)")
+    up.add_argument("--yes", action="store_true", help="do not ask before Terraform's first change")
+    down = actions.add_parser("down", help="destroy the machines, and take them out of the inventory")
+    down.add_argument("--yes", metavar="NAME", default="", help="the cluster's name, instead of being asked for it")
+    show = _json(actions.add_parser("show", help="the machines, and whether each answers; exit 4 when one does not"))
+    for action in (plan, up, down, show):
+        action.add_argument("--dir", default=".", metavar="DIR", help="Terraform's root module (default: here)")
+        action.add_argument("--var", action="append", default=[], metavar="NAME=VALUE", help="a variable of the module (may be repeated)")
+        action.add_argument("--hosts", metavar="FILE", help="the inventory (default: $PROVISION_HOSTS, else ./inventory.yml)")
+        action.add_argument("--binary", metavar="PROGRAM", help="the program to run (default: terraform, else tofu)")
 
 
 def _command(commands: argparse._SubParsersAction[_Parser], name: str, text: str,

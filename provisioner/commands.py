@@ -270,7 +270,7 @@ def command_lab(options: argparse.Namespace) -> int:
                       ([each.name, each.system, each.backend, str(each.subnet), str(each.directory)] for each in lab.labs()))
         return 0
     if options.action == "down":
-        lab.down(options.name, say=console.say)
+        lab.down(options.name, ignore_missing=options.ignore_missing, say=console.say)
         return 0
     if options.action == "vagrantfile":
         sys.stdout.write(_vagrantfile(options))
@@ -285,3 +285,11 @@ def command_lab(options: argparse.Namespace) -> int:
     console.table(f"lab {found.lab.name}", ("host", "address", "state"), rows)
     console.say(f"inventory: {found.lab.inventory}")
     return 0 if all(row[2] == "running" for row in rows) else StepFailed.exit_code
+
+
+def command_infra(options: argparse.Namespace) -> int:
+    """Machines from a provider."""
+    from provisioner.console import Console
+    from provisioner.infra.run import run_infra
+
+    return run_infra(options, Console())

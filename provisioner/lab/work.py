@@ -27,6 +27,7 @@ from provisioner.lab.model import (
     LabNode,
     check_backend,
     check_name,
+    default_inventory,
     node_names,
     node_order,
 )
@@ -79,8 +80,15 @@ def up(
         return _run_nodes(lab, wanted, built.node_image, say)
 
 
-def down(name: str = DEFAULT_NAME, *, say: Say) -> None:
-    """Removes a lab: hosts, their disks, the network, keys, inventory and what the driver kept about the cluster."""
+def down(name: str = DEFAULT_NAME, *, ignore_missing: bool = False, say: Say) -> None:
+    """Removes a lab: hosts, their disks, the network, keys, inventory and what the driver kept about the cluster.
+
+    With `ignore_missing` it is well when there is none. Raises UsageError.
+    """
+    if ignore_missing and _existing(check_name(name)) is None:
+        say(f"there is no lab {name} any more")
+        shutil.rmtree(default_inventory(name).parent, ignore_errors=True)
+        return
     lab = find(name)
     if lab.backend == VAGRANT:
         vagrant.destroy(lab, say)

@@ -1,0 +1,147 @@
+"""`provision infra plan|up|down|show`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import tempfile
+from pathlib import Path
+
+from provisioner.adapters.ssh import OpenSsh
+from provisioner.adapters.ssh_options import known_hosts_file, login
+from provisioner.adapters.terraform import CHANGES, Terraform
+from provisioner.cluster import Cluster
+from provisioner.console import Console
+from provisioner.errors import UnreachableError, UsageError
+from provisioner.execution import confirm, confirm_by_name
+from provisioner.infra import contract
+from provisioner.infra.arrival import answers, await_hosts
+from provisioner.infra.contract import Outputs
+from provisioner.infra.inventory import host_names, merged, tree, without
+from provisioner.inventory.document import read_text
+from provisioner.inventory.load import load
+from provisioner.known_hosts import forget
+from provisioner.locate import ENVIRONMENT
+from provisioner.private_files import write_private
+
+
+class Infra:
+    """One command on one root module and the inventory that goes with it."""
+
+    def __init__(self, options: argparse.Namespace, console: Console) -> None:
+        self._options, self._console = options, console
+        self._inventory = Path(options.hosts or os.environ.get(ENVIRONMENT) or "inventory.yml")
+        self._terraform = Terraform(Path(options.dir).absolute(), options.var, binary=options.binary, say=console.say)
+
+    def plan(self) -> int:
+        """What Terraform would do, in its own words. 0; with --detailed-exitcode 2 when there is something to do."""
+        with tempfile.TemporaryDirectory() as folder:
+            changes = self._plan(Path(folder) / "plan", data=not self._options.json)
+            if self._options.json:
+                self._console.json({"changes": changes, "resources": self._terraform.planned(Path(folder) / "plan")})
+        return CHANGES if changes and self._options.detailed_exitcode else 0
+
+    def up(self) -> int:
+        """Apply, write the inventory, wait for the machines. Raises StepFailed, InventoryError, UnreachableError."""
+        with tempfile.TemporaryDirectory() as folder:  # a plan holds secrets; the folder is ours alone
+            plan = Path(folder) / "plan"
+            if self._plan(plan, data=False):
+                confirm(self._options, "Do this?")
+                self._terraform.apply(plan)
+        outputs, before = self._outputs(), self._cluster()
+        self._write(merged(self._text(), tree(outputs), str(self._inventory)))
+        cluster = load(self._inventory)
+        if before:
+            forget(cluster, _keys(before) - _keys(cluster))
+        await_hosts(cluster, tuple(outputs.hosts), OpenSsh(cluster), seconds=self._options.wait, again=self._again(), say=self._console.say)
+        self._console.say(f"{len(outputs.hosts)} hosts answer; inventory: {self._inventory}\n"
+                          f"Next: provision up --hosts {shlex.quote(str(self._inventory))}")
+        if self._options.json:
+            self._console.json({"inventory": str(self._inventory), "hosts": {m.name: m.address for m in outputs.hosts.values()}})
+        return 0
+
+    def down(self) -> int:
+        """Destroy the machines; then inventory and known hosts without them. Raises UsageError when the name was not typed."""
+        cluster, left = self._cluster(), without(self._text(), str(self._inventory))  # what can't be tidied up is said before
+        self._terraform.init()
+        told = self._terraform.outputs().get("variables") or {}
+        name = str(told.get("cluster_name") or (cluster.name if cluster else self._terraform.directory.name))
+        made = f"Everything that Terraform made from {self._terraform.directory}"
+        confirm_by_name(self._options.yes, name, f"{made} is destroyed, with all data.")
+        self._terraform.destroy()
+        if cluster:
+            self._forget(cluster, left)
+        if left:
+            self._write(left)
+            self._console.say(f"{self._inventory} stays, for the lines that are yours")
+        else:
+            self._inventory.unlink(missing_ok=True)
+        return 0
+
+    def show(self) -> int:
+        """The machines and whether each lets us in; 0 when all do. Raises UsageError where no inventory was written yet."""
+        outputs, cluster = self._outputs(), self._cluster()
+        if cluster is None:
+            raise UsageError("the machines are there, but this inventory has no hosts", where=str(self._inventory), hint=self._again())
+        known = {host.name for host in cluster.hosts}
+        silent = answers(cluster, [h for h in cluster.hosts if h.name in outputs.hosts], OpenSsh(cluster))
+        problems = {name: "not in the inventory" if name not in known else silent[name].message if name in silent else ""
+                    for name in outputs.hosts}
+        if self._options.json:
+            hosts = {name: {"address": m.address, "groups": list(m.groups), "answers": not problems[name], "problem": problems[name]}
+                     for name, m in outputs.hosts.items()}
+            self._console.json({"cluster": outputs.cluster_name, "inventory": str(self._inventory), "hosts": hosts})
+        else:
+            self._console.table(f"machines of {outputs.cluster_name}", ("host", "address", "groups", "SSH"),
+                                ([name, m.address, ", ".join(m.groups), problems[name] or "answers"] for name, m in outputs.hosts.items()))
+        return UnreachableError.exit_code if any(problems.values()) else 0
+
+    def _plan(self, out: Path, *, data: bool) -> bool:
+        """With `data` the plan is what was asked for, so it goes to stdout."""
+        self._terraform.init()
+        return self._terraform.plan(out, (lambda line: self._console.write(line + "\n")) if data else self._console.say)
+
+    def _outputs(self) -> Outputs:
+        return contract.read(self._terraform.outputs(), str(self._terraform.directory))
+
+    def _text(self) -> str:
+        return read_text(self._inventory, str(self._inventory)) if self._inventory.exists() else ""
+
+    def _cluster(self) -> Cluster | None:
+        """The inventory as it is; None where there is none yet, or one that is to get its hosts from Terraform."""
+        return load(self._inventory) if host_names(self._text(), str(self._inventory)) else None
+
+    def _write(self, text: str) -> None:
+        """Whole or not at all; a file that others may read stays so."""
+        mode = self._inventory.stat().st_mode if self._inventory.exists() else 0o600
+        write_private(self._inventory, text.encode())
+        self._inventory.chmod(mode)
+
+    def _forget(self, cluster: Cluster, left: str) -> None:
+        """The keys of the hosts that are gone, and files and folders that held nothing else."""
+        stay = host_names(left, str(self._inventory))
+        forget(cluster, _keys(cluster) - {login(h, cluster).known_as for h in cluster.hosts if h.name in stay})
+        keys = known_hosts_file(cluster)
+        if keys.exists() and not keys.read_bytes().strip():
+            keys.unlink()
+        if cluster.state_dir.is_dir() and not any(cluster.state_dir.iterdir()):
+            cluster.state_dir.rmdir()
+        if cluster.state_dir.is_dir():
+            self._console.say(f"{cluster.state_dir} stays: the cluster's identities, secrets and backups")
+
+    def _again(self) -> str:
+        """The command that makes the machines, or goes on where it ended."""
+        words = ["provision", "infra", "up", "--dir", self._options.dir, "--hosts", str(self._inventory)]
+        return shlex.join([*words, *(word for text in self._options.var for word in ("--var", text))])
+
+
+def _keys(cluster: Cluster) -> set[str]:
+    """The names in known_hosts."""
+    return {login(host, cluster).known_as for host in cluster.hosts}
+
+
+def run_infra(options: argparse.Namespace, console: Console) -> int:
+    """The command that `options.action` names."""
+    infra = Infra(options, console)
+    return {"plan": infra.plan, "up": infra.up, "down": infra.down, "show": infra.show}[options.action]()
