@@ -15,7 +15,7 @@ PAUSE_SECONDS = 2.0
 #: Longest that one login may take: a frozen host holds an open connection that long.
 LOGIN_SECONDS = 20.0
 #: What time does not heal.
-FINAL = frozenset({"host-key-changed", "host-key-unknown", "key-file", "configuration", "name"})
+FINAL = frozenset({"host-key-changed", "host-key-unknown", "key-file", "configuration"})
 
 
 def await_hosts(cluster: Cluster, wanted: Collection[str], transport: Transport, *, seconds: float, again: str,
@@ -45,8 +45,15 @@ def await_hosts(cluster: Cluster, wanted: Collection[str], transport: Transport,
 
 def answers(cluster: Cluster, hosts: Sequence[Host], transport: Transport) -> dict[str, UnreachableError]:
     """Asks each host once; the error of each that lets nobody in."""
-    found = fan_out(hosts, lambda host: transport.run(host, "true", timeout=LOGIN_SECONDS))
-    return {name: said for name, said in found.items() if isinstance(said, UnreachableError)}
+
+    def enter(host: Host) -> None:
+        done = transport.run(host, "true", timeout=LOGIN_SECONDS)
+        if done.code:  # a shell such as nologin, or a connection that broke without a word
+            said = (done.stderr + done.stdout).decode(errors="replace").strip()
+            raise UnreachableError(f"the login works, but no command does (exit {done.code}): {said}", where=host.name,
+                                   hint="look at the shell of this user")
+
+    return {name: said for name, said in fan_out(hosts, enter).items() if isinstance(said, UnreachableError)}
 
 
 def _round(cluster: Cluster, hosts: Sequence[Host], transport: Transport, say: Callable[[str], None]) -> dict[str, UnreachableError]:

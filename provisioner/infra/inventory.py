@@ -95,11 +95,11 @@ class _Edit:
         starts = [*(child.line for child in entries.values()), end + 1]
         last = node.line
         for number, (key, child) in enumerate(entries.items()):
-            below, over = self._kind(kind, key), self._content_end(child.line, starts[number + 1] - 1)
+            below, over = _below(kind, key), self._content_end(child.line, starts[number + 1] - 1)
             if key in wanted:
                 self._keep(key, child, wanted[key], below, over)
             else:
-                self._drop(child, below, over)
+                self._drop(key, child, below, over)
             last = over
         missing = {key: value for key, value in wanted.items() if key not in entries}
         if missing:
@@ -122,35 +122,36 @@ class _Edit:
         if below == "value":
             if child.plain() == value:
                 return
-            if self._ours(child.line):
+            if self._ours(key, child.line):
                 self.replaced[child.line] = f"{line[: self._indent(child.line)]}{_line(key, value)}"
+                self.deleted.update(range(child.line + 1, over + 1))
+            elif line.rstrip().endswith(MARK):
+                raise self._on_one_line(child.line)
             elif key == "cluster_name":
                 raise self._wrong(child.line, f"this is the inventory of another cluster; Terraform's is {value!r}",
                                   "name another file with --hosts, or correct one of the two names")
             return
-        if below == "host" and value and not self._ours(child.line):
+        if below == "host" and value and not self._ours(key, child.line):
             raise self._wrong(child.line, f"the host {key} is your own, and Terraform made one of that name",
                               f"rename one of them; or, if they are the same machine, let the line end in '{MARK}'")
         self.walk(child, value, below, over, self._indent(child.line) + 2)
 
-    def _drop(self, child: Node, below: str, over: int) -> None:
+    def _drop(self, key: str, child: Node, below: str, over: int) -> None:
         """Whatever is ours and not wanted any more; groups stay as long as anything stands below them."""
         if below in ("value", "host"):
-            if self._ours(child.line):
+            if self._ours(key, child.line):
                 self.deleted.update(range(child.line, over + 1))
             elif below == "host":
                 self.walk(child, {}, below, over, 0)
             return
         self.walk(child, {}, below, over, 0)
-        if self._ours(child.line) and self.deleted >= set(range(child.line + 1, over + 1)):
+        if self._ours(key, child.line) and self.deleted >= set(range(child.line + 1, over + 1)):
             self.deleted.add(child.line)
 
-    def _kind(self, kind: str, key: str) -> str:
-        found = _BELOW.get(kind, {})
-        return found.get(key) or found.get("*", "value")
-
-    def _ours(self, line: int) -> bool:
-        return self.lines[line - 1].rstrip().endswith(MARK)
+    def _ours(self, key: str, line: int) -> bool:
+        """Marked, and this entry's own line: in braces others stand on it too."""
+        text = self.lines[line - 1].strip()
+        return text.endswith(MARK) and text.startswith((f"{key}:", f'"{key}":', f"'{key}':"))
 
     def _indent(self, line: int) -> int:
         text = self.lines[line - 1]
@@ -165,17 +166,25 @@ class _Edit:
     def _must_be_block(self, node: Node, entries: Mapping[str, Node]) -> None:
         """One entry to a line; `{}` and braces have no place for a line of ours."""
         if node.value is not None and (not entries or any(child.line == node.line for child in entries.values())):
-            raise self._wrong(node.line, "this is written in braces, so no line can be added to it",
-                              "write its entries on lines of their own, or nothing after the colon")
+            raise self._on_one_line(node.line)
+
+    def _on_one_line(self, line: int) -> InventoryError:
+        return self._wrong(line, "this is written on one line, so none of its entries can be changed by line",
+                           "write its entries on lines of their own, or nothing after the colon")
 
     def _wrong(self, line: int, message: str, hint: str) -> InventoryError:
         return InventoryError(message, where=f"{self.source}:{line}", hint=hint)
 
 
+def _below(kind: str, key: str) -> str:
+    found = _BELOW.get(kind, {})
+    return found.get(key) or found.get("*", "value")
+
+
 def _render(entries: Tree, kind: str, indent: int) -> Iterator[str]:
     """New lines."""
     for key, value in entries.items():
-        below = _BELOW.get(kind, {}).get(key) or _BELOW.get(kind, {}).get("*", "value")
+        below = _below(kind, key)
         if below == "value":
             yield f"{' ' * indent}{_line(key, value)}"
         else:

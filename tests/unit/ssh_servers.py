@@ -1,0 +1,83 @@
+"""SSH servers on this machine that come up, stay silent or refuse as a test wants it; real ones for the real client."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+
+import paramiko
+
+
+class SshServer:
+    """Listens from `start` on. Lets everybody in after `refusals` logins, and runs any command as if it were `true`."""
+
+    def __init__(self, *, refusals: int = 0, silent: bool = False) -> None:
+        self.refusals, self.silent, self.logins = refusals, silent, 0
+        self._key = paramiko.ECDSAKey.generate()
+        self._socket = socket.socket()
+        self._socket.bind(("127.0.0.1", 0))
+        self.port: int = self._socket.getsockname()[1]
+        self._open: list[paramiko.Transport | socket.socket] = []
+
+    def start(self) -> SshServer:
+        """From now on it answers; before, the connection is refused."""
+        self._socket.listen()
+        threading.Thread(target=self._serve, daemon=True).start()
+        return self
+
+    def stop(self) -> None:
+        """Closes every connection too, so that ssh's shared one does not outlive the test."""
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)  # wakes the thread that accepts
+        self._socket.close()
+        for each in self._open:
+            each.close()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                client, _ = self._socket.accept()
+            except OSError:
+                return
+            if self.silent:  # as a frozen host: the kernel takes the connection, and nothing comes
+                self._open.append(client)
+                continue
+            transport = paramiko.Transport(client)
+            transport.add_server_key(self._key)
+            self._open.append(transport)
+            threading.Thread(target=self._greet, args=(transport,), daemon=True).start()
+
+    def _greet(self, transport: paramiko.Transport) -> None:
+        try:
+            transport.start_server(server=_Door(self))
+        except (paramiko.SSHException, EOFError, OSError):
+            return  # it only wanted the key
+        kept = []  # a channel that nobody holds is closed
+        while transport.is_active():
+            kept.append(transport.accept(1))
+
+
+class _Door(paramiko.ServerInterface):
+    def __init__(self, server: SshServer) -> None:
+        self._server = server
+
+    def get_allowed_auths(self, username: str) -> str:
+        return "publickey"
+
+    def check_auth_none(self, username: str) -> int:
+        self._server.logins += 1
+        late = self._server.logins <= self._server.refusals
+        return paramiko.common.AUTH_FAILED if late else paramiko.common.AUTH_SUCCESSFUL
+
+    def check_channel_request(self, kind: str, chanid: int) -> int:
+        return paramiko.common.OPEN_SUCCEEDED
+
+    def check_channel_exec_request(self, channel: paramiko.Channel, command: bytes) -> bool:
+        threading.Timer(0.05, _succeed, [channel]).start()  # after the client has been told that its request is taken
+        return True
+
+
+def _succeed(channel: paramiko.Channel) -> None:
+    channel.send_exit_status(0)
+    channel.close()
