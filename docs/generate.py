@@ -22,7 +22,8 @@ from rich.console import Console
 from provisioner.cli import parser
 from provisioner.console import make_table, status_rows
 from provisioner.inventory.schema import CLUSTER_VARIABLES, CONNECTION_VARIABLES, HOST_VARIABLES, RENDERED
-from provisioner.paths import project_dir, roles_dir
+from provisioner.paths import inventory_examples_dir, project_dir, roles_dir
+from provisioner.session import Session
 
 BEGIN, END = "<!-- variables -->", "<!-- /variables -->"
 DOCS = project_dir() / "docs"
@@ -63,6 +64,7 @@ def pages() -> Iterator[tuple[Path, str]]:
         everything += [f"## {role}", "", table, ""]
     yield DOCS / "reference" / "variables.md", "\n".join(everything).rstrip() + "\n"
     yield DOCS / "reference" / "cli.md", cli_reference()
+    yield project_dir() / "terraform" / "ports.json", json.dumps({"ports": open_ports()}, indent=2) + "\n"
 
 
 def variable_table(role: str) -> str:
@@ -87,14 +89,32 @@ def _table(rows: Iterable[tuple[str, str, Sequence[Any], Any, str]]) -> str:
     return "\n".join(lines)
 
 
+def open_ports() -> dict[str, list[dict[str, Any]]]:
+    """What masters and agents open to the other hosts when nobody changes a port: security groups are made of it."""
+    hosts = Session(inventory_examples_dir() / "example.yml").rendered["all"]["hosts"]
+    found = {}
+    for group, host in (("masters", "m1"), ("agents", "a1")):
+        rules = []
+        for entry in hosts[host]["common_firewall_ports"]:
+            first, _, last = str(entry["port"]).partition("-")
+            rules.append({"from": int(first), "to": int(last or first), "protocol": entry["protocol"]})
+        found[group] = sorted(rules, key=lambda r: (r["from"], r["protocol"]))
+    return found
+
+
 def cli_reference() -> str:
-    """`--help` of every command."""
+    """`--help` of every command, and of every action of those that have some."""
     top = parser()
     parts = ["# Command line", "", "Generated from the program.", "", "```", top.format_help().rstrip(), "```"]
-    actions = next(a for a in top._actions if isinstance(a, argparse._SubParsersAction))
-    for name, command in actions.choices.items():
+    for name, command in _commands(top).items():
         parts += ["", f"## provision {name}", "", "```", command.format_help().rstrip(), "```"]
+        for action, below in _commands(command).items():
+            parts += ["", f"### provision {name} {action}", "", "```", below.format_help().rstrip(), "```"]
     return "\n".join(parts) + "\n"
+
+
+def _commands(of: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+    return {name: each for a in of._actions if isinstance(a, argparse._SubParsersAction) for name, each in a.choices.items()}
 
 
 def draw_status(lab: str) -> None:

@@ -64,9 +64,13 @@ class Terraform:
         if self._run("init", said.append, input=False):
             raise self._failed("init", "\n" + "\n".join(said).strip())
 
-    def plan(self, out: Path, line: Callable[[str], None]) -> bool:
-        """Write what would be done to a file, and tell it by line; whether there is something to do. Raises StepFailed."""
-        code = self._run("plan", line, input=False, detailed_exitcode=IsFlagged, out=str(out), var=self._variables)
+    def plan(self, out: Path, line: Callable[[str], None], *, destroy: bool = False) -> bool:
+        """Write what would be done to a file, and tell it by line; whether there is something to do. Raises StepFailed.
+
+        With `destroy` everything in the state is to go.
+        """
+        code = self._run("plan", line, input=False, detailed_exitcode=IsFlagged, out=str(out), var=self._variables,
+                         destroy=IsFlagged if destroy else None)
         if code not in (0, CHANGES):
             raise self._failed("plan")
         return code == CHANGES
@@ -80,11 +84,6 @@ class Terraform:
         """Do what a plan says. Raises StepFailed, StoppedError."""
         if self._run("apply", self._say, str(plan), input=False):
             raise self._failed("apply")
-
-    def destroy(self) -> None:
-        """Destroy everything in the state. Raises StepFailed, StoppedError."""
-        if self._run("destroy", self._say, input=False, auto_approve=IsFlagged, var=self._variables):
-            raise self._failed("destroy")
 
     def outputs(self) -> dict[str, Any]:
         """The outputs by name; none where nothing was applied. Raises StepFailed."""

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from provisioner.cluster import name_order
 from provisioner.errors import InventoryError
 from provisioner.inventory import formats
 from provisioner.inventory.groups import WRITABLE
@@ -59,7 +60,7 @@ def read(outputs: Mapping[str, Any], source: str) -> Outputs:
     hosts = reader.mapping("hosts", outputs["hosts"])
     if not hosts:
         raise reader.wrong("output hosts is empty", "a cluster has one host at least; were the machines removed past Terraform?")
-    return Outputs({name: reader.machine(name, value) for name, value in hosts.items()}, variables)
+    return Outputs({name: reader.machine(name, hosts[name]) for name in sorted(hosts, key=name_order)}, variables)
 
 
 class _Reader:

@@ -17,6 +17,7 @@ import yaml
 from provisioner.errors import InventoryError
 from provisioner.infra.contract import Outputs
 from provisioner.inventory.document import Node, parse
+from provisioner.inventory.groups import WRITABLE
 
 MARK = "# terraform"
 HEADER = f"""\
@@ -41,7 +42,7 @@ def tree(outputs: Outputs) -> Tree:
         for number, group in enumerate(machine.groups):  # what holds for a host is written once
             own = {"ansible_host": machine.address, **machine.variables} if number == 0 else {}
             groups.setdefault(group, {"hosts": {}})["hosts"][name] = own
-    return {"all": {"vars": dict(outputs.variables), "children": groups}}
+    return {"all": {"vars": dict(outputs.variables), "children": {group: groups[group] for group in WRITABLE if group in groups}}}
 
 
 def merged(text: str, wanted: Tree, source: str) -> str:

@@ -6,6 +6,7 @@ import argparse
 import os
 import shlex
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from provisioner.adapters.ssh import OpenSsh
@@ -36,19 +37,17 @@ class Infra:
 
     def plan(self) -> int:
         """What Terraform would do, in its own words. 0; with --detailed-exitcode 2 when there is something to do."""
+        self._terraform.init()
         with tempfile.TemporaryDirectory() as folder:
-            changes = self._plan(Path(folder) / "plan", data=not self._options.json)
+            plan = Path(folder) / "plan"
+            changes = self._terraform.plan(plan, self._console.say if self._options.json else lambda line: self._console.write(line + "\n"))
             if self._options.json:
-                self._console.json({"changes": changes, "resources": self._terraform.planned(Path(folder) / "plan")})
+                self._console.json({"changes": changes, "resources": self._terraform.planned(plan)})
         return CHANGES if changes and self._options.detailed_exitcode else 0
 
     def up(self) -> int:
         """Apply, write the inventory, wait for the machines. Raises StepFailed, InventoryError, UnreachableError."""
-        with tempfile.TemporaryDirectory() as folder:  # a plan holds secrets; the folder is ours alone
-            plan = Path(folder) / "plan"
-            if self._plan(plan, data=False):
-                confirm(self._options, "Do this?")
-                self._terraform.apply(plan)
+        self._apply(lambda: confirm(self._options, "Do this?"))
         outputs, before = self._outputs(), self._cluster()
         self._write(merged(self._text(), tree(outputs), str(self._inventory)))
         cluster = load(self._inventory)
@@ -64,12 +63,7 @@ class Infra:
     def down(self) -> int:
         """Destroy the machines; then inventory and known hosts without them. Raises UsageError when the name was not typed."""
         cluster, left = self._cluster(), without(self._text(), str(self._inventory))  # what can't be tidied up is said before
-        self._terraform.init()
-        told = self._terraform.outputs().get("variables") or {}
-        name = str(told.get("cluster_name") or (cluster.name if cluster else self._terraform.directory.name))
-        made = f"Everything that Terraform made from {self._terraform.directory}"
-        confirm_by_name(self._options.yes, name, f"{made} is destroyed, with all data.")
-        self._terraform.destroy()
+        self._apply(lambda: confirm_by_name(self._options.yes, self._name(cluster), "These are destroyed, with all their data."), destroy=True)
         if cluster:
             self._forget(cluster, left)
         if left:
@@ -97,10 +91,20 @@ class Infra:
                                 ([name, m.address, ", ".join(m.groups), problems[name] or "answers"] for name, m in outputs.hosts.items()))
         return UnreachableError.exit_code if any(problems.values()) else 0
 
-    def _plan(self, out: Path, *, data: bool) -> bool:
-        """With `data` the plan is what was asked for, so it goes to stdout."""
+    def _apply(self, agree: Callable[[], None], *, destroy: bool = False) -> None:
+        """Show what would be done, have somebody agree, and do exactly that."""
         self._terraform.init()
-        return self._terraform.plan(out, (lambda line: self._console.write(line + "\n")) if data else self._console.say)
+        with tempfile.TemporaryDirectory() as folder:  # a plan holds secrets; the folder is ours alone
+            plan = Path(folder) / "plan"
+            if self._terraform.plan(plan, self._console.say, destroy=destroy):
+                agree()
+                self._terraform.apply(plan)
+
+    def _name(self, cluster: Cluster | None) -> str:
+        """What has to be typed before everything goes; the folder's name where nothing tells the cluster's."""
+        told = self._terraform.outputs().get("variables")
+        return str((told.get("cluster_name") if isinstance(told, dict) else "")
+                   or (cluster.name if cluster else self._terraform.directory.name))
 
     def _outputs(self) -> Outputs:
         return contract.read(self._terraform.outputs(), str(self._terraform.directory))
