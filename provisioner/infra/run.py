@@ -63,7 +63,7 @@ class Infra:
     def down(self) -> int:
         """Destroy the machines; then inventory and known hosts without them. Raises UsageError when the name was not typed."""
         cluster, left = self._cluster(), without(self._text(), str(self._inventory))  # what can't be tidied up is said before
-        self._apply(lambda: confirm_by_name(self._options.yes, self._name(cluster), "These are destroyed, with all their data."), destroy=True)
+        self._apply(lambda: confirm_by_name(self._options.yes, self._name(cluster), "All data on them is lost."), destroy=True)
         if cluster:
             self._forget(cluster, left)
         if left:

@@ -14,7 +14,8 @@ from provisioner.errors import InventoryError
 
 
 def test_help_of_every_command(capsys: pytest.CaptureFixture[str]) -> None:
-    for command in ("", "init", "validate", "inventory", "preflight", "up", "status", "verify", "ssh", "run", "lab up", "lab vagrantfile"):
+    for command in ("", "init", "validate", "inventory", "preflight", "up", "status", "verify", "ssh", "run", "lab up",
+                    "lab vagrantfile", "infra up"):
         arguments = command.split()
         with pytest.raises(SystemExit) as end:
             main([*arguments, "--help"])

@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -116,15 +117,26 @@ def test_machines_without_the_outputs_are_made_and_the_output_is_named(
     assert infra("up", server, "--yes") == 0
 
 
+def press_ctrl_c(when: Path) -> None:
+    until = time.monotonic() + 30
+    while not when.exists() and time.monotonic() < until:
+        time.sleep(0.02)
+    os.kill(os.getpid(), signal.SIGINT)
+
+
 @pytest.mark.parametrize("by_hand", [True, False], ids=["ctrl-c", "too long"])
-def test_terraform_ends_by_itself_when_it_is_to_stop_and_goes_on_the_next_time(folder: Path, by_hand: bool) -> None:
+def test_terraform_ends_by_itself_when_it_is_to_stop_and_goes_on_the_next_time(
+        folder: Path, by_hand: bool, request: pytest.FixtureRequest) -> None:
+    # Whoever runs the tests in the background has SIGINT ignored.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    request.addfinalizer(lambda: signal.signal(signal.SIGINT, before))
     module = folder / "module"
     (module / "main.tf").write_text(SLOW)
     said: list[str] = []
-    terraform = Terraform(module, say=said.append, seconds=60 if by_hand else 2)
+    terraform = Terraform(module, say=said.append, seconds=60 if by_hand else 1.5)
     terraform.plan(folder / "plan", lambda line: None)
     if by_hand:
-        threading.Timer(1.5, os.kill, (os.getpid(), signal.SIGINT)).start()
+        threading.Thread(target=press_ctrl_c, args=(module / "begun",)).start()
     expected: type[ProvisionError] = StoppedError if by_hand else StepFailed
     with pytest.raises(expected, match="stopped") as error:
         terraform.apply(folder / "plan")
