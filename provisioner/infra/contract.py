@@ -53,13 +53,14 @@ def read(outputs: Mapping[str, Any], source: str) -> Outputs:
     for name in ("hosts", "variables"):
         if name not in outputs:
             raise reader.wrong(f"output {name} is missing", "declare it; docs/infra.md shows the shape of both outputs")
+    hosts = reader.mapping("hosts", outputs["hosts"])
+    if not hosts:
+        raise reader.wrong("output hosts is empty", "a cluster has one host at least; if the machines were removed past Terraform, "
+                           "'provision infra down' and 'up' make them again")
     variables = reader.variables("variables", outputs["variables"], host=False)
     for name in REQUIRED:
         if name not in variables:
             raise reader.wrong(f"output variables has no {name}", "add it: it holds for all hosts")
-    hosts = reader.mapping("hosts", outputs["hosts"])
-    if not hosts:
-        raise reader.wrong("output hosts is empty", "a cluster has one host at least; were the machines removed past Terraform?")
     return Outputs({name: reader.machine(name, hosts[name]) for name in sorted(hosts, key=name_order)}, variables)
 
 

@@ -31,7 +31,8 @@ _BELOW: Mapping[str, Mapping[str, str]] = {
     "groups": {"*": "group"}, "group": {"vars": "variables", "hosts": "hosts", "children": "groups"}, "hosts": {"*": "host"},
     "host": {"*": "value"}, "variables": {"*": "value"},
 }
-_PLAIN = re.compile(r"[\w./:@~+-]+")
+#: A colon at either end would make a mapping.
+_PLAIN = re.compile(r"[\w./]([\w./:@~+-]*[\w./@~+-])?")
 Tree = Mapping[str, Any]
 
 
@@ -123,14 +124,14 @@ class _Edit:
         if below == "value":
             if child.plain() == value:
                 return
+            if key == "cluster_name":  # state is kept under it: not even a line of ours may change
+                raise self._wrong(child.line, f"this is the inventory of another cluster; Terraform's is {value!r}",
+                                  "name another file with --hosts, or correct one of the two names")
             if self._ours(key, child.line):
                 self.replaced[child.line] = f"{line[: self._indent(child.line)]}{_line(key, value)}"
                 self.deleted.update(range(child.line + 1, over + 1))
             elif line.rstrip().endswith(MARK):
                 raise self._on_one_line(child.line)
-            elif key == "cluster_name":
-                raise self._wrong(child.line, f"this is the inventory of another cluster; Terraform's is {value!r}",
-                                  "name another file with --hosts, or correct one of the two names")
             return
         if below == "host" and value and not self._ours(key, child.line):
             raise self._wrong(child.line, f"the host {key} is your own, and Terraform made one of that name",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import os
 import shlex
 import tempfile
@@ -14,7 +15,7 @@ from provisioner.adapters.ssh_options import known_hosts_file, login
 from provisioner.adapters.terraform import CHANGES, Terraform
 from provisioner.cluster import Cluster
 from provisioner.console import Console
-from provisioner.errors import UnreachableError, UsageError
+from provisioner.errors import InventoryError, UnreachableError, UsageError
 from provisioner.execution import confirm, confirm_by_name
 from provisioner.infra import contract
 from provisioner.infra.arrival import answers, await_hosts
@@ -35,9 +36,12 @@ class Infra:
         self._inventory = Path(options.hosts or os.environ.get(ENVIRONMENT) or "inventory.yml")
         self._terraform = Terraform(Path(options.dir).absolute(), options.var, binary=options.binary, say=console.say)
 
+    def ready(self) -> None:
+        """Let Terraform fetch what it needs; where all is there it takes a moment. Raises StepFailed."""
+        self._terraform.init()
+
     def plan(self) -> int:
         """What Terraform would do, in its own words. 0; with --detailed-exitcode 2 when there is something to do."""
-        self._terraform.init()
         with tempfile.TemporaryDirectory() as folder:
             plan = Path(folder) / "plan"
             changes = self._terraform.plan(plan, self._console.say if self._options.json else lambda line: self._console.write(line + "\n"))
@@ -48,7 +52,7 @@ class Infra:
     def up(self) -> int:
         """Apply, write the inventory, wait for the machines. Raises StepFailed, InventoryError, UnreachableError."""
         self._apply(lambda: confirm(self._options, "Do this?"))
-        outputs, before = self._outputs(), self._cluster()
+        outputs, before = self._outputs(), self._before()
         self._write(merged(self._text(), tree(outputs), str(self._inventory)))
         cluster = load(self._inventory)
         if before:
@@ -62,8 +66,13 @@ class Infra:
 
     def down(self) -> int:
         """Destroy the machines; then inventory and known hosts without them. Raises UsageError when the name was not typed."""
-        cluster, left = self._cluster(), without(self._text(), str(self._inventory))  # what can't be tidied up is said before
-        self._apply(lambda: confirm_by_name(self._options.yes, self._name(cluster), "All data on them is lost."), destroy=True)
+        cluster, text = self._before(), self._text()
+        left = without(text, str(self._inventory))  # what can't be tidied up is said before
+        name = self._name(cluster)
+        agree = functools.cache(lambda: confirm_by_name(self._options.yes, name, "The machines go, with all data on them."))
+        self._apply(agree, destroy=True)
+        if left != text:  # also where Terraform knows of no machines: it may be the wrong folder
+            agree()
         if cluster:
             self._forget(cluster, left)
         if left:
@@ -93,7 +102,6 @@ class Infra:
 
     def _apply(self, agree: Callable[[], None], *, destroy: bool = False) -> None:
         """Show what would be done, have somebody agree, and do exactly that."""
-        self._terraform.init()
         with tempfile.TemporaryDirectory() as folder:  # a plan holds secrets; the folder is ours alone
             plan = Path(folder) / "plan"
             if self._terraform.plan(plan, self._console.say, destroy=destroy):
@@ -101,10 +109,13 @@ class Infra:
                 self._terraform.apply(plan)
 
     def _name(self, cluster: Cluster | None) -> str:
-        """What has to be typed before everything goes; the folder's name where nothing tells the cluster's."""
+        """What has to be typed before everything goes; the folder's name where nothing tells the cluster's. Raises InventoryError."""
         told = self._terraform.outputs().get("variables")
-        return str((told.get("cluster_name") if isinstance(told, dict) else "")
-                   or (cluster.name if cluster else self._terraform.directory.name))
+        made = str(told.get("cluster_name", "")) if isinstance(told, dict) else ""
+        if cluster and made not in ("", cluster.name):
+            raise InventoryError(f"this is the inventory of another cluster, {cluster.name}; Terraform made {made}",
+                                 where=str(self._inventory), hint="nothing was changed: name the right file with --hosts")
+        return made or (cluster.name if cluster else self._terraform.directory.name)
 
     def _outputs(self) -> Outputs:
         return contract.read(self._terraform.outputs(), str(self._terraform.directory))
@@ -115,6 +126,13 @@ class Infra:
     def _cluster(self) -> Cluster | None:
         """The inventory as it is; None where there is none yet, or one that is to get its hosts from Terraform."""
         return load(self._inventory) if host_names(self._text(), str(self._inventory)) else None
+
+    def _before(self) -> Cluster | None:
+        """The same; None also where it is no valid cluster: what Terraform does next may mend just that."""
+        try:
+            return self._cluster()
+        except InventoryError:
+            return None
 
     def _write(self, text: str) -> None:
         """Whole or not at all; a file that others may read stays so."""
@@ -148,4 +166,5 @@ def _keys(cluster: Cluster) -> set[str]:
 def run_infra(options: argparse.Namespace, console: Console) -> int:
     """The command that `options.action` names."""
     infra = Infra(options, console)
+    infra.ready()
     return {"plan": infra.plan, "up": infra.up, "down": infra.down, "show": infra.show}[options.action]()

@@ -122,10 +122,10 @@ def test_the_example_inventory_keeps_every_line() -> None:
 
 _NAMES = st.lists(st.sampled_from(["m1", "m2", "m3", "a1", "a2", "a3"]), unique=True, min_size=1)
 _VALUES = st.one_of(st.text("ab1:#-'\"{}[]&*!|>%@`,? é🙂", min_size=1, max_size=8), st.sampled_from(
-    ["yes", "1:20", "2020-01-01", "a: b", "a #b", "'", '"', "- x", "~", "null", "1e3", "0x1f", "x # terraform"]))
+    ["yes", "1:20", ":", "a:", "...", "---", "2020-01-01", "a: b", "a #b", "'", '"', "- x", "~", "null", "1e3", "0x1f", "x # terraform"]))
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(max_examples=100, suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(_NAMES, _NAMES, st.dictionaries(st.sampled_from(["k1", "k2", "k3"]), _VALUES))
 def test_any_outputs_after_any_others_read_back_as_they_are(first: list[str], second: list[str], values: dict[str, str]) -> None:
     def wanted(names: list[str]) -> dict[str, Any]:

@@ -97,6 +97,31 @@ def test_what_the_operator_added_outlives_the_machines(folder: Path, server: Ssh
     assert infra("down", server) == 0, "again: nothing is left to agree to"
 
 
+def test_the_wrong_folder_takes_nothing_away(folder: Path, server: SshServer, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "module" / "main.tf").write_text(MODULE)
+    assert infra("up", server, "--yes") == 0
+    written = (folder / "inventory.yml").read_text()
+    (folder / "other").mkdir()
+    (folder / "other" / "main.tf").write_text(MODULE.replace("tiny", "other"))
+    assert infra("down", server, "--dir", "other") == 2, "there is nothing to destroy, but an inventory to change"
+    assert infra("up", server, "--dir", "other", "--yes") == 3
+    assert infra("down", server, "--dir", "other", "--yes", "other") == 3
+    assert "inventory of another cluster, tiny; Terraform made other" in capsys.readouterr().err
+    assert (folder / "inventory.yml").read_text() == written
+
+
+def test_an_inventory_that_is_no_cluster_yet_is_mended(folder: Path, server: SshServer, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "module" / "main.tf").write_text(MODULE.replace('["masters"]', '["agents"]'))
+    assert infra("up", server, "--yes") == 3
+    assert "no host is in zookeeper" in capsys.readouterr().err
+    (folder / "module" / "main.tf").write_text(MODULE)
+    assert infra("up", server, "--yes") == 0
+    (folder / "module" / "main.tf").write_text(MODULE.replace('["masters"]', '["agents"]'))
+    assert infra("up", server, "--yes") == 3
+    assert infra("down", server, "--yes", "tiny") == 0
+    assert not (folder / "inventory.yml").exists()
+
+
 def test_terraforms_own_error_and_the_command_to_repeat(folder: Path, server: SshServer, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "module" / "main.tf").write_text(MODULE + 'resource "terraform_data" "bad" { input = nothing.here }\n')
     assert infra("up", server, "--yes") == StepFailed.exit_code
