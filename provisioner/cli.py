@@ -112,9 +112,17 @@ def _lab(commands: argparse._SubParsersAction[_Parser]) -> None:
     up.add_argument("--backend", metavar="BACKEND", help="who makes the hosts: docker or vagrant (default docker)")
     down = actions.add_parser("down", help="throw the lab away")
     down.add_argument("--ignore-missing", action="store_true", help="it is well when there is no such lab any more")
-    for action in (up, down, actions.add_parser("status", help="what runs of a lab")):
+    snapshot = actions.add_parser("snapshot", help="keep a lab as it is, hosts and cluster; its hosts stop for that and start again")
+    snapshot.add_argument("snapshot", metavar="SNAPSHOT", help="the name to keep it under")
+    snapshot.add_argument("--replace", action="store_true", help="in the place of the one that has this name")
+    for action in (up, snapshot, down, actions.add_parser("status", help="what runs of a lab")):
         action.add_argument("--name", default="default", metavar="N", help="which lab (default: default)")
     actions.add_parser("list", help="all labs on this machine")
+    restore = actions.add_parser("restore", help="start a lab from a snapshot: the same cluster, at the same addresses")
+    restore.add_argument("snapshot", metavar="SNAPSHOT")
+    restore.add_argument("--name", default="", metavar="N", help="what the lab is to be called (default: as it was)")
+    kept = actions.add_parser("snapshots", help="all snapshots on this machine, and what they take")
+    kept.add_argument("--remove", metavar="SNAPSHOT", help="remove this one")
     machines = actions.add_parser("vagrantfile", help="print a Vagrantfile of virtual machines for an inventory", epilog=EPILOG,
                                   formatter_class=argparse.RawDescriptionHelpFormatter)
     machines.add_argument("--hosts", metavar="FILE", help="the inventory")

@@ -275,7 +275,13 @@ def command_lab(options: argparse.Namespace) -> int:
     if options.action == "vagrantfile":
         sys.stdout.write(_vagrantfile(options))
         return 0
-    if options.action == "up":
+    if options.action in ("snapshot", "snapshots"):
+        return _keep(options, console)
+    if options.action == "restore":
+        from provisioner.lab.restore import restore
+
+        found = restore(options.snapshot, options.name, say=console.say)
+    elif options.action == "up":
         found = lab.up(options.name, masters=options.masters, agents=options.agents, operating_system=options.os,
                        artifacts=Path(options.artifacts) if options.artifacts else None, backend=options.backend, say=console.say)
     else:
@@ -285,6 +291,24 @@ def command_lab(options: argparse.Namespace) -> int:
     console.table(f"lab {found.lab.name}", ("host", "address", "state"), rows)
     console.say(f"inventory: {found.lab.inventory}")
     return 0 if all(row[2] == "running" for row in rows) else StepFailed.exit_code
+
+
+def _keep(options: argparse.Namespace, console: Console) -> int:
+    """Snapshots: make one, or list and remove them."""
+    from provisioner.lab import snapshots
+
+    if options.action == "snapshot":
+        from provisioner.lab.freeze import take
+
+        kept = take(options.snapshot, options.name, again=options.replace, say=console.say)
+        console.say(f"kept; start it again after 'provision lab down': provision lab restore {kept.name}")
+    elif options.remove:
+        snapshots.remove(options.remove)
+    else:
+        rows = ([each.name, each.lab, " ".join(each.hosts), each.subnet, each.made, f"{snapshots.bytes_on_disk(each.name) / 1e6:.0f} MB"]
+                for each in snapshots.snapshots())
+        console.table("snapshots", ("name", "of lab", "hosts", "network", "made (UTC)", "size"), rows)
+    return 0
 
 
 def command_infra(options: argparse.Namespace) -> int:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 import subprocess
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import IO
 
 from provisioner.errors import ProvisionError, UsageError
 
@@ -41,6 +43,28 @@ def attempt(
     except subprocess.TimeoutExpired:
         raise ProvisionError(f"`{' '.join(argv[:3])} …` did not end within {timeout:.0f} s",
                              hint="try again; if it repeats, run it by hand to see why") from None
+
+
+def piped(source: Sequence[str], target: Sequence[str], *, what: str) -> None:
+    """What one program writes goes into another; both must succeed. Raises ProvisionError with what the one that failed said."""
+    with tempfile.TemporaryFile() as said, contextlib.ExitStack() as running:
+
+        def start(argv: Sequence[str], stdin: IO[bytes] | int, stdout: int) -> subprocess.Popen[bytes]:
+            process = running.enter_context(subprocess.Popen(argv, stdin=stdin, stdout=stdout, stderr=said, env=system_path()))
+            running.callback(process.terminate)
+            return process
+
+        try:
+            first = start(source, subprocess.DEVNULL, subprocess.PIPE)
+            assert first.stdout is not None  # noqa: S101 - narrows the type only
+            second = start(target, first.stdout, subprocess.DEVNULL)
+        except FileNotFoundError as error:
+            raise _not_installed(str(error.filename)) from None
+        first.stdout.close()  # only the second reads it: when that ends early, the first one is told
+        code = second.wait() or first.wait()
+        if code:
+            said.seek(0)
+            raise failure(what, code, said.read().decode(errors="replace"))
 
 
 def run_logged(argv: Sequence[str], log: Path, *, say: Say, what: str, environment: Mapping[str, str] | None = None) -> None:

@@ -21,6 +21,7 @@ BUILD_PACKAGES: dict[str, str] = {
     "iproute2": "ip",
     "mmdebstrap": "mmdebstrap",
     "openssh-client": "ssh-keygen",
+    "zstd": "zstd",
 }
 ENGINE_PACKAGES: dict[str, str] = {"docker.io": "dockerd", "iptables": "iptables"}
 

@@ -19,7 +19,7 @@ _START_SECONDS = 30.0
 def ensure(lab: Lab, image: str, programs: Path, content: Path, say: Say) -> None:
     """Runs the mirror with this content; a mirror that serves something older is replaced (it keeps nothing of its own)."""
     current = f"{content.name} {programs.name}"
-    if read_states(lab).get(MIRROR) == "running" and _serves(lab) == current:
+    if read_states(lab).get(MIRROR) == "running" and serves(lab) == current:
         return
     attempt(["docker", "rm", "--force", lab.container(MIRROR)])
     with working(say, "mirror"):
@@ -35,7 +35,8 @@ def ensure(lab: Lab, image: str, programs: Path, content: Path, say: Say) -> Non
         _wait(lab)
 
 
-def _serves(lab: Lab) -> str:
+def serves(lab: Lab) -> str:
+    """The names of the folders that a mirror runs from: its content and its programs."""
     label = f'{{{{index .Config.Labels "{LABEL_CONTENT}"}}}}'
     return run(["docker", "inspect", "--format", label, lab.container(MIRROR)], what="looking at the mirror").strip()
 

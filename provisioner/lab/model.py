@@ -20,6 +20,7 @@ LABEL_DIRECTORY = "provisioner.lab.directory"
 LABEL_SYSTEM = "provisioner.lab.os"
 LABEL_SIZE = "provisioner.lab.size"
 LABEL_BACKEND = "provisioner.lab.backend"
+LABEL_ORIGIN = "provisioner.lab.origin"
 LABEL_CONTENT = "provisioner.lab.content"
 
 MIRROR = "mirror"
@@ -48,13 +49,17 @@ class LabNode:
 
 @dataclass(frozen=True)
 class Lab:
-    """A lab on this machine. `directory` is the folder whose `.provision/labs/<name>` holds its inventory and keys."""
+    """A lab on this machine. `directory` is the folder whose `.provision/labs/<name>` holds its inventory and keys.
+
+    `origin` is the name of the lab whose cluster runs in it; another one than its own only where it is a copy.
+    """
 
     name: str
     directory: Path
     system: str
     subnet: ipaddress.IPv4Network
     backend: str = DOCKER
+    origin: str = ""
 
     @property
     def home(self) -> Path:
@@ -84,7 +89,7 @@ class Lab:
     @property
     def cluster(self) -> str:
         """The name of the cluster in the inventory."""
-        return f"lab-{self.name}"
+        return f"lab-{self.origin or self.name}"
 
     @property
     def cluster_state(self) -> Path:
@@ -125,7 +130,7 @@ class Lab:
 
 def check_name(name: str) -> str:
     """The name of a lab, if it can be one. Raises UsageError."""
-    if _NAME.fullmatch(name) is None:
+    if not is_name(name):
         raise UsageError(f"{name!r} can't be the name of a lab",
                          hint="use up to 20 small letters and digits, first a letter, with one '-' at most")
     return name
@@ -136,6 +141,11 @@ def check_backend(backend: str) -> str:
     if backend not in BACKENDS:
         raise UsageError(f"there is no backend {backend!r}", hint="choose one of " + ", ".join(BACKENDS))
     return backend
+
+
+def is_name(text: str) -> bool:
+    """Neither Docker nor a path chokes on it."""
+    return _NAME.fullmatch(text) is not None
 
 
 def own_name(purpose: str, directory: Path) -> str:

@@ -6,7 +6,7 @@ import ipaddress
 
 from provisioner.lab.commands import run
 from provisioner.lab.machine import networks_in_use, parse_networks
-from provisioner.lab.model import LABEL_BACKEND, LABEL_DIRECTORY, LABEL_LAB, LABEL_SIZE, LABEL_SYSTEM, Lab, free_subnet
+from provisioner.lab.model import LABEL_BACKEND, LABEL_DIRECTORY, LABEL_LAB, LABEL_ORIGIN, LABEL_SIZE, LABEL_SYSTEM, Lab, free_subnet
 
 
 def choose_subnet() -> ipaddress.IPv4Network:
@@ -16,7 +16,7 @@ def choose_subnet() -> ipaddress.IPv4Network:
 
 def create(lab: Lab, masters: int, agents: int) -> None:
     """Makes the network. It is the first thing of a lab, so it also remembers what the lab is to be."""
-    origin = {LABEL_LAB: lab.name, LABEL_DIRECTORY: str(lab.directory), LABEL_BACKEND: lab.backend}
+    origin = {LABEL_LAB: lab.name, LABEL_DIRECTORY: str(lab.directory), LABEL_BACKEND: lab.backend, LABEL_ORIGIN: lab.origin}
     labels = {**origin, LABEL_SYSTEM: lab.system, LABEL_SIZE: f"{masters} {agents}"}
     arguments = [argument for key, value in labels.items() for argument in ("--label", f"{key}={value}")]
     # --internal: nodes reach each other, the mirror and this machine. Whatever they need from elsewhere would be a fault.

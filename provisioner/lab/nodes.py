@@ -30,28 +30,30 @@ _GREETING = "import socket,sys; sys.exit(socket.create_connection((sys.argv[1], 
 
 @dataclass(frozen=True)
 class Mould:
-    """What all hosts of a lab have in common: the image, the engine's arguments for capabilities, and who may log in."""
+    """What a host is made from: the image, and the engine's arguments for capabilities."""
 
     image: str
     capabilities: tuple[str, ...]
-    operator_key: str
 
 
-def create(lab: Lab, node: LabNode, mould: Mould, host_key: KeyPair) -> None:
-    """Makes a host without starting it: only then may files be copied in (a running one would get its mounts twice)."""
+def create(lab: Lab, node: LabNode, mould: Mould, files: bytes) -> None:
+    """Makes a host without starting it: only then may files be copied in (a running one would get its mounts twice).
+
+    `files` is a tar of what it has beside the image.
+    """
     container = lab.container(node.name)
-    make_disk(lab, node)
+    create_disk(lab, node)
     first = ["sh", "-c", first_script(), *first_arguments(lab, node)]
     run(["docker", "create", "--name", container, *own_arguments(lab, node), *shared_arguments(mould), mould.image, *first],
         what=f"making {container}")
     try:
-        run(["docker", "cp", "-", f"{container}:/"], stdin=identity(host_key, mould.operator_key), what=f"keys of {container}")
+        run(["docker", "cp", "-", f"{container}:/"], stdin=files, what=f"files of {container}")
     except ProvisionError:
         run(["docker", "rm", container], what=f"removing {container}")
         raise
 
 
-def make_disk(lab: Lab, node: LabNode) -> None:
+def create_disk(lab: Lab, node: LabNode) -> None:
     """The volume under a host's /var/lib/docker; one that is there stays."""
     run(["docker", "volume", "create", *_labels(lab, node), lab.volume(node.name)], what=f"disk of {lab.container(node.name)}")
 
@@ -119,10 +121,10 @@ def exec_in(
     return attempt(["docker", "exec", *interactive, lab.container(name), *argv], stdin=stdin, timeout=timeout)
 
 
-def stop(lab: Lab, name: str) -> None:
-    """An orderly shutdown."""
-    command = ["docker", "stop", "--time", str(STOP_SECONDS), lab.container(name)]
-    run(command, what=f"stopping {name}", timeout=STOP_SECONDS + 60)
+def stop(lab: Lab, name: str, *, seconds: int = STOP_SECONDS) -> None:
+    """An orderly shutdown, cut short after so many seconds."""
+    command = ["docker", "stop", "--time", str(seconds), lab.container(name)]
+    run(command, what=f"stopping {name}", timeout=seconds + 60)
 
 
 def kill(lab: Lab, name: str) -> None:

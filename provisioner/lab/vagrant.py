@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from provisioner.errors import ProvisionError
 from provisioner.lab import nodes, vagrantfile
 from provisioner.lab.commands import Say, attempt, run, run_logged, system_path, working
-from provisioner.lab.keys import KeyPair
 from provisioner.lab.model import Lab, LabNode
 from provisioner.private_files import private_dir, write_private
 
@@ -28,13 +27,13 @@ def environment(lab: Lab) -> dict[str, str]:
     }
 
 
-def define(lab: Lab, members: Sequence[LabNode], mould: nodes.Mould, new_keys: Mapping[str, KeyPair]) -> None:
-    """Writes the Vagrantfile for these hosts, and what those of them that are new, by name, prove themselves with."""
+def define(lab: Lab, members: Sequence[LabNode], mould: nodes.Mould, new: Mapping[str, bytes]) -> None:
+    """Writes the Vagrantfile for these hosts, and by name for those of them that are new a tar of what they have beside the image."""
     folder = private_dir(lab.vagrant / "identities")
     identities = {node.name: folder / f"{node.name}.tar" for node in members}
-    for name, pair in new_keys.items():
-        nodes.make_disk(lab, lab.node(name))
-        write_private(identities[name], nodes.identity(pair, mould.operator_key))
+    for name, files in new.items():
+        nodes.create_disk(lab, lab.node(name))
+        write_private(identities[name], files)
     write_private(lab.vagrant / "Vagrantfile", vagrantfile.of_lab(lab, members, mould, identities).encode())
 
 

@@ -20,6 +20,7 @@ from provisioner.lab.model import (
     LABEL_BACKEND,
     LABEL_DIRECTORY,
     LABEL_LAB,
+    LABEL_ORIGIN,
     LABEL_SYSTEM,
     MIRROR,
     VAGRANT,
@@ -109,11 +110,12 @@ def labs() -> tuple[Lab, ...]:
     """The labs on this machine, by name. Raises UsageError when no engine answers."""
     if not engine.answers():
         raise UsageError("no Docker Engine answers on this machine, so there are no labs", hint="`provision lab up` starts one")
-    labels = (f'{{{{.Label "{label}"}}}}' for label in (LABEL_LAB, LABEL_DIRECTORY, LABEL_SYSTEM, LABEL_BACKEND))
+    labels = (f'{{{{.Label "{label}"}}}}' for label in (LABEL_LAB, LABEL_DIRECTORY, LABEL_SYSTEM, LABEL_BACKEND, LABEL_ORIGIN))
     row = "|".join(("{{.Name}}", *labels))
     listing = run(["docker", "network", "ls", "--filter", f"label={LABEL_LAB}", "--format", row], what="labs").splitlines()
     rows = sorted(line.split("|") for line in listing)
-    return tuple(Lab(name, Path(folder), os_name, network.subnet_of(net), maker or DOCKER) for net, name, folder, os_name, maker in rows)
+    return tuple(Lab(name, Path(folder), os_name, network.subnet_of(net), maker or DOCKER, origin)
+                 for net, name, folder, os_name, maker, origin in rows)
 
 
 def find(name: str = DEFAULT_NAME) -> Lab:
@@ -209,7 +211,7 @@ def _run_nodes(lab: Lab, wanted: Sequence[str], image: str, say: Say) -> LabStat
     missing = [lab.node(name) for name in wanted if name not in before]
     if missing:
         _create(lab, missing, sorted({*before, *wanted} - {MIRROR}, key=node_order),
-                nodes.Mould(image, tuple(capability_arguments(image)), keys.operator_key(lab, new=False)))
+                nodes.Mould(image, tuple(capability_arguments(image))))
     states = {**dict.fromkeys(wanted, "missing"), **nodes.read_states(lab)}
     asleep = sorted((name for name, state in states.items() if state != "running" and name != MIRROR), key=node_order)
     if asleep:
@@ -227,12 +229,14 @@ def _run_nodes(lab: Lab, wanted: Sequence[str], image: str, say: Say) -> LabStat
 
 def _create(lab: Lab, missing: Sequence[LabNode], members: Sequence[str], mould: nodes.Mould) -> None:
     """Gives new hosts their keys and makes them; Vagrant makes them when they start, after a file that names all `members`."""
-    pinned = lab.cluster_state / "known_hosts"
-    pairs = {node.name: keys.host_key(node) for node in missing}
+    pinned, operator_key = lab.cluster_state / "known_hosts", keys.operator_key(lab, new=False)
+    files = {}
     for node in missing:
         known_hosts = pinned.read_text() if pinned.exists() else ""
-        inventory.save(pinned, keys.pin(known_hosts, node.address, pairs[node.name].public))
+        pair = keys.host_key(node)
+        files[node.name] = nodes.identity(pair, operator_key)
+        inventory.save(pinned, keys.pin(known_hosts, node.address, pair.public))
         if lab.backend == DOCKER:
-            nodes.create(lab, node, mould, pairs[node.name])
+            nodes.create(lab, node, mould, files[node.name])
     if lab.backend == VAGRANT:
-        vagrant.define(lab, [lab.node(name) for name in members], mould, pairs)
+        vagrant.define(lab, [lab.node(name) for name in members], mould, files)

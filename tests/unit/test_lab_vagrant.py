@@ -15,13 +15,12 @@ from provisioner.cli import main
 from provisioner.errors import InventoryError, ProvisionError, UsageError
 from provisioner.inventory.load import load
 from provisioner.lab import engine, nodes, vagrant, work
-from provisioner.lab.keys import KeyPair
 from provisioner.lab.model import Lab
 from provisioner.lab.vagrantfile import Machines, Size, of_inventory, of_lab, ruby
 from tests.unit.test_render import GOLDEN
 
 LAB = Lab("demo", Path("/w"), "debian12", ipaddress.IPv4Network("198.18.4.0/24"), "vagrant")
-MOULD = nodes.Mould("provisioner-lab-node:debian12-0123456789ab", ("--cap-add", "ALL", "--cap-drop", "SYS_RESOURCE"), "ssh-ed25519 AAAA me")
+MOULD = nodes.Mould("provisioner-lab-node:debian12-0123456789ab", ("--cap-add", "ALL", "--cap-drop", "SYS_RESOURCE"))
 MACHINES = Machines("virtualbox", "debian/bookworm64", Size(2048, 2), Size(4096, 1))
 HOSTS = """\
 all:
@@ -133,10 +132,9 @@ def test_what_is_asked_for_must_exist(tmp_path: Path, capsys: pytest.CaptureFixt
 def test_vagrant_makes_the_containers_that_the_engine_would_be_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[list[str]] = []
     monkeypatch.setattr(nodes, "run", lambda argv, **_: asked.append(list(argv)))
-    pair = KeyPair("private", "public")
     members = [LAB.node("m1"), LAB.node("a1")]
     for node in members:
-        nodes.create(LAB, node, MOULD, pair)
+        nodes.create(LAB, node, MOULD, b"a tar")
     identities = {name: Path("/w/it's") / f"{name}.tar" for name in ("m1", "a1")}
     found = settings(tmp_path, of_lab(LAB, members, MOULD, identities))
     assert found["config.vm", "define"] == [["m1"], ["a1"]]
@@ -154,13 +152,13 @@ def test_new_hosts_get_keys_and_old_ones_keep_theirs(tmp_path: Path, monkeypatch
     monkeypatch.setattr(nodes, "run", lambda argv, **_: "")
     lab = Lab("demo", tmp_path, "debian12", LAB.subnet, "vagrant")
     members = [lab.node("m1"), lab.node("a1")]
-    vagrant.define(lab, members[:1], MOULD, {"m1": KeyPair("first", "public")})
+    vagrant.define(lab, members[:1], MOULD, {"m1": b"first"})
     before = (lab.vagrant / "identities" / "m1.tar").read_bytes()
-    vagrant.define(lab, members, MOULD, {"a1": KeyPair("second", "public")})
+    vagrant.define(lab, members, MOULD, {"a1": b"second"})
     archives = {path.name: path for path in (lab.vagrant / "identities").iterdir()}
     assert set(archives) == {"m1.tar", "a1.tar"}
     assert archives["m1.tar"].read_bytes() == before
-    assert b"second" in archives["a1.tar"].read_bytes()
+    assert archives["a1.tar"].read_bytes() == b"second"
     assert all(path.stat().st_mode & 0o777 == 0o600 for path in archives.values())
     assert "'a1' => {" in (lab.vagrant / "Vagrantfile").read_text()
 
