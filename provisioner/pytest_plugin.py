@@ -25,6 +25,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
                     help="run the tests that use the fixture `cluster`: in the lab of this name, which is left as it was if it is there, "
                          "otherwise in one that is made and thrown away (default: a name of this project's own)")
     group.addoption("--provision-keep", action="store_true", help="do not throw away a lab that was made: the next run goes on with it")
+    group.addoption("--provision-snapshot", nargs="?", const="", metavar="NAME",
+                    help="start a lab that is made from this snapshot, which takes seconds; where there is none yet, or it is not up to "
+                         "date, it is made anew (default: the name of the lab)")
     group.addoption("--provision-scope", choices=SCOPES, help="one cluster for all tests, or one for each module (default: session)")
     parser.addini("provision_scope", "as --provision-scope", default=SCOPES[0])
     for what in SIZES:
@@ -42,13 +45,16 @@ def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("numprocesses", None):
         raise pytest.UsageError("--provision-lab: all tests share one cluster, so they run one after the other: leave -n out")
     here = config.invocation_params
-    if name and (here.dir / name).exists() and f"--provision-lab={name}" not in here.args:
-        raise pytest.UsageError(f"--provision-lab {name}: that is a path; name the lab with --provision-lab=NAME, or put the option last")
+    for option, given in (("--provision-lab", name), ("--provision-snapshot", config.getoption("provision_snapshot"))):
+        if given and (here.dir / given).exists() and f"{option}={given}" not in here.args:
+            raise pytest.UsageError(f"{option} {given}: that is a path; give a name with {option}=NAME, or put the option last")
     from provisioner.errors import ProvisionError
     from provisioner.lab.model import check_name
+    from provisioner.lab.snapshots import check_name as check_snapshot
 
     try:
         check_name(_lab(config))
+        check_snapshot(_snapshot(config) or _lab(config))
         _size(config)
     except ProvisionError as error:
         raise pytest.UsageError(f"--provision-lab: {error}") from None
@@ -67,7 +73,8 @@ def cluster(pytestconfig: pytest.Config) -> Iterator[ClusterUnderTest]:
     from provisioner.lab.provisioned import provisioned
 
     name, keep = _lab(pytestconfig), pytestconfig.getoption("provision_keep")
-    with _plain_errors(), provisioned(name, pytestconfig.rootpath, _size(pytestconfig), keep=keep, say=_say(pytestconfig)) as found:
+    settings = {"keep": keep, "snapshot": _snapshot(pytestconfig), "say": _say(pytestconfig)}
+    with _plain_errors(), provisioned(name, pytestconfig.rootpath, _size(pytestconfig), **settings) as found:
         yield found
 
 
@@ -101,6 +108,12 @@ def _lab(config: pytest.Config) -> str:
     from provisioner.lab.model import own_name
 
     return str(config.getoption("provision_lab")) or own_name("pytest", config.rootpath)
+
+
+def _snapshot(config: pytest.Config) -> str:
+    """The name of the snapshot to start from; '' for none."""
+    chosen = config.getoption("provision_snapshot")
+    return "" if chosen is None else str(chosen) or _lab(config)
 
 
 def _size(config: pytest.Config) -> list[str]:

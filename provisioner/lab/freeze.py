@@ -18,7 +18,7 @@ from provisioner.lab.cache import cache_dir, exclusively
 from provisioner.lab.commands import Say, failure, piped, run, working
 from provisioner.lab.mirror import serves
 from provisioner.lab.model import MIRROR, Lab
-from provisioner.lab.snapshots import Parts, Snapshot, exists, parts, shelf, tidy
+from provisioner.lab.snapshots import MAKING, Parts, Snapshot, exists, parts, shelf, tidy
 from provisioner.lock import Lock
 from provisioner.session import Session
 
@@ -50,11 +50,14 @@ def take(name: str, lab_name: str, *, again: bool, say: Say) -> Snapshot:
     lab = work.find(lab_name)
     _check_runs(lab)
     session = Session(lab.inventory)
-    with exclusively(say), tempfile.TemporaryDirectory(dir=shelf(), prefix="making-") as scratch:
+    with exclusively(say), tempfile.TemporaryDirectory(dir=shelf(), prefix=MAKING) as scratch:
+        for cut_off in set(shelf().glob(f"{MAKING}*")) - {Path(scratch)}:
+            shutil.rmtree(cut_off)  # nobody else is making one now
         place = Parts(Path(scratch) / name)
         place.mirror("").mkdir(parents=True)
+        snapshot = _describe(name, lab, healthy=not restore.problems(session))
+        place.about.write_text(snapshot.as_json())
         try:
-            snapshot = _describe(name, lab, healthy=not restore.problems(session))
             with Lock(session.cluster, functools.partial(SshHeld, session.cluster), f"snapshot {name}").acquire():
                 _read_files(lab, snapshot, place)
             _keep_in_engine(lab, snapshot, say)
@@ -62,6 +65,9 @@ def take(name: str, lab_name: str, *, again: bool, say: Say) -> Snapshot:
             if exists(name):
                 shutil.rmtree(parts(name).folder)
             place.folder.rename(parts(name).folder)
+        except BaseException:  # Ctrl-C too
+            place.about.unlink(missing_ok=True)
+            raise
         finally:
             tidy()
     nodes.wait(lab, [lab.node(host) for host in snapshot.hosts], say)
@@ -133,6 +139,5 @@ def _write(lab: Lab, snapshot: Snapshot, place: Parts, say: Say) -> None:
         run(["tar", "--create", "--directory", str(lab.home), "--file", str(place.home), "."], what="packing the lab's folder")
         for folder in (snapshot.content, snapshot.programs):
             shutil.copytree(cache_dir() / folder, place.mirror(folder), symlinks=True, copy_function=os.link)
-    place.about.write_text(snapshot.as_json())
 
 

@@ -11,38 +11,55 @@ from provisioner.errors import ProvisionError
 from provisioner.lab import engine, faults
 from provisioner.lab.commands import Say
 from provisioner.lab.model import default_inventory
+from provisioner.lab.snapshots import find as find_snapshot
 from provisioner.lab.under_test import PROVISION, ClusterUnderTest
 from provisioner.lab.work import find, labs, status
 
 
 @contextmanager
-def provisioned(name: str, directory: Path, size: Sequence[str], *, keep: bool, say: Say) -> Iterator[ClusterUnderTest]:
+def provisioned(name: str, directory: Path, size: Sequence[str], *, keep: bool, snapshot: str = "", say: Say) -> Iterator[ClusterUnderTest]:
     """The cluster of the lab of this name, up and verified, without faults at the end.
 
     A lab that is there is used wherever it was made, and left; where nothing needs doing in it, its cluster has only to be
     healthy. Otherwise one is made in `directory` with `size`, further arguments of `provision lab up`; it goes at the end
-    unless `keep`. Raises ProvisionError with what the driver said.
+    unless `keep`. With the name of a `snapshot` it starts from that; where there is none, or it lacked something, one is made of what
+    then runs. Raises ProvisionError with what the driver said.
     """
     found = next((lab for lab in labs() if lab.name == name), None) if engine.answers() else None
     home = found.directory if found else directory
     # Without an engine to ask, the files say whether there is a lab.
     passing = not found and not keep and not default_inventory(name, home).is_file()
     cluster = ClusterUnderTest(name, home)
+    begun = bool(found)
     try:
+        if not found and snapshot and _usable(snapshot, say):
+            _follow(["lab", "restore", snapshot, "--name", name], home, say)
+            begun = True
         _follow(["lab", "up", "--name", name, *size], home, say)
         if found:
             faults.mend(find(name), [node.name for node in status(name).nodes])
-        if found and not cluster.run("plan", "--detailed-exitcode", check=False).returncode:
+        if begun and not cluster.run("plan", "--detailed-exitcode", check=False).returncode:
             cluster.wait_healthy()
         else:
             _follow(["up", *cluster.select, "--yes"], home, say)
             _follow(["verify", *cluster.select], home, say)
+            if snapshot and not found:
+                _follow(["lab", "snapshot", snapshot, "--name", name, "--replace"], home, say)
         yield cluster
     finally:
         if not passing:
             cluster.undo()
         elif default_inventory(name, home).is_file():
             _follow(["lab", "down", "--name", name], home, say)
+
+
+def _usable(snapshot: str, say: Say) -> bool:
+    try:
+        find_snapshot(snapshot)
+    except ProvisionError as error:
+        say(f"{error.message}: it is made when the cluster is up")
+        return False
+    return True
 
 
 def _follow(arguments: Sequence[str], directory: Path, say: Say) -> None:

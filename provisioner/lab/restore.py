@@ -96,12 +96,12 @@ def _load(snapshot: Snapshot, say: Say) -> None:
 
 def _build(lab: Lab, snapshot: Snapshot, say: Say) -> None:
     network.create(lab, *snapshot.size)
-    _open_home(lab, snapshot)
+    open_home(lab, snapshot)
+    for host in snapshot.hosts:
+        nodes.create_disk(lab, lab.node(host))
     image, place = snapshot.image(snapshot.hosts[0]), snapshots.parts(snapshot.name)
     with ThreadPoolExecutor() as side_by_side:
         serving = side_by_side.submit(_serve, lab, snapshot, say)
-        for host in snapshot.hosts:
-            nodes.create_disk(lab, lab.node(host))
         with working(say, "disks"):
             disks.copy(image, {snapshot.volume(host): lab.volume(host) for host in snapshot.hosts})
         serving.result()
@@ -114,7 +114,7 @@ def _build(lab: Lab, snapshot: Snapshot, say: Say) -> None:
         list(side_by_side.map(run_host, snapshot.hosts))
 
 
-def _open_home(lab: Lab, snapshot: Snapshot) -> None:
+def open_home(lab: Lab, snapshot: Snapshot) -> None:
     """The operator's side, whose inventory names the folder that it lies in."""
     if lab.home.is_dir():
         shutil.rmtree(lab.home)  # its hosts are gone, or `check_room` had found the lab

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,6 +16,8 @@ from provisioner.private_files import private_dir
 
 #: Changes when what is kept, or how, is no longer what this module reads.
 FORMAT = 1
+#: What the names of folders begin with in which a snapshot is being made.
+MAKING = "making-"
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,7 @@ class Parts:
 
     @property
     def about(self) -> Path:
-        """The snapshot itself, as JSON; written last."""
+        """The snapshot itself, as JSON."""
         return self.folder / "snapshot.json"
 
     @property
@@ -139,7 +142,7 @@ def exists(name: str) -> bool:
 
 
 def remove(name: str) -> None:
-    """Removes a snapshot. Labs that were restored from it go on; what of it they run on leaves the engine with a later `tidy`."""
+    """Removes a snapshot. Labs that were restored from it go on; what of it they run on leaves the engine with them."""
     if not exists(name):
         find(name)  # raises
     shutil.rmtree(parts(name).folder)
@@ -159,13 +162,14 @@ def in_engine(snapshot: Snapshot) -> bool:
 
 
 def tidy() -> None:
-    """Takes out of the engine what belongs to no snapshot any more, except what a container still runs on."""
-    kept = {_stamp(about) for about in shelf().glob("*/snapshot.json")}
+    """Takes out of the engine what belongs to no snapshot, not even to one that is being made, except what a container still runs on."""
+    kept = {_stamp(about) for depth in ("*", f"{MAKING}*/*") for about in shelf().glob(f"{depth}/snapshot.json")}
     tags = run(["docker", "image", "ls", "--format", "{{.Repository}}:{{.Tag}}", _engine_name()], what="images of snapshots").split()
     volumes = run(["docker", "volume", "ls", "--quiet", "--filter", f"name={_engine_name()}"], what="disks of snapshots").split()
     for kind, names in (("image", tags), ("volume", volumes)):
         for name in names:
-            if name.removeprefix(_engine_name())[1:].partition("-")[0] not in kept:
+            found = re.fullmatch(rf"{_engine_name()}[:-](\w+)-\w+", name)
+            if found and found[1] not in kept:
                 attempt(["docker", kind, "rm", name], timeout=300)
 
 

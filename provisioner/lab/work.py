@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from provisioner.errors import UsageError
-from provisioner.lab import content, engine, images, inventory, keys, mirror, network, nodes, vagrant
+from provisioner.lab import content, engine, images, inventory, keys, mirror, network, nodes, snapshots, vagrant
 from provisioner.lab.artifacts import Artifacts, read_artifacts
 from provisioner.lab.cache import exclusively
 from provisioner.lab.commands import Say, run
@@ -104,6 +104,7 @@ def down(name: str = DEFAULT_NAME, *, ignore_missing: bool = False, say: Say) ->
     run(["docker", "network", "rm", lab.network], what="removing the network")
     if lab.home.is_dir():
         shutil.rmtree(lab.home)
+    snapshots.tidy()
 
 
 def labs() -> tuple[Lab, ...]:

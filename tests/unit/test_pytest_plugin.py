@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from provisioner.errors import UsageError
+from provisioner.lab import provisioned, under_test
 from provisioner.paths import project_dir
 
 pytest_plugins = ("pytester",)
@@ -18,7 +20,7 @@ USES_IT = "def test_it(cluster): pass"
 DOCKER = """#!/bin/sh
 case "$1 $2" in
   "info "*) echo 28 ;;
-  "network ls") echo "provisioner-lab-probe|probe|$PWD|debian12|docker" ;;
+  "network ls") echo "provisioner-lab-probe|probe|$PWD|debian12|docker|" ;;
   "network inspect") echo '[{"IPAM": {"Config": [{"Subnet": "198.18.7.0/24"}]}}]' ;;
   "ps "*) printf '%s\\n' 'm1 exited' 'm2 running' 'a1 paused' ;;
   "exec "*) echo running; case "$*" in *provision-cut*) echo "$2 iptables" >>did ;; esac ;;
@@ -67,6 +69,8 @@ def test_without_the_option_a_test_is_skipped_and_told_the_option(pytester: pyte
 @pytest.mark.parametrize(("arguments", "ini", "said"), [
     (("--provision-lab=No_Name",), "", "can't be the name of a lab"),
     (("--provision-lab", "folder"), "", "that is a path"),
+    (("--provision-lab", "--provision-snapshot", "folder"), "", "--provision-snapshot folder: that is a path"),
+    (("--provision-lab", "--provision-snapshot=No_Name"), "", "can't be the name of a snapshot"),
     (("--provision-lab", "--provision-masters=0"), "", "can't have 0 masters"),
     (("--provision-lab",), "provision_agents = two", "are numbers"),
     (("--provision-lab", "-n2"), "", "leave -n out"),
@@ -134,3 +138,32 @@ def test_the_example_is_a_project_of_its_own() -> None:
     folder = Path(project_dir() / "examples/app-survives")
     done = subprocess.run([sys.executable, "-m", "pytest", "-rs"], cwd=folder, capture_output=True, text=True, check=False)
     assert "1 skipped" in done.stdout, done.stdout
+
+
+@pytest.mark.parametrize(("kept", "lacks", "said"), [
+    (False, 0, ["lab up", "up", "verify", "lab snapshot", "lab down"]),
+    (True, 0, ["lab restore", "lab up", "plan", "status", "lab down"]),
+    (True, 2, ["lab restore", "lab up", "plan", "up", "verify", "lab snapshot", "lab down"]),
+])
+def test_a_snapshot_is_started_from_and_made_where_it_lacks_something(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: bool, lacks: int, said: list[str]
+) -> None:
+    did, inventory = tmp_path / "did", tmp_path / ".provision/labs/probe/inventory.yml"
+    program = tmp_path / "provision"
+    program.write_text(f"""#!/bin/sh
+case "$1" in lab) echo "lab $2" ;; *) echo "$1" ;; esac >>{did}
+case "$1" in plan) exit {lacks} ;; status) echo '{{"healthy": true}}' ;; lab) mkdir -p {inventory.parent} && touch {inventory} ;; esac
+""")
+    program.chmod(0o755)
+
+    def find(name: str) -> None:
+        if not kept:
+            raise UsageError(f"there is no snapshot {name!r}")
+
+    for module in (provisioned, under_test):
+        monkeypatch.setattr(module, "PROVISION", str(program))
+    monkeypatch.setattr(provisioned, "find_snapshot", find)
+    monkeypatch.setattr("provisioner.lab.engine.answers", lambda: False)
+    with provisioned.provisioned("probe", tmp_path, (), keep=False, snapshot="mine", say=print):
+        pass
+    assert did.read_text().splitlines() == said

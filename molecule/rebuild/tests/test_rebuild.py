@@ -12,6 +12,7 @@ import pytest
 from provisioner.lab import default_inventory
 from tests.belongings import DATA, NAME, NODE, Belongings
 from tests.cluster_under_test import ClusterUnderTest, eventually, provision
+from tests.results import keep
 
 UNITS = ("docker", "consul", "dnsmasq", "zookeeper", "mesos-master", "mesos-agent", "marathon", "chronos", "registrator", "logstash")
 DATA_FOLDERS = ("/var/lib/zookeeper", "/var/lib/mesos", "/var/lib/consul", "/var/lib/logstash")
@@ -100,6 +101,18 @@ def test_with_the_data_that_stayed_the_same_cluster_comes_up_again(cluster: Clus
     assert cluster.host("m1").run("ls -d /var/lib/zookeeper/version-2 /var/lib/consul/raft"), "its data did not stay"
     cluster.up()
     all_is_back(cluster, open_belongings(), job)
+
+
+def test_from_a_snapshot_it_comes_back_after_its_machines_were_thrown_away(cluster: ClusterUnderTest, open_belongings: Open) -> None:
+    job = open_belongings().ensure()
+    provision("lab", "snapshot", cluster.lab, "--name", cluster.lab, "--replace")
+    try:
+        provision("lab", "down", "--name", cluster.lab)
+        keep("snapshot", provision("lab", "restore", cluster.lab).stderr)
+        all_is_back(cluster, open_belongings(), job)
+        assert cluster.up()["changed"] == 0
+    finally:
+        provision("lab", "snapshots", "--remove", cluster.lab)
 
 
 def test_from_a_backup_it_comes_back_after_everything_was_deleted(cluster: ClusterUnderTest, open_belongings: Open, tmp_path: Path) -> None:
