@@ -11,7 +11,7 @@ from provisioner.errors import ProvisionError
 from provisioner.lab import engine, faults
 from provisioner.lab.commands import Say
 from provisioner.lab.model import default_inventory
-from provisioner.lab.snapshots import find as find_snapshot
+from provisioner.lab.snapshots import exists
 from provisioner.lab.under_test import PROVISION, ClusterUnderTest
 from provisioner.lab.work import find, labs, status
 
@@ -22,19 +22,16 @@ def provisioned(name: str, directory: Path, size: Sequence[str], *, keep: bool, 
 
     A lab that is there is used wherever it was made, and left; where nothing needs doing in it, its cluster has only to be
     healthy. Otherwise one is made in `directory` with `size`, further arguments of `provision lab up`; it goes at the end
-    unless `keep`. With the name of a `snapshot` it starts from that; where there is none, or it lacked something, one is made of what
-    then runs. Raises ProvisionError with what the driver said.
+    unless `keep`. With the name of a `snapshot` it starts from that; where there is none, or it does not start or lacks something, one is
+    made of what then runs. Raises ProvisionError with what the driver said.
     """
     found = next((lab for lab in labs() if lab.name == name), None) if engine.answers() else None
     home = found.directory if found else directory
     # Without an engine to ask, the files say whether there is a lab.
     passing = not found and not keep and not default_inventory(name, home).is_file()
     cluster = ClusterUnderTest(name, home)
-    begun = bool(found)
     try:
-        if not found and snapshot and _usable(snapshot, say):
-            _follow(["lab", "restore", snapshot, "--name", name], home, say)
-            begun = True
+        begun = bool(found or (snapshot and exists(snapshot) and _restored(snapshot, cluster, say)))
         _follow(["lab", "up", "--name", name, *size], home, say)
         if found:
             faults.mend(find(name), [node.name for node in status(name).nodes])
@@ -53,11 +50,14 @@ def provisioned(name: str, directory: Path, size: Sequence[str], *, keep: bool, 
             _follow(["lab", "down", "--name", name], home, say)
 
 
-def _usable(snapshot: str, say: Say) -> bool:
+def _restored(snapshot: str, cluster: ClusterUnderTest, say: Say) -> bool:
+    """Does a lab start from this snapshot? One that does not, on a smaller machine for example, is no reason to have no cluster."""
     try:
-        find_snapshot(snapshot)
-    except ProvisionError as error:
-        say(f"{error.message}: it is made when the cluster is up")
+        _follow(["lab", "restore", snapshot, "--name", cluster.lab], cluster.directory, say)
+    except ProvisionError:
+        say(f"the snapshot {snapshot} does not start here: the cluster is built, and then kept in its place")
+        if default_inventory(cluster.lab, cluster.directory).is_file():
+            _follow(["lab", "down", "--name", cluster.lab], cluster.directory, say)
         return False
     return True
 

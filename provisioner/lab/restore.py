@@ -22,8 +22,8 @@ from provisioner.private_files import private_dir
 from provisioner.session import Session
 from provisioner.status import summarize
 
-# Seconds on a quiet machine. ZooKeeper's and Mesos' elections, and agents that register again, take the longest.
-_HEALTHY_SECONDS = 300.0
+# Twenty on a quiet machine. ZooKeeper's and Mesos' elections, and agents that register again, take the longest.
+_HEALTHY_SECONDS = 180.0
 
 
 def restore(name: str, lab_name: str = "", *, directory: Path | None = None, say: Say) -> work.LabStatus:
@@ -96,6 +96,9 @@ def _load(snapshot: Snapshot, say: Say) -> None:
 
 def _build(lab: Lab, snapshot: Snapshot, say: Say) -> None:
     network.create(lab, *snapshot.size)
+    if lab.home.is_dir():
+        say(f"removing what an earlier lab {lab.name} left in {lab.home}")
+        shutil.rmtree(lab.home)
     open_home(lab, snapshot)
     for host in snapshot.hosts:
         nodes.create_disk(lab, lab.node(host))
@@ -115,9 +118,7 @@ def _build(lab: Lab, snapshot: Snapshot, say: Say) -> None:
 
 
 def open_home(lab: Lab, snapshot: Snapshot) -> None:
-    """The operator's side, whose inventory names the folder that it lies in."""
-    if lab.home.is_dir():
-        shutil.rmtree(lab.home)  # its hosts are gone, or `check_room` had found the lab
+    """Unpacks the operator's side, whose inventory names the folder that it lies in."""
     private_dir(lab.home)
     run(["tar", "--extract", "--directory", str(lab.home), "--file", str(snapshots.parts(snapshot.name).home)], what="the lab's folder")
     before = Lab(snapshot.lab, Path(snapshot.directory), lab.system, lab.subnet).home

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from provisioner.errors import UsageError
 from provisioner.lab import provisioned, under_test
 from provisioner.paths import project_dir
 
@@ -140,29 +139,26 @@ def test_the_example_is_a_project_of_its_own() -> None:
     assert "1 skipped" in done.stdout, done.stdout
 
 
-@pytest.mark.parametrize(("kept", "lacks", "said"), [
-    (False, 0, ["lab up", "up", "verify", "lab snapshot", "lab down"]),
-    (True, 0, ["lab restore", "lab up", "plan", "status", "lab down"]),
-    (True, 2, ["lab restore", "lab up", "plan", "up", "verify", "lab snapshot", "lab down"]),
+@pytest.mark.parametrize(("kept", "answers", "said"), [
+    (False, "", ["lab up", "up", "verify", "lab snapshot", "lab down"]),
+    (True, "", ["lab restore", "lab up", "plan", "status", "lab down"]),
+    (True, "plan) exit 2 ;;", ["lab restore", "lab up", "plan", "up", "verify", "lab snapshot", "lab down"]),
+    (True, "'lab restore') exit 5 ;;", ["lab restore", "lab down", "lab up", "up", "verify", "lab snapshot", "lab down"]),
 ])
-def test_a_snapshot_is_started_from_and_made_where_it_lacks_something(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: bool, lacks: int, said: list[str]
+def test_a_snapshot_is_started_from_and_made_where_it_is_not_enough(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: bool, answers: str, said: list[str]
 ) -> None:
     did, inventory = tmp_path / "did", tmp_path / ".provision/labs/probe/inventory.yml"
     program = tmp_path / "provision"
     program.write_text(f"""#!/bin/sh
-case "$1" in lab) echo "lab $2" ;; *) echo "$1" ;; esac >>{did}
-case "$1" in plan) exit {lacks} ;; status) echo '{{"healthy": true}}' ;; lab) mkdir -p {inventory.parent} && touch {inventory} ;; esac
+[ "$1" != lab ] || {{ mkdir -p {inventory.parent} && touch {inventory}; what="lab $2"; }}
+echo "${{what:=$1}}" >>{did}
+case "$what" in status) echo '{{"healthy": true}}' ;; {answers} esac
 """)
     program.chmod(0o755)
-
-    def find(name: str) -> None:
-        if not kept:
-            raise UsageError(f"there is no snapshot {name!r}")
-
     for module in (provisioned, under_test):
         monkeypatch.setattr(module, "PROVISION", str(program))
-    monkeypatch.setattr(provisioned, "find_snapshot", find)
+    monkeypatch.setattr(provisioned, "exists", lambda name: kept)
     monkeypatch.setattr("provisioner.lab.engine.answers", lambda: False)
     with provisioned.provisioned("probe", tmp_path, (), keep=False, snapshot="mine", say=print):
         pass
