@@ -24,7 +24,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from bench import contenders, measured, plain
 from bench.contenders import PROVISION, Contender
 from bench.measured import Cost
-from provisioner.lab import default_inventory, find
+from provisioner.lab import default_inventory, find, snapshots
 from provisioner.paths import project_dir
 from provisioner.session import Session
 from tests.results import keep, machine
@@ -73,6 +73,21 @@ def small(lab: str, repetitions: int) -> dict[str, list[float]]:
     return found
 
 
+def keep_and_restore(lab: str, repetitions: int) -> dict[str, list[float]]:
+    """Seconds until a lab is kept, and until a cluster started from what was kept is healthy: in this engine, and in one that never saw it."""
+    found = {"lab snapshot": [timed("lab", "snapshot", lab, "--name", lab, "--replace")], "lab restore": [], "lab restore, new engine": []}
+    for _ in range(repetitions):
+        timed("lab", "down", "--name", lab)
+        found["lab restore"].append(timed("lab", "restore", lab))
+    timed("lab", "down", "--name", lab)
+    kept = snapshots.find(lab)
+    for kind, name in (("image", kept.image), ("volume", kept.volume)):
+        subprocess.run(["docker", kind, "rm", *map(name, kept.hosts)], check=True, stdout=subprocess.DEVNULL)
+    found["lab restore, new engine"].append(timed("lab", "restore", lab))
+    timed("lab", "snapshots", "--remove", lab)
+    return found
+
+
 def timed(*arguments: str) -> float:
     """Wall seconds of one `provision` command, which must succeed."""
     begin = time.monotonic()
@@ -107,7 +122,7 @@ def main() -> int:
     with measured.counted(str(lab.subnet)):
         whole = rounds([c for c in everything if c.name not in chosen.without], chosen.rounds)
         single = rounds([c for c in one if c.name not in chosen.without], chosen.rounds)
-    quick = small(chosen.lab, chosen.rounds)
+    quick = {**small(chosen.lab, chosen.rounds), **(keep_and_restore(chosen.lab, chosen.rounds) if not chosen.built else {})}
     texts = [table("nothing to do, all roles", whole, len(hosts), "ours, new connections"),
              table("nothing to do, role zookeeper", single, len(session.cluster.members(plain.PORTED)), "ours, new connections"),
              "\n".join([*(f"{name}: {seconds:.0f} s" for name, seconds in building.items()),

@@ -119,15 +119,19 @@ def _keep_in_engine(lab: Lab, snapshot: Snapshot, say: Say) -> None:
     pairs = {lab.volume(host): snapshot.volume(host) for host in snapshot.hosts}
     for volume in pairs.values():
         run(["docker", "volume", "create", volume], what="disks of the snapshot")
-    with ThreadPoolExecutor() as side_by_side:
-        try:
+    try:
+        with ThreadPoolExecutor() as side_by_side:
             with working(say, f"stopping {' '.join(snapshot.hosts)}"):
                 list(side_by_side.map(stop, snapshot.hosts))
             with working(say, "keeping file systems and disks"):
                 list(side_by_side.map(commit, snapshot.hosts))
                 disks.copy(snapshot.image(snapshot.hosts[0]), pairs)
-        finally:
-            nodes.start(lab, snapshot.hosts, {})
+    except BaseException:  # Ctrl-C too: the engine still ends what it was told to, and a host that is about to stop can't be started
+        for host in snapshot.hosts:
+            nodes.stop(lab, host, seconds=_STOP_SECONDS)
+        raise
+    finally:
+        nodes.start(lab, snapshot.hosts, {})
 
 
 def _write(lab: Lab, snapshot: Snapshot, place: Parts, say: Say) -> None:
