@@ -33,8 +33,8 @@ _KILLED = "137"
 # container nobody tells systemd that the last process of one is gone, and it would wait for the full time-out.
 _CALM_DOWN = """
 rm -f /var/cache/apt/archives/*.deb
-pkill -f '^sshd: [^/]'
-for _ in $(seq 50); do pgrep -f '^sshd: [^/]' >/dev/null || break; sleep 0.1; done
+pkill -f '^sshd(-session)?: [^/]'
+for _ in $(seq 50); do pgrep -f '^sshd(-session)?: [^/]' >/dev/null || break; sleep 0.1; done
 """
 
 
