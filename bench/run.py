@@ -74,7 +74,7 @@ def small(lab: str, repetitions: int) -> dict[str, list[float]]:
 
 
 def keep_and_restore(lab: str, repetitions: int) -> dict[str, list[float]]:
-    """Seconds until a lab is kept, and until a cluster started from what was kept is healthy: in this engine, and in one that never saw it."""
+    """Seconds until a lab is kept, and until a cluster started from what was kept is healthy, in this and in a new engine."""
     found = {"lab snapshot": [timed("lab", "snapshot", lab, "--name", lab, "--replace")], "lab restore": [], "lab restore, new engine": []}
     for _ in range(repetitions):
         timed("lab", "down", "--name", lab)

@@ -27,7 +27,7 @@ case "$1 $2" in
   "info "*) echo 28 ;;
   "network ls") [ ! -e lab ] || cat lab ;;
   "network inspect") echo '[{"IPAM": {"Config": [{"Subnet": "198.18.7.0/24"}]}}]' ;;
-  "network create") echo 'provisioner-lab-copy|copy|'"$(dirname "$PWD")"'|debian12|demo' >lab ;;
+  "network create") echo 'provisioner-lab-copy|copy|'"$(dirname "$PWD")"'|debian12|docker|demo' >lab ;;
   "network rm") rm lab ;;
   "ps "*) [ ! -e lab ] || printf '%s\\n' 'm1 running' 'a1 paused' 'mirror running' ;;
   "image ls") printf '%s\\n' "$5:0123456789ab-m1" "$5:ffff00000000-m1" ;;
@@ -67,7 +67,7 @@ def put(snapshot: Snapshot, lab: Lab | None = None) -> None:
 
 
 def lab_of(folder: Path, name: str = "demo", origin: str = "demo") -> Lab:
-    return Lab(name, folder, "debian12", SUBNET, origin)
+    return Lab(name, folder, "debian12", SUBNET, origin=origin)
 
 
 def test_what_is_written_is_read_again() -> None:
@@ -124,7 +124,7 @@ def test_a_network_that_somebody_uses_is_refused_by_name() -> None:
 
 
 def test_a_lab_that_does_not_run_is_not_kept(engine: Path) -> None:
-    (engine / "lab").write_text("provisioner-lab-demo|demo|/w|debian12|\n")
+    (engine / "lab").write_text("provisioner-lab-demo|demo|/w|debian12|docker|\n")
     with pytest.raises(UsageError, match="not all of the lab 'demo' runs: a1 is paused"):
         take("mine", "demo", again=False, say=print)
     put(KEPT)
