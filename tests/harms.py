@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 NOTES = "/var/lib/provisioner/applied"
-#: After these a service is away until the next run.
-STOPPING = ("unit stopped", "listens elsewhere", "package removed", "package of another version")
+#: After these a service is away for a moment, or until the next run.
+STOPPING = ("unit stopped", "listens elsewhere", "settings newer than the process", "package removed", "package of another version")
 #: What is lost with this file nobody else knows: the name server that a host had before there was a cluster.
 _UNKNOWN_ELSEWHERE = ("/etc/resolv.conf.upstream",)
 #: Packages that are to be there in the version of the catalogue; of the others any version will do.
@@ -39,7 +39,7 @@ def inventory_script(witnesses: list[Mapping[str, Any]]) -> str:
     for path in {paths}; do
       if [ -f $path ] && [ ! -L $path ]; then echo file $path; elif [ -d $path ]; then echo folder $path; fi
       if grep -q " $path " /proc/mounts; then echo mount $path; fi
-      for port in {ports}; do if [ -f $path ] && grep -qw $port $path 2>/dev/null; then echo names $port $path; fi; done
+      for port in {ports}; do if [ -f $path ] && grep -qE "[= ]$port$" $path; then echo names $port $path; fi; done
     done
     for unit in {units}; do if systemctl is-active --quiet $unit; then echo unit $unit; fi; done
     for package in {packages}; do if dpkg -s $package 2>/dev/null | grep -q '^Status:.* installed'; then echo package $package; fi; done
@@ -82,7 +82,7 @@ def harms(host: str, component: str, witness: Mapping[str, Any], there: Set[str]
         if f"unit {unit}" in there:
             yield from (harm(what, unit, script) for what, script in _unit(unit))
             settings = [path for path in files if f"file {path}" in there]
-            yield from (harm("written anew, with its old time", path, _written_anew(path)) for path in settings)
+            yield from (harm("settings newer than the process", path, _newer(unit, path)) for path in settings)
             for port in _ports(witness):
                 if naming := [path for path in settings if f"names {port} {path}" in there]:
                     yield harm("listens elsewhere", f"{unit} on {port}", _elsewhere(unit, naming, port))
@@ -128,13 +128,15 @@ def _access(path: str) -> Iterator[tuple[str, str]]:
     yield "owner changed", f"chown 12345:12345 {path}"
 
 
-def _written_anew(path: str) -> str:
-    """Same content, same time of change as far as anybody can set it: but the process may have read something else."""
-    return f"touch -r {path} /tmp/then; cp -p {path} {path}.drift; mv {path}.drift {path}; touch -r /tmp/then {path}; rm /tmp/then"
+def _newer(unit: str, path: str) -> str:
+    """Nobody knows what the process has read, although the file says the right thing and has its old time."""
+    return (f"touch -r {path} /tmp/then; systemctl restart {unit}; sleep 0.2; cp -p {path} {path}.drift; mv {path}.drift {path}; "
+            f"touch -r /tmp/then {path}; rm /tmp/then")
 
 
 def _unit(unit: str) -> Iterator[tuple[str, str]]:
-    yield "unit stopped", f"systemctl stop {unit}"
+    # With what would start it again at the first knock.
+    yield "unit stopped", f"systemctl stop {unit}.service $(systemctl show --property TriggeredBy --value {unit})"
     yield "unit disabled", f"systemctl disable --quiet {unit}"
     own = f"/etc/systemd/system/{unit}.service"
     yield "unit masked", f"if [ -f {own} ]; then ln -sf /dev/null {own}; systemctl daemon-reload; else systemctl mask --quiet {unit}; fi"
@@ -144,8 +146,9 @@ def _elsewhere(unit: str, files: list[str], port: str) -> str:
     """The process listens on another port, although every file says the right one."""
     kept = " ".join(files)
     return f"""
-    for file in {kept}; do cp -p $file $file.drift; sed -i 's/\\b{port}\\b/1{port[-4:]}/g' $file; done
+    for file in {kept}; do cp -p $file $file.drift; sed -i 's/\\([= ]\\){port}$/\\11{port}/' $file; done
     systemctl daemon-reload; systemctl restart {unit} || true
+    sleep 0.2
     for file in {kept}; do cp -p $file.drift $file; rm $file.drift; done
     systemctl daemon-reload
     """
