@@ -53,6 +53,15 @@ def test_nothing_swallows_a_failure_or_looks_at_other_hosts(role: str) -> None:
         assert [word for word in BANNED if word in text] == [], path
 
 
+def test_a_unit_is_started_as_its_file_is_now() -> None:
+    """A unit whose file was lost and written anew runs on, and systemd refuses to do anything with it until it is told to look again."""
+    starts = [task["ansible.builtin.systemd_service"] for path in roles_dir().glob("*/tasks/service.yml")
+              for task in yaml.safe_load(path.read_text()) if "ansible.builtin.systemd_service" in task]
+    own = [unit for unit in starts if unit.get("enabled") and unit["name"] not in ("rsyslog", "firewalld")]
+    assert len(own) > 5
+    assert [unit["name"] for unit in own if unit.get("daemon_reload") is not True] == []
+
+
 def test_every_role_has_a_scenario_with_tests_and_mutations_that_still_apply() -> None:
     scenarios = project_dir() / "molecule"
     assert [role for role in ROLES if not (scenarios / role / "tests" / f"test_{role}.py").is_file()] == []
