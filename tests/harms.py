@@ -88,7 +88,7 @@ def harms(host: str, component: str, witness: Mapping[str, Any], there: Set[str]
                     yield harm("listens elsewhere", f"{unit} on {port}", _elsewhere(unit, naming, port))
     for package in witness["packages"]:
         if f"package {package}" in there:
-            yield harm("package removed", package, f"dpkg --remove --force-all {package} >/dev/null 2>&1")
+            yield harm("package removed", package, f"apt-get remove --yes --allow-change-held-packages {package} >/dev/null 2>&1")
             if package in _PINNED:
                 yield harm("package of another version", package, _repackaged(package))
     yield from (harm(what, f"the note about {component}", script) for what, script in _note(f"{NOTES}/{component}.json"))
