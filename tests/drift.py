@@ -41,17 +41,6 @@ class Drifting:
         # First the kind, then the thing: a role has many files and one unit.
         return [dice.choice(kinds[dice.choice(sorted(kinds))]) for _, kinds in sorted(offered.items())]
 
-    def sample(self, dice: random.Random) -> list[Harm]:
-        """One harm of each kind, each to another role or another host; the kinds with the least choice first."""
-        by_kind: dict[str, list[Harm]] = {}
-        for harm in self._together(dice):
-            by_kind.setdefault(harm.kind, []).append(harm)
-        chosen: dict[tuple[str, str], Harm] = {}
-        for kind in sorted(by_kind, key=lambda kind: len(by_kind[kind])):
-            harm = dice.choice([harm for harm in by_kind[kind] if (harm.host, harm.component) not in chosen])
-            chosen[harm.host, harm.component] = harm
-        return sorted(chosen.values())
-
     def seen_and_mended(self, batch: list[Harm]) -> None:
         """Fails with each harm that `plan` did not see, and with what differs on a host after `up`."""
         before = self.look()
