@@ -103,18 +103,18 @@ def _build(lab: Lab, snapshot: Snapshot, say: Say) -> None:
     for host in snapshot.hosts:
         nodes.create_disk(lab, lab.node(host))
     image, place = snapshot.image(snapshot.hosts[0]), snapshots.parts(snapshot.name)
-    with ThreadPoolExecutor() as side_by_side:
+    capabilities = tuple(capability_arguments(image))
+
+    def run_host(host: str) -> None:
+        disks.copy(image, {snapshot.volume(host): lab.volume(host)})
+        nodes.create(lab, lab.node(host), nodes.Mould(snapshot.image(host), capabilities), place.files(host).read_bytes())
+        nodes.start(lab, [host], {})
+
+    # The first hosts boot, which takes processors, while disks of the next ones are copied, of which two are enough at a time.
+    with ThreadPoolExecutor(2) as side_by_side, working(say, "disks, mirror and hosts"):
         serving = side_by_side.submit(_serve, lab, snapshot, say)
-        with working(say, "disks"):
-            disks.copy(image, {snapshot.volume(host): lab.volume(host) for host in snapshot.hosts})
-        serving.result()
-        capabilities = tuple(capability_arguments(image))
-
-        def run_host(host: str) -> None:
-            nodes.create(lab, lab.node(host), nodes.Mould(snapshot.image(host), capabilities), place.files(host).read_bytes())
-            nodes.start(lab, [host], {})
-
         list(side_by_side.map(run_host, snapshot.hosts))
+        serving.result()
 
 
 def open_home(lab: Lab, snapshot: Snapshot) -> None:
