@@ -56,6 +56,16 @@ def ensure(say: Say) -> None:
         _start(say)
 
 
+def wake(say: Say) -> bool:
+    """Starts the installed engine when none answers; False where none is installed. Raises UsageError as `ensure` does."""
+    if answers():
+        return True
+    if not _program("dockerd"):
+        return False
+    _start(say)
+    return True
+
+
 def ensure_vagrant(say: Say) -> None:
     """Installs Vagrant where it is missing. Raises UsageError as `ensure` does, and where there is no such package."""
     if not _program("vagrant"):

@@ -84,9 +84,12 @@ def up(
 def down(name: str = DEFAULT_NAME, *, ignore_missing: bool = False, say: Say) -> None:
     """Removes a lab: hosts, their disks, the network, keys, inventory and what the driver kept about the cluster.
 
-    With `ignore_missing` it is well when there is none. Raises UsageError.
+    With `ignore_missing` it is well when there is none. An engine that is off, as after a restart of this machine, is started: it may
+    keep the lab. Raises UsageError.
     """
-    if ignore_missing and _existing(check_name(name)) is None:
+    check_name(name)
+    awake = engine.wake(say)
+    if ignore_missing and not (awake and _existing(name)):
         say(f"there is no lab {name} any more")
         shutil.rmtree(default_inventory(name).parent, ignore_errors=True)
         return
