@@ -9,12 +9,14 @@ from __future__ import annotations
 import argparse
 import io
 import json
+import os
 import re
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import yaml
 from rich.console import Console
@@ -29,6 +31,7 @@ BEGIN, END = "<!-- variables -->", "<!-- /variables -->"
 DOCS = project_dir() / "docs"
 PICTURE = DOCS / "status.svg"
 PICTURE_WIDTH = 132
+HELP_WIDTH = 80
 #: What belongs to no role, by the title it gets.
 OF_THE_DRIVER = {"the cluster: in the vars of `all`": CLUSTER_VARIABLES, "a host": HOST_VARIABLES, "connections": CONNECTION_VARIABLES}
 
@@ -105,12 +108,17 @@ def open_ports() -> dict[str, list[dict[str, Any]]]:
 def cli_reference() -> str:
     """`--help` of every command, and of every action of those that have some."""
     top = parser()
-    parts = ["# Command line", "", "Generated from the program.", "", "```", top.format_help().rstrip(), "```"]
+    parts = ["# Command line", "", "Generated from the program.", "", *_help(top)]
     for name, command in _commands(top).items():
-        parts += ["", f"## provision {name}", "", "```", command.format_help().rstrip(), "```"]
+        parts += ["", f"## provision {name}", "", *_help(command)]
         for action, below in _commands(command).items():
-            parts += ["", f"### provision {name} {action}", "", "```", below.format_help().rstrip(), "```"]
+            parts += ["", f"### provision {name} {action}", "", *_help(below)]
     return "\n".join(parts) + "\n"
+
+
+def _help(of: argparse.ArgumentParser) -> list[str]:
+    with patch.dict(os.environ, COLUMNS=str(HELP_WIDTH)):  # argparse would break the lines where this terminal ends
+        return ["```", of.format_help().rstrip(), "```"]
 
 
 def _commands(of: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:

@@ -92,7 +92,8 @@ def test_every_probe_variable_is_declared() -> None:
     assert {c.probe_variable for c in COMPONENTS} <= set(load_schema().variables)
 
 
-def test_generated_documentation_is_current() -> None:
+def test_generated_documentation_is_current_in_a_terminal_of_any_width(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
     assert [str(path) for path, text in generate.pages() if not path.is_file() or path.read_text() != text] == [], "run 'make docs'"
 
 
