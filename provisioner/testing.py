@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import time as clock
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from provisioner.adapters.ssh import Completed
 from provisioner.cluster import Host
-from provisioner.probe import VERSION
+from provisioner.probe.main import VERSION
 
 
 @dataclass(frozen=True)
@@ -25,11 +26,13 @@ class Call:
     @property
     def request(self) -> dict[str, Any]:
         """The probe request that it carries; empty for any other command."""
-        length = self.stdin[:8]
-        if "from probe import main" not in self.command or not length.isdigit():
-            return {}
-        found = json.loads(self.stdin[8:8 + int(length)])
-        return found if isinstance(found, dict) else {}
+        return sent(self.stdin)[1] if "from probe import main" in self.command else {}
+
+
+def sent(stdin: bytes) -> tuple[dict[str, str], dict[str, Any]]:
+    """What the stdin of a probe carries: the sources of its modules by name, and the request."""
+    sources, request = json.loads(zlib.decompress(stdin))
+    return sources, request
 
 
 #: What a host does when it is asked: answer, raise, or decide by the call.

@@ -2,70 +2,73 @@
 what was applied (`witness.py`), which it writes when told to.
 
 This file is the driver's half: it packs the request and the program and reads the answer. The rest of the package is
-the host's half. It is sent as a zip through one SSH exec and imported there as `probe` (relative imports only), so it
+the host's half. It is sent through one SSH exec and imported there as `probe` (relative imports only), so it
 is limited to the standard library and to the syntax and library of Python 3.6:
 no walrus, no `from __future__ import annotations` (quote annotations such as "dict[str, Any]" instead), no
 `capture_output` nor `text=` (3.7), no `missing_ok` (3.8).
 
-Wire format: stdin is 8 decimal digits (the length of the JSON request in bytes), the JSON request, the zip.
-stdout is one JSON object of at most MAX_ANSWER bytes and nothing else.
+Wire format: stdin is a zlib stream of the JSON array [sources, request]: the modules that the request needs of the host's
+half, by name and without the words for people, and the request. stdout is one JSON object of at most MAX_ANSWER bytes and
+nothing else.
 """
 
 import functools
-import io
 import json
+import re
 import shlex
-import zipfile
-from collections.abc import Mapping
+import zlib
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
-VERSION = 1
-MAX_ANSWER = 256 * 1024
-"""Bytes of an answer that the driver reads; a host that sends more is broken or hostile."""
-SECTIONS = ("facts", "preflight", "health", "unsettled", "begin", "stale", "record")
+from provisioner.probe.main import MAX_ANSWER, MODULES, VERSION
+
+PACKAGES = ("probe", "probe.health")
+SECTIONS = tuple(MODULES)
 """What can be asked for. `begin` and `record` keep the notes on the host; the others only look."""
 
-# A memfd leaves nothing on the host's disk, so a full disk cannot stop the probe. Kernels or Pythons without it
-# (before 3.8) get a private temporary file. The real stdout is kept for the answer: whatever else is printed by
-# accident, by a child process for example, goes to stderr.
+# The modules are imported from memory, so a full disk cannot stop the probe and nothing of it is left on the host. The real
+# stdout is kept for the answer: whatever else is printed by accident, by a child process for example, goes to stderr.
 _BOOTSTRAP = """
-import os, sys, tempfile
-given = sys.stdin.buffer
-size = given.read(8)
-if not size.isdigit():
-    sys.exit("probe: stdin does not start with the length of a request")
-request = given.read(int(size))
-path = None
+import json, os, sys, zlib
+from importlib.machinery import ModuleSpec
 try:
-    fd = os.memfd_create("probe")
-    name = "/proc/self/fd/%d" % fd
-    os.stat(name)
-except (AttributeError, OSError):
-    fd, path = tempfile.mkstemp(suffix=".zip")
-    name = path
-try:
-    with os.fdopen(fd, "wb", closefd=path is not None) as f:
-        f.write(given.read())
-    sys.dont_write_bytecode = True
-    sys.path.insert(0, name)
-    answer = os.dup(1)
-    os.dup2(2, 1)
-    from probe import main
-    main.main(request, answer)
-finally:
-    if path:
-        os.unlink(path)
+    sources, request = json.loads(zlib.decompress(sys.stdin.buffer.read()).decode())
+except (ValueError, zlib.error) as error:
+    sys.exit("probe: stdin is not what was sent: %s" % error)
+class Sent:
+    def find_spec(self, name, path=None, target=None):
+        if name in sources:
+            return ModuleSpec(name, self, is_package=any(other.startswith(name + ".") for other in sources))
+    def create_module(self, spec):
+        return None
+    def exec_module(self, module):
+        exec(compile(sources[module.__name__], module.__name__, "exec"), module.__dict__)
+sys.meta_path.insert(0, Sent())
+answer = os.dup(1)
+os.dup2(2, 1)
+from probe import main
+main.main(request, answer)
 """
 
+#: What only people read. Every source is still the same program without it (tests/unit/test_probe_payload.py).
+_FOR_PEOPLE = re.compile(r'^ *(?:"""(?:[^"]|"(?!""))*"""|#.*)?\n', re.MULTILINE)
+_IMPORT = re.compile(r"^from (\.\w*(?:\.\w+)*) import ([\w, ]+)", re.MULTILINE)
 
-def payload(request: Mapping[str, object], *, python: str = "python3") -> tuple[str, bytes]:
+
+def payload(request: Mapping[str, Any], *, python: str = "python3") -> tuple[str, bytes]:
     """Give the shell command and the stdin that make a host answer `request`.
 
     `python` is the interpreter on the host. The command must run as root to see everything.
     """
-    body = json.dumps(request, sort_keys=True, separators=(",", ":")).encode()
+    sections = [section for section in request.get("sections", []) if section in MODULES]
+    components = request.get("health", {}) if "health" in sections else {}
+    asked = {f"probe.{MODULES[section]}" for section in sections} | {f"probe.health.{name}" for name in components}
+    begun, stream = _program(frozenset(asked & set(_sources())))
+    rest = stream.copy()
+    body = begun + rest.compress(json.dumps(request, sort_keys=True, separators=(",", ":")).encode() + b"]") + rest.flush()
     # -I: root must not import from the current directory or the environment; -S: site-packages only cost time here.
-    return f"{shlex.quote(python)} -IS -c {shlex.quote(_BOOTSTRAP)}", b"%08d" % len(body) + body + _archive()
+    return f"{shlex.quote(python)} -IS -c {shlex.quote(_BOOTSTRAP)}", body
 
 
 def read_answer(stdout: bytes) -> dict[str, object]:
@@ -85,16 +88,27 @@ def read_answer(stdout: bytes) -> dict[str, object]:
 
 
 @functools.cache
-def _archive() -> bytes:
-    """Zip the host's half. The same sources give the same bytes: fixed order, dates and modes."""
+def _program(modules: frozenset[str]) -> "tuple[bytes, zlib._Compress]":
+    """The beginning of a payload with these modules and all that they import, and the stream that goes on from there."""
+    sources, wanted = _sources(), ["probe.main", *modules]
+    for name in wanted:
+        package = name if name in PACKAGES else name.rpartition(".")[0]
+        wanted += {package, *_imported(sources[name], package)} - set(wanted)
+    stream = zlib.compressobj(level=9)
+    text = json.dumps({name: sources[name] for name in sorted(wanted)}, separators=(",", ":"))
+    return stream.compress(f"[{text},".encode()), stream
+
+
+def _imported(source: str, package: str) -> Iterator[str]:
+    """The modules of the program that one in that package imports when it is imported itself."""
+    for module, names in _IMPORT.findall(source):
+        yield from ([package + module] if module != "." else (f"{package}.{name}" for name in names.split(", ")))
+
+
+@functools.cache
+def _sources() -> dict[str, str]:
+    """Every module of the host's half, by name and without the words for people."""
     here = Path(__file__).parent
-    sources = {f"probe/{path.relative_to(here).as_posix()}": path.read_bytes() for path in here.rglob("*.py")}
-    sources["probe/__init__.py"] = b""
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name in sorted(sources):
-            entry = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
-            entry.external_attr = 0o600 << 16
-            entry.compress_type = zipfile.ZIP_DEFLATED
-            archive.writestr(entry, sources[name])
-    return buffer.getvalue()
+    paths = {".".join(["probe", *path.relative_to(here).with_suffix("").parts]): path for path in here.rglob("*.py")}
+    found = {name.removesuffix(".__init__"): _FOR_PEOPLE.sub("", path.read_text()) for name, path in paths.items()}
+    return {**found, "probe": ""}

@@ -3,17 +3,21 @@
 import json
 import os
 import time
+from importlib import import_module
 from typing import Any
 
 VERSION = 1
 MAX_ANSWER = 256 * 1024
 MAX_TEXT = 4096
 POLL_SECONDS = 0.5
+#: Section → the module that answers it; its part of the request has the name of the module.
+MODULES = {"facts": "facts", "preflight": "preflight", "health": "health",
+           "unsettled": "witness", "begin": "witness", "stale": "witness", "record": "witness"}
 
 
-def main(raw: bytes, out: int) -> None:
-    """Answer the JSON request `raw` on file descriptor `out`, which gets the answer and nothing else."""
-    answer = answer_to(json.loads(raw.decode("utf-8")))
+def main(request: "dict[str, Any]", out: int) -> None:
+    """Answer the request on file descriptor `out`, which gets the answer and nothing else."""
+    answer = answer_to(request)
     text = json.dumps(answer).encode("ascii")
     if len(text) > MAX_ANSWER:
         errors = {"answer": f"the answer would take {len(text)} bytes, {MAX_ANSWER} are allowed"}
@@ -39,23 +43,14 @@ def answer_to(request: "dict[str, Any]") -> "dict[str, Any]":
 
 
 def _section(section: str, request: "dict[str, Any]") -> "dict[str, Any]":
-    # Imported when asked for: the zip is compiled anew on every run, so what is not used must cost nothing.
-    if section == "facts":
-        from .facts import facts
-
-        return facts()
-    if section == "preflight":
-        from .preflight import preflight
-
-        return preflight(request.get("preflight", {}))
+    if section not in MODULES:
+        raise ValueError(f"unknown section {section!r}")
     if section == "health":
         return health(request.get("health", {}), float(request.get("wait", 0)))
-    if section in ("unsettled", "begin", "stale", "record"):
-        from . import witness
-
-        answer: dict[str, Any] = getattr(witness, section)(request.get("witness", {}))
-        return answer
-    raise ValueError(f"unknown section {section!r}")
+    # Imported when asked for: the program is compiled anew on every run, and what is not asked for was not sent.
+    module = import_module("." + MODULES[section], __package__)
+    answer: dict[str, Any] = module.facts() if section == "facts" else getattr(module, section)(request.get(MODULES[section], {}))
+    return answer
 
 
 def health(asked: "dict[str, Any]", wait: float) -> "dict[str, Any]":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from types import SimpleNamespace
 from typing import Any
@@ -26,9 +25,3 @@ def fake_action(kind: Any, arguments: dict[str, Any], answers: Iterable[Any], *,
 
     made._low_level_execute_command = run
     return made
-
-
-def request_of(stdin: bytes) -> dict[str, Any]:
-    """The request in what was sent to a probe."""
-    found: dict[str, Any] = json.loads(stdin[8:8 + int(stdin[:8])])
-    return found

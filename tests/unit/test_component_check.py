@@ -12,7 +12,8 @@ from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
 
 from provisioner.adapters.action_plugins import component_check
 from provisioner.adapters.action_plugins.component_check import ActionModule
-from tests.unit.fake_action import fake_action, request_of
+from provisioner.testing import sent
+from tests.unit.fake_action import fake_action
 
 REQUEST = {"unit": "zookeeper", "port": 2181}
 Action = Callable[..., ActionModule]
@@ -44,8 +45,8 @@ def test_an_accepted_state_is_a_result_that_never_changed_anything(action: Actio
     result = made.run(None, {"inventory_hostname": "m1"})
     assert (result["changed"], result["component"], result["state"], result["detail"]) == (False, "zookeeper", "ok", "leader")
     assert result["health"]["version"] == "3.8.0" and not result.get("failed")
-    sent = request_of(made.asked[0][1])
-    assert sent == {"sections": ["health"], "health": {"zookeeper": {**REQUEST, "steady": 2.0}}, "wait": 30.0}
+    asked = sent(made.asked[0][1])[1]
+    assert asked == {"sections": ["health"], "health": {"zookeeper": {**REQUEST, "steady": 2.0}}, "wait": 30.0}
 
 
 def test_a_failure_says_what_and_where_with_the_units_last_lines(action: Action) -> None:
@@ -54,7 +55,7 @@ def test_a_failure_says_what_and_where_with_the_units_last_lines(action: Action)
     assert result["failed"] and result["changed"] is False
     assert result["msg"] == ("zookeeper on m1: the unit zookeeper failed\nlast lines of zookeeper:\nExiting JVM with code 1")
     assert made.asked[1][0] == "journalctl -u zookeeper -n 20 --no-pager -o cat"
-    assert "steady" not in request_of(made.asked[0][1])["health"]["zookeeper"]
+    assert "steady" not in sent(made.asked[0][1])[1]["health"]["zookeeper"]
 
 
 @pytest.mark.parametrize(("request_", "unit"), [
@@ -72,7 +73,7 @@ def test_less_than_ok_can_be_accepted_and_is_waited_for(action: Action) -> None:
     arguments = {"component": "zookeeper", "request": REQUEST, "wait": 30, "accept": ["ok", "degraded"]}
     made = action(arguments, answer("down"), answer("degraded"))
     assert made.run(None, {})["state"] == "degraded" and len(made.asked) == 2
-    assert request_of(made.asked[0][1])["wait"] == 0.0
+    assert sent(made.asked[0][1])[1]["wait"] == 0.0
 
 
 def test_a_connection_that_breaks_is_tried_again_until_the_time_is_up(action: Action) -> None:

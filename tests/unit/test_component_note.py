@@ -6,7 +6,8 @@ import json
 from typing import Any
 
 from provisioner.adapters.action_plugins.component_note import ActionModule
-from tests.unit.fake_action import fake_action, request_of
+from provisioner.testing import sent
+from tests.unit.fake_action import fake_action
 
 DONE = {"component": "zookeeper", "state": "done", "witness": {"units": {}}, "digest": "d", "request": {"unit": "zookeeper"}}
 
@@ -22,13 +23,13 @@ def healthy(state: str) -> dict[str, Any]:
 def test_the_note_is_forgotten_first() -> None:
     action = fake_action(ActionModule, {"component": "zookeeper", "state": "begin"}, [said("begin", [])])
     assert action.run(None, {})["changed"] is False
-    assert request_of(action.asked[0][1])["sections"] == ["begin"]
+    assert sent(action.asked[0][1])[1]["sections"] == ["begin"]
 
 
 def test_the_note_is_written_when_no_unit_is_stale() -> None:
     action = fake_action(ActionModule, DONE, [said("stale", []), said("record", [])])
     assert action.run(None, {})["changed"] is False
-    assert request_of(action.asked[1][1])["witness"]["zookeeper"]["digest"] == "d"
+    assert sent(action.asked[1][1])[1]["witness"]["zookeeper"]["digest"] == "d"
 
 
 def test_a_stale_unit_is_restarted_and_must_work_before_anything_is_noted() -> None:

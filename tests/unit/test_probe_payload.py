@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import ast
-import io
-import json
 import os
 import subprocess
 import sys
-import tempfile
-import zipfile
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import provisioner.probe
-from provisioner.probe import MAX_ANSWER, VERSION, main, payload, read_answer
+from provisioner.probe import main, payload, read_answer
+from provisioner.probe.health import COMPONENTS
+from provisioner.probe.main import MAX_ANSWER, VERSION
+from provisioner.testing import sent
 
 SOURCES = sorted(path for path in Path(provisioner.probe.__file__).parent.rglob("*.py")
                  if path != Path(provisioner.probe.__file__))
@@ -36,14 +35,51 @@ def test_a_real_host_answers_facts_and_preflight() -> None:
     assert answer["seconds"] > 0  # type: ignore[operator]
 
 
-def test_the_same_sources_give_the_same_bytes() -> None:
-    first = payload({"a": 1, "b": 2})
-    provisioner.probe._archive.cache_clear()
-    assert payload({"b": 2, "a": 1}) == first
-    length = int(first[1][:8])
-    with zipfile.ZipFile(io.BytesIO(first[1][8 + length:])) as archive:
-        assert {entry.date_time for entry in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
-        assert archive.read("probe/__init__.py") == b"", "the driver's half stays here"
+def test_the_same_request_gives_the_same_bytes() -> None:
+    first = payload({"sections": ["facts"], "b": 2})
+    provisioner.probe._program.cache_clear()
+    assert payload({"b": 2, "sections": ["facts"]}) == first
+
+
+def test_only_what_is_asked_for_is_sent() -> None:
+    nothing, _ = sent(payload({"sections": []})[1])
+    assert set(nothing) == {"probe", "probe.main"}
+    assert nothing["probe"] == "", "the driver's half stays here"
+    asked, _ = sent(payload({"sections": ["unsettled", "health"], "health": {"zookeeper": {}}})[1])
+    assert {name.removeprefix("probe.") for name in asked} == {
+        "probe", "main", "witness", "files", "network", "health", "health.answer", "health.zookeeper", "health.systemd"}
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda p: p.name)
+def test_without_the_words_for_people_it_is_the_same_program(path: Path) -> None:
+    class WithoutDocstrings(ast.NodeTransformer):
+        def visit(self, node: ast.AST) -> ast.AST:
+            self.generic_visit(node)
+            if isinstance(node, (ast.Module, ast.FunctionDef, ast.ClassDef)) and ast.get_docstring(node, clean=False) is not None:
+                del node.body[0]
+            return node
+
+    name = ".".join(["probe", *path.relative_to(Path(provisioner.probe.__file__).parent).with_suffix("").parts]).removesuffix(".__init__")
+    bare = provisioner.probe._sources()[name]
+    assert ast.dump(ast.parse(bare)) == ast.dump(WithoutDocstrings().visit(ast.parse(path.read_text())))
+    assert len(bare) < path.stat().st_size
+
+
+@pytest.mark.parametrize("component", COMPONENTS)
+def test_every_component_finds_its_modules(component: str) -> None:
+    done = run({"sections": ["health"], "health": {component: {}}})
+    answer = read_answer(done.stdout)
+    assert answer["errors"] == {}
+    detail = answer["health"][component]["detail"]  # type: ignore[index]
+    assert "ModuleNotFoundError" not in detail
+    assert "ImportError" not in detail
+
+
+def test_what_was_cut_off_on_the_way_is_not_run() -> None:
+    command, stdin = payload({"sections": []}, python=sys.executable)
+    done = subprocess.run(["sh", "-c", command], input=stdin[:-20], capture_output=True, check=False)
+    assert (done.returncode, done.stdout) == (1, b"")
+    assert b"probe: stdin is not what was sent" in done.stderr
 
 
 def test_nothing_of_the_current_directory_is_imported(tmp_path: Path) -> None:
@@ -52,15 +88,8 @@ def test_nothing_of_the_current_directory_is_imported(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, b"")
 
 
-def test_without_memfd_a_private_file_is_used_and_removed() -> None:
-    before = set(Path(tempfile.gettempdir()).glob("*.zip"))
-    done = run({"sections": ["facts"]}, change=("os.memfd_create", "os.no_such_call"))
-    assert read_answer(done.stdout)["errors"] == {}
-    assert set(Path(tempfile.gettempdir()).glob("*.zip")) == before
-
-
 def test_what_is_printed_by_accident_does_not_spoil_the_answer() -> None:
-    done = run({"sections": []}, change=("    from probe import main\n", "    print(42); from probe import main\n"))
+    done = run({"sections": []}, change=("from probe import main\n", "print(42); from probe import main\n"))
     assert read_answer(done.stdout)["version"] == VERSION
     assert done.stderr == b"42\n"
 
@@ -75,7 +104,7 @@ def test_a_section_that_breaks_is_named_and_the_others_answer() -> None:
 def test_an_answer_that_grew_too_large_is_replaced_by_an_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(main, "answer_to", lambda _: {"version": VERSION, "seconds": 1.0, "facts": {"x": "y" * MAX_ANSWER}})
     with (tmp_path / "out").open("wb") as out:
-        main.main(b"{}", os.dup(out.fileno()))
+        main.main({}, os.dup(out.fileno()))
     answer = read_answer((tmp_path / "out").read_bytes())
     assert "are allowed" in answer["errors"]["answer"]  # type: ignore[index]
 
@@ -131,6 +160,5 @@ def test_the_hosts_half_is_plain_python_3_6(path: Path) -> None:
 
 
 def test_the_request_travels_as_json() -> None:
-    _, stdin = payload({"sections": ["facts"], "name": "Zoë"})
-    length = int(stdin[:8])
-    assert json.loads(stdin[8:8 + length]) == {"sections": ["facts"], "name": "Zoë"}
+    request = {"sections": ["facts"], "name": "Zoë"}
+    assert sent(payload(request)[1])[1] == request

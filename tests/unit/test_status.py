@@ -14,6 +14,7 @@ from provisioner.components import COMPONENTS
 from provisioner.errors import UnreachableError
 from provisioner.observe import HostObservation, Observation, observe
 from provisioner.status import Status, strangers, summarize
+from provisioner.testing import sent
 
 ALL = frozenset(c.name for c in COMPONENTS if c.shorthand == "all")
 MASTER = ALL | {"masters", "consul_server", "logstash_server", *(c.name for c in COMPONENTS if c.shorthand == "masters")}
@@ -161,8 +162,7 @@ def test_hosts_are_asked_what_they_are_to_run_and_not_trusted() -> None:
             "health": {"zookeeper": {"state": "great", "version": 7, "facts": []}, "docker": {"state": "ok"}}}
     transport = FakeTransport(m1=json.dumps(said).encode(), m2=b"{}", m3=UnreachableError("no route"), a1=b"not json")
     seen = observe(cluster(), RENDERED, transport)
-    length = int(transport.asked["m1"][:8])
-    request = json.loads(transport.asked["m1"][8:8 + length])
+    request = sent(transport.asked["m1"])[1]
     assert request["health"] == {"zookeeper": {"unit": "zookeeper"}} and request["sections"] == ["facts", "health"]
     assert seen.hosts["m1"].error == "facts: OSError: x" and set(seen.hosts["m1"].health) == {"zookeeper"}
     assert seen.health("m1", "zookeeper") == {
