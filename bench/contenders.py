@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import shlex
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -15,6 +16,8 @@ from provisioner.paths import project_dir, roles_dir
 TOOLS = project_dir() / ".venv-bench"
 PROVISION = str(Path(sys.executable).parent / "provision")
 PLUGINS = project_dir() / "provisioner/adapters"
+#: Whom the others are measured against.
+OURS = "ours, new connections"
 #: `forks` of the tuned contenders. More than this many per core only queue.
 FORKS = 4 * (os.cpu_count() or 1)
 
@@ -29,18 +32,18 @@ class Contender:
     warm: bool = False
 
 
-def all_roles(lab: str, work: Path, hosts: list[tuple[str, str]], key: Path, known_hosts: Path) -> list[Contender]:
+def all_roles(lab: str, work: Path, hosts: list[tuple[str, str]], key: Path, known_hosts: Path, only: list[str]) -> list[Contender]:
     """Everybody who can bring up the whole cluster, and the floor: `ssh host true` on all hosts at once, one new connection each.
 
-    `work` is what `plain.write` filled; `hosts` are (user, address).
+    `work` is what `plain.write` filled; `hosts` are (user, address); `only` are the components that are there, or none for all.
     """
-    ssh = f"ssh -i {key} -o IdentitiesOnly=yes -o BatchMode=yes -o UserKnownHostsFile={known_hosts} -o ControlPath=none"
-    everywhere = " ".join(f"{ssh} {user}@{address} true &" for user, address in hosts)
+    up = [PROVISION, "up", "--lab", lab, "--yes", *(word for name in only for word in ("--only", name))]
+    options = ["-i", str(key), "-o", "IdentitiesOnly=yes", "-o", "BatchMode=yes", "-o", f"UserKnownHostsFile={known_hosts}"]
     return [
-        Contender("floor: ssh host true", lambda _: ["sh", "-c", f"{everywhere} wait"]),
-        Contender("ours, new connections", lambda _: [PROVISION, "up", "--lab", lab, "--yes"], _ours),
-        Contender("ours, open connections", lambda _: [PROVISION, "up", "--lab", lab, "--yes"], _ours, warm=True),
-        Contender("ours, --full", lambda _: [PROVISION, "up", "--lab", lab, "--yes", "--full"], _ours),
+        Contender("floor: ssh host true", lambda _: at_once(["ssh", *options, "-o", "ControlPath=none"], [f"{u}@{a}" for u, a in hosts])),
+        Contender(OURS, lambda _: up, _ours),
+        Contender("ours, open connections", lambda _: up, _ours, warm=True),
+        Contender("ours, --full", lambda _: [*up, "--full"], _ours),
         *(Contender(name, functools.partial(_playbook, work, "site.yml"), settings) for name, settings in ANSIBLE.items()),
     ]
 
@@ -48,11 +51,16 @@ def all_roles(lab: str, work: Path, hosts: list[tuple[str, str]], key: Path, kno
 def one_role(lab: str, work: Path) -> list[Contender]:
     """Everybody who can do role zookeeper."""
     return [
-        Contender("ours, new connections", lambda _: [PROVISION, "up", "--lab", lab, "--yes", "--only", "zookeeper"], _ours),
+        Contender(OURS, lambda _: [PROVISION, "up", "--lab", lab, "--yes", "--only", "zookeeper"], _ours),
         *(Contender(name, functools.partial(_playbook, work, "one.yml"), settings) for name, settings in ANSIBLE.items()),
         Contender("pyinfra", lambda _: [str(TOOLS / "bin/pyinfra"), "-y", "--chdir", str(work), str(work / "pyinfra_inventory.py"),
                                         str(project_dir() / "bench/pyinfra_zookeeper.py")]),
     ]
+
+
+def at_once(ssh: list[str], hosts: list[str]) -> list[str]:
+    """A command that runs `true` on all of them at the same time and fails when one does not answer."""
+    return ["sh", "-c", f"printf '%s\\n' {shlex.join(hosts)} | xargs -P 0 -I HOST {shlex.join(ssh)} HOST true"]
 
 
 def _ours(sockets: Path) -> Mapping[str, str]:

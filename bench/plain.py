@@ -21,12 +21,17 @@ PORTED = "zookeeper"
 PORTED_FILES = ("/etc/zookeeper/provisioner/zoo.cfg", "/etc/zookeeper/provisioner/super.args", "/etc/systemd/system/zookeeper.service")
 
 
-def write(session: Session, folder: Path) -> None:
-    """Into an existing private folder: inventory.json, site.yml, one.yml, pyinfra_inventory.py, and the ported role's files by host."""
+def write(session: Session, folder: Path, only: list[str]) -> None:
+    """Into an existing private folder: inventory.json, and site.yml with the roles of these components (none: all)."""
     inventory = session.rendered
     inventory["all"]["vars"].update(secrets.load(session.cluster))
     write_private(folder / "inventory.json", json.dumps(inventory).encode())
-    (folder / "site.yml").write_text(yaml.safe_dump([_play(c.name, c.role) for c in COMPONENTS], sort_keys=False))
+    plays = [_play(c.name, c.role) for c in COMPONENTS if not only or c.name in only]
+    (folder / "site.yml").write_text(yaml.safe_dump(plays, sort_keys=False))
+
+
+def write_one_role(session: Session, folder: Path) -> None:
+    """one.yml, pyinfra_inventory.py, and the ported role's files by host, into the same folder."""
     (folder / "one.yml").write_text(yaml.safe_dump([_play(PORTED, PORTED)]))
     members = session.cluster.members(PORTED)
     for host in members:
@@ -35,7 +40,7 @@ def write(session: Session, folder: Path) -> None:
         for path in PORTED_FILES:
             content = session.transport.run(host, f"cat {path}", become=True).stdout
             write_private(own / Path(path).name, content)
-    variables = inventory["all"]["vars"]
+    variables = session.rendered["all"]["vars"]
     hosts = [(h.address, {"name": h.name, "ssh_user": variables["ansible_user"], "ssh_key": variables["ansible_ssh_private_key_file"],
                           "ssh_known_hosts_file": str(session.cluster.state_dir / "known_hosts"),
                           "packages": session.defaults["zookeeper_packages"].get("Debian") or variables["zookeeper_packages"]["Debian"]})

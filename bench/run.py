@@ -14,22 +14,24 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from bench import contenders, measured, plain
-from bench.contenders import PROVISION, Contender
+from bench import commands, contenders, measured, plain
+from bench.commands import timed
+from bench.contenders import OURS, PROVISION, Contender
 from bench.measured import Cost
-from provisioner.lab import default_inventory, find, snapshots
+from provisioner.lab import default_inventory, find
 from provisioner.paths import project_dir
 from provisioner.session import Session
 from tests.results import keep, machine
 
 RESULTS = Path(__file__).parent / "results"
+#: What is on a host of which a hundred fit on one machine.
+LIGHT = ("common", "repos", "kernel")
 
 
 def rounds(chosen: Sequence[Contender], repetitions: int) -> dict[str, list[Cost]]:
@@ -49,9 +51,9 @@ def rounds(chosen: Sequence[Contender], repetitions: int) -> dict[str, list[Cost
     return costs
 
 
-def table(title: str, costs: dict[str, list[Cost]], hosts: int, against: str) -> str:
-    """One row each; `x` is the median wall time against that of the contender named `against`."""
-    base = statistics.median(cost.wall for cost in costs[against])
+def table(title: str, costs: dict[str, list[Cost]], hosts: int) -> str:
+    """One row each; `x` is the median wall time against ours."""
+    base = statistics.median(cost.wall for cost in costs[OURS])
     heading = f"{'':<32}{'wall s':>8}{'min':>8}{'max':>8}{'x':>8}{'CPU s':>8}{'ms/host':>9}{'MiB':>7}{'kB/host':>9}{'conn/host':>10}"
     rows = []
     for name, runs in costs.items():
@@ -63,38 +65,6 @@ def table(title: str, costs: dict[str, list[Cost]], hosts: int, against: str) ->
     return "\n".join([f"{title}, {hosts} hosts, {len(next(iter(costs.values())))} rounds", heading, *rows])
 
 
-def small(lab: str, repetitions: int) -> dict[str, list[float]]:
-    """Seconds of the commands that ask no host, or ask and change nothing."""
-    found: dict[str, list[float]] = {"--help": [], "validate": [], "status": []}
-    for _ in range(repetitions):
-        for name, seconds in found.items():
-            words = [name] if name.startswith("-") else [name, "--lab", lab]
-            seconds.append(timed(*words))
-    return found
-
-
-def keep_and_restore(lab: str, repetitions: int) -> dict[str, list[float]]:
-    """Seconds until a lab is kept, and until a cluster started from what was kept is healthy, in this and in a new engine."""
-    found = {"lab snapshot": [timed("lab", "snapshot", lab, "--name", lab, "--replace")], "lab restore": [], "lab restore, new engine": []}
-    for _ in range(repetitions):
-        timed("lab", "down", "--name", lab)
-        found["lab restore"].append(timed("lab", "restore", lab))
-    timed("lab", "down", "--name", lab)
-    kept = snapshots.find(lab)
-    for kind, name in (("image", kept.image), ("volume", kept.volume)):
-        subprocess.run(["docker", kind, "rm", *map(name, kept.hosts)], check=True, stdout=subprocess.DEVNULL)
-    found["lab restore, new engine"].append(timed("lab", "restore", lab))
-    timed("lab", "snapshots", "--remove", lab)
-    return found
-
-
-def timed(*arguments: str) -> float:
-    """Wall seconds of one `provision` command, which must succeed."""
-    begin = time.monotonic()
-    subprocess.run([PROVISION, *arguments], check=True, stdout=subprocess.DEVNULL, cwd=project_dir())
-    return time.monotonic() - begin
-
-
 def main() -> int:
     """Build the lab unless it is there, run all, print and keep."""
     options = argparse.ArgumentParser(description=__doc__)
@@ -103,36 +73,45 @@ def main() -> int:
     options.add_argument("--agents", type=int, default=7)
     options.add_argument("--rounds", type=int, default=5)
     options.add_argument("--built", action="store_true", help="the lab is there and provisioned, and stays")
+    options.add_argument("--light", action="store_true", help=f"hosts with nothing but {', '.join(LIGHT)}, so that many fit on one machine")
     options.add_argument("--without", nargs="*", default=[], help="contenders to leave out")
     chosen = options.parse_args()
-    building: dict[str, float] = {}
+    only = [*LIGHT] if chosen.light else []
+    seconds: dict[str, list[float]] = {}
     if not chosen.built:
-        subprocess.run([PROVISION, "lab", "down", "--name", chosen.lab], check=False, capture_output=True)  # what an earlier bench left
-        building["lab up"] = timed("lab", "up", "--name", chosen.lab, "--masters", str(chosen.masters), "--agents", str(chosen.agents))
-        building["up on fresh hosts"] = timed("up", "--lab", chosen.lab, "--yes")
+        subprocess.run([PROVISION, "lab", "down", "--name", chosen.lab, "--ignore-missing"], check=True, capture_output=True)
+        size = ("--masters", str(chosen.masters), "--agents", str(chosen.agents))
+        seconds["lab up"] = [timed("lab", "up", "--name", chosen.lab, *size)]
+        seconds["up on fresh hosts"] = [timed("up", "--lab", chosen.lab, "--yes", *(word for name in only for word in ("--only", name)))]
     work = project_dir() / ".provision" / "bench"
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(mode=0o700, parents=True)
-    session = Session(default_inventory(chosen.lab, project_dir()))
-    plain.write(session, work)
-    lab = find(chosen.lab)
+    session, lab = Session(default_inventory(chosen.lab, project_dir())), find(chosen.lab)
+    plain.write(session, work, only)
     hosts = [(str(session.rendered["all"]["vars"]["ansible_user"]), h.address) for h in session.cluster.hosts]
-    everything = contenders.all_roles(chosen.lab, work, hosts, lab.key, session.cluster.state_dir / "known_hosts")
-    one = contenders.one_role(chosen.lab, work)
+    whole = contenders.all_roles(chosen.lab, work, hosts, lab.key, session.cluster.state_dir / "known_hosts", only)
+    title = f"nothing to do, {', '.join(only)}" if only else "nothing to do, all roles"
+    costs: dict[str, dict[str, list[Cost]]] = {}
     with measured.counted(str(lab.subnet)):
-        whole = rounds([c for c in everything if c.name not in chosen.without], chosen.rounds)
-        single = rounds([c for c in one if c.name not in chosen.without], chosen.rounds)
-    quick = {**small(chosen.lab, chosen.rounds), **(keep_and_restore(chosen.lab, chosen.rounds) if not chosen.built else {})}
-    texts = [table("nothing to do, all roles", whole, len(hosts), "ours, new connections"),
-             table("nothing to do, role zookeeper", single, len(session.cluster.members(plain.PORTED)), "ours, new connections"),
-             "\n".join([*(f"{name}: {seconds:.0f} s" for name, seconds in building.items()),
-                        *(f"{name}: {statistics.median(seconds):.2f} s" for name, seconds in quick.items())])]
-    keep(f"bench-{len(hosts)}", "\n\n".join(texts))
+        costs[title] = rounds([c for c in whole if c.name not in chosen.without], chosen.rounds)
+        if not only:
+            plain.write_one_role(session, work)
+            one = contenders.one_role(chosen.lab, work)
+            costs["nothing to do, role zookeeper"] = rounds([c for c in one if c.name not in chosen.without], chosen.rounds)
+    if not only:
+        seconds |= {**commands.small(chosen.lab, chosen.rounds), **commands.one_variable(chosen.lab, chosen.rounds),
+                    **commands.silent_host(chosen.lab, chosen.rounds)}
+    if not only and not chosen.built:
+        seconds |= {**commands.one_more_agent(chosen.lab, chosen.agents), **commands.keep_and_restore(chosen.lab, chosen.rounds)}
+    texts = [table(title, of, len(hosts) if "zookeeper" not in title else len(session.cluster.members(plain.PORTED)))
+             for title, of in costs.items()]
+    times = "\n".join(f"{name}: {statistics.median(taken):.2f} s" for name, taken in seconds.items())
+    name = f"{len(hosts)}-light" if only else str(len(hosts))
+    keep(f"bench-{name}", "\n\n".join([*texts, times]))
     RESULTS.mkdir(exist_ok=True)
-    record = {"machine": machine(), "hosts": len(hosts), "building": building, "small": quick,
-              "all roles": {name: [asdict(run) for run in runs] for name, runs in whole.items()},
-              "role zookeeper": {name: [asdict(run) for run in runs] for name, runs in single.items()}}
-    (RESULTS / f"{len(hosts)}-hosts.json").write_text(json.dumps(record, indent=1) + "\n")
+    record = {"machine": machine(), "hosts": len(hosts), "seconds": seconds,
+              "costs": {title: {name: [asdict(run) for run in runs] for name, runs in of.items()} for title, of in costs.items()}}
+    (RESULTS / f"{name}-hosts.json").write_text(json.dumps(record, indent=1) + "\n")
     if not chosen.built:
         timed("lab", "down", "--name", chosen.lab)
     return 0

@@ -1,6 +1,6 @@
 """`python -m bench.transports --lab NAME`: one command on every host by way of OpenSSH, paramiko and asyncssh, in turn.
 
-New connections each time.. Wall and processor time, for the choice in decision 3.
+New connections each time. Wall and processor time, for the choice in decision 3.
 paramiko and asyncssh run in the environment of the other contenders, in one process each, with all hosts at once.
 """
 
@@ -16,7 +16,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from bench import measured
-from bench.contenders import TOOLS
+from bench.contenders import TOOLS, at_once
 from bench.measured import Cost
 from provisioner.lab import default_inventory, find
 from provisioner.paths import project_dir
@@ -66,8 +66,8 @@ def main() -> int:
         for number in range(chosen.rounds):
             shared = ["-o", "ControlMaster=auto", "-o", "ControlPersist=60", "-o", f"ControlPath={folder}/{number}%C"]
             ways = {
-                "OpenSSH": ["sh", "-c", _all(["ssh", *base, "-o", "ControlPath=none"], hosts)],
-                "OpenSSH, sharing": ["sh", "-c", _all(["ssh", *base, *shared], hosts)],
+                "OpenSSH": at_once(["ssh", *base, "-o", "ControlPath=none"], hosts),
+                "OpenSSH, sharing": at_once(["ssh", *base, *shared], hosts),
                 "paramiko": [python, "-c", PARAMIKO, str(lab.key), known, user, *hosts],
                 "asyncssh": [python, "-c", ASYNCSSH, str(lab.key), known, user, *hosts],
             }
@@ -77,10 +77,6 @@ def main() -> int:
             f"{statistics.median(c.memory for c in runs):>8.0f} MiB" for name, runs in costs.items()]
     keep("transports", "\n".join([f"`true` on {len(hosts)} hosts at once, new connections, {chosen.rounds} rounds, medians", *rows]))
     return 0
-
-
-def _all(ssh: list[str], hosts: list[str]) -> str:
-    return " ".join(f"{' '.join(ssh)} {host} true &" for host in hosts) + " wait"
 
 
 if __name__ == "__main__":
