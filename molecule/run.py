@@ -48,6 +48,8 @@ def run(scenario: str) -> Outcome:
     begin = time.monotonic()
     # COLUMNS: Molecule breaks lines at 80 characters otherwise, in the middle of a reason.
     environment = {**os.environ, "KEEP_LAB": "1", "COLUMNS": "250", "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    # What Molecule remembers of a run that was broken off, such as the secrets of a lab that is gone, would be taken for this lab's.
+    subprocess.run(["molecule", "reset", "--scenario-name", scenario], cwd=ROOT, env=environment, check=True, capture_output=True)
     reasons = []
     with subprocess.Popen(["molecule", "test", "--scenario-name", scenario], cwd=ROOT, env=environment, text=True, errors="replace",
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
