@@ -73,7 +73,7 @@ nightly chaos: export CHAOS_KILLS ?= 100
 nightly mutations: export DRIFT_CHANGES ?= 1000
 nightly: $(READY) .venv-bench/ready ## what is too long for 'make test': every scenario, other systems, mutants, bench; results go to docs/results/
 	@failed=; $(BIN)/python molecule/run.py || failed=1; \
-	for system in debian13 rocky9; do LAB_OS=$$system $(BIN)/python molecule/run.py --not rerun $(filter-out logstash,$(LONG)) || failed=1; done; \
+	for system in debian11 debian13 rocky9; do LAB_OS=$$system $(BIN)/python molecule/run.py --not rerun $(filter-out logstash,$(LONG)) || failed=1; done; \
 	$(BIN)/python molecule/mutate.py || failed=1; $(BIN)/python -m bench.run || failed=1; \
 	[ -z "$$failed" ]
 
