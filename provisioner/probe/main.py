@@ -3,6 +3,7 @@
 import json
 import os
 import time
+from contextlib import suppress
 from importlib import import_module
 from typing import Any
 
@@ -60,6 +61,12 @@ def health(asked: "dict[str, Any]", wait: float) -> "dict[str, Any]":
     """
     from concurrent.futures import ThreadPoolExecutor
 
+    from .health import module_of
+
+    # In one thread, because Python before 3.9.3 lets one thread use a module that another has half imported (bpo-43517).
+    for component in asked:
+        with suppress(Exception):  # the component's answer will say why
+            module_of(component)
     deadline = time.monotonic() + wait
     with ThreadPoolExecutor(max_workers=max(1, len(asked))) as pool:
         while True:

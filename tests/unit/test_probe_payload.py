@@ -132,6 +132,13 @@ def test_waiting_ends_when_all_are_ok_at_once(monkeypatch: pytest.MonkeyPatch) -
     assert next(states["consul"], "asked three times") == "asked three times"
 
 
+def test_modules_are_there_before_the_threads_that_use_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    name = "provisioner.probe.health.consul"
+    monkeypatch.delitem(sys.modules, name, raising=False)
+    monkeypatch.setattr("provisioner.probe.health.ask", lambda *_: {"state": "ok", "imported": name in sys.modules})
+    assert main.health({"consul": {}, "nonsense": {}}, 0)["consul"]["imported"]
+
+
 def test_waiting_ends_when_time_is_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("provisioner.probe.health.ask", lambda *_: {"state": "down"})
     assert main.health({"consul": {}}, 0) == {"consul": {"state": "down"}}
