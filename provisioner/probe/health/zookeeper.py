@@ -11,6 +11,8 @@ from .systemd import running
 TIMEOUT = 2.0
 #: Where role `zookeeper` lets it keep its data.
 DATA = Path("/var/lib/zookeeper")
+#: And what it is started with.
+SETTINGS = Path("/etc/zookeeper/provisioner/zoo.cfg")
 
 
 def health(request: "dict[str, Any]") -> "dict[str, Any]":
@@ -29,7 +31,11 @@ def written(folder: Path) -> bool:
 def _serving(request: "dict[str, Any]") -> "dict[str, Any]":
     running(request["unit"], request.get("steady", 0))
     found = facts(_words(request, "srvr"))
-    found["servers"] = servers(_words(request, "conf"))
+    conf = _words(request, "conf")
+    # Before 3.5 `conf` does not say. What the member was started with does, unless its settings were written and the run ended
+    # before it was started anew: then the others do not count the new one yet, and role and witness see older settings in use.
+    tells = found["mode"] == "standalone" or "membership:" in conf
+    found["servers"] = servers(conf if tells else SETTINGS.read_text(encoding="utf-8", errors="replace"))
     if found["mode"] == "leader":
         found["synced_followers"] = followers(_words(request, "mntr"))
     return judge(found, int(request["members"]))
@@ -44,9 +50,9 @@ def facts(srvr: str) -> "dict[str, Any]":
     return {"mode": values["Mode"], "version": version, "zxid": values.get("Zxid", "")}
 
 
-def servers(conf: str) -> "list[int]":
-    """The ids of the members that this one counts, from `conf`; none when it runs alone."""
-    return sorted(int(number) for number in re.findall(r"^server\.(\d+)=", conf, re.MULTILINE))
+def servers(listing: str) -> "list[int]":
+    """The ids of the members that this one counts, from `conf` or its settings; none when it runs alone."""
+    return sorted(int(number) for number in re.findall(r"^server\.(\d+)=", listing, re.MULTILINE))
 
 
 def followers(mntr: str) -> int:
