@@ -72,9 +72,11 @@ def _playbook(work: Path, play: str, _: Path) -> list[str]:
 
 
 def _default(sockets: Path) -> Mapping[str, str]:
-    """What the roles need to be found, and nothing else."""
-    return {"ANSIBLE_CONFIG": os.devnull, "ANSIBLE_ROLES_PATH": str(roles_dir()), "ANSIBLE_ACTION_PLUGINS": str(PLUGINS / "action_plugins"),
-            "ANSIBLE_SSH_CONTROL_PATH_DIR": str(sockets)}
+    """What the roles need to be found, and nothing else: Ansible takes an empty file for its settings, but not /dev/null."""
+    settings = sockets / "ansible.cfg"
+    settings.touch()
+    return {"ANSIBLE_CONFIG": str(settings), "ANSIBLE_ROLES_PATH": str(roles_dir()),
+            "ANSIBLE_ACTION_PLUGINS": str(PLUGINS / "action_plugins"), "ANSIBLE_SSH_CONTROL_PATH_DIR": str(sockets)}
 
 
 def _tuned(sockets: Path) -> Mapping[str, str]:
