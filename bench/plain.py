@@ -43,7 +43,7 @@ def write_one_role(session: Session, folder: Path) -> None:
     variables = session.rendered["all"]["vars"]
     hosts = [(h.address, {"name": h.name, "ssh_user": variables["ansible_user"], "ssh_key": variables["ansible_ssh_private_key_file"],
                           "ssh_known_hosts_file": str(session.cluster.state_dir / "known_hosts"),
-                          "packages": session.defaults["zookeeper_packages"].get("Debian") or variables["zookeeper_packages"]["Debian"]})
+                          "packages": session.rendered["all"]["hosts"][h.name]["zookeeper_packages"]["Debian"]})
              for h in members]
     (folder / "pyinfra_inventory.py").write_text(f"hosts = {hosts!r}\n")
 

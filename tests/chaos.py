@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from provisioner.inventory.load import load
@@ -52,25 +53,33 @@ def two_at_once(cluster: ClusterUnderTest) -> None:
     assert any("somebody else is changing this cluster" in text for text in said), said
 
 
-def killed_after(cluster: ClusterUnderTest, seconds: float) -> None:
-    """Damage, a run that is killed (the driver alone) after so long, and another run: all is as before the damage."""
+def killed_after(cluster: ClusterUnderTest, hosts: Sequence[str], seconds: float) -> bool:
+    """Damage to these hosts, a run that is killed (the driver alone) after so long, and another run: all is as before the damage.
+
+    False when the run that was to be killed had ended by then.
+    """
     before = state(cluster)
     runs = load(default_inventory(cluster.lab)).state_dir / "runs"
     known = set(runs.iterdir())
-    for host, script in DAMAGE.items():
-        cluster.host(host).run(script)
+    for host in hosts:
+        cluster.host(host).run(DAMAGE[host])
     run = subprocess.Popen([PROVISION, "up", *cluster.select, "--yes"], cwd=HOME, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                            stderr=subprocess.DEVNULL, start_new_session=True)
-    time.sleep(seconds)
-    os.kill(run.pid, signal.SIGKILL)
-    run.wait()
-    folders = set(runs.iterdir()) - known
-    _ended(folders)
+    try:
+        run.wait(seconds)
+        in_time = False
+    except subprocess.TimeoutExpired:
+        in_time = True
+        os.kill(run.pid, signal.SIGKILL)
+        run.wait()
+    _ended(set(runs.iterdir()) - known)
     cluster.up()
-    assert cluster.status()["healthy"], f"killed after {seconds:.1f} s"
+    when = f"{', '.join(hosts)} damaged, killed after {seconds:.1f} s"
+    assert cluster.status()["healthy"], when
     after = state(cluster)
-    assert after == before, f"killed after {seconds:.1f} s: {[host for host in after if after[host] != before[host]]} differ"
-    assert cluster.up()["changed"] == 0
+    assert after == before, f"{when}: {[host for host in after if after[host] != before[host]]} differ"
+    assert cluster.up()["changed"] == 0, when
+    return in_time
 
 
 def killed_at_task(cluster: ClusterUnderTest, drifting: Drifting, number: int) -> bool:
