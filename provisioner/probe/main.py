@@ -12,7 +12,7 @@ MAX_ANSWER = 256 * 1024
 MAX_TEXT = 4096
 POLL_SECONDS = 0.5
 #: Section → the module that answers it; its part of the request has the name of the module.
-MODULES = {"facts": "facts", "preflight": "preflight", "health": "health",
+MODULES = {"facts": "facts", "preflight": "preflight", "health": "health", "packages": "packages",
            "unsettled": "witness", "begin": "witness", "stale": "witness", "record": "witness"}
 
 
@@ -50,7 +50,7 @@ def _section(section: str, request: "dict[str, Any]") -> "dict[str, Any]":
         return health(request.get("health", {}), float(request.get("wait", 0)))
     # Imported when asked for: the program is compiled anew on every run, and what is not asked for was not sent.
     module = import_module("." + MODULES[section], __package__)
-    answer: dict[str, Any] = module.facts() if section == "facts" else getattr(module, section)(request.get(MODULES[section], {}))
+    answer: dict[str, Any] = getattr(module, section)(*(() if section in ("facts", "packages") else (request.get(MODULES[section], {}),)))
     return answer
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
+
 from provisioner.adapters.action_plugins.component_note import ActionModule
 from provisioner.testing import sent
 from tests.unit.fake_action import fake_action
@@ -23,7 +25,25 @@ def healthy(state: str) -> dict[str, Any]:
 def test_the_note_is_forgotten_first() -> None:
     action = fake_action(ActionModule, {"component": "zookeeper", "state": "begin"}, [said("begin", [])])
     assert action.run(None, {})["changed"] is False
-    assert sent(action.asked[0][1])[1]["sections"] == ["begin"]
+    assert sent(action.asked[0][1])[1]["sections"] == ["begin", "packages"]
+
+
+@pytest.mark.parametrize(("locks", "changed"), [([], True), ([{"pid": 7}], False)])
+def test_packages_that_were_cut_off_are_finished_unless_somebody_is_at_it(locks: list[dict[str, Any]], changed: bool) -> None:
+    begun = said("begin", [])
+    half = {"packages": {"interrupted": "libc6 is half installed", "locks": locks}}
+    begun["stdout"] = json.dumps({**json.loads(begun["stdout"]), **half})
+    action = fake_action(ActionModule, {"component": "zookeeper", "state": "begin"}, [begun, {"rc": 0}])
+    assert action.run(None, {})["changed"] is changed
+    assert ["dpkg" in command for command, _ in action.asked[1:]] == [True] * changed
+
+
+def test_packages_that_cannot_be_finished_fail_the_step() -> None:
+    begun = said("begin", [])
+    begun["stdout"] = json.dumps({**json.loads(begun["stdout"]), "packages": {"interrupted": "half", "locks": []}})
+    action = fake_action(ActionModule, {"component": "zookeeper", "state": "begin"}, [begun, {"rc": 1, "stdout": "libc6 is broken"}])
+    result = action.run(None, {})
+    assert (result["failed"], "libc6 is broken" in result["msg"]) == (True, True)
 
 
 def test_the_note_is_written_when_no_unit_is_stale() -> None:

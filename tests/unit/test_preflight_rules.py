@@ -131,6 +131,9 @@ def test_packages() -> None:
     assert (finding.severity, finding.message) == ("warn", "/usr/bin/unattended-upgrade (process 77) holds /var/lib/dpkg/lock-frontend")
     finding = only(package_work, seen(packages={"locks": [], "interrupted": "half"}))
     assert (finding.severity, "dpkg --configure -a" in finding.hint) == ("fail", True)
+    assert only(package_work, seen(packages={"locks": [lock], "interrupted": "half"})).severity == "warn"
+    ours = seen(packages={"locks": [], "interrupted": "half"}, facts={"cluster": "1-2 lab"}, variables={"common_cluster_id": "1-2"})
+    assert only(package_work, ours).severity == "warn"
     assert only(package_work, seen()).severity == "ok"
 
 

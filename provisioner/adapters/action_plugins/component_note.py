@@ -1,7 +1,8 @@
 """Ansible action: keeps the note on the host about what was applied, and lets no unit run with older settings than its files.
 
-`state: begin` before a role's first change forgets the note; `state: done` after its last restarts units that started
-before their files were written (a run that died between the two left them so), and writes the note anew.
+`state: begin` before a role's first change forgets the note and finishes an installation of packages that was cut off; `state: done`
+after its last restarts units that started before their files were written (a run that died between the two left them so), and writes the
+note anew.
 """
 
 from __future__ import annotations
@@ -36,6 +37,23 @@ ARGUMENTS = {
     "digest": {"type": "str", "default": ""},
     "request": {"type": "dict", "default": {}},
 }
+#: Finishes what a host that died, say, left half installed. Services are started by their roles, after their settings are there.
+FINISH = """
+policy=/usr/sbin/policy-rc.d
+if [ ! -e $policy ]; then
+  trap 'rm -f /usr/sbin/policy-rc.d' EXIT
+  printf '#!/bin/sh\\nexit 101\\n' >$policy
+  chmod 755 $policy
+fi
+export DEBIAN_FRONTEND=noninteractive
+exec 2>&1 </dev/null
+dpkg --force-confdef --force-confold --configure -a || {
+  apt-get -q update
+  apt-get -q -y -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold --no-install-recommends --fix-broken install
+}
+dpkg --audit
+test -z "$(dpkg --audit)"
+"""
 #: How long a unit that had to be restarted may take until it works again.
 WAIT_SECONDS = 120.0
 
@@ -48,7 +66,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible ships no types
     _requires_connection = True
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Changed only when a unit had to be restarted."""
+        """Changed only when packages had to be finished or a unit restarted."""
         result: dict[str, Any] = super().run(tmp, task_vars)
         _, arguments = self.validate_argument_spec(argument_spec=ARGUMENTS)
         result["changed"] = False
@@ -56,7 +74,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible ships no types
             return result
         try:
             if arguments["state"] == "begin":
-                self._ask("begin", arguments)
+                result["changed"] = self._finish(self._exchange(["begin", "packages"], arguments))
             elif arguments["witness"]:
                 result["changed"] = self._refresh(arguments)
                 if arguments["digest"]:
@@ -64,6 +82,16 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible ships no types
         except ValueError as error:
             result.update(failed=True, msg=f"{arguments['component']}: {error}")
         return result
+
+    def _finish(self, answer: dict[str, Any]) -> bool:
+        """Finish an installation that was cut off, unless somebody is at it."""
+        found = answer.get("packages", {})
+        if not found.get("interrupted") or found.get("locks"):
+            return False
+        done = self._low_level_execute_command(FINISH, sudoable=True)
+        if done["rc"] != 0:
+            raise ValueError(f"packages that were left half installed could not be finished: {(done.get('stdout') or '').strip()[-400:]}")
+        return True
 
     def _refresh(self, arguments: dict[str, Any]) -> bool:
         """Restart what runs with older settings than its files have, and wait until it works."""
@@ -82,10 +110,13 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible ships no types
         return True
 
     def _ask(self, section: str, arguments: dict[str, Any]) -> list[str]:
+        return [str(unit) for unit in self._exchange([section], arguments)[section][arguments["component"]]]
+
+    def _exchange(self, sections: list[str], arguments: dict[str, Any]) -> dict[str, Any]:
+        """The probe's answer, in which the first section is a list of units."""
         component = arguments["component"]
         asked = {component: {"witness": arguments["witness"], "digest": arguments["digest"]}}
-        answer = exchange(self, {"sections": [section], "witness": asked})
-        found = answer.get(section, {}).get(component)
-        if not isinstance(found, list):
+        answer = exchange(self, {"sections": sections, "witness": asked})
+        if not isinstance(answer.get(sections[0], {}).get(component), list):
             raise ValueError(f"no note could be kept: {answer.get('errors')}")
-        return [str(unit) for unit in found]
+        return answer
