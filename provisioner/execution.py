@@ -108,7 +108,7 @@ def open_playbooks(session: Session, folder: Path, facts: Facts) -> AnsiblePlayb
     inventory.write_text(to_json(session.rendered))
     seed_facts(folder, facts)
     return AnsiblePlaybooks(Run(folder, inventory, secrets.secrets_path(cluster), secrets.password_file(cluster), ansible_ssh_args(cluster),
-                                len(cluster.hosts)))
+                                len(cluster.hosts), bool(cluster.variables.get("cluster_mitogen"))))
 
 
 def confirm(options: argparse.Namespace, question: str) -> None:

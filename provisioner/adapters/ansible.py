@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import subprocess
@@ -39,6 +40,8 @@ class Run:
     vault_password: Path
     ssh_args: str
     hosts: int
+    #: Whether tasks go through one lasting Python on each host instead of a new one for each task (docs/decisions/0016-mitogen.md).
+    mitogen: bool = False
 
 
 @dataclass
@@ -132,11 +135,22 @@ class AnsiblePlaybooks:
             "ANSIBLE_LOCAL_TEMP": str(self._run.folder / "tmp"),
             "ANSIBLE_FORCE_COLOR": "false",
             "PROVISION_EVENTS": str(events),
+            **(mitogen_settings() if self._run.mitogen else {}),
         }
 
     def _tail(self, lines: int = 15) -> str:
         text = (self._run.folder / "ansible.log").read_text(errors="replace").splitlines()
         return "\n".join(text[-lines:])
+
+
+def mitogen_settings() -> dict[str, str]:
+    """What makes Ansible work through mitogen: its strategy stands in for the linear one."""
+    spec = importlib.util.find_spec("ansible_mitogen")
+    folders = spec.submodule_search_locations if spec else None
+    if not folders:
+        raise ProvisionError("cluster_mitogen is true, but mitogen is not installed beside provisioner",
+                             hint="take the variable out of the inventory, or install all of requirements.lock")
+    return {"ANSIBLE_STRATEGY": "mitogen_linear", "ANSIBLE_STRATEGY_PLUGINS": str(Path(folders[0]) / "plugins" / "strategy")}
 
 
 def seed_facts(folder: Path, facts: Mapping[str, Mapping[str, Any]]) -> None:

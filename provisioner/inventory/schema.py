@@ -117,6 +117,7 @@ CLUSTER_VARIABLES = (
     Variable("cluster_accept_eol", "bool", "Accept packages that nobody maintains any more.", False),
     Variable("cluster_verify_image", "str", "Image with busybox's httpd, of which 'provision verify' runs an app.", ""),
     Variable("cluster_authentication", "bool", "False: Mesos wants no credentials, ZooKeeper's nodes have no owners.", True),
+    Variable("cluster_mitogen", "bool", "True: tasks go through mitogen, faster; a killed run may take what it was doing along.", False),
     Variable("cluster_versions", "dict", "Versions to use instead of the catalogue's: component to version.", {}),
 )
 HOST_VARIABLES = (Variable("cluster_address", "str", "Address the other hosts use for this one; else ansible_host, else its name."),)

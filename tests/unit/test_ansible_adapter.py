@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -18,6 +19,9 @@ PLAYBOOK = """
   tasks:
     - name: Facts are there already
       ansible.builtin.command: {argv: [echo, "{{ ansible_facts['os_family'] }}", "{{ greeting }}"]}
+    - name: Goes about its work as asked
+      ansible.builtin.assert: {that: "lookup('config', 'DEFAULT_STRATEGY') == strategy"}
+      when: strategy is defined
     - name: Breaks on request
       ansible.builtin.command: {argv: [sh, -c, "echo because >&2; exit 3"]}
       when: broken | default(false) | bool
@@ -25,7 +29,7 @@ PLAYBOOK = """
 
 
 @pytest.fixture
-def playbooks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AnsiblePlaybooks:
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     (tmp_path / "up.yml").write_text(PLAYBOOK)
     (tmp_path / "vault").write_text("secret\n")
     (tmp_path / "secrets.yml").write_text("vault_greeting: good morning\n")
@@ -33,12 +37,19 @@ def playbooks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AnsiblePlayboo
     (tmp_path / "inventory.json").write_text(json.dumps({"all": {"hosts": hosts}}))
     seed_facts(tmp_path, {n: {"ansible_os_family": "Seeded"} for n in hosts})
     monkeypatch.setattr(ansible, "playbooks_dir", lambda: tmp_path)
-    return AnsiblePlaybooks(Run(tmp_path, tmp_path / "inventory.json", tmp_path / "secrets.yml", tmp_path / "vault", "", 2))
+    return Run(tmp_path, tmp_path / "inventory.json", tmp_path / "secrets.yml", tmp_path / "vault", "", 2)
 
 
-def test_events_counts_seeded_facts_and_vault_references(playbooks: AnsiblePlaybooks, tmp_path: Path) -> None:
+@pytest.fixture
+def playbooks(run: Run) -> AnsiblePlaybooks:
+    return AnsiblePlaybooks(run)
+
+
+@pytest.mark.parametrize(("mitogen", "strategy"), [(False, "linear"), (True, "mitogen_linear")])
+def test_events_counts_seeded_facts_and_vault_references(run: Run, tmp_path: Path, mitogen: bool, strategy: str) -> None:
     events: list[Event] = []
-    outcome = playbooks.play("up", {"component_hosts": "x2,x1", "component_batch": 1}, events.append)
+    playbooks = AnsiblePlaybooks(dataclasses.replace(run, mitogen=mitogen))
+    outcome = playbooks.play("up", {"component_hosts": "x2,x1", "component_batch": 1, "strategy": strategy}, events.append)
     assert (outcome.returncode, outcome.changed, outcome.failures) == (0, 2, [])
     assert [e["host"] for e in events if e["event"] == "result" and e["status"] == "changed"] == ["x2", "x1"]
     assert "Gathering Facts" not in {e.get("task") for e in events}

@@ -8,11 +8,14 @@ import re
 import signal
 import subprocess
 import time
+from collections.abc import Iterator
 from pathlib import Path
+
+import pytest
 
 from provisioner.inventory.load import load
 from provisioner.lab import default_inventory
-from tests.chaos import two_at_once
+from tests.chaos import DAMAGE, state, two_at_once
 from tests.cluster_under_test import PROVISION, ClusterUnderTest, eventually
 
 
@@ -95,12 +98,59 @@ def test_a_killed_run_is_completed_by_the_next(cluster: ClusterUnderTest, tmp_pa
     assert steps(cluster) == []
 
 
+#: Java is large: its installation can be cut off in the middle, as by a host that loses its power.
+CUT_OFF = """
+java=$(dpkg -S "$(readlink -f "$(command -v java)")" | cut -d: -f1)
+rm /var/lib/provisioner/applied/zookeeper.json
+setsid apt-get -q -y install --reinstall "$java" >/dev/null 2>&1 &
+for _ in $(seq 600); do
+  if [ -n "$(dpkg --audit)" ]; then break; fi
+  sleep 0.05
+done
+kill -9 -- -$!
+sleep 1
+dpkg --audit | grep "$java"
+"""
+
+
+def test_an_installation_that_was_cut_off_is_finished(cluster: ClusterUnderTest) -> None:
+    cluster.host("m3").run(CUT_OFF)
+    assert steps(cluster) == ["ZooKeeper on m3"]
+    cluster.host("m3").run('test -z "$(dpkg --audit)" && test -f /var/lib/provisioner/applied/zookeeper.json && java -version')
+    assert cluster.status()["healthy"]
+    assert steps(cluster) == []
+
+
 def test_of_two_operators_exactly_one_proceeds(cluster: ClusterUnderTest) -> None:
     for _ in range(2):
         two_at_once(cluster)
 
 
-def test_a_full_run_agrees_with_what_was_skipped(cluster: ClusterUnderTest) -> None:
+@pytest.fixture
+def by_mitogen(cluster: ClusterUnderTest) -> Iterator[None]:
+    """The inventory asks for mitogen, as long as this lasts."""
+    path = default_inventory(cluster.lab)
+    before = path.read_text()
+    path.write_text(re.sub(r"^( +)cluster_name:", r"\1cluster_mitogen: true\n\g<0>", before, count=1, flags=re.MULTILINE))
+    yield
+    path.write_text(before)
+
+
+@pytest.mark.usefixtures("by_mitogen")
+def test_mitogen_mends_as_ansible_does(cluster: ClusterUnderTest) -> None:
+    """Asking for it is no change, and what it writes is the same."""
     assert steps(cluster) == []
+    before = state(cluster)
+    cluster.host("m2").run(DAMAGE["m2"])
+    assert steps(cluster) == ["ZooKeeper on m2"]
+    assert state(cluster) == before
+
+
+@pytest.mark.usefixtures("by_mitogen")
+def test_a_full_run_agrees_with_what_was_skipped(cluster: ClusterUnderTest) -> None:
+    """By mitogen, so that all roles go through it once: without it every role was applied twice by the scenarios before."""
+    assert steps(cluster) == []
+    begin = time.monotonic()
     result = json.loads(cluster.run("up", "--yes", "--json", "--full").stdout.splitlines()[-1])
     assert (result["changed"], result["failed"]) == (0, 0)
+    print(f"a full run by mitogen: {time.monotonic() - begin:.0f} s")
