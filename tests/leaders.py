@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import socket
 import threading
 from collections.abc import Callable, Iterable
 from types import TracebackType
@@ -28,9 +29,19 @@ def _framework(port: int, path: str) -> Callable[[str], str]:
     return ask
 
 
+def _zookeeper(address: str) -> str:
+    """Only the leader says who leads."""
+    with socket.create_connection((address, 2181), TIMEOUT_SECONDS) as connection:
+        connection.settimeout(TIMEOUT_SECONDS)
+        connection.sendall(b"srvr")
+        said = b"".join(iter(lambda: connection.recv(4096), b""))
+    return address if b"Mode: leader" in said else ""
+
+
 #: How a member is asked whom it believes to lead, by component.
 ASK: dict[str, Callable[[str], str]] = {
-    "mesos_master": _mesos, "marathon": _framework(8080, "/v2/leader"), "chronos": _framework(4400, "/v1/scheduler/leader"),
+    "zookeeper": _zookeeper, "mesos_master": _mesos,
+    "marathon": _framework(8080, "/v2/leader"), "chronos": _framework(4400, "/v1/scheduler/leader"),
 }
 
 

@@ -1,16 +1,21 @@
-"""The stand-ins once more under a higher version: what a site's mirror holds after its owner has fetched new releases.
+"""What a site's mirror holds after its owner has fetched new releases, for a lab of Debian 12.
 
-The programs are the same; what they say of themselves, the packages and the tags of the images differ. Stand-ins only: of
-ZooKeeper, Consul and Docker the lab has one version each.
+Docker is the next Debian release's (another major version), Consul is built from its Go module, two minor releases on. Of
+ZooKeeper no package source in reach has a second version: its packages are the same programs under a higher revision, as after
+a rebuild by the distribution. The stand-ins, too, are the same programs; what they say of themselves differs.
 """
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
 
-from provisioner.lab import debs
+from provisioner.lab import debs, packages
+from provisioner.lab.cache import cache_dir, tree_digest
+from provisioner.lab.catalogue import upstream
+from provisioner.lab.repackaged import architecture, pack_consul
 from tests.cluster_under_test import ClusterUnderTest
 
 STAND_INS = Path(__file__).resolve().parents[1] / "lab/stand_ins"
@@ -23,17 +28,34 @@ IMAGES = {
     "chronos": ("m1", "/usr/lib/chronos-standin/chronos_standin/__init__.py", "/chronos/bin/start.sh"),
     "registrator": ("a1", "/usr/lib/registrator_standin/__init__.py", "/bin/registrator"),
 }
+#: Packages of the next Debian release that run on Debian 12; its containerd and runc do not.
+DOCKER = ("trixie", ("docker.io", "docker-cli"))
+ZOOKEEPER = ("zookeeper", "libzookeeper-java")
+#: Behind a revision of Debian's.
+REBUILT = "+next1"
+CONSUL = Path(__file__).parent / "next_consul"
+CONSUL_VERSION = "1.10.12"
 
 
 def make(cluster: ClusterUnderTest, registry: str, folder: Path) -> Path:
-    """A folder for `provision lab up --artifacts`; the images are made of those that hosts of the cluster have."""
-    for name in ("deb", "images"):
+    """A folder for `provision lab up --artifacts`; images and ZooKeeper are made of what hosts of the cluster have."""
+    for name in ("deb", "images", "archives"):
         (folder / name).mkdir(parents=True)
     for name in ("mesos", "logstash"):
         _package(name, folder)
     for name in IMAGES:
         _image(cluster, registry, name, folder / "images" / f"{name}.tar")
+    codename, names = DOCKER
+    for name in names:
+        shutil.copy(packages.single(codename, name, print), folder / "deb")
+    _zookeeper(cluster, folder / "deb")
+    _consul(folder / "archives" / f"consul_{CONSUL_VERSION}_linux_{architecture()}.zip")
     return folder
+
+
+def docker_version(folder: Path) -> str:
+    """Of the engine in a folder that `make` filled."""
+    return upstream(debs.read(next((folder / "deb").glob("docker.io_*.deb"))).version)
 
 
 def _package(name: str, folder: Path) -> None:
@@ -55,5 +77,38 @@ def _image(cluster: ClusterUnderTest, registry: str, name: str, target: Path) ->
         docker commit --change 'ENTRYPOINT ["{start}"]' --change 'CMD []' next {new}
         docker save -o /root/next.tar {new}
         docker rm next; docker image rm {new}""")
-    subprocess.run(["docker", "cp", f"{cluster.lab}-{host}:/root/next.tar", str(target)], check=True, capture_output=True)
-    cluster.host(host).run("rm /root/next.tar")
+    _take(cluster, host, "/root/next.tar", target)
+
+
+def _zookeeper(cluster: ClusterUnderTest, folder: Path) -> None:
+    """Each package with its revision, and with what it demands of the other's, one higher."""
+    cluster.host("m1").run(f"""set -e
+        rm -rf /root/next; mkdir /root/next; cd /root/next
+        for name in {' '.join(ZOOKEEPER)}; do
+          apt-get download -q $name
+          dpkg-deb --raw-extract $name\\_*.deb $name
+          version=$(dpkg-deb --field $name\\_*.deb Version)
+          sed -i "s/$version/$version{REBUILT}/g" $name/DEBIAN/control
+          dpkg-deb --build -Zgzip $name $name.deb
+        done""")
+    for name in ZOOKEEPER:
+        _take(cluster, "m1", f"/root/next/{name}.deb", folder / f"{name}.deb")
+    cluster.host("m1").run("rm -r /root/next")
+
+
+def _consul(target: Path) -> None:
+    """Built by Go once on a machine: a quarter of an hour on two cores."""
+    kept = cache_dir() / f"next-consul-{tree_digest(CONSUL)}"
+    if not kept.exists():
+        built = kept.with_suffix(".new")
+        # Go 1.23 and newer refuse what this Consul's golang.org/x/net asks of the linker.
+        flags = ["-ldflags", f"-s -w -checklinkname=0 -X github.com/hashicorp/consul/version.GitDescribe=v{CONSUL_VERSION}"]
+        subprocess.run(["go", "build", *flags, "-o", str(built), "github.com/hashicorp/consul"], cwd=CONSUL, check=True,
+                       env={**os.environ, "CGO_ENABLED": "0"})
+        built.rename(kept)
+    pack_consul(kept, target)
+
+
+def _take(cluster: ClusterUnderTest, host: str, path: str, target: Path) -> None:
+    subprocess.run(["docker", "cp", f"{cluster.lab}-{host}:{path}", str(target)], check=True, capture_output=True)
+    cluster.host(host).run(f"rm {path}")

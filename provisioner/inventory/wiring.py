@@ -145,7 +145,7 @@ def docker(host: Host, w: Wiring) -> Variables:
         "docker_address": host.cluster_address,
         # The vendor's packages have the same names in both families; the distribution's engine exists for Debian's only.
         "docker_packages": entry.get("packages")["Debian"],
-        "docker_version": "" if entry.version == "distribution" else entry.version,
+        "docker_version": _pinned(entry),
         "docker_registry": w.setting("cluster_registry"),
         "docker_registry_insecure": bool(w.setting("cluster_registry")) and not w.value(host, "docker_registry_ca"),
         "docker_dns": [host.cluster_address],
@@ -183,6 +183,7 @@ def zookeeper(host: Host, w: Wiring) -> Variables:
         "zookeeper_source": "archive" if entry.kind == "archive" else "package",
         "zookeeper_packages": entry.get("packages", {}),
         **_archive("zookeeper", w),
+        "zookeeper_version": _pinned(entry),
         "zookeeper_id": w.ledger.zookeeper_ids[host.name],
         "zookeeper_address": host.cluster_address,
         "zookeeper_servers": [{"id": i, "address": a}
@@ -292,6 +293,11 @@ def logstash(host: Host, w: Wiring) -> Variables:
 def _share(name: str, servers: int) -> int:
     """Spreads the hosts over the collectors by name, so that adding a host moves nobody else."""
     return sum(name.encode()) % servers
+
+
+def _pinned(entry: Entry) -> str:
+    """The version that is installed; empty for whatever the distribution has."""
+    return "" if entry.version == "distribution" else entry.version
 
 
 def _archive(component: str, w: Wiring) -> Variables:

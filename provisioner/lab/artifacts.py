@@ -1,15 +1,21 @@
-"""Real artefacts that take the place of stand-ins: DIR/deb/*.deb and DIR/images/*.tar, as `docker save` writes them."""
+"""Artefacts instead of the lab's own: DIR/deb/*.deb, DIR/images/*.tar as `docker save` writes them, DIR/archives/consul_*.zip."""
 
 from __future__ import annotations
 
 import json
+import re
 import tarfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from provisioner.errors import UsageError
+from provisioner.lab.cache import file_sha256
+from provisioner.lab.catalogue import Archive
 from provisioner.lab.debs import Deb, read
 from provisioner.lab.image_layers import Image, Layer, compress
+
+#: As HashiCorp names its archives.
+_CONSUL = re.compile(r"consul_(?P<version>[^_]+)_linux_[a-z0-9]+\.zip")
 
 
 @dataclass(frozen=True)
@@ -32,6 +38,7 @@ class Artifacts:
 
     debs: tuple[Deb, ...] = ()
     images: tuple[SavedImage, ...] = ()
+    consul: Path | None = None
 
     @property
     def names(self) -> frozenset[str]:
@@ -41,7 +48,7 @@ class Artifacts:
     @property
     def stamp(self) -> str:
         """Changes when a file is added, removed, renamed or written again."""
-        paths = sorted({deb.path for deb in self.debs} | {image.path for image in self.images})
+        paths = sorted({deb.path for deb in self.debs} | {image.path for image in self.images} | ({self.consul} if self.consul else set()))
         return " ".join(f"{path}:{path.stat().st_size}:{path.stat().st_mtime_ns}" for path in paths)
 
 
@@ -51,10 +58,23 @@ def read_artifacts(folder: Path | None) -> Artifacts:
         return Artifacts()
     debs = tuple(read(path.resolve()) for path in sorted((folder / "deb").glob("*.deb")))
     images = tuple(image for path in sorted((folder / "images").glob("*.tar")) for image in _saved(path.resolve()))
-    if not debs and not images:
+    archives = [path.resolve() for path in sorted((folder / "archives").glob("*.zip"))]
+    strange = [path for path in archives if not _CONSUL.fullmatch(path.name)]
+    if strange or len(archives) > 1:
+        raise UsageError("of archives a lab takes one, Consul's", where=str((strange or archives)[-1]),
+                         hint="name it as HashiCorp does: consul_VERSION_linux_ARCHITECTURE.zip")
+    if not debs and not images and not archives:
         raise UsageError("no artefacts here", where=str(folder),
-                         hint="put packages into deb/*.deb and images, as docker save writes them, into images/*.tar")
-    return Artifacts(debs, images)
+                         hint="put packages into deb/*.deb, what docker save writes into images/*.tar, Consul into archives/*.zip")
+    return Artifacts(debs, images, archives[0] if archives else None)
+
+
+def consul(path: Path) -> Archive:
+    """What an archive of Consul is called in a catalogue."""
+    found = _CONSUL.fullmatch(path.name)
+    if not found:
+        raise UsageError("this is no archive of Consul", where=str(path), hint="name it consul_VERSION_linux_ARCHITECTURE.zip")
+    return Archive("consul", found["version"], path.name, file_sha256(path))
 
 
 def unpack(image: SavedImage, scratch: Path) -> Image:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +12,8 @@ from provisioner.lab.systems import System
 
 #: Distribution packages that are a component's artefact.
 _DISTRIBUTION = {"docker.io": "docker", "zookeeper": "zookeeper"}
+#: What goes with them where it comes from elsewhere than the hosts' own release: from 26 on the engine only recommends its command line.
+_COMPANIONS = {"docker.io": ("docker-cli",)}
 #: The same engine under its vendor's names, as the lab's RPMs have it.
 _RED_HAT = {"docker.io": ["docker-ce", "docker-ce-cli", "containerd.io"]}
 #: Packages outside the distribution that are a component's artefact.
@@ -52,7 +54,8 @@ def entries(published: Published) -> list[dict[str, Any]]:
     if published.system.red_hat:
         repository["yum"] = "yum"
     found = [repository]
-    found += [_distribution(deb, published.system) for deb in _newest(published.distribution, _DISTRIBUTION)]
+    brought = {deb.package for deb in published.own}
+    found += [_distribution(deb, published.system, brought) for deb in _newest((*published.distribution, *published.own), _DISTRIBUTION)]
     found += [_own(deb, published.stand_ins) for deb in _newest(published.own, dict.fromkeys(_OWN))]
     found += [_archive(archive) for archive in published.archives]
     found += [_image(repository, tag, digest, published.stand_ins) for repository, tag, digest in published.images]
@@ -65,11 +68,14 @@ def upstream(version: str) -> str:
     return re.split(r"[+~]", bare.rpartition("-")[0] or bare, maxsplit=1)[0]
 
 
-def _distribution(deb: Deb, system: System) -> dict[str, Any]:
-    names = _RED_HAT[deb.package] if system.red_hat else [deb.package]
+def _distribution(deb: Deb, system: System, brought: Set[str]) -> dict[str, Any]:
     # The driver takes the names of Debian's family for both: those of the vendor are the same in both.
-    packages = {"Debian": names, "RedHat": names} if system.red_hat else {"Debian": names}
-    return {"component": _DISTRIBUTION[deb.package], "version": upstream(deb.version), "kind": "package", "packages": packages}
+    if system.red_hat:
+        names = _RED_HAT[deb.package]
+        version, packages = upstream(deb.version), {"Debian": names, "RedHat": names}
+    else:
+        version, packages = deb.version, {"Debian": [deb.package, *(name for name in _COMPANIONS.get(deb.package, ()) if name in brought)]}
+    return {"component": _DISTRIBUTION[deb.package], "version": version, "kind": "package", "packages": packages}
 
 
 def _archive(archive: Archive) -> dict[str, Any]:

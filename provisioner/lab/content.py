@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from provisioner.lab import debs, packages, repository, rpms
-from provisioner.lab.artifacts import Artifacts, unpack
+from provisioner.lab.artifacts import Artifacts, consul, unpack
 from provisioner.lab.cache import cache_dir, digest, forget_older
 from provisioner.lab.catalogue import Archive, Published, entries
 from provisioner.lab.commands import Say, run, working
@@ -25,7 +25,7 @@ from provisioner.paths import lab_dir
 # The last Debian release that carries Consul; the program runs on all of them.
 _CONSUL_CODENAME = "bullseye"
 # Changes when this module makes something else of the same ingredients.
-_FORMAT = "5"
+_FORMAT = "6"
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -61,7 +61,7 @@ class Downloads:
     """What was fetched for it: the folder of the nodes' packages, and the packages that are taken apart."""
 
     pool: Path
-    consul: Path
+    consul: Path | None  # where no other was brought
     busybox: Path
     zookeeper: Path | None  # with its closure, where no package of the system carries it
 
@@ -79,13 +79,13 @@ def build(wanted: Ingredients, say: Say) -> Path:
     target = cache_dir() / f"content-{wanted.system.name}-{wanted.stamp}"
     if not target.is_dir():
         pool = packages.node_pool(wanted.system, wanted.node_image, say)
-        consul = packages.single(_CONSUL_CODENAME, "consul", say)
+        package = None if wanted.artifacts.consul else packages.single(_CONSUL_CODENAME, "consul", say)
         busybox = packages.single(SERVICE_SYSTEM.codename, "busybox-static", say)
         with working(say, "content of the mirror"), tempfile.TemporaryDirectory(dir=cache_dir(), prefix="making-") as scratch:
             place, work = Path(scratch) / "content", Path(scratch) / "work"
             work.mkdir()
             (place / "www").mkdir(parents=True)
-            downloads = Downloads(pool, consul, busybox, _zookeeper(wanted, say))
+            downloads = Downloads(pool, package, busybox, _zookeeper(wanted, say))
             published = _fill(wanted, place, work, downloads, say)
             (place / "www" / "catalogue.json").write_text(json.dumps(entries(published), indent=1) + "\n")
             place.rename(target)
@@ -142,7 +142,12 @@ def _zookeeper(wanted: Ingredients, say: Say) -> Path | None:
 
 
 def _archives(wanted: Ingredients, got: Downloads, folder: Path) -> Iterator[Archive]:
-    yield consul_archive(got.consul, folder)
+    if got.consul:
+        yield consul_archive(got.consul, folder)
+    if wanted.artifacts.consul:
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.copy(wanted.artifacts.consul, folder)
+        yield consul(wanted.artifacts.consul)
     if got.zookeeper:
         java = rpms.named(wanted.system.java, rpms.read_recipes(rpms.recipes_path()))
         yield zookeeper_archive(got.zookeeper, java, folder)

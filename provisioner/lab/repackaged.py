@@ -27,15 +27,20 @@ def consul_archive(package: Path, folder: Path) -> Archive:
     if not kept.exists():
         with tempfile.TemporaryDirectory(dir=cache_dir(), prefix="consul-") as scratch:
             debs.extract(package, Path(scratch))
-            entry = zipfile.ZipInfo("consul")
-            entry.external_attr, entry.compress_type = 0o100755 << 16, zipfile.ZIP_DEFLATED
             packed = Path(scratch) / kept.name
-            with zipfile.ZipFile(packed, "w") as archive:
-                archive.writestr(entry, (Path(scratch) / "usr" / "bin" / "consul").read_bytes(), compresslevel=4)
+            pack_consul(Path(scratch) / "usr" / "bin" / "consul", packed)
             packed.rename(kept)
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copy(kept, folder)
     return Archive("consul", version, kept.name, file_sha256(kept))
+
+
+def pack_consul(program: Path, target: Path) -> None:
+    """The zip that holds the one program."""
+    entry = zipfile.ZipInfo("consul")
+    entry.external_attr, entry.compress_type = 0o100755 << 16, zipfile.ZIP_DEFLATED
+    with zipfile.ZipFile(target, "w") as archive:
+        archive.writestr(entry, program.read_bytes(), compresslevel=4)
 
 
 def zookeeper_archive(packages: Path, java: str, folder: Path) -> Archive:

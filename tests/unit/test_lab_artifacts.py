@@ -12,7 +12,7 @@ import pytest
 
 from provisioner.errors import UsageError
 from provisioner.lab import repository
-from provisioner.lab.artifacts import read_artifacts, unpack
+from provisioner.lab.artifacts import consul, read_artifacts, unpack
 from provisioner.lab.cache import file_sha256
 from provisioner.lab.content import ingredients
 from provisioner.lab.debs import build
@@ -89,6 +89,19 @@ def test_a_saved_image_is_unpacked_for_the_registry(tmp_path: Path) -> None:
     assert json.loads(image.manifest)["layers"][0]["digest"] == f"sha256:{image.layers[0].digest}"
 
 
+def test_consuls_archive_takes_the_place_of_the_labs(tmp_path: Path) -> None:
+    path = tmp_path / "archives" / "consul_1.10.12_linux_amd64.zip"
+    path.parent.mkdir()
+    path.write_bytes(b"first")
+    found = read_artifacts(tmp_path)
+    before = found.stamp
+    assert found.consul == path
+    assert (consul(path).version, consul(path).file, consul(path).sha256) == ("1.10.12", path.name, file_sha256(path))
+    other = path.with_name("consul_1.11.0_linux_amd64.zip")
+    path.rename(other)
+    assert read_artifacts(tmp_path).stamp != before
+
+
 def test_every_unusable_artefact_is_named(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "a" / "deb").mkdir(parents=True)
@@ -97,7 +110,13 @@ def test_every_unusable_artefact_is_named(tmp_path: Path) -> None:
     (tmp_path / "b" / "images" / "x.tar").write_text("no tar")
     saved(tmp_path / "c" / "images" / "x.tar")
     saved(tmp_path / "d" / "images" / "x.tar", "a:1", manifest=False)
-    reasons = {"empty": "no artefacts here", "a": "no Debian package", "b": "no tar file", "c": "has a name", "d": "no manifest.json"}
+    (tmp_path / "e" / "archives").mkdir(parents=True)
+    (tmp_path / "e" / "archives" / "nomad_1_linux_amd64.zip").write_text("another program")
+    (tmp_path / "f" / "archives").mkdir(parents=True)
+    for version in (1, 2):
+        (tmp_path / "f" / "archives" / f"consul_{version}_linux_amd64.zip").write_text("one too many")
+    reasons = {"e": "takes one, Consul's", "f": "takes one, Consul's",
+               "empty": "no artefacts here", "a": "no Debian package", "b": "no tar file", "c": "has a name", "d": "no manifest.json"}
     for folder, reason in reasons.items():
         with pytest.raises(UsageError, match=reason) as caught:
             read_artifacts(tmp_path / folder)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -44,7 +45,7 @@ def test_the_driver_picks_what_the_mirror_serves(tmp_path: Path) -> None:
     path.write_text(json.dumps(entries(PUBLISHED)))
     found = driver.load(path)
     assert {name: found.pick(name).version for name in ("docker", "zookeeper", "consul", "mesos", "logstash", "marathon", "chronos")} == {
-        "docker": "20.10.24", "zookeeper": "3.8.0", "consul": "1.8.7", "mesos": "1.11.0+standin",
+        "docker": "20.10.24+dfsg1-1+deb12u1+b6", "zookeeper": "3.8.0-11+deb12u2", "consul": "1.8.7", "mesos": "1.11.0+standin",
         "logstash": "1:9.5.6+standin", "marathon": "1.11.24-standin", "chronos": "3.0.2",
     }
     own = found.repository()
@@ -53,6 +54,14 @@ def test_the_driver_picks_what_the_mirror_serves(tmp_path: Path) -> None:
     assert found.pick("consul").get("file") == "archives/consul_1.8.7_linux_amd64.zip"
     assert found.pick("chronos").get("image") == "mesosphere/chronos:v3.0.2"
     assert found.pick("docker").get("packages") == {"Debian": ["docker.io"]}
+
+
+def test_an_engine_that_was_brought_takes_the_place_of_the_distributions_with_its_command_line(tmp_path: Path) -> None:
+    brought = (Deb(Path("d"), "docker.io", "26.1.5+dfsg1-9"), Deb(Path("c"), "docker-cli", "26.1.5+dfsg1-9"))
+    path = tmp_path / "catalogue.json"
+    path.write_text(json.dumps(entries(replace(PUBLISHED, own=(*PUBLISHED.own, *brought)))))
+    found = driver.load(path).pick("docker")
+    assert (found.version, found.get("packages"), found.stand_in) == ("26.1.5+dfsg1-9", {"Debian": ["docker.io", "docker-cli"]}, False)
 
 
 def test_only_stand_ins_are_called_so() -> None:

@@ -1,75 +1,104 @@
-"""A living cluster gets new versions of five components under two clients that never stop.
+"""A living cluster gets new versions of everything it runs under two clients that never stop.
 
-What is asserted: the order, nothing acknowledged is lost, who leads changes once per component. How long each client waited
-is printed as a table.
+What is asserted: the order, nothing acknowledged is lost, and how often who leads changes: once for a component's own change,
+once more for Marathon and Chronos when the engine below them changes. How long each client waited is printed as a table.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.cluster_under_test import ClusterUnderTest, eventually, provision
 from tests.leaders import Leaders
-from tests.next_versions import NEXT, make
+from tests.next_versions import CONSUL_VERSION, NEXT, REBUILT, docker_version, make
 from tests.two_clients import PATH, Client, report_gaps
 
 Written = tuple[Client, list[str]]
 Members = Callable[[str], dict[str, str]]
 GAPS: list[tuple[str, float, float]] = []
-CHANGES: dict[str, int] = {}
+CHANGES: dict[str, dict[str, int]] = {}
 
 
 @pytest.fixture
-def measured(request: pytest.FixtureRequest, written: Written, asked: Client, members: Members) -> Iterator[None]:
+def measured(request: pytest.FixtureRequest, cluster: ClusterUnderTest, written: Written, asked: Client,
+             members: Members) -> Iterator[None]:
     """The longest gaps of both clients while the test runs go into the table, and how often each leader changed."""
     for client in (written[0], asked):
         client.reset()
+    term = consul_term(cluster)
     with Leaders(members) as leaders:
         yield
-    GAPS.append((request.node.name.removeprefix("test_"), written[0].gap(), asked.gap()))
-    for component, count in leaders.changes().items():
-        CHANGES[component] = CHANGES.get(component, 0) + count
+    name = request.node.name.removeprefix("test_")
+    GAPS.append((name, written[0].gap(), asked.gap()))
+    CHANGES[name] = {**leaders.changes(), "consul": consul_term(cluster) - term}
+
+
+def consul_term(cluster: ClusterUnderTest) -> int:
+    """How many elections its servers have held."""
+    found = re.search(r"^\s*term = (\d+)$", cluster.host("m1").run("consul info"), re.MULTILINE)
+    assert found
+    return int(found[1])
 
 
 def versions(cluster: ClusterUnderTest, component: str) -> set[str]:
     return {row["version"].removeprefix("v").partition("-")[0].partition("+")[0] for row in cluster.rows(component)}
 
 
+def zookeeper_packages(cluster: ClusterUnderTest) -> set[bool]:
+    """Whether the members' packages are the rebuilt ones."""
+    asked = "dpkg-query --show --showformat='${Version} ${db:Status-Want} ' zookeeper"
+    said = [cluster.host(host).run(asked).split() for host in ("m1", "m2", "m3")]
+    assert {want for _, want in said} == {"hold"}, "an upgrade by hand would take it along"
+    return {version.endswith(REBUILT) for version, _ in said}
+
+
 @pytest.fixture(scope="module")
-def newer(cluster: ClusterUnderTest, inventory: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """The mirror has the next versions. The lab goes afterwards: no other scenario is to meet them."""
+def newer(cluster: ClusterUnderTest, inventory: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The mirror has the next versions, made in this folder. The lab goes afterwards: no other scenario is to meet them."""
     folder = make(cluster, inventory["all"]["vars"]["docker_registry"], tmp_path_factory.mktemp("next"))
     provision("lab", "up", "--name", cluster.lab, "--artifacts", str(folder))
-    yield
+    yield folder
     provision("lab", "down", "--name", cluster.lab)
 
 
-def test_the_plan_has_the_order_of_an_upgrade(cluster: ClusterUnderTest, newer: None) -> None:
+def test_the_plan_has_the_order_of_an_upgrade(cluster: ClusterUnderTest, newer: Path) -> None:
     steps = json.loads(cluster.run("plan", "--json").stdout)["steps"]
-    names = list(dict.fromkeys(step["component"] for step in steps if "→" in step["why"]))
-    assert names == ["mesos_master", "mesos_agent", "marathon", "chronos", "registrator", "logstash"]
+    names = list(dict.fromkeys(step["component"] for step in steps if step["verb"] == "up"))
+    assert names == ["zookeeper", "consul", "mesos_master", "docker", "mesos_agent", "marathon", "chronos", "registrator", "logstash"]
+    assert {step["component"] for step in steps if "→" in step["why"]} >= {*names} - {"zookeeper"}
     assert [s["hosts"] for s in steps if s["verb"] == "drain"] == [["a1"], ["a2"]]
 
 
-def test_masters_first_then_a_pause(cluster: ClusterUnderTest, newer: None, measured: None) -> None:
+def test_quorums_first_then_a_pause(cluster: ClusterUnderTest, newer: Path, measured: None) -> None:
     said = cluster.run("upgrade", "--yes", "--pause-after", "mesos_master").stderr
     assert "paused after mesos_master" in said
     assert "wrote" in said, "no backup was made"
     old, new = NEXT["mesos"]
     assert (versions(cluster, "mesos_master"), versions(cluster, "mesos_agent")) == ({new}, {old})
+    assert (versions(cluster, "consul"), zookeeper_packages(cluster)) == ({CONSUL_VERSION}, {True})
     eventually("all is well", 90, lambda: bool(cluster.status()["healthy"]))
 
 
-def test_then_the_rest(cluster: ClusterUnderTest, newer: None, measured: None) -> None:
+def test_engines_and_agents(cluster: ClusterUnderTest, newer: Path, measured: None) -> None:
+    before = versions(cluster, "docker")
+    said = cluster.run("upgrade", "--yes", "--no-backup", "--pause-after", "mesos_agent").stderr
+    assert "paused after mesos_agent" in said
+    eventually("all is well", 90, lambda: bool(cluster.status()["healthy"]))
+    assert versions(cluster, "docker") == {docker_version(newer)} != before
+    assert versions(cluster, "mesos_agent") == {NEXT["mesos"][1]}
+
+
+def test_then_the_rest(cluster: ClusterUnderTest, newer: Path, measured: None) -> None:
     cluster.run("upgrade", "--yes", "--no-backup")
     eventually("all is well", 90, lambda: bool(cluster.status()["healthy"]))
     for component in ("marathon", "chronos", "registrator"):
         assert versions(cluster, component) == {NEXT[component][1]}
-    assert versions(cluster, "mesos_agent") == {NEXT["mesos"][1]}
     assert cluster.up()["changed"] == 0
 
 
@@ -79,6 +108,9 @@ def test_nothing_acknowledged_was_lost_and_leaders_changed_once(written: Written
     client = zookeeper("m1")
     client.sync(PATH)
     assert names - set(client.get_children(PATH)) == set()
-    report_gaps("gaps-upgrade", GAPS, len(names), writer.errors,
-                "changes of leader: " + ", ".join(f"{name} {count}" for name, count in CHANGES.items()))
-    assert CHANGES == {"mesos_master": 1, "marathon": 1, "chronos": 1}
+    rows = [f"{what:<38}" + ", ".join(f"{name} {count}" for name, count in counts.items()) for what, counts in CHANGES.items()]
+    report_gaps("gaps-upgrade", GAPS, len(names), writer.errors, "\n".join(["changes of leader:", *rows]))
+    quorums, engines, rest = CHANGES["quorums_first_then_a_pause"], CHANGES["engines_and_agents"], CHANGES["then_the_rest"]
+    assert quorums == {"zookeeper": 1, "mesos_master": 1, "marathon": 0, "chronos": 0, "consul": 1}
+    assert engines == {"zookeeper": 0, "mesos_master": 0, "marathon": 1, "chronos": 1, "consul": 0}
+    assert rest == {"zookeeper": 0, "mesos_master": 0, "marathon": 1, "chronos": 1, "consul": 0}
