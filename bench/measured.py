@@ -102,27 +102,28 @@ def run(argv: Sequence[str], *, environment: Mapping[str, str], cwd: Path) -> Co
 def counted(subnet: str) -> Iterator[None]:
     """SSH between this machine and a network is counted as long as this lasts."""
     rules = [["OUTPUT", "-d", subnet, "-p", "tcp", "--dport", "22"], ["INPUT", "-s", subnet, "-p", "tcp", "--sport", "22"]]
-    _iptables("-N", CHAIN)
-    _iptables("-A", CHAIN, "-p", "tcp", "--dport", "22", "--syn")
-    _iptables("-A", CHAIN)
+    iptables("-N", CHAIN)
+    iptables("-A", CHAIN, "-p", "tcp", "--dport", "22", "--syn")
+    iptables("-A", CHAIN)
     for chain, *match in rules:
-        _iptables("-I", chain, *match, "-j", CHAIN)
+        iptables("-I", chain, *match, "-j", CHAIN)
     try:
         yield
     finally:
         for chain, *match in rules:
-            _iptables("-D", chain, *match, "-j", CHAIN)
-        _iptables("-F", CHAIN)
-        _iptables("-X", CHAIN)
+            iptables("-D", chain, *match, "-j", CHAIN)
+        iptables("-F", CHAIN)
+        iptables("-X", CHAIN)
 
 
 def _counters() -> tuple[int, int]:
     """Bytes in both directions, and connections opened, since the chain was made."""
-    syn, everything = (line.split() for line in _iptables("-nvxL", CHAIN).splitlines()[2:4])
+    syn, everything = (line.split() for line in iptables("-nvxL", CHAIN).splitlines()[2:4])
     return int(everything[1]), int(syn[0])
 
 
-def _iptables(*arguments: str) -> str:
+def iptables(*arguments: str) -> str:
+    """What the packet filter says to a command. Raises CalledProcessError."""
     return subprocess.run(["iptables", "-w", *arguments], check=True, capture_output=True, text=True).stdout
 
 

@@ -15,12 +15,12 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from bench import commands, contenders, measured, plain
+from bench import commands, contenders, latency, measured, plain
 from bench.commands import timed
 from bench.contenders import OURS, PROVISION, Contender
 from bench.measured import Cost
@@ -65,6 +65,27 @@ def table(title: str, costs: dict[str, list[Cost]], hosts: int) -> str:
     return "\n".join([f"{title}, {hosts} hosts, {len(next(iter(costs.values())))} rounds", heading, *rows])
 
 
+@dataclass
+class Found:
+    """What was measured so far: seconds by command, and each contender's costs by the title of their table, with the number of hosts."""
+
+    name: str
+    seconds: dict[str, list[float]] = field(default_factory=dict)
+    tables: dict[str, tuple[int, dict[str, list[Cost]]]] = field(default_factory=dict)
+
+    def save(self) -> None:
+        """Into bench/results; after every part, so that a run that is broken off leaves what it had."""
+        RESULTS.mkdir(exist_ok=True)
+        costs = {title: {"hosts": hosts, "costs": {name: [asdict(run) for run in runs] for name, runs in of.items()}}
+                 for title, (hosts, of) in self.tables.items()}
+        record = {"machine": machine(), "seconds": self.seconds, "tables": costs}
+        (RESULTS / f"{self.name}.json").write_text(json.dumps(record, indent=1) + "\n")
+
+    def __str__(self) -> str:
+        times = "\n".join(f"{name}: {statistics.median(taken):.2f} s" for name, taken in self.seconds.items())
+        return "\n\n".join([*(table(title, of, hosts) for title, (hosts, of) in self.tables.items()), times])
+
+
 def main() -> int:
     """Build the lab unless it is there, run all, print and keep."""
     options = argparse.ArgumentParser(description=__doc__)
@@ -74,6 +95,7 @@ def main() -> int:
     options.add_argument("--rounds", type=int, default=5)
     options.add_argument("--built", action="store_true", help="the lab is there and provisioned, and stays")
     options.add_argument("--light", action="store_true", help=f"hosts with nothing but {', '.join(LIGHT)}, so that many fit on one machine")
+    options.add_argument("--latency", type=float, default=0.0, metavar="MS", help="milliseconds that a round trip to a host takes longer")
     options.add_argument("--without", nargs="*", default=[], help="contenders to leave out")
     chosen = options.parse_args()
     only = [*LIGHT] if chosen.light else []
@@ -89,29 +111,28 @@ def main() -> int:
     session, lab = Session(default_inventory(chosen.lab, project_dir())), find(chosen.lab)
     plain.write(session, work, only)
     hosts = [(str(session.rendered["all"]["vars"]["ansible_user"]), h.address) for h in session.cluster.hosts]
-    whole = contenders.all_roles(chosen.lab, work, hosts, lab.key, session.cluster.state_dir / "known_hosts", only)
-    title = f"nothing to do, {', '.join(only)}" if only else "nothing to do, all roles"
-    costs: dict[str, dict[str, list[Cost]]] = {}
-    with measured.counted(str(lab.subnet)):
-        costs[title] = rounds([c for c in whole if c.name not in chosen.without], chosen.rounds)
-        if not only:
-            plain.write_one_role(session, work)
-            one = contenders.one_role(chosen.lab, work)
-            costs["nothing to do, role zookeeper"] = rounds([c for c in one if c.name not in chosen.without], chosen.rounds)
+    far = f"{chosen.latency:g} ms away" if chosen.latency else ""
+    found = Found("-".join(filter(None, [f"{len(hosts)}-hosts", "light" if only else "", far.replace(" ", "-")])), seconds)
+
+    def compare(what: str, size: int, many: Sequence[Contender]) -> None:
+        title = ", ".join(filter(None, ["nothing to do", what, far]))
+        with measured.counted(str(lab.subnet)), latency.added(str(lab.subnet), chosen.latency):
+            found.tables[title] = (size, rounds([c for c in many if c.name not in chosen.without], chosen.rounds))
+        found.save()
+
     if not only:
-        seconds |= {**commands.small(chosen.lab, chosen.rounds), **commands.one_variable(chosen.lab, chosen.rounds),
-                    **commands.silent_host(chosen.lab, chosen.rounds)}
-    if not only and not chosen.built:
+        plain.write_one_role(session, work)
+        compare("role zookeeper", len(session.cluster.members(plain.PORTED)), contenders.one_role(chosen.lab, work))
+    if not only and not chosen.latency:
+        for part in (commands.small, commands.one_variable, commands.silent_host):
+            seconds |= part(chosen.lab, chosen.rounds)
+            found.save()
+    known_hosts = session.cluster.state_dir / "known_hosts"
+    compare(", ".join(only) or "all roles", len(hosts), contenders.all_roles(chosen.lab, work, hosts, lab.key, known_hosts, only))
+    if not only and not chosen.latency and not chosen.built:
         seconds |= {**commands.one_more_agent(chosen.lab, chosen.agents), **commands.keep_and_restore(chosen.lab, chosen.rounds)}
-    texts = [table(title, of, len(hosts) if "zookeeper" not in title else len(session.cluster.members(plain.PORTED)))
-             for title, of in costs.items()]
-    times = "\n".join(f"{name}: {statistics.median(taken):.2f} s" for name, taken in seconds.items())
-    name = f"{len(hosts)}-light" if only else str(len(hosts))
-    keep(f"bench-{name}", "\n\n".join([*texts, times]))
-    RESULTS.mkdir(exist_ok=True)
-    record = {"machine": machine(), "hosts": len(hosts), "seconds": seconds,
-              "costs": {title: {name: [asdict(run) for run in runs] for name, runs in of.items()} for title, of in costs.items()}}
-    (RESULTS / f"{name}-hosts.json").write_text(json.dumps(record, indent=1) + "\n")
+        found.save()
+    keep(f"bench-{found.name}", str(found))
     if not chosen.built:
         timed("lab", "down", "--name", chosen.lab)
     return 0
