@@ -11,7 +11,7 @@ from pathlib import Path
 from provisioner.errors import ProvisionError
 from provisioner.lab.cache import cache_dir, digest, forget_older
 from provisioner.lab.commands import Say, attempt, failure, run, working
-from provisioner.lab.debs import depends
+from provisioner.lab.debs import control, depends
 from provisioner.lab.images import read_packages
 from provisioner.lab.systems import System, sources
 from provisioner.paths import lab_dir
@@ -53,9 +53,23 @@ def needed_by(which: System, image: str, files: Sequence[Path], say: Say) -> Pat
     target = cache_dir() / f"needed-{which.name}-{digest(image, *map(depends, files))}"
     if not target.is_dir():
         with working(say, f"what {', '.join(file.name for file in files)} depend on"):
-            _download(which.codename, _installed(which, image), [[str(file)] for file in files], target)
+            _download(which.codename, _installed(which, image), together(files), target)
         forget_older(target)
     return target
+
+
+def together(files: Sequence[Path]) -> list[list[str]]:
+    """Each package file in a line with those among the others that it needs: no distribution has them in that version."""
+    controls = {found.name: found for found in map(control, files)}
+    lines = []
+    for first in controls.values():
+        needed, waiting = dict[str, str](), [first]
+        while waiting:
+            one = waiting.pop()
+            needed[one.name] = str(one.path)
+            waiting += [controls[name] for names in one.depends for name in names if name in controls and name not in needed]
+        lines.append([*needed.values()])
+    return lines
 
 
 def closure(which: System, image: str, package: str, say: Say) -> Path:

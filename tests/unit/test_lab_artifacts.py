@@ -17,18 +17,20 @@ from provisioner.lab.cache import file_sha256
 from provisioner.lab.content import ingredients
 from provisioner.lab.debs import build
 from provisioner.lab.image_layers import Layer
+from provisioner.lab.packages import together
 from provisioner.lab.stand_ins import read_stand_ins
 from provisioner.lab.systems import system
 from provisioner.paths import lab_dir
 
 
-def package(folder: Path, name: str, version: str, content: str = "") -> None:
+def package(folder: Path, name: str, version: str, content: str = "", depends: str = "") -> None:
     """A small package file in the folder."""
     source = folder.parent / f"source-{name}"
     (source / "rootfs" / "usr" / "share").mkdir(parents=True)
     (source / "rootfs" / "usr" / "share" / name).write_text(content)
     (source / "DEBIAN").mkdir()
     control = f"Package: {name}\nVersion: {version}\nArchitecture: all\nMaintainer: nobody <nobody@invalid>\nDescription: test\n"
+    control += f"Depends: {depends}\n" if depends else ""
     (source / "DEBIAN" / "control").write_text(control)
     folder.mkdir(parents=True, exist_ok=True)
     build(source, folder)
@@ -56,6 +58,15 @@ def test_all_five_stand_ins_are_there() -> None:
     assert {item.name for item in debs} == {"mesos", "logstash"}
     assert {item.name for item in images} == {"marathon", "chronos", "registrator"}
     assert all("standin" in item.tag for item in images)
+
+
+def test_packages_that_need_each_other_are_resolved_together(tmp_path: Path) -> None:
+    package(tmp_path, "zookeeper", "3.9-1", depends="libzookeeper-java (= 3.9-1), java-runtime")
+    package(tmp_path, "libzookeeper-java", "3.9-1", depends="zookeeper | libjute-java")
+    package(tmp_path, "mesos", "1")
+    files = sorted(tmp_path.glob("*.deb"))
+    names = [[Path(path).name.partition("_")[0] for path in line] for line in together(files)]
+    assert names == [["libzookeeper-java", "zookeeper"], ["mesos"], ["zookeeper", "libzookeeper-java"]]
 
 
 def test_a_stand_in_gives_way_to_the_real_thing(tmp_path: Path) -> None:
