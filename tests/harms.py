@@ -13,7 +13,7 @@ STOPPING = ("unit stopped", "listens elsewhere", "settings newer than the proces
 #: What is lost with this file nobody else knows: the name server that a host had before there was a cluster.
 _UNKNOWN_ELSEWHERE = ("/etc/resolv.conf.upstream",)
 #: Packages that are to be there in the version of the catalogue; of the others any version will do.
-_PINNED = ("zookeeper", "mesos")
+_PINNED = ("zookeeper", "mesos", "docker.io")
 #: Only part of it is the tool's: a strange line beside it is the operator's own.
 _SHARED = {"/etc/hosts": r"sed 's/^[0-9].*[[:space:]]m1\b.*//'"}
 

@@ -78,6 +78,8 @@ def up(
         made_for = network.intended_size(lab)
         wanted = node_names(made_for[0] if masters is None else masters, made_for[1] if agents is None else agents)
         _publish(lab, built, wanted, say)
+        if artifacts is not None:
+            inventory.save(lab.artifacts_note, str(artifacts.resolve()))
         return _run_nodes(lab, wanted, built.node_image, say)
 
 
@@ -203,10 +205,7 @@ def _artifacts(lab: Lab, folder: Path | None) -> Artifacts:
     """Those in the given folder, or in the one that was given before."""
     if folder is None and lab.artifacts_note.exists():
         folder = Path(lab.artifacts_note.read_text())
-    found = read_artifacts(folder)
-    if folder is not None:
-        inventory.save(lab.artifacts_note, str(folder.resolve()))
-    return found
+    return read_artifacts(folder)
 
 
 def _run_nodes(lab: Lab, wanted: Sequence[str], image: str, say: Say) -> LabStatus:
