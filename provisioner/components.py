@@ -15,7 +15,8 @@ class Component:
     `name` is also the inventory group; `shorthand` is the group a host joins it by when the component's own group is not
     written; `unit` is the systemd unit that runs it; `rolling` names the group whose members are changed one at a time once they
     serve (a quorum, or members that share a leader); `batched` means that all others are then changed in batches, because a
-    change is felt by what runs on the host; `endpoint` is how a user reaches it, with `{address}` for the host.
+    change is felt by what runs on the host; `carries` names components with a leader that run in it and start anew with it;
+    `endpoint` is how a user reaches it, with `{address}` for the host.
     """
 
     name: str
@@ -24,6 +25,7 @@ class Component:
     unit: str = ""
     rolling: str = ""
     batched: bool = False
+    carries: tuple[str, ...] = ()
     endpoint: str = ""
     title: str = ""
 
@@ -37,7 +39,8 @@ COMPONENTS: tuple[Component, ...] = (
     Component("repos", "repos", "all", title="Package sources"),
     Component("common", "common", "all", title="Base system"),
     Component("kernel", "kernel", "all", title="Kernel"),
-    Component("docker", "docker", "all", unit="docker", rolling="marathon", batched=True, title="Docker"),
+    Component("docker", "docker", "all", unit="docker", rolling="marathon", batched=True, carries=("marathon", "chronos"),
+              title="Docker"),
     Component("consul", "consul", "all", unit="consul", rolling="consul_server", batched=True, title="Consul"),
     Component("dns", "dns", "all", unit="dnsmasq", batched=True, title="DNS"),
     Component("zookeeper", "zookeeper", "masters", unit="zookeeper", rolling="zookeeper", title="ZooKeeper",

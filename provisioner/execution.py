@@ -150,7 +150,8 @@ class LiveMembers:
 
     def _look(self, step: Step, hosts: Sequence[str]) -> Observation:
         one = self._session
-        return observe(one.cluster, one.rendered, one.transport, hosts=hosts, components=(step.component.name,), sections=("health",))
+        names = (step.component.name, *step.component.carries)
+        return observe(one.cluster, one.rendered, one.transport, hosts=hosts, components=names, sections=("health",))
 
 
 def _unit_log(session: Session, host: str, unit: str) -> str:

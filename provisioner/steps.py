@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from provisioner.components import Component
+from provisioner.components import COMPONENTS, Component
 from provisioner.observe import Observation
 
 
@@ -70,5 +70,6 @@ def leads(seen: Observation, host: str, component: Component) -> bool:
 
 
 def in_order(component: Component, hosts: Collection[str], seen: Observation) -> list[str]:
-    """Members that don't serve first (the others are needed), the leader last (a change of leader is what costs)."""
-    return sorted(hosts, key=lambda n: (serves(seen, n, component), leads(seen, n, component), n))
+    """Members that don't serve first (the others are needed), leaders last (a change of leader is what costs), also those it carries."""
+    felt = [component, *(each for each in COMPONENTS if each.name in component.carries)]
+    return sorted(hosts, key=lambda n: (serves(seen, n, component), sum(leads(seen, n, each) for each in felt), n))

@@ -46,6 +46,16 @@ def test_a_living_quorum_is_changed_one_at_a_time_and_its_leader_last() -> None:
     assert (step.hosts, step.batch, step.all_or_none) == (("m2", "m3", "m1"), 1, True)
 
 
+@pytest.mark.parametrize(("leaders", "order"), [({"marathon": "m1", "chronos": "m2"}, ("m3", "m1", "m2")),
+                                                ({"marathon": "m1", "chronos": "m1"}, ("m2", "m3", "m1"))])
+def test_of_the_hosts_of_an_engine_those_whose_containers_lead_come_last(leaders: dict[str, str], order: tuple[str, ...]) -> None:
+    health: dict[str, dict[str, dict[str, object]]] = {
+        host: {"docker": {"state": "ok"}, **{c: {"state": "ok", "leader": leads == host} for c, leads in leaders.items()}}
+        for host in ("m1", "m2", "m3")}
+    step = next(s for s in make_plan(cluster(), RENDERED, seen(health)).steps if s.component.name == "docker")
+    assert (step.hosts, step.batch) == (order, 1)
+
+
 def test_clients_of_a_living_quorum_follow_together_after_its_servers() -> None:
     health = {"m1": {"consul": {"state": "ok", "leader": True}}}
     steps = [s for s in make_plan(cluster(), RENDERED, seen(health)).steps if s.component.name == "consul"]

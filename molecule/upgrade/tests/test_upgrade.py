@@ -1,7 +1,8 @@
 """A living cluster gets new versions of everything it runs under two clients that never stop.
 
-What is asserted: the order, nothing acknowledged is lost, and how often who leads changes: once for a component's own change,
-once more for Marathon and Chronos when the engine below them changes. How long each client waited is printed as a table.
+What is asserted: the order, nothing acknowledged is lost, and how often who leads changes: once for a component's own change. When
+the engines below Marathon and Chronos change, once each, and one of them once more where they lead on two hosts and the one that
+leaves its host first goes to the other. How long each client waited is printed as a table.
 """
 
 from __future__ import annotations
@@ -112,5 +113,7 @@ def test_nothing_acknowledged_was_lost_and_leaders_changed_once(written: Written
     report_gaps("gaps-upgrade", GAPS, len(names), writer.errors, "\n".join(["changes of leader:", *rows]))
     quorums, engines, rest = CHANGES["quorums_first_then_a_pause"], CHANGES["engines_and_agents"], CHANGES["then_the_rest"]
     assert quorums == {"zookeeper": 1, "mesos_master": 1, "marathon": 0, "chronos": 0, "consul": 1}
-    assert engines == {"zookeeper": 0, "mesos_master": 0, "marathon": 1, "chronos": 1, "consul": 0}
+    together = (engines.pop("marathon"), engines.pop("chronos"))
+    assert engines == {"zookeeper": 0, "mesos_master": 0, "consul": 0}
+    assert together in ((1, 1), (1, 2), (2, 1))
     assert rest == {"zookeeper": 0, "mesos_master": 0, "marathon": 1, "chronos": 1, "consul": 0}
