@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from provisioner.errors import UsageError
-from provisioner.lab.cache import file_sha256
-from provisioner.lab.catalogue import Archive
 from provisioner.lab.debs import Deb, read
 from provisioner.lab.image_layers import Image, Layer, compress
 
@@ -33,12 +31,20 @@ class SavedImage:
 
 
 @dataclass(frozen=True)
+class SavedConsul:
+    """An archive of Consul as HashiCorp publishes it."""
+
+    path: Path
+    version: str
+
+
+@dataclass(frozen=True)
 class Artifacts:
     """Everything found in the folder of artefacts."""
 
     debs: tuple[Deb, ...] = ()
     images: tuple[SavedImage, ...] = ()
-    consul: Path | None = None
+    consul: SavedConsul | None = None
 
     @property
     def names(self) -> frozenset[str]:
@@ -48,7 +54,8 @@ class Artifacts:
     @property
     def stamp(self) -> str:
         """Changes when a file is added, removed, renamed or written again."""
-        paths = sorted({deb.path for deb in self.debs} | {image.path for image in self.images} | ({self.consul} if self.consul else set()))
+        paths = sorted({deb.path for deb in self.debs} | {image.path for image in self.images}
+                       | ({self.consul.path} if self.consul else set()))
         return " ".join(f"{path}:{path.stat().st_size}:{path.stat().st_mtime_ns}" for path in paths)
 
 
@@ -59,22 +66,14 @@ def read_artifacts(folder: Path | None) -> Artifacts:
     debs = tuple(read(path.resolve()) for path in sorted((folder / "deb").glob("*.deb")))
     images = tuple(image for path in sorted((folder / "images").glob("*.tar")) for image in _saved(path.resolve()))
     archives = [path.resolve() for path in sorted((folder / "archives").glob("*.zip"))]
-    strange = [path for path in archives if not _CONSUL.fullmatch(path.name)]
-    if strange or len(archives) > 1:
-        raise UsageError("of archives a lab takes one, Consul's", where=str((strange or archives)[-1]),
+    consul = [SavedConsul(path, named["version"]) for path in archives if (named := _CONSUL.fullmatch(path.name))]
+    if len(archives) > len(consul[:1]):
+        raise UsageError("of archives a lab takes one, Consul's", where=str(folder / "archives"),
                          hint="name it as HashiCorp does: consul_VERSION_linux_ARCHITECTURE.zip")
     if not debs and not images and not archives:
         raise UsageError("no artefacts here", where=str(folder),
                          hint="put packages into deb/*.deb, what docker save writes into images/*.tar, Consul into archives/*.zip")
-    return Artifacts(debs, images, archives[0] if archives else None)
-
-
-def consul(path: Path) -> Archive:
-    """What an archive of Consul is called in a catalogue."""
-    found = _CONSUL.fullmatch(path.name)
-    if not found:
-        raise UsageError("this is no archive of Consul", where=str(path), hint="name it consul_VERSION_linux_ARCHITECTURE.zip")
-    return Archive("consul", found["version"], path.name, file_sha256(path))
+    return Artifacts(debs, images, consul[0] if consul else None)
 
 
 def unpack(image: SavedImage, scratch: Path) -> Image:

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from provisioner.lab import debs, packages, repository, rpms
-from provisioner.lab.artifacts import Artifacts, consul, unpack
-from provisioner.lab.cache import cache_dir, digest, forget_older
+from provisioner.lab.artifacts import Artifacts, unpack
+from provisioner.lab.cache import cache_dir, digest, file_sha256, forget_older
 from provisioner.lab.catalogue import Archive, Published, entries
 from provisioner.lab.commands import Say, run, working
 from provisioner.lab.debs import Deb
@@ -144,10 +144,10 @@ def _zookeeper(wanted: Ingredients, say: Say) -> Path | None:
 def _archives(wanted: Ingredients, got: Downloads, folder: Path) -> Iterator[Archive]:
     if got.consul:
         yield consul_archive(got.consul, folder)
-    if wanted.artifacts.consul:
+    if brought := wanted.artifacts.consul:
         folder.mkdir(parents=True, exist_ok=True)
-        shutil.copy(wanted.artifacts.consul, folder)
-        yield consul(wanted.artifacts.consul)
+        shutil.copy(brought.path, folder)
+        yield Archive("consul", brought.version, brought.path.name, file_sha256(brought.path))
     if got.zookeeper:
         java = rpms.named(wanted.system.java, rpms.read_recipes(rpms.recipes_path()))
         yield zookeeper_archive(got.zookeeper, java, folder)
