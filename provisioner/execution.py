@@ -134,24 +134,23 @@ class LiveMembers:
 
     def now(self, step: Step) -> tuple[list[str], frozenset[str]]:
         """See engine.Members; the order is that of `steps.in_order`."""
-        seen = self._look(step, step.hosts)
+        seen = self._look(step.hosts, step.component.name, *step.component.carries)
         return in_order(step.component, step.hosts, seen), frozenset(h for h in step.hosts if serves(seen, h, step.component))
 
     def missing(self, step: Step, expected: frozenset[str]) -> frozenset[str]:
         """See engine.Members; an election is borne with for GATE_SECONDS."""
         until = time.monotonic() + GATE_SECONDS
         while expected:
-            seen = self._look(step, tuple(sorted(expected)))
+            seen = self._look(tuple(sorted(expected)), step.component.name)
             missing = frozenset(h for h in expected if not serves(seen, h, step.component))
             if not missing or time.monotonic() > until:
                 return missing
             time.sleep(PAUSE_SECONDS)
         return frozenset()
 
-    def _look(self, step: Step, hosts: Sequence[str]) -> Observation:
+    def _look(self, hosts: Sequence[str], *components: str) -> Observation:
         one = self._session
-        names = (step.component.name, *step.component.carries)
-        return observe(one.cluster, one.rendered, one.transport, hosts=hosts, components=names, sections=("health",))
+        return observe(one.cluster, one.rendered, one.transport, hosts=hosts, components=components, sections=("health",))
 
 
 def _unit_log(session: Session, host: str, unit: str) -> str:
