@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
 import signal
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from provisioner.lab import under_test
+from provisioner.lab import default_inventory, under_test
 from provisioner.lab.model import own_name
 from provisioner.lab.under_test import COMMAND_SECONDS, PROVISION, ClusterUnderTest, eventually
 
-__all__ = ["HOME", "PROVISION", "ClusterUnderTest", "eventually", "interrupted", "lab_name", "provision"]
+__all__ = ["HOME", "PROVISION", "ClusterUnderTest", "eventually", "interrupted", "lab_name", "mitogen", "provision"]
 
 #: Labs belong to the folder they were made in.
 HOME = Path(os.environ.get("PROVISION_LAB_HOME") or Path(__file__).resolve().parents[1])
@@ -41,3 +43,15 @@ def interrupted(when: Callable[[str], bool], *arguments: str) -> tuple[int, str]
     os.killpg(run.pid, signal.SIGINT)
     said += run.communicate(timeout=COMMAND_SECONDS)[0]
     return run.returncode, said
+
+
+@contextlib.contextmanager
+def mitogen(cluster: ClusterUnderTest) -> Iterator[None]:
+    """The cluster's inventory asks for mitogen, as long as this lasts."""
+    path = default_inventory(cluster.lab, HOME)
+    before = path.read_text()
+    path.write_text(re.sub(r"^( +)cluster_name:", r"\1cluster_mitogen: true\n\g<0>", before, count=1, flags=re.MULTILINE))
+    try:
+        yield
+    finally:
+        path.write_text(before)

@@ -16,7 +16,7 @@ import pytest
 from provisioner.inventory.load import load
 from provisioner.lab import default_inventory
 from tests.chaos import DAMAGE, state, two_at_once
-from tests.cluster_under_test import PROVISION, ClusterUnderTest, eventually
+from tests.cluster_under_test import PROVISION, ClusterUnderTest, eventually, mitogen
 
 
 def steps(cluster: ClusterUnderTest, *arguments: str) -> list[str]:
@@ -129,11 +129,8 @@ def test_of_two_operators_exactly_one_proceeds(cluster: ClusterUnderTest) -> Non
 @pytest.fixture
 def by_mitogen(cluster: ClusterUnderTest) -> Iterator[None]:
     """The inventory asks for mitogen, as long as this lasts."""
-    path = default_inventory(cluster.lab)
-    before = path.read_text()
-    path.write_text(re.sub(r"^( +)cluster_name:", r"\1cluster_mitogen: true\n\g<0>", before, count=1, flags=re.MULTILINE))
-    yield
-    path.write_text(before)
+    with mitogen(cluster):
+        yield
 
 
 @pytest.mark.usefixtures("by_mitogen")
