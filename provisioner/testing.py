@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import bz2
 import json
 import time as clock
-import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -31,7 +31,7 @@ class Call:
 
 def sent(stdin: bytes) -> tuple[dict[str, str], dict[str, Any]]:
     """What the stdin of a probe carries: the sources of its modules by name, and the request."""
-    sources, request = json.loads(zlib.decompress(stdin))
+    sources, request = json.loads(bz2.decompress(stdin))
     return sources, request
 
 

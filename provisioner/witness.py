@@ -58,7 +58,8 @@ def questions(cluster: Cluster, rendered: Mapping[str, Any], defaults: Mapping[s
 
 
 def digest(component: Component, variables: Mapping[str, Any], facts: Mapping[str, Any], cluster_id: str, secrets: str) -> str:
-    """Hexadecimal sha256 over everything that decides what the role does on one host.
+    """The first half of a hexadecimal sha256 (against accidents that is plenty, and it travels to every host for every component)
+    over everything that decides what the role does on one host.
 
     `variables` are the host's, of the rendered inventory; `facts` as Ansible gets them; `secrets` identifies the secrets.
     """
@@ -73,7 +74,7 @@ def digest(component: Component, variables: Mapping[str, Any], facts: Mapping[st
         "variables": {k: v for k, v in variables.items() if k.startswith(prefix) and not k.endswith("_probe")},
         "facts": {name: facts.get(f"ansible_{name}") for name in ("machine_id", *_facts_read(roles_dir() / component.role))},
     }
-    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:32]
 
 
 @functools.cache

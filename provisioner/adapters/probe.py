@@ -77,6 +77,10 @@ def _failed(host: Host, code: int, stderr: bytes) -> SshError:
         return SshError("python", f"Python 3 does not start: {said[-300:]}", where=host.name,
                         hint="install it on the host (Debian, Ubuntu: apt-get install python3; others: dnf install python3), "
                              "or name another one with ansible_python_interpreter")
+    if "No module named" in said:
+        return SshError("python", f"the host's Python is not whole: {said[-300:]}", where=host.name,
+                        hint="install its whole standard library (Debian, Ubuntu: python3 instead of python3-minimal), "
+                             "or name another Python with ansible_python_interpreter")
     return SshError("other", f"the probe ended with {code}: {said[-500:]}", where=host.name,
                     hint="the text is what the host's Python said")
 

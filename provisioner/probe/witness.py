@@ -1,9 +1,8 @@
-"""Is what was applied to this host still so? And the notes about it, the only thing the probe ever writes.
+"""Is what was applied to this host still so?
 
-After a role has done its work on a host, `record` notes a digest of what was asked for together with what its witnesses
-(the role's `meta/witness.yml`) look like. `unsettled` looks at the witnesses again, now, and says what differs from the
-note. A note is removed before the first change, so that a run which died leaves none. Anything that can't be read
-counts as a difference: the role then runs, which is always safe.
+The note about a component (`notes.py`) holds a digest of what was asked for together with what its role's witnesses
+(`meta/witness.yml`) looked like. `unsettled` looks at the witnesses again, now, and says what differs from the note.
+Anything that can't be read counts as a difference: the role then runs, which is always safe.
 """
 
 import hashlib
@@ -33,55 +32,15 @@ def unsettled(asked: "dict[str, dict[str, Any]]") -> "dict[str, str]":
     return {component: _why(component, str(one["digest"]), seen.of(one["witness"])) for component, one in asked.items()}
 
 
-def begin(asked: "dict[str, Any]") -> "dict[str, list[str]]":
-    """Forget what was noted about these components: from now on until `record` nobody may rely on it."""
-    for component in asked:
-        if _note(component).exists():
-            _note(component).unlink()
-            _sync(NOTES)
-    return {component: [] for component in asked}
-
-
-def stale(asked: "dict[str, dict[str, Any]]") -> "dict[str, list[str]]":
-    """For each component its units that run with other settings than their files have now."""
-    seen = Seen([one["witness"] for one in asked.values()])
-    return {component: [unit for unit, files in one["witness"]["units"].items() if seen.older(unit, files)]
-            for component, one in asked.items()}
-
-
-def record(asked: "dict[str, dict[str, Any]]") -> "dict[str, list[str]]":
-    """Note what was applied ({witness, digest} by component), durably: written, synced, renamed, synced."""
-    seen = Seen([one["witness"] for one in asked.values()])
-    Path(NOTES).mkdir(mode=0o700, parents=True, exist_ok=True)
-    for component, one in asked.items():
-        note = {"digest": one["digest"], "time": time.time(), "witness": seen.of(one["witness"])}
-        temporary = Path(NOTES, component + ".new")
-        with temporary.open("w") as file:
-            json.dump(note, file)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.chmod(0o600)
-        temporary.replace(_note(component))
-    _sync(NOTES)
-    return {component: [] for component in asked}
-
-
-def _note(component: str) -> Path:
+def note(component: str) -> Path:
+    """The file with the note about a component."""
     return Path(NOTES, component + ".json")
-
-
-def _sync(folder: str) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _why(component: str, digest: str, now: "dict[str, Any]") -> str:
     try:
-        note = json.loads(_note(component).read_text())
-        before, noted, age = note["witness"], note["digest"], time.time() - note["time"]
+        found = json.loads(note(component).read_text())
+        before, noted, age = found["witness"], found["digest"], time.time() - found["time"]
         if noted != digest:
             return "other settings or another version of the role than applied"
         if not 0 <= age < MAX_AGE_SECONDS:

@@ -49,7 +49,7 @@ def test_packages_that_cannot_be_finished_fail_the_step() -> None:
 def test_the_note_is_written_when_no_unit_is_stale() -> None:
     action = fake_action(ActionModule, DONE, [said("stale", []), said("record", [])])
     assert action.run(None, {})["changed"] is False
-    assert sent(action.asked[1][1])[1]["witness"]["zookeeper"]["digest"] == "d"
+    assert sent(action.asked[1][1])[1]["notes"]["zookeeper"]["digest"] == "d"
 
 
 def test_a_stale_unit_is_restarted_and_must_work_before_anything_is_noted() -> None:

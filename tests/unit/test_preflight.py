@@ -123,6 +123,13 @@ def test_python_that_is_missing_is_named(tmp_path: Path) -> None:
     assert "ansible_python_interpreter" in finding.hint
 
 
+def test_a_python_without_its_whole_library_is_named(tmp_path: Path) -> None:
+    report, _ = look(tmp_path, {"m1": said(code=1, stderr="ModuleNotFoundError: No module named '_bz2'")})
+    (finding,) = (f for f in report.findings if f.severity == "fail")
+    assert "No module named '_bz2'" in finding.message
+    assert "python3-minimal" in finding.hint
+
+
 def test_clocks_are_compared_through_the_answers(tmp_path: Path) -> None:
     def late(call: Call) -> Any:
         done = host(3)(call)  # type: ignore[operator]

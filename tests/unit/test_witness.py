@@ -14,6 +14,7 @@ import pytest
 
 from provisioner.components import COMPONENTS, component
 from provisioner.inventory.schema import load_schema
+from provisioner.probe import notes
 from provisioner.probe import witness as host
 from provisioner.witness import digest, witness
 
@@ -40,7 +41,7 @@ def settled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], dic
         return asked
 
     question.__dict__.update(installed=installed, states=states)
-    host.record(asked)
+    notes.record(asked)
     assert host.unsettled(asked) == {"zookeeper": ""}
     return question
 
@@ -86,7 +87,7 @@ def test_another_package_version_is_named(settled: Any) -> None:
 
 def test_a_unit_that_started_before_its_file_was_written_is_stale(settled: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(host, "process_start", lambda pid: time.time() - 1000)
-    assert host.stale(settled()) == {"zookeeper": ["zookeeper"]}
+    assert notes.stale(settled()) == {"zookeeper": ["zookeeper"]}
     assert host.unsettled(settled())["zookeeper"] == "", "the same process as when it was noted, and the same files"
     settled.states["InvocationID"] = "two"
     assert "other settings" in host.unsettled(settled())["zookeeper"]
@@ -104,10 +105,10 @@ def test_other_wishes_old_notes_and_notes_from_the_future_do_not_count(settled: 
 
 
 def test_a_change_begins_by_forgetting(settled: Any, tmp_path: Path) -> None:
-    host.begin(settled())
+    notes.begin(settled())
     assert not (tmp_path / "notes/zookeeper.json").exists()
     assert "not applied yet" in host.unsettled(settled())["zookeeper"]
-    host.begin(settled())
+    notes.begin(settled())
 
 
 def test_notes_are_private(settled: Any, tmp_path: Path) -> None:

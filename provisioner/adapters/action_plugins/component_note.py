@@ -116,7 +116,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible ships no types
         """The probe's answer, in which the first section is a list of units."""
         component = arguments["component"]
         asked = {component: {"witness": arguments["witness"], "digest": arguments["digest"]}}
-        answer = exchange(self, {"sections": sections, "witness": asked})
+        answer = exchange(self, {"sections": sections, "notes": asked})
         if not isinstance(answer.get(sections[0], {}).get(component), list):
             raise ValueError(f"no note could be kept: {answer.get('errors')}")
         return answer
