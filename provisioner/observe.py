@@ -16,6 +16,8 @@ from provisioner.inventory.render import host_variables
 
 #: A probe answers within a second; its own time-outs add up to a few seconds on a host where much hangs.
 TIMEOUT_SECONDS = 30.0
+#: Characters about one component on one host; it may have lost everything.
+MAX_REASONS = 4000
 STATES = ("ok", "degraded", "down")
 
 
@@ -23,7 +25,8 @@ STATES = ("ok", "degraded", "down")
 class HostObservation:
     """What one host answered. `error` says why there is no answer, or no usable one; `hint` what to do about that.
 
-    `unsettled` holds, for each component that was asked about, why its role must run; '' when everything is still as applied.
+    `unsettled` holds, for each component that was asked about, why its role must run, all that differs with '; ' between; '' when
+    everything is still as applied.
     """
 
     reachable: bool
@@ -90,7 +93,7 @@ def questions(rendered: Mapping[str, Any], host: Host) -> dict[str, Any]:
 def _ask(host: Host, request: Mapping[str, Any], transport: Transport) -> HostObservation:
     answer = ask(transport, host, request, timeout=TIMEOUT_SECONDS)
     why = "; ".join(f"{section}: {text}" for section, text in answer.errors.items())
-    unsettled = {component: _text(answer.unsettled[component], 200) for component in request.get("witness", {})
+    unsettled = {component: _text(answer.unsettled[component], MAX_REASONS) for component in request.get("witness", {})
                  if isinstance(answer.unsettled.get(component), str)}
     return HostObservation(True, why, answer.facts, _trusted(answer.health, request["health"]), unsettled)
 

@@ -55,16 +55,25 @@ def voters(cluster: Cluster) -> frozenset[str]:
 
 def _explained(steps: list[Step], seen: Observation, moving: Moves) -> Iterator[Step]:
     for step in steps:
-        yield step if step.why or step.verb != "up" else dataclasses.replace(step, why=_why(step, seen, moving))
+        if step.verb == "up":
+            reasons = {host: text for host in step.hosts if (text := seen.why(host, step.component.name))}
+            yield dataclasses.replace(step, why=step.why or _why(step, reasons, seen, moving), reasons=reasons)
+        else:
+            yield step
 
 
-def _why(step: Step, seen: Observation, moving: Moves) -> str:
-    """The reasons, each with its hosts; nothing where a component is simply new."""
-    reasons: dict[str, list[str]] = {}
+def _why(step: Step, reasons: Mapping[str, str], seen: Observation, moving: Moves) -> str:
+    """The reasons in short, each with its hosts; nothing where a component is simply new."""
+    hosts_of: dict[str, list[str]] = {}
     for host in step.hosts:
         move = moving.get(step.component.name, {}).get(host)
-        reasons.setdefault(str(move) if move else seen.why(host, step.component.name), []).append(host)
-    reasons.pop("", None)
-    if len(reasons) == 1 and not any(serves(seen, host, step.component) for host in step.hosts):
+        hosts_of.setdefault(str(move) if move else _short(reasons.get(host, "")), []).append(host)
+    hosts_of.pop("", None)
+    if len(hosts_of) == 1 and not any(serves(seen, host, step.component) for host in step.hosts):
         return ""
-    return "; ".join(f"{text} ({', '.join(hosts)})" if len(step.hosts) > len(hosts) else text for text, hosts in reasons.items())
+    return "; ".join(f"{text} ({', '.join(hosts)})" if len(step.hosts) > len(hosts) else text for text, hosts in hosts_of.items())
+
+
+def _short(reasons: str) -> str:
+    first, *others = reasons.split("; ")
+    return f"{first} and {len(others)} more" if others else first

@@ -18,7 +18,8 @@ class Step:
     `verb` names the playbook: up, drain, stop, restart or remove. `batch` hosts are worked on at a time, in the order of `hosts`; 0
     means all at once. In a step that is `all_or_none` the first failure stops the rest: its hosts serve together. `why` says
     for people what makes it necessary. While an ensemble changes its size, `variables` replace those of the inventory for this
-    step (then nothing is noted on the hosts: it is not yet what they are to have), and `expect` what the check asks for.
+    step (then nothing is noted on the hosts: it is not yet what they are to have), and `expect` what the check asks for. `reasons`
+    holds, by host, all that differs there.
     """
 
     component: Component
@@ -29,6 +30,7 @@ class Step:
     verb: str = "up"
     variables: Mapping[str, Any] = field(default_factory=dict)
     expect: Mapping[str, Any] = field(default_factory=dict)
+    reasons: Mapping[str, str] = field(default_factory=dict)
 
     def describe(self) -> str:
         """One line for people."""
@@ -40,7 +42,7 @@ class Step:
     def as_json(self) -> dict[str, object]:
         """One element of `plan --json`."""
         return {"component": self.component.name, "verb": self.verb, "hosts": list(self.hosts),
-                "at_a_time": self.batch or len(self.hosts), "why": self.why}
+                "at_a_time": self.batch or len(self.hosts), "why": self.why, "reasons": dict(self.reasons)}
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Hosts that drift: things go wrong under the eyes of every role, and each must be seen by `plan` and mended by `up`.
 
-A batch harms each role on each host at most once, so that no harm hides behind another. What a host is like before and after is
-asked with a shell's means, not with the probe's.
+A batch harms each role on each host once, or several files of it, so that no harm hides behind another: `plan` must name each
+of the files. What a host is like before and after is asked with a shell's means, not with the probe's.
 """
 
 from __future__ import annotations
@@ -9,14 +9,17 @@ from __future__ import annotations
 import json
 import random
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from provisioner import kept_facts
 from provisioner.lab import default_inventory
 from provisioner.session import Session
 from provisioner.witness import questions
 from tests.cluster_under_test import HOME, ClusterUnderTest
-from tests.harms import STOPPING, Harm, harms, inventory_script, look_script
+from tests.harms import ON_FILES, STOPPING, Harm, harms, inventory_script, look_script
+
+#: So many files of one role on one host come to harm together.
+FILES = 4
 
 
 class Drifting:
@@ -34,34 +37,48 @@ class Drifting:
                                for harm in harms(host, name, witness, there[host]))
 
     def batch(self, dice: random.Random) -> list[Harm]:
-        """One harm to each role on each host."""
+        """One harm to each role on each host, or one each to some of its files."""
         offered: dict[tuple[str, str], dict[str, list[Harm]]] = {}
         for harm in self._together(dice):
             offered.setdefault((harm.host, harm.component), {}).setdefault(harm.kind, []).append(harm)
-        # First the kind, then the thing: a role has many files and one unit.
-        return [dice.choice(kinds[dice.choice(sorted(kinds))]) for _, kinds in sorted(offered.items())]
+        chosen: list[Harm] = []
+        for _, kinds in sorted(offered.items()):
+            # First the kind, then the thing: a role has many files and one unit.
+            kind = dice.choice(sorted(kinds))
+            chosen += self._some_files(dice, kinds) if kind in ON_FILES else [dice.choice(kinds[kind])]
+        return chosen
 
     def seen_and_mended(self, batch: list[Harm]) -> None:
         """Fails with each harm that `plan` did not see, and with what differs on a host after `up`."""
         before = self.look()
         self._do(batch)
-        planned = self.planned()
-        missed = [harm for harm in batch if (harm.host, harm.component) not in planned]
-        assert not missed, "not seen: " + "; ".join(map(str, missed))
+        reasons = self.planned()
+        missed = [harm for harm in batch if not reasons.get((harm.host, harm.component))
+                  or (harm.kind in ON_FILES and f"{harm.thing} " not in reasons[harm.host, harm.component])]
+        assert not missed, "not seen: " + "; ".join(f"{harm}: {reasons.get((harm.host, harm.component))}" for harm in missed)
         self._cluster.up()
         after = self.look()
         differ = {host: sorted(set(before[host]) ^ set(after[host])) for host in before if before[host] != after[host]}
         assert not differ, f"not mended: {differ}\nafter {'; '.join(map(str, batch))}"
-        assert self.planned() == set(), f"the next run would not be idle after {'; '.join(map(str, batch))}"
+        assert self.planned() == {}, f"the next run would not be idle: {self.planned()} after {'; '.join(map(str, batch))}"
 
     def look(self) -> dict[str, list[str]]:
         """What each host is like, a line for each thing that some role watches."""
         return {host: self._cluster.host(host).run(look_script([*own.values()])).splitlines() for host, own in self._witnesses.items()}
 
-    def planned(self) -> set[tuple[str, str]]:
-        """(host, component) that `plan` would work on."""
+    def planned(self) -> dict[tuple[str, str], str]:
+        """Why `plan` would work on a component, by (host, component)."""
         plan = json.loads(self._cluster.run("plan", "--json").stdout)
-        return {(host, step["component"]) for step in plan["steps"] for host in step["hosts"]}
+        return {(host, step["component"]): step["reasons"].get(host, step["why"]) for step in plan["steps"] for host in step["hosts"]}
+
+    @staticmethod
+    def _some_files(dice: random.Random, kinds: Mapping[str, list[Harm]]) -> list[Harm]:
+        by_thing: dict[str, list[Harm]] = {}
+        for kind in ON_FILES & set(kinds):
+            for harm in kinds[kind]:
+                by_thing.setdefault(harm.thing, []).append(harm)
+        things = dice.sample(sorted(by_thing), min(FILES, len(by_thing)))
+        return [dice.choice(sorted(by_thing[thing])) for thing in things]
 
     def _together(self, dice: random.Random) -> list[Harm]:
         """What may happen at the same time: of the hosts that vote, services stop on one only."""

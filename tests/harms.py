@@ -10,6 +10,9 @@ from typing import Any
 NOTES = "/var/lib/provisioner/applied"
 #: After these a service is away for a moment, or until the next run.
 STOPPING = ("unit stopped", "listens elsewhere", "settings newer than the process", "package removed", "package of another version")
+#: These leave the processes alone, and the look names each file.
+ON_FILES = frozenset(("content edited", "content edited, with its old time", "mode changed", "owner changed", "file missing",
+                      "kernel setting changed"))
 #: What is lost with this file nobody else knows: the name server that a host had before there was a cluster.
 _UNKNOWN_ELSEWHERE = ("/etc/resolv.conf.upstream",)
 #: Packages that are to be there in the version of the catalogue; of the others any version will do.

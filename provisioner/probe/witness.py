@@ -10,6 +10,7 @@ import json
 import os
 import subprocess
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ UNIT_PROPERTIES = ("Id", "LoadState", "ActiveState", "UnitFileState", "MainPID",
 
 
 def unsettled(asked: "dict[str, dict[str, Any]]") -> "dict[str, str]":
-    """For each component asked for ({witness, digest}), in a few words why its role must run; '' when it need not."""
+    """For each component asked for ({witness, digest}), why its role must run: all that differs, with '; ' between; '' when it need not."""
     seen = Seen([one["witness"] for one in asked.values()])
     return {component: _why(component, str(one["digest"]), seen.of(one["witness"])) for component, one in asked.items()}
 
@@ -45,34 +46,33 @@ def _why(component: str, digest: str, now: "dict[str, Any]") -> str:
             return "other settings or another version of the role than applied"
         if not 0 <= age < MAX_AGE_SECONDS:
             return "not looked at closely for over a week"
-        return _difference(before, now)
+        return "; ".join(_differences(before, now))
     except FileNotFoundError:
         return "not applied yet, or a run was broken off"
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         return f"the note about it can't be read ({type(error).__name__})"
 
 
-def _difference(before: "dict[str, Any]", now: "dict[str, Any]") -> str:
+def _differences(before: "dict[str, Any]", now: "dict[str, Any]") -> "Iterator[str]":
     for path in sorted(set(before["files"]) | set(now["files"])):
         was, found = before["files"].get(path), now["files"].get(path)
         if was != found:
-            return f"{path} {_changed(was, found)}"
+            yield f"{path} {_changed(was, found)}"
     for package in sorted(set(before["packages"]) | set(now["packages"])):
         was, found = before["packages"].get(package), now["packages"].get(package)
         if was != found:
-            return f"package {package} is {found or 'missing'}, was {was or 'missing'}"
+            yield f"package {package} is {found or 'missing'}, was {was or 'missing'}"
     for unit, found in sorted(now["units"].items()):
         was = before["units"].get(unit, {})
         for name in ("load", "enabled", "active"):
             if was.get(name) != found[name]:
-                return f"unit {unit} is {found[name] or 'missing'}, was {was.get(name) or 'missing'}"
+                yield f"unit {unit} is {found[name] or 'missing'}, was {was.get(name) or 'missing'}"
         if found["reload"]:
-            return f"unit {unit} was changed and not read by systemd"
+            yield f"unit {unit} was changed and not read by systemd"
         if found["stale"] and was.get("invocation") != found["invocation"]:
-            return f"unit {unit} runs with other settings than its files have"
+            yield f"unit {unit} runs with other settings than its files have"
     if sorted(before["listeners"]) != sorted(now["listeners"]):
-        return "{} listened, now {}".format(", ".join(before["listeners"]) or "nothing", ", ".join(now["listeners"]) or "nothing")
-    return ""
+        yield "{} listened, now {}".format(", ".join(before["listeners"]) or "nothing", ", ".join(now["listeners"]) or "nothing")
 
 
 def _changed(was: "list[Any] | None", found: "list[Any] | None") -> str:

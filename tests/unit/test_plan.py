@@ -84,6 +84,10 @@ def test_what_is_as_applied_and_works_is_left_alone() -> None:
     (step,) = make_plan(cluster(), RENDERED, Observation(drifted)).steps
     assert (step.component.name, step.hosts, step.why) == ("zookeeper", ("m2",), "zoo.cfg was edited")
 
+    worse = {**fine, "m2": HostObservation(True, health=health, unsettled={**fine["m2"].unsettled, "zookeeper": "a is new; b is new"})}
+    (step,) = make_plan(cluster(), RENDERED, Observation(worse)).steps
+    assert (step.why, step.reasons) == ("a is new and 1 more", {"m2": "a is new; b is new"})
+
     sick = {**fine, "a1": HostObservation(True, health={**health, "docker": {"state": "down"}}, unsettled=fine["a1"].unsettled)}
     (step,) = make_plan(cluster(), RENDERED, Observation(sick)).steps
     assert (step.component.name, step.hosts) == ("docker", ("a1",))

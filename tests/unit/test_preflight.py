@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -140,7 +141,9 @@ def test_clocks_are_compared_through_the_answers(tmp_path: Path) -> None:
 
     report, _ = look(tmp_path, {"m1": host(1), "m2": host(2), "m3": late})
     (finding,) = (f for f in report.findings if f.severity != "ok")
-    assert (finding.severity, finding.host, finding.message) == ("fail", "m3", "its clock is 30.0 s ahead of the others")
+    assert (finding.severity, finding.host) == ("fail", "m3")
+    # How far ahead is known as well as the answers were quick.
+    assert re.fullmatch(r"its clock is (29|30)\.\d s ahead of the others", finding.message)
 
 
 def distribution(cached: dict[str, Any]) -> tuple[str, str, str]:

@@ -61,6 +61,14 @@ def test_what_changed_on_disk_is_named(settled: Any, tmp_path: Path, change: Cal
     assert why in host.unsettled(settled())["zookeeper"]
 
 
+def test_all_that_differs_is_named(settled: Any, tmp_path: Path) -> None:
+    (tmp_path / "zoo.cfg").chmod(0o666)
+    (tmp_path / "extra.conf").write_text("")
+    settled.states["ActiveState"] = "failed"
+    assert host.unsettled(settled())["zookeeper"].split("; ") == [
+        f"{tmp_path}/extra.conf is new", f"{tmp_path}/zoo.cfg has another owner or mode", "unit zookeeper is failed, was active"]
+
+
 def test_faking_a_files_time_hides_nothing(settled: Any, tmp_path: Path) -> None:
     file = tmp_path / "zoo.cfg"
     before = file.stat()
