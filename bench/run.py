@@ -32,14 +32,16 @@ from tests.results import keep, machine
 RESULTS = Path(__file__).parent / "results"
 #: What is on a host of which a hundred fit on one machine.
 LIGHT = ("common", "repos", "kernel")
+#: What is measured, in this order: role zookeeper alone, single commands, all roles, one agent more, a lab kept and started again.
+PARTS = ("role", "commands", "roles", "agent", "snapshot")
 
 
-def rounds(chosen: Sequence[Contender], repetitions: int) -> dict[str, list[Cost]]:
-    """Each contender's costs, one for each round."""
+def rounds(chosen: Sequence[Contender], repetitions: int, slow: int) -> dict[str, list[Cost]]:
+    """Each contender's costs, one for each round; the slow ones run in the first `slow` rounds only."""
     costs: dict[str, list[Cost]] = {c.name: [] for c in chosen}
     with tempfile.TemporaryDirectory(prefix="b", dir="/tmp") as folder:
         for number in range(repetitions):
-            for contender in chosen:
+            for contender in (c for c in chosen if number < slow or not c.slow):
                 sockets = Path(folder) / f"{number}{chosen.index(contender)}"
                 sockets.mkdir(mode=0o700)
                 surroundings = {**os.environ, **contender.environment(sockets)}
@@ -54,15 +56,16 @@ def rounds(chosen: Sequence[Contender], repetitions: int) -> dict[str, list[Cost
 def table(title: str, costs: dict[str, list[Cost]], hosts: int) -> str:
     """One row each; `x` is the median wall time against ours."""
     base = statistics.median(cost.wall for cost in costs[OURS])
-    heading = f"{'':<32}{'wall s':>8}{'min':>8}{'max':>8}{'x':>8}{'CPU s':>8}{'ms/host':>9}{'MiB':>7}{'kB/host':>9}{'conn/host':>10}"
+    heading = (f"{'':<32}{'runs':>5}{'wall s':>8}{'min':>8}{'max':>8}{'x':>8}"
+               f"{'CPU s':>8}{'ms/host':>9}{'MiB':>7}{'kB/host':>9}{'conn/host':>10}")
     rows = []
     for name, runs in costs.items():
         columns = zip(*(asdict(run).values() for run in runs), strict=True)
         wall, cpu, memory, sent, opened = (statistics.median(column) for column in columns)
         spread = f"{min(run.wall for run in runs):>8.2f}{max(run.wall for run in runs):>8.2f}"
-        rows.append(f"{name:<32}{wall:>8.2f}{spread}{wall / base:>8.1f}{cpu:>8.2f}"
+        rows.append(f"{name:<32}{len(runs):>5}{wall:>8.2f}{spread}{wall / base:>8.1f}{cpu:>8.2f}"
                     f"{1000 * cpu / hosts:>9.0f}{memory:>7.0f}{sent / hosts / 1000:>9.1f}{opened / hosts:>10.1f}")
-    return "\n".join([f"{title}, {hosts} hosts, {len(next(iter(costs.values())))} rounds", heading, *rows])
+    return "\n".join([f"{title}, {hosts} hosts", heading, *rows])
 
 
 @dataclass
@@ -87,18 +90,23 @@ class Found:
 
 
 def main() -> int:
-    """Build the lab unless it is there, run all, print and keep."""
+    """Build the lab unless it is there, run the parts, print and keep."""
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--lab", default="bench", help="the lab; made, brought up and thrown away unless --built")
     options.add_argument("--masters", type=int, default=3)
     options.add_argument("--agents", type=int, default=7)
     options.add_argument("--rounds", type=int, default=5)
+    options.add_argument("--slow-rounds", type=int, default=5, help="rounds of those that take minutes")
+    options.add_argument("--parts", nargs="+", choices=PARTS, help="only these; 'agent' and 'snapshot' change the lab")
     options.add_argument("--built", action="store_true", help="the lab is there and provisioned, and stays")
     options.add_argument("--light", action="store_true", help=f"hosts with nothing but {', '.join(LIGHT)}, so that many fit on one machine")
     options.add_argument("--latency", type=float, default=0.0, metavar="MS", help="milliseconds that a round trip to a host takes longer")
     options.add_argument("--without", nargs="*", default=[], help="contenders to leave out")
     chosen = options.parse_args()
     only = [*LIGHT] if chosen.light else []
+    # Single commands are timed as they are, not from afar; light hosts have nothing but the roles that are compared.
+    possible = ["roles"] if chosen.light else ["role", "roles"] if chosen.latency else PARTS
+    parts = [part for part in possible if part in (chosen.parts or possible)]
     seconds: dict[str, list[float]] = {}
     if not chosen.built:
         subprocess.run([PROVISION, "lab", "down", "--name", chosen.lab, "--ignore-missing"], check=True, capture_output=True)
@@ -112,25 +120,30 @@ def main() -> int:
     plain.write(session, work, only)
     hosts = [(str(session.rendered["all"]["vars"]["ansible_user"]), h.address) for h in session.cluster.hosts]
     far = f"{chosen.latency:g} ms away" if chosen.latency else ""
-    found = Found("-".join(filter(None, [f"{len(hosts)}-hosts", "light" if only else "", far.replace(" ", "-")])), seconds)
+    words = [f"{len(hosts)}-hosts", "light" if only else "", far.replace(" ", "-"), *(chosen.parts or [])]
+    found = Found("-".join(filter(None, words)), seconds)
 
     def compare(what: str, size: int, many: Sequence[Contender]) -> None:
         title = ", ".join(filter(None, ["nothing to do", what, far]))
         with measured.counted(str(lab.subnet)), latency.added(str(lab.subnet), chosen.latency):
-            found.tables[title] = (size, rounds([c for c in many if c.name not in chosen.without], chosen.rounds))
+            found.tables[title] = (size, rounds([c for c in many if c.name not in chosen.without], chosen.rounds, chosen.slow_rounds))
         found.save()
 
-    if not only:
+    if "role" in parts:
         plain.write_one_role(session, work)
         compare("role zookeeper", len(session.cluster.members(plain.PORTED)), contenders.one_role(chosen.lab, work))
-    if not only and not chosen.latency:
+    if "commands" in parts:
         for part in (commands.small, commands.one_variable, commands.silent_host):
             seconds |= part(chosen.lab, chosen.rounds)
             found.save()
-    known_hosts = session.cluster.state_dir / "known_hosts"
-    compare(", ".join(only) or "all roles", len(hosts), contenders.all_roles(chosen.lab, work, hosts, lab.key, known_hosts, only))
-    if not only and not chosen.latency and not chosen.built:
-        seconds |= {**commands.one_more_agent(chosen.lab, chosen.agents), **commands.keep_and_restore(chosen.lab, chosen.rounds)}
+    if "roles" in parts:
+        known_hosts = session.cluster.state_dir / "known_hosts"
+        compare(", ".join(only) or "all roles", len(hosts), contenders.all_roles(chosen.lab, work, hosts, lab.key, known_hosts, only))
+    if "agent" in parts:
+        seconds |= commands.one_more_agent(chosen.lab, chosen.agents)
+        found.save()
+    if "snapshot" in parts:
+        seconds |= commands.keep_and_restore(chosen.lab, chosen.rounds)
         found.save()
     keep(f"bench-{found.name}", str(found))
     if not chosen.built:
