@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,23 +65,30 @@ def glance(session: Session, console: Console, options: argparse.Namespace) -> t
     cluster = session.cluster
     for warning in (*cluster.warnings, *_unmaintained(session)):
         console.warn(warning)
-    console.say(f"looking at {len(limit or cluster.hosts)} hosts …")
+    console.say(f"looking at {len(limit or [h for h in cluster.hosts if not only or h.groups & {*only}])} hosts …")
     before = {} if options.full else kept_facts.read(cluster)
     if set(before) < {h.name for h in cluster.hosts} or not all_known(cluster):
         return None, {}
-    asked = questions(cluster, session.rendered, session.defaults, before, session.ledger.cluster_id)
+    asked = _about(only, questions(cluster, session.rendered, session.defaults, before, session.ledger.cluster_id))
     # A refused key locks no account, so only passwords are tried on one host first.
-    lost = first_contact(cluster, [h for h in cluster.hosts if login(h, cluster).password], session.transport)
-    seen = observe(cluster, session.rendered, session.transport, sections=("facts", "health"), witnesses=asked, silent=lost)
+    lost = first_contact(cluster, [h for h in cluster.hosts if h.name in asked and login(h, cluster).password], session.transport)
+    seen = observe(cluster, session.rendered, session.transport, hosts=[*asked], components=only, sections=("facts", "health"),
+                   witnesses=asked, silent=lost)
     silent = {name: UnreachableError(host.error, where=name, hint=host.hint) for name, host in seen.hosts.items() if not host.reachable}
     if silent or not all(host.facts for host in seen.hosts.values()):
         return None, silent
     facts = {name: to_ansible_facts(host.facts) for name, host in seen.hosts.items()}
     moving = moves(cluster, seen, _wanted(session))
     plan = make_plan(cluster, session.rendered, seen, only=only, limit=limit, batch=options.batch, moving=moving)
-    if plan.steps or questions(cluster, session.rendered, session.defaults, facts, session.ledger.cluster_id) != asked:
+    if plan.steps or _about(only, questions(cluster, session.rendered, session.defaults, facts, session.ledger.cluster_id)) != asked:
         return None, {}
     return Look(plan, seen, facts, asked, frozenset(), moving), {}
+
+
+def _about(only: Collection[str], asked: Mapping[str, Mapping[str, Question]]) -> dict[str, dict[str, Question]]:
+    """The questions about these components (none: all), to the hosts that have one of them."""
+    some = {host: {name: one for name, one in own.items() if not only or name in only} for host, own in asked.items()}
+    return {host: own for host, own in some.items() if own}
 
 
 def look_closely(session: Session, console: Console, options: argparse.Namespace, silent: Mapping[str, UnreachableError]) -> Look:

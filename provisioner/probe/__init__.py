@@ -39,7 +39,7 @@ except (ValueError, OSError, EOFError) as error:
 class Sent:
     def find_spec(self, name, path=None, target=None):
         if name in sources:
-            return ModuleSpec(name, self, is_package=any(other.startswith(name + ".") for other in sources))
+            return ModuleSpec(name, self, is_package=name in ("probe", "probe.health"))
     def create_module(self, spec):
         return None
     def exec_module(self, module):
@@ -49,13 +49,14 @@ answer = os.dup(1)
 os.dup2(2, 1)
 from probe import main
 main.main(request, answer)
-"""
+""".replace("    ", " ")
 
-#: What only people read, and what only mypy reads in the head of a function. Every source is still the same program without
+#: What only people read, and what only mypy reads. Every source is still the same program without
 #: it (tests/unit/test_probe_payload.py).
 _FOR_PEOPLE = re.compile(r'^ *(?:"""(?:[^"]|"(?!""))*"""|#.*)?\n', re.MULTILINE)
 _HEAD = re.compile(r"^ *def .*:\n", re.MULTILINE)
 _TYPE = re.compile(r'(?:: | -> )(?:"[^"]*"|[\w.]+)(?= =|[,):])')
+_DECLARED = re.compile(r"^( +\w+): [\w.]+(?:\[.*?\])? = ", re.MULTILINE)
 _IMPORT = re.compile(r"^from (\.\w*(?:\.\w+)*) import ([\w, ]+)", re.MULTILINE)
 
 
@@ -115,4 +116,4 @@ def _sources() -> dict[str, str]:
 
 
 def _bare(source: str) -> str:
-    return _HEAD.sub(lambda head: _TYPE.sub("", head[0]), _FOR_PEOPLE.sub("", source))
+    return _DECLARED.sub(r"\1 = ", _HEAD.sub(lambda head: _TYPE.sub("", head[0]), _FOR_PEOPLE.sub("", source)))

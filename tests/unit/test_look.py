@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -77,14 +78,15 @@ def session(tmp_path: Path) -> Any:
     return found
 
 
-def asked(session: Any, *, drift: str = "", changed: str = "", away: str = "") -> tuple[look.Look | None, dict[str, UnreachableError]]:
+def asked(session: Any, *, drift: str = "", changed: str = "", away: str = "",
+          only: Sequence[str] = ()) -> tuple[look.Look | None, dict[str, UnreachableError]]:
     """The quick look at hosts of which one may have a drifted component, other facts, or no answer."""
     def host(name: str) -> Any:
         def answer(call: Call) -> Completed:
             if not call.request:
                 return said()
             found = calm(call.request)
-            if name == drift:
+            if name == drift and "common" in found["unsettled"]:
                 found["unsettled"]["common"] = "/etc/hosts was edited"
             if name == changed:
                 found["facts"]["machine_id"] = "f" * 32
@@ -93,7 +95,7 @@ def asked(session: Any, *, drift: str = "", changed: str = "", away: str = "") -
         return UnreachableError("no route") if name == away else answer
 
     session.__dict__["transport"] = FakeTransport({h.name: host(h.name) for h in session.cluster.hosts})
-    return glance(session, Console(), OPTIONS)
+    return glance(session, Console(), argparse.Namespace(**{**vars(OPTIONS), "only": [*only]}))
 
 
 def test_with_nothing_to_do_every_host_is_asked_once(session: Any) -> None:
@@ -102,6 +104,15 @@ def test_with_nothing_to_do_every_host_is_asked_once(session: Any) -> None:
     probes = [call for call in session.transport.calls if call.request]
     assert sorted(call.host for call in probes) == sorted(h.name for h in session.cluster.hosts)
     assert max(len(call.command) + len(call.stdin) for call in probes) <= 16 * 1024, "bytes to a host that runs nearly everything"
+
+
+def test_only_the_hosts_of_what_is_named_are_asked_and_only_about_that(session: Any) -> None:
+    found, _ = asked(session, only=["zookeeper"])
+    assert found is not None and found.plan.steps == ()
+    probes = {call.host: set(call.request["witness"]) | set(call.request["health"]) for call in session.transport.calls}
+    assert probes == {h.name: {"zookeeper"} for h in session.cluster.members("zookeeper")}
+    assert asked(session, only=["docker"], drift="m1")[0] is not None, "what drifted is another component's"
+    assert asked(session, only=["common"], drift="m1")[0] is None
 
 
 @pytest.mark.parametrize("how", ["drift", "changed"])

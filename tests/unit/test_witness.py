@@ -77,6 +77,40 @@ def test_faking_a_files_time_hides_nothing(settled: Any, tmp_path: Path) -> None
     assert "was edited" in host.unsettled(settled())["zookeeper"]
 
 
+def large(settled: Any, tmp_path: Path) -> Any:
+    """A question about a program of 2 MiB, and a link to it, applied and noted."""
+    (tmp_path / "program").write_bytes(b"x" * 2 * host.LARGE)
+    (tmp_path / "link").symlink_to(tmp_path / "program")
+    asked = settled()
+    asked["zookeeper"]["witness"]["files"] += [str(tmp_path / "program"), str(tmp_path / "link")]
+    notes.record(asked)
+    return asked
+
+
+def test_a_large_file_is_not_read_again(settled: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked, sha256 = large(settled, tmp_path), host._sha256
+
+    def read(file: Path) -> str:
+        assert file.name not in ("program", "link")
+        return sha256(file)
+
+    monkeypatch.setattr(host, "_sha256", read)
+    assert host.unsettled(asked) == {"zookeeper": ""}
+
+
+def test_a_large_file_that_was_written_to_is_read_again(settled: Any, tmp_path: Path) -> None:
+    asked, program = large(settled, tmp_path), tmp_path / "program"
+    before = program.stat()
+    os.utime(program)
+    assert host.unsettled(asked) == {"zookeeper": ""}, "only its times are others"
+    with program.open("r+b") as file:
+        file.write(b"y")
+    os.utime(program, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert host.unsettled(asked)["zookeeper"] == f"{tmp_path}/link was edited; {tmp_path}/program was edited"
+    program.unlink()
+    assert host.unsettled(asked)["zookeeper"] == f"{tmp_path}/link was edited; {tmp_path}/program is missing"
+
+
 @pytest.mark.parametrize(("field", "value", "why"), [
     ("ActiveState", "inactive", "unit zookeeper is inactive, was active"),
     ("UnitFileState", "disabled", "unit zookeeper is disabled, was enabled"),
