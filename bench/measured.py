@@ -41,12 +41,16 @@ class _Group:
         self._old = old
 
     def __enter__(self) -> _Group:
+        self._remove()  # a bench that was killed leaves one behind
         for folder in {self._cpu, self._memory}:
             folder.mkdir()
         return self
 
     def __exit__(self, *_: object) -> None:
-        for folder in {self._cpu, self._memory}:
+        self._remove()
+
+    def _remove(self) -> None:
+        for folder in {f for f in (self._cpu, self._memory) if f.is_dir()}:
             for _attempt in range(100):  # an open shared connection belongs to it until it is closed
                 for pid in (folder / "cgroup.procs").read_text().split():
                     with contextlib.suppress(ProcessLookupError):
@@ -102,6 +106,8 @@ def run(argv: Sequence[str], *, environment: Mapping[str, str], cwd: Path) -> Co
 def counted(subnet: str) -> Iterator[None]:
     """SSH between this machine and a network is counted as long as this lasts."""
     rules = [["OUTPUT", "-d", subnet, "-p", "tcp", "--dport", "22"], ["INPUT", "-s", subnet, "-p", "tcp", "--sport", "22"]]
+    with contextlib.suppress(subprocess.CalledProcessError):
+        _uncounted(rules)  # of a bench that was killed
     iptables("-N", CHAIN)
     iptables("-A", CHAIN, "-p", "tcp", "--dport", "22", "--syn")
     iptables("-A", CHAIN)
@@ -110,10 +116,14 @@ def counted(subnet: str) -> Iterator[None]:
     try:
         yield
     finally:
-        for chain, *match in rules:
-            iptables("-D", chain, *match, "-j", CHAIN)
-        iptables("-F", CHAIN)
-        iptables("-X", CHAIN)
+        _uncounted(rules)
+
+
+def _uncounted(rules: Sequence[Sequence[str]]) -> None:
+    for chain, *match in rules:
+        iptables("-D", chain, *match, "-j", CHAIN)
+    iptables("-F", CHAIN)
+    iptables("-X", CHAIN)
 
 
 def _counters() -> tuple[int, int]:
