@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rich.console import Console as Terminal
-from rich.markup import escape
-from rich.status import Status as Spinner
-from rich.table import Table
+if TYPE_CHECKING:
+    from rich.console import Console as Terminal
+    from rich.status import Status as Spinner
+    from rich.table import Table
 
-from provisioner.adapters.ansible import Event, Outcome
-from provisioner.engine import Result
-from provisioner.steps import Plan, Step
+    from provisioner.adapters.ansible import Event, Outcome
+    from provisioner.engine import Result
+    from provisioner.steps import Plan, Step
 
 STATE_STYLE = {"ok": "green", "degraded": "yellow", "down": "red", "warn": "yellow", "fail": "red"}
 #: Wide enough for a status row where stdout is a file or a pipe.
@@ -23,19 +24,37 @@ PLAIN_WIDTH = 160
 
 
 class Console:
-    """Output of one command."""
+    """Output of one command. What draws is imported when something is drawn: a rerun with nothing to do says three plain lines."""
 
     def __init__(self, *, quiet: bool = False) -> None:
-        width = None if sys.stdout.isatty() else PLAIN_WIDTH
-        self.out = Terminal(highlight=False, width=width)
-        self.err = Terminal(stderr=True, highlight=False, quiet=quiet, width=width if not sys.stderr.isatty() else None)
+        self._quiet = quiet
+
+    @functools.cached_property
+    def out(self) -> Terminal:
+        """Standard output as a terminal."""
+        from rich.console import Console as Terminal
+
+        return Terminal(highlight=False, width=None if sys.stdout.isatty() else PLAIN_WIDTH)
+
+    @functools.cached_property
+    def err(self) -> Terminal:
+        """Standard error as a terminal."""
+        from rich.console import Console as Terminal
+
+        return Terminal(stderr=True, highlight=False, quiet=self._quiet, width=None if sys.stderr.isatty() else PLAIN_WIDTH)
 
     def say(self, text: str) -> None:
         """One line of progress or of news."""
-        self.err.print(escape(text), soft_wrap=True)
+        if "err" in self.__dict__:
+            self.err.print(text, soft_wrap=True, markup=False)  # a spinner may be turning
+        elif not self._quiet:
+            sys.stderr.write(f"{text}\n")
+            sys.stderr.flush()
 
     def warn(self, text: str) -> None:
         """Something the user should know, though the command goes on."""
+        from rich.markup import escape
+
         self.err.print(f"[yellow]warning:[/] {escape(text)}", soft_wrap=True)
 
     def write(self, text: str) -> None:
@@ -59,6 +78,9 @@ class Console:
 
 def make_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
     """A table with coloured states; cells are literal text."""
+    from rich.markup import escape
+    from rich.table import Table
+
     table = Table(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False)
     for column in columns:
         table.add_column(column)
@@ -115,8 +137,9 @@ class RunProgress:
 
     def _draw(self) -> None:
         if self._spinner:
-            text = f"{self._label}: {self._task} {len(self._done)}/{self._total} hosts, {self._elapsed():.0f} s"
-            self._spinner.update(escape(text))
+            from rich.markup import escape
+
+            self._spinner.update(escape(f"{self._label}: {self._task} {len(self._done)}/{self._total} hosts, {self._elapsed():.0f} s"))
 
     def _elapsed(self) -> float:
         return time.monotonic() - self._begin

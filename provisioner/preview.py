@@ -14,7 +14,8 @@ from provisioner.engine import step_variables
 from provisioner.ensemble import margins
 from provisioner.errors import StepFailed
 from provisioner.execution import open_playbooks
-from provisioner.look import Look, look
+from provisioner.glance import Look
+from provisioner.look import look
 from provisioner.saved_plan import save
 from provisioner.session import Session
 from provisioner.status import strangers

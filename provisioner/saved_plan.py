@@ -13,7 +13,7 @@ from typing import Any
 
 from provisioner import __version__
 from provisioner.errors import StepFailed, UsageError
-from provisioner.look import Look
+from provisioner.glance import Look
 from provisioner.private_files import write_private
 from provisioner.rolling import BATCH
 from provisioner.steps import Plan, Step

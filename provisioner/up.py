@@ -8,25 +8,32 @@ from pathlib import Path
 from provisioner.components import COMPONENTS
 from provisioner.console import Console, summary
 from provisioner.engine import Result
-from provisioner.execution import confirm, execute, locked
+from provisioner.glance import glance
 from provisioner.inventory.render import host_variables
-from provisioner.look import glance, look_closely
-from provisioner.saved_plan import recall, refuse_moved
 from provisioner.session import Session
 
 
 def run_up(session: Session, console: Console, options: argparse.Namespace) -> Result:
     """Do it, or exactly what the file of --plan says; returns the counts. Raises the error of the first thing that stops it."""
-    cluster = session.cluster
-    saved = recall(Path(options.plan), options) if options.plan else None
+    cluster, saved = session.cluster, None
+    if options.plan:
+        from provisioner.saved_plan import recall
+
+        saved = recall(Path(options.plan), options)
     found, silent = glance(session, console, options)
     if found and not saved:
         result = Result(cluster.name)
         console.say(summary(result))
         return result
+    # Not before: a rerun with nothing to do would spend more time on these than on anything else.
+    from provisioner.execution import confirm, execute, locked
+    from provisioner.look import look_closely
+
     with locked(session, console, "looking at the hosts", strict=options.strict) as held:
         found = look_closely(session, console, options, silent)
         if saved:
+            from provisioner.saved_plan import refuse_moved
+
             refuse_moved(saved, found)
         result = Result(cluster.name, unreachable=set(found.unreachable))
         if found.plan.steps:

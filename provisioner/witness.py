@@ -12,7 +12,7 @@ import functools
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ from provisioner.secrets import secrets_path
 Witness = Mapping[str, Any]
 #: What a host is asked about one component: its witnesses and the digest.
 Question = Mapping[str, Any]
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 #: How a role reads a fact (a convention that a test keeps). Only what it reads counts: others differ from run to run.
 _FACT = re.compile(r"ansible_facts\['(\w+)'\]")
 
@@ -43,18 +44,29 @@ def witness(component: Component, variables: Mapping[str, Any]) -> Witness:
 
 
 def questions(cluster: Cluster, rendered: Mapping[str, Any], defaults: Mapping[str, Any], facts: Mapping[str, Mapping[str, Any]],
-              cluster_id: str) -> dict[str, dict[str, Question]]:
-    """For each host whose facts (as Ansible gets them) are known, what to ask it about each component it runs."""
+              cluster_id: str, only: Collection[str] = ()) -> dict[str, dict[str, Question]]:
+    """For each host whose facts (as Ansible gets them) are known, what to ask it about each component it runs.
+
+    With `only` about these components alone, of the hosts that run one of them.
+    """
     secrets = _secrets_identity(secrets_path(cluster))
     asked: dict[str, dict[str, Question]] = {}
     for host in cluster.hosts:
         if host.name in facts:
             variables = {**defaults, **host_variables(rendered, host.name)}
-            asked[host.name] = {
+            own: dict[str, Question] = {
                 c.name: {"witness": witness(c, variables), "digest": digest(c, variables, facts[host.name], cluster_id, secrets)}
-                for c in COMPONENTS if c.name in host.groups
+                for c in COMPONENTS if c.name in host.groups and (not only or c.name in only)
             }
+            if own:
+                asked[host.name] = own
     return asked
+
+
+def that_count(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Those facts of a host that are in the digest of some component."""
+    names = {name for component in COMPONENTS for name in _facts_digested(component)}
+    return {name: facts.get(f"ansible_{name}") for name in names}
 
 
 def digest(component: Component, variables: Mapping[str, Any], facts: Mapping[str, Any], cluster_id: str, secrets: str) -> str:
@@ -72,7 +84,7 @@ def digest(component: Component, variables: Mapping[str, Any], facts: Mapping[st
         "secrets": secrets,
         "component": component.name,
         "variables": {k: v for k, v in variables.items() if k.startswith(prefix) and not k.endswith("_probe")},
-        "facts": {name: facts.get(f"ansible_{name}") for name in ("machine_id", *_facts_read(roles_dir() / component.role))},
+        "facts": {name: facts.get(f"ansible_{name}") for name in _facts_digested(component)},
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:32]
 
@@ -89,7 +101,7 @@ def _secrets_identity(path: Path) -> str:
 
 @functools.cache
 def _declared(component: Component) -> Any:
-    found = yaml.safe_load((roles_dir() / component.role / "meta/witness.yml").read_text())
+    found = yaml.load((roles_dir() / component.role / "meta/witness.yml").read_text(), Loader=_LOADER)  # noqa: S506 (the safe one)
     return found.get(component.name, found)
 
 
@@ -102,9 +114,10 @@ def _filled(value: Any, variables: Mapping[str, Any]) -> Any:
 
 
 @functools.cache
-def _facts_read(role: Path) -> tuple[str, ...]:
-    """The facts that a role's files name."""
-    return tuple(sorted({name for path in role.rglob("*") if path.suffix in (".yml", ".j2") for name in _FACT.findall(path.read_text())}))
+def _facts_digested(component: Component) -> tuple[str, ...]:
+    """Which machine it is, and the facts that the role's files name."""
+    files = [path for path in (roles_dir() / component.role).rglob("*") if path.suffix in (".yml", ".j2")]
+    return ("machine_id", *sorted({name for path in files for name in _FACT.findall(path.read_text())}))
 
 
 @functools.cache

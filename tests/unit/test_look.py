@@ -9,16 +9,17 @@ from typing import Any
 
 import pytest
 
-from provisioner import kept_facts, look
+from provisioner import kept_facts
 from provisioner.adapters.ssh import Completed
 from provisioner.adapters.ssh_options import login
 from provisioner.cluster import Cluster, Host
 from provisioner.console import Console
 from provisioner.errors import StepFailed, UnreachableError
 from provisioner.facts import to_ansible_facts
+from provisioner.glance import Look, glance
 from provisioner.inventory.init import write_inventory
 from provisioner.known_hosts import KnownHosts, record
-from provisioner.look import _judge, glance
+from provisioner.look import _judge
 from provisioner.preflight import Report
 from provisioner.preflight.report import Finding
 from provisioner.session import Session
@@ -79,7 +80,7 @@ def session(tmp_path: Path) -> Any:
 
 
 def asked(session: Any, *, drift: str = "", changed: str = "", away: str = "",
-          only: Sequence[str] = ()) -> tuple[look.Look | None, dict[str, UnreachableError]]:
+          only: Sequence[str] = ()) -> tuple[Look | None, dict[str, UnreachableError]]:
     """The quick look at hosts of which one may have a drifted component, other facts, or no answer."""
     def host(name: str) -> Any:
         def answer(call: Call) -> Completed:

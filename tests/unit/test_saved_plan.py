@@ -10,7 +10,7 @@ import pytest
 
 from provisioner.components import component
 from provisioner.errors import StepFailed, UsageError
-from provisioner.look import Look
+from provisioner.glance import Look
 from provisioner.observe import Observation
 from provisioner.saved_plan import recall, refuse_moved, save
 from provisioner.steps import Plan, Step
