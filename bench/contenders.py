@@ -36,12 +36,12 @@ class Contender:
     slow: bool = False
 
 
-def all_roles(lab: str, work: Path, hosts: list[tuple[str, str]], key: Path, known_hosts: Path, only: list[str]) -> list[Contender]:
+def all_roles(inventory: Path, work: Path, hosts: list[tuple[str, str]], key: Path, known_hosts: Path, only: list[str]) -> list[Contender]:
     """Everybody who can bring up the whole cluster, and the floor: `ssh host true` on all hosts at once, one new connection each.
 
-    `work` is what `plain.write` filled; `hosts` are (user, address); `only` are the components that are there, or none for all.
+    `inventory` is ours, `work` what `plain.write` filled; `hosts` are (user, address); `only` are the components that are there, or none for all.
     """
-    up = [PROVISION, "up", "--lab", lab, "--yes", *(word for name in only for word in ("--only", name))]
+    up = [PROVISION, "up", "--hosts", str(inventory), "--yes", *(word for name in only for word in ("--only", name))]
     options = ["-i", str(key), "-o", "IdentitiesOnly=yes", "-o", "BatchMode=yes", "-o", f"UserKnownHostsFile={known_hosts}"]
     return [
         Contender("floor: ssh host true", lambda _: at_once(["ssh", *options, "-o", "ControlPath=none"], [f"{u}@{a}" for u, a in hosts])),
@@ -52,10 +52,10 @@ def all_roles(lab: str, work: Path, hosts: list[tuple[str, str]], key: Path, kno
     ]
 
 
-def one_role(lab: str, work: Path) -> list[Contender]:
+def one_role(inventory: Path, work: Path) -> list[Contender]:
     """Everybody who can do role zookeeper."""
     return [
-        Contender(OURS, lambda _: [PROVISION, "up", "--lab", lab, "--yes", "--only", "zookeeper"], _ours),
+        Contender(OURS, lambda _: [PROVISION, "up", "--hosts", str(inventory), "--yes", "--only", "zookeeper"], _ours),
         *(Contender(name, functools.partial(_playbook, work, "one.yml"), settings) for name, settings in ANSIBLE.items()),
         Contender("pyinfra", lambda _: [str(TOOLS / "bin/pyinfra"), "-y", "--chdir", str(work), str(work / "pyinfra_inventory.py"),
                                         str(project_dir() / "bench/pyinfra_zookeeper.py")]),

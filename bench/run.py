@@ -103,6 +103,8 @@ def main() -> int:
     options.add_argument("--latency", type=float, default=0.0, metavar="MS", help="milliseconds that a round trip to a host takes longer")
     options.add_argument("--without", nargs="*", default=[], help="contenders to leave out")
     chosen = options.parse_args()
+    # Installed programs have their compiled files beside them; this checkout would be compiled anew at each start.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     only = [*LIGHT] if chosen.light else []
     # Single commands are timed as they are, not from afar; light hosts have nothing but the roles that are compared.
     possible = ["roles"] if chosen.light else ["role", "roles"] if chosen.latency else PARTS
@@ -116,7 +118,8 @@ def main() -> int:
     work = project_dir() / ".provision" / "bench"
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(mode=0o700, parents=True)
-    session, lab = Session(default_inventory(chosen.lab, project_dir())), find(chosen.lab)
+    inventory, lab = default_inventory(chosen.lab, project_dir()), find(chosen.lab)
+    session = Session(inventory)
     plain.write(session, work, only)
     hosts = [(str(session.rendered["all"]["vars"]["ansible_user"]), h.address) for h in session.cluster.hosts]
     far = f"{chosen.latency:g} ms away" if chosen.latency else ""
@@ -131,14 +134,14 @@ def main() -> int:
 
     if "role" in parts:
         plain.write_one_role(session, work)
-        compare("role zookeeper", len(session.cluster.members(plain.PORTED)), contenders.one_role(chosen.lab, work))
+        compare("role zookeeper", len(session.cluster.members(plain.PORTED)), contenders.one_role(inventory, work))
     if "commands" in parts:
         for part in (commands.small, commands.one_variable, commands.silent_host):
             seconds |= part(chosen.lab, chosen.rounds)
             found.save()
     if "roles" in parts:
         known_hosts = session.cluster.state_dir / "known_hosts"
-        compare(", ".join(only) or "all roles", len(hosts), contenders.all_roles(chosen.lab, work, hosts, lab.key, known_hosts, only))
+        compare(", ".join(only) or "all roles", len(hosts), contenders.all_roles(inventory, work, hosts, lab.key, known_hosts, only))
     if "agent" in parts:
         seconds |= commands.one_more_agent(chosen.lab, chosen.agents)
         found.save()
