@@ -39,7 +39,8 @@ class Contender:
 def all_roles(inventory: Path, work: Path, hosts: list[tuple[str, str]], key: Path, known_hosts: Path, only: list[str]) -> list[Contender]:
     """Everybody who can bring up the whole cluster, and the floor: `ssh host true` on all hosts at once, one new connection each.
 
-    `inventory` is ours, `work` what `plain.write` filled; `hosts` are (user, address); `only` are the components that are there, or none for all.
+    `inventory` is ours, `work` what `plain.write` filled; `hosts` are (user, address); `only` are the components that are there, or none
+    for all.
     """
     up = [PROVISION, "up", "--hosts", str(inventory), "--yes", *(word for name in only for word in ("--only", name))]
     options = ["-i", str(key), "-o", "IdentitiesOnly=yes", "-o", "BatchMode=yes", "-o", f"UserKnownHostsFile={known_hosts}"]
