@@ -35,6 +35,9 @@ def test_a_rerun_with_nothing_to_do_starts_no_ansible(cluster: ClusterUnderTest)
 #: Component that is to be done again, host, what goes wrong there, and how it is seen that it was mended.
 DRIFT = (
     ("Docker", "a1", "chmod 666 /etc/docker/daemon.json", "test $(stat -c %a /etc/docker/daemon.json) = 644"),
+    # Not even JSON any more, so Consul would not start again; the number in it is the one of the foundation.
+    ("Consul", "m2", "echo '# mine' >>/etc/consul.d/bootstrap.json", "grep -q bootstrap_expect /etc/consul.d/bootstrap.json && "
+                                                                     "! grep -q mine /etc/consul.d/bootstrap.json"),
     ("ZooKeeper", "m2", "echo '# mine' >>/etc/zookeeper/provisioner/zoo.cfg", "! grep -q mine /etc/zookeeper/provisioner/zoo.cfg"),
     ("Mesos master", "m2", "rm /etc/systemd/system/mesos-master.service", "test -f /etc/systemd/system/mesos-master.service"),
     ("Marathon", "m1", "systemctl disable marathon", "systemctl is-enabled marathon"),

@@ -6,7 +6,7 @@ binary     the program behind /usr/local/bin/consul, "" if there is none
 folders    whether the folders for the program and its settings are there
 unit       whether our unit file is there; active: whether it runs; user: whether the user consul exists
 voting     whether this host belongs to a raft that has voters: its servers were founded once and must not be founded again
-bootstrap  whether there is a file that says how many servers to wait for
+bootstrap  whether there is a file that says how many servers to wait for; expected: that number, 0 if none can be read
 absent     whether this host lacks the address; taken: ports another program holds
 """
 import errno
@@ -18,6 +18,7 @@ import sys
 import urllib.request
 from pathlib import Path
 
+BOOTSTRAP = Path("/etc/consul.d/bootstrap.json")
 LINK = Path("/usr/local/bin/consul")
 FOLDERS = (Path("/opt/consul"), Path("/etc/consul.d"))
 PORTS = ((None, 8300), (None, 8301), ("127.0.0.1", 8500), ("127.0.0.1", 8600))
@@ -45,6 +46,13 @@ def voting(active):
         return True
 
 
+def expected():
+    try:
+        return int(json.loads(BOOTSTRAP.read_text())["bootstrap_expect"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return 0
+
+
 def has_user():
     try:
         return bool(pwd.getpwnam("consul"))
@@ -63,7 +71,8 @@ def main():
         "active": active,
         "user": has_user(),
         "voting": voting(active),
-        "bootstrap": Path("/etc/consul.d/bootstrap.json").exists(),
+        "bootstrap": BOOTSTRAP.exists(),
+        "expected": expected(),
         "absent": errno.EADDRNOTAVAIL in errors.values(),
         "taken": [] if active else [port for port, error in errors.items() if error == errno.EADDRINUSE],
     }))
