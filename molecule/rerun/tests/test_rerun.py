@@ -38,7 +38,9 @@ DRIFT = (
     # Not even JSON any more, so Consul would not start again; the number in it is the one of the foundation.
     ("Consul", "m2", "echo '# mine' >>/etc/consul.d/bootstrap.json", "grep -q bootstrap_expect /etc/consul.d/bootstrap.json && "
                                                                      "! grep -q mine /etc/consul.d/bootstrap.json"),
-    ("ZooKeeper", "m2", "echo '# mine' >>/etc/zookeeper/provisioner/zoo.cfg", "! grep -q mine /etc/zookeeper/provisioner/zoo.cfg"),
+    # The owner is as on a disk that was another machine's: nobody here has that number.
+    ("ZooKeeper", "m2", "echo '# mine' >>/etc/zookeeper/provisioner/zoo.cfg; chown 12345:12345 /var/lib/zookeeper",
+     "! grep -q mine /etc/zookeeper/provisioner/zoo.cfg && test $(stat -c %U:%G /var/lib/zookeeper) = zookeeper:zookeeper"),
     ("Mesos master", "m2", "rm /etc/systemd/system/mesos-master.service", "test -f /etc/systemd/system/mesos-master.service"),
     ("Marathon", "m1", "systemctl disable marathon", "systemctl is-enabled marathon"),
     ("Chronos", "m3", "rm /var/lib/provisioner/applied/chronos.json", "test -f /var/lib/provisioner/applied/chronos.json"),

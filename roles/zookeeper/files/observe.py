@@ -37,11 +37,12 @@ def number():
     return text if text.isdigit() else ""
 
 
-def has_user():
+def user():
+    """Its number, None if there is none. Data from another machine may belong to a number that has no name here."""
     try:
-        return bool(pwd.getpwnam("zookeeper"))
+        return pwd.getpwnam("zookeeper").pw_uid
     except KeyError:
-        return False
+        return None
 
 
 def main():
@@ -52,8 +53,8 @@ def main():
         "id": number(),
         "unit": Path("/etc/systemd/system/zookeeper.service").exists(),
         "active": active,
-        "user": has_user(),
-        "folders": DATA.is_dir() and CONFIG.is_dir() and DATA.owner() == "zookeeper",
+        "user": user() is not None,
+        "folders": DATA.is_dir() and CONFIG.is_dir() and DATA.stat().st_uid == user(),
         "home": Path(asked["home"], "lib").is_dir(),
         "absent": errno.EADDRNOTAVAIL in errors.values(),
         "taken": [] if active else [port for port, error in errors.items() if error == errno.EADDRINUSE],
