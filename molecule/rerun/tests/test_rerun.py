@@ -45,7 +45,9 @@ DRIFT = (
     ("Marathon", "m1", "systemctl disable marathon", "systemctl is-enabled marathon"),
     ("Chronos", "m3", "rm /var/lib/provisioner/applied/chronos.json", "test -f /var/lib/provisioner/applied/chronos.json"),
     ("Registrator", "a2", "systemctl stop registrator", "systemctl is-active registrator"),
-    ("Logstash", "m3", "rm /etc/rsyslog.d/10-provisioner-logstash.conf", "test -f /etc/rsyslog.d/10-provisioner-logstash.conf"),
+    # Enabled again, systemd has forgotten that it runs; a second one would send each line twice.
+    ("Logstash", "m3", "rm /etc/rsyslog.d/10-provisioner-logstash.conf; systemctl disable rsyslog",
+     "test -f /etc/rsyslog.d/10-provisioner-logstash.conf && systemctl is-active rsyslog && test $(pgrep -c rsyslogd) = 1"),
 )
 
 
