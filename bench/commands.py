@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import subprocess
 import time
@@ -98,8 +99,9 @@ def _own_setting(lab: str, host: str) -> Iterator[Callable[[str], None]]:
     def change(level: str) -> None:
         yaml = YAML()
         inventory = yaml.load(before)
-        inventory["all"]["children"]["agents"]["hosts"][host]["consul_extra_config"] = {
-            **inventory["all"]["vars"].get("consul_extra_config", {}), "log_level": level}
+        # A copy, because what stands twice in memory would be written as an alias.
+        general = copy.deepcopy(inventory["all"]["vars"].get("consul_extra_config", {}))
+        inventory["all"]["children"]["agents"]["hosts"][host]["consul_extra_config"] = {**general, "log_level": level}
         with path.open("w") as file:
             yaml.dump(inventory, file)
 
