@@ -156,7 +156,8 @@ class Engine:
     def _play(self, verb: str, step: Step, hosts: tuple[str, ...], plan: Plan, result: Result) -> None:
         begin = time.monotonic()
         self._still_ours(f"{verb} {step.component.title} on {', '.join(hosts)}")
-        self._journal.record("step", verb=verb, component=step.component.name, hosts=hosts, batch=step.batch)
+        reasons = {host: step.reasons[host] for host in hosts if host in step.reasons}
+        self._journal.record("step", verb=verb, component=step.component.name, hosts=hosts, batch=step.batch, reasons=reasons)
         outcome = self._playbooks.play(verb, step_variables(step, hosts, self._witnesses), self._progress.event)
         result.changed += outcome.changed
         result.failed += len(outcome.failures)

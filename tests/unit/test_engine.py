@@ -93,14 +93,16 @@ def test_counts_are_summed_over_steps(tmp_path: Path) -> None:
 def test_a_failure_stops_the_run_and_names_host_message_and_journal(tmp_path: Path) -> None:
     script = Script([("failed", "m2")], [("ok", "m1")])
     result = Result("c")
-    plan = Plan("c", (Step(component("zookeeper"), ("m1", "m2")), Step(component("marathon"), ("m1",))))
+    plan = Plan("c", (Step(component("zookeeper"), ("m1", "m2"), reasons={"m2": "zoo.cfg was edited"}), Step(component("marathon"), ("m1",))))
     with pytest.raises(StepFailed) as error:
         engine(script, tmp_path).up(plan, result)
     assert "m2" in error.value.where
     assert "it broke" in str(error.value)
     assert "journal of zookeeper on m2" in str(error.value)
     assert (len(script.steps), result.failed) == (1, 1)
-    assert [json.loads(line)["event"] for line in (tmp_path / "journal.jsonl").read_text().splitlines()] == ["step", "step-done", "end"]
+    events = [json.loads(line) for line in (tmp_path / "journal.jsonl").read_text().splitlines()]
+    assert [e["event"] for e in events] == ["step", "step-done", "end"]
+    assert events[0]["reasons"] == {"m2": "zoo.cfg was edited"}, "long after, somebody asks why"
 
 
 def test_a_lost_agent_is_left_out_of_what_follows(tmp_path: Path) -> None:
