@@ -93,7 +93,8 @@ def test_counts_are_summed_over_steps(tmp_path: Path) -> None:
 def test_a_failure_stops_the_run_and_names_host_message_and_journal(tmp_path: Path) -> None:
     script = Script([("failed", "m2")], [("ok", "m1")])
     result = Result("c")
-    plan = Plan("c", (Step(component("zookeeper"), ("m1", "m2"), reasons={"m2": "zoo.cfg was edited"}), Step(component("marathon"), ("m1",))))
+    first = Step(component("zookeeper"), ("m1", "m2"), reasons={"m2": "zoo.cfg was edited"})
+    plan = Plan("c", (first, Step(component("marathon"), ("m1",))))
     with pytest.raises(StepFailed) as error:
         engine(script, tmp_path).up(plan, result)
     assert "m2" in error.value.where
