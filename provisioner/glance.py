@@ -15,7 +15,7 @@ from provisioner.console import Console
 from provisioner.errors import UnreachableError, UsageError
 from provisioner.facts import to_ansible_facts
 from provisioner.observe import Observation, observe
-from provisioner.plan import make_plan
+from provisioner.plan import make_plan, voters
 from provisioner.session import Session
 from provisioner.steps import Plan
 from provisioner.trust import all_known
@@ -39,11 +39,12 @@ class Look:
 
 
 def glance(session: Session, console: Console, options: argparse.Namespace) -> tuple[Look | None, dict[str, UnreachableError]]:
-    """The look of a cluster on which nothing is to be done; None when something is, or when that can't be told at once.
+    """The look of a cluster on which nothing is to be done, where it answers; None when something is, or when that can't be told at
+    once.
 
     Where the facts of the last look are kept, each host is asked one question, over one connection: whether all is as it was applied
     under these facts, which it tells anew. Needs no lock: whoever changes a host has removed its notes before. Also gives the hosts
-    that did not answer, with their errors: waiting for them once is enough.
+    that did not answer, with their errors: waiting for them once is enough. (One that votes concerns all: that is for a closer look.)
     """
     only = components(options.only)
     limit = session.limited(options.limit)
@@ -60,14 +61,18 @@ def glance(session: Session, console: Console, options: argparse.Namespace) -> t
     seen = observe(cluster, session.rendered, session.transport, hosts=[*asked], components=only, sections=("facts", "health"),
                    witnesses=asked, silent=lost)
     silent = {name: UnreachableError(host.error, where=name, hint=host.hint) for name, host in seen.hosts.items() if not host.reachable}
-    if silent or not all(host.facts for host in seen.hosts.values()):
+    answers = {name: host for name, host in seen.hosts.items() if host.reachable}
+    if silent.keys() & voters(cluster) or not all(host.facts for host in answers.values()):
         return None, silent
-    facts = {name: to_ansible_facts(host.facts) for name, host in seen.hosts.items()}
+    facts = {name: to_ansible_facts(host.facts) for name, host in answers.items()}
     moving = moves(cluster, seen, wanted(session))
     plan = make_plan(cluster, session.rendered, seen, only=only, limit=limit, batch=options.batch, moving=moving)
     if plan.steps or any(that_count(found) != that_count(before[name]) for name, found in facts.items()):
-        return None, {}
-    return Look(plan, seen, facts, asked, frozenset(), moving), {}
+        return None, silent
+    away = {name: error for name, error in silent.items() if not limit or name in limit}
+    for error in away.values():
+        console.warn(str(error))
+    return Look(plan, seen, facts, asked, frozenset(away), moving), {}
 
 
 def components(names: list[str]) -> tuple[str, ...]:

@@ -22,7 +22,7 @@ def run_up(session: Session, console: Console, options: argparse.Namespace) -> R
         saved = recall(Path(options.plan), options)
     found, silent = glance(session, console, options)
     if found and not saved:
-        result = Result(cluster.name)
+        result = Result(cluster.name, unreachable=set(found.unreachable))
         console.say(summary(result))
         return result
     # Not before: a rerun with nothing to do would spend more time on these than on anything else.

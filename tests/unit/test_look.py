@@ -13,6 +13,7 @@ from provisioner import kept_facts
 from provisioner.adapters.ssh import Completed
 from provisioner.adapters.ssh_options import login
 from provisioner.cluster import Cluster, Host
+from provisioner.commands import _reached
 from provisioner.console import Console
 from provisioner.errors import StepFailed, UnreachableError
 from provisioner.facts import to_ansible_facts
@@ -129,10 +130,18 @@ def test_without_kept_facts_of_every_host_nobody_is_asked(session: Any) -> None:
     assert session.transport.calls == []
 
 
-def test_a_silent_host_is_waited_for_once(session: Any) -> None:
-    name = session.cluster.hosts[-1].name
-    found, silent = asked(session, away=name)
-    assert (found, set(silent), silent[name].message) == (None, {name}, "no route")
+def test_a_silent_agent_costs_one_look_where_nothing_else_is_to_be_done(session: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    name = "a1"
+    found, _ = asked(session, away=name)
+    assert found is not None and [*found.plan.steps, *found.unreachable] == [name]
+    assert f"{name}: no route" in capsys.readouterr().err
+    with pytest.raises(UnreachableError, match=f"not reached: {name}"):
+        _reached(run_up(session, Console(), argparse.Namespace(**vars(OPTIONS), plan="", strict=False, json=False)))
+
+
+def test_a_silent_host_that_votes_or_beside_something_to_do_is_for_a_closer_look_that_does_not_wait_again(session: Any) -> None:
+    for found, silent, name in ((*asked(session, away="m3"), "m3"), (*asked(session, away="a1", drift="m2"), "a1")):
+        assert (found, set(silent), silent[name].message) == (None, {name}, "no route")
 
 
 def test_where_a_key_is_not_known_nobody_is_asked(session: Any) -> None:
