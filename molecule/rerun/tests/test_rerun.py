@@ -34,10 +34,13 @@ def test_a_rerun_with_nothing_to_do_starts_no_ansible(cluster: ClusterUnderTest)
 
 #: Component that is to be done again, host, what goes wrong there, and how it is seen that it was mended.
 DRIFT = (
+    ("Package sources", "a2", "chmod 666 /etc/apt/keyrings/provisioner-*.asc",
+     "test $(stat -c %a /etc/apt/keyrings/provisioner-*.asc | uniq) = 644"),
     ("Docker", "a1", "chmod 666 /etc/docker/daemon.json", "test $(stat -c %a /etc/docker/daemon.json) = 644"),
     # Not even JSON any more, so Consul would not start again; the number in it is the one of the foundation.
-    ("Consul", "m2", "echo '# mine' >>/etc/consul.d/bootstrap.json", "grep -q bootstrap_expect /etc/consul.d/bootstrap.json && "
-                                                                     "! grep -q mine /etc/consul.d/bootstrap.json"),
+    ("Consul", "m2", "echo '# mine' >>/etc/consul.d/bootstrap.json; chmod 707 /etc/consul.d",
+     "grep -q bootstrap_expect /etc/consul.d/bootstrap.json && ! grep -q mine /etc/consul.d/bootstrap.json && "
+     "test $(stat -c %a /etc/consul.d) = 755"),
     # The owner is as on a disk that was another machine's: nobody here has that number.
     ("ZooKeeper", "m2", "echo '# mine' >>/etc/zookeeper/provisioner/zoo.cfg; chown 12345:12345 /var/lib/zookeeper",
      "! grep -q mine /etc/zookeeper/provisioner/zoo.cfg && test $(stat -c %U:%G /var/lib/zookeeper) = zookeeper:zookeeper"),

@@ -3,7 +3,7 @@
 Argument: the address that the agent will bind.
 
 binary     the program behind /usr/local/bin/consul, "" if there is none
-folders    whether the folders for the program and its settings are there
+folders    whether the folders for the program and its settings are there, root's and nobody else's to write to
 unit       whether our unit file is there; active: whether it runs; user: whether the user consul exists
 voting     whether this host belongs to a raft that has voters: its servers were founded once and must not be founded again
 bootstrap  whether there is a file that says how many servers to wait for; expected: that number, 0 if none can be read
@@ -13,6 +13,7 @@ import errno
 import json
 import pwd
 import socket
+import stat
 import subprocess
 import sys
 import urllib.request
@@ -22,6 +23,14 @@ BOOTSTRAP = Path("/etc/consul.d/bootstrap.json")
 LINK = Path("/usr/local/bin/consul")
 FOLDERS = (Path("/opt/consul"), Path("/etc/consul.d"))
 PORTS = ((None, 8300), (None, 8301), ("127.0.0.1", 8500), ("127.0.0.1", 8600))
+
+
+def guarded(folder):
+    try:
+        found = folder.stat()
+    except OSError:
+        return False
+    return stat.S_ISDIR(found.st_mode) and (found.st_uid, found.st_gid, found.st_mode & 0o7777) == (0, 0, 0o755)
 
 
 def bind_error(address, port):
@@ -66,7 +75,7 @@ def main():
     errors = {port: bind_error(own or address, port) for own, port in PORTS if own or address}
     print(json.dumps({
         "binary": str(LINK.resolve()) if LINK.exists() else "",
-        "folders": all(folder.is_dir() for folder in FOLDERS),
+        "folders": all(map(guarded, FOLDERS)),
         "unit": Path("/etc/systemd/system/consul.service").exists(),
         "active": active,
         "user": has_user(),

@@ -120,6 +120,12 @@ def installed(path):
     return file.read_bytes() if file.exists() else b""
 
 
+def guarded(path):
+    """Whether a key file belongs to root and nobody else may write to it, as it is written here."""
+    found = Path(path).stat()
+    return (found.st_uid, found.st_gid, found.st_mode & 0o7777) == (0, 0, 0o644)
+
+
 def key_of(repository, path, refresh):
     """(text to write or "", sentence about what is wrong or "")."""
     name, url = repository["name"], repository["key_url"]
@@ -131,7 +137,7 @@ def key_of(repository, path, refresh):
     now = installed(path)
     try:
         if not refresh and armoured(keys_in(now).get(wanted, b"")).encode() == now:
-            return "", ""
+            return "" if guarded(path) else now.decode(), ""
     except (ValueError, IndexError):  # damaged: replaced below
         pass
     try:
@@ -144,7 +150,7 @@ def key_of(repository, path, refresh):
         return "", (f"The key of repository {name} at {url} is not the expected one, so it was not trusted: expected {wanted}, served "
                     f"{given}. If the vendor announced a new key, correct the fingerprint.")
     text = armoured(served[wanted])
-    return "" if text.encode() == now else text, ""
+    return "" if text.encode() == now and guarded(path) else text, ""
 
 
 def list_name(url):
