@@ -72,7 +72,7 @@ def glance(session: Session, console: Console, options: argparse.Namespace) -> t
     away = {name: error for name, error in silent.items() if not limit or name in limit}
     for error in away.values():
         console.warn(str(error))
-    return Look(plan, seen, facts, asked, frozenset(away), moving), {}
+    return Look(plan, seen, facts, {name: asked[name] for name in answers}, frozenset(away), moving), {}
 
 
 def components(names: list[str]) -> tuple[str, ...]:

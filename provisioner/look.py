@@ -42,7 +42,7 @@ def look_closely(session: Session, console: Console, options: argparse.Namespace
     _judge(report, session, console)
     facts = {name: to_ansible_facts(found) for name, found in report.facts.items()}
     kept_facts.keep(cluster, facts)
-    witnesses = questions(cluster, session.rendered, session.defaults, facts, session.ledger.cluster_id)
+    witnesses = questions(cluster, session.rendered, session.defaults, facts, session.ledger.cluster_id, only)
     seen = observe(cluster, session.rendered, session.transport, sections=("health",), witnesses=witnesses, silent=report.unreachable)
     moving = moves(cluster, seen, wanted(session))
     if not options.any_version:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from provisioner import kept_facts
+from provisioner import kept_facts, look
 from provisioner.adapters.ssh import Completed
 from provisioner.adapters.ssh_options import login
 from provisioner.cluster import Cluster, Host
@@ -68,7 +68,7 @@ KEY = "AAAAC3NzaC1lZDI1NTE5AAAAIA" + "A" * 42
 def calm(request: dict[str, Any]) -> dict[str, Any]:
     """A host on which everything is as applied, and works."""
     return {"facts": facts(), "health": {name: {"state": "ok"} for name in request["health"]},
-            "unsettled": dict.fromkeys(request["witness"], "")}
+            "unsettled": dict.fromkeys(request.get("witness", {}), "")}
 
 
 @pytest.fixture
@@ -142,6 +142,17 @@ def test_a_silent_agent_costs_one_look_where_nothing_else_is_to_be_done(session:
 def test_a_silent_host_that_votes_or_beside_something_to_do_is_for_a_closer_look_that_does_not_wait_again(session: Any) -> None:
     for found, silent, name in ((*asked(session, away="m3"), "m3"), (*asked(session, away="a1", drift="m2"), "a1")):
         assert (found, set(silent), silent[name].message) == (None, {name}, "no route")
+
+
+@pytest.mark.parametrize(("only", "away"), [((), ""), (("zookeeper",), ""), ((), "a1")])
+def test_a_closer_look_asks_the_same_questions_so_that_a_saved_plan_still_fits(
+        session: Any, monkeypatch: pytest.MonkeyPatch, only: tuple[str, ...], away: str) -> None:
+    found, _ = asked(session, away=away, only=only)
+    lost = {away: UnreachableError("no route")} if away else {}
+    seen = Report((), {h.name: facts() for h in session.cluster.hosts if h.name != away}, lost)
+    monkeypatch.setattr(look, "preflight", lambda *_, **__: seen)
+    options = argparse.Namespace(**{**vars(OPTIONS), "only": [*only], "any_version": False})
+    assert found is not None and found.witnesses == look.look_closely(session, Console(), options, lost).witnesses
 
 
 def test_where_a_key_is_not_known_nobody_is_asked(session: Any) -> None:
