@@ -94,6 +94,11 @@ def _mitogen(sockets: Path) -> Mapping[str, str]:
     return {**_tuned(sockets), "ANSIBLE_STRATEGY_PLUGINS": str(found), "ANSIBLE_STRATEGY": "mitogen_linear"}
 
 
+def tuned(work: Path) -> Contender:
+    """All roles by a tuned `ansible-playbook`, with what `plain.write` filled."""
+    return Contender("ansible-playbook, tuned", functools.partial(_playbook, work, "site.yml"), _tuned)
+
+
 ANSIBLE: Mapping[str, Callable[[Path], Mapping[str, str]]] = {
     "ansible-playbook": _default, "ansible-playbook, tuned": _tuned, "ansible-playbook with mitogen": _mitogen,
 }

@@ -22,7 +22,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from bench import commands, contenders, latency, measured, plain
 from bench.commands import timed
-from bench.contenders import OURS, PROVISION, Contender
+from bench.contenders import OURS, Contender
+from bench.first_run import first_run
 from bench.measured import Cost
 from provisioner.lab import default_inventory, find
 from provisioner.paths import project_dir
@@ -32,8 +33,9 @@ from tests.results import keep, machine
 RESULTS = Path(__file__).parent / "results"
 #: What is on a host of which a hundred fit on one machine.
 LIGHT = ("common", "repos", "kernel")
-#: What is measured, in this order: role zookeeper alone, single commands, all roles, one agent more, a lab kept and started again.
-PARTS = ("role", "commands", "roles", "agent", "snapshot")
+#: What is measured, in this order: first runs on fresh hosts, role zookeeper alone, single commands, all roles, one agent more, a lab
+#: kept and started again.
+PARTS = ("first", "role", "commands", "roles", "agent", "snapshot")
 
 
 def rounds(chosen: Sequence[Contender], repetitions: int, slow: int) -> dict[str, list[Cost]]:
@@ -97,7 +99,7 @@ def main() -> int:
     options.add_argument("--agents", type=int, default=7)
     options.add_argument("--rounds", type=int, default=5)
     options.add_argument("--slow-rounds", type=int, default=5, help="rounds of those that take minutes")
-    options.add_argument("--parts", nargs="+", choices=PARTS, help="only these; 'agent' and 'snapshot' change the lab")
+    options.add_argument("--parts", nargs="+", choices=PARTS, help="only these; 'first', 'agent' and 'snapshot' change the lab")
     options.add_argument("--built", action="store_true", help="the lab is there and provisioned, and stays")
     options.add_argument("--light", action="store_true", help=f"hosts with nothing but {', '.join(LIGHT)}, so that many fit on one machine")
     options.add_argument("--latency", type=float, default=0.0, metavar="MS", help="milliseconds that a round trip to a host takes longer")
@@ -108,16 +110,18 @@ def main() -> int:
     only = [*LIGHT] if chosen.light else []
     # Single commands are timed as they are, not from afar; light hosts have nothing but the roles that are compared.
     possible = ["roles"] if chosen.light else ["role", "roles"] if chosen.latency else PARTS
-    parts = [part for part in possible if part in (chosen.parts or possible)]
+    parts = [part for part in possible if part in (chosen.parts or possible) and not (part == "first" and chosen.built)]
     seconds: dict[str, list[float]] = {}
-    if not chosen.built:
-        subprocess.run([PROVISION, "lab", "down", "--name", chosen.lab, "--ignore-missing"], check=True, capture_output=True)
-        size = ("--masters", str(chosen.masters), "--agents", str(chosen.agents))
-        seconds["lab up"] = [timed("lab", "up", "--name", chosen.lab, *size)]
-        seconds["up on fresh hosts"] = [timed("up", "--lab", chosen.lab, "--yes", *(word for name in only for word in ("--only", name)))]
     work = project_dir() / ".provision" / "bench"
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(mode=0o700, parents=True)
+    size = ("--masters", str(chosen.masters), "--agents", str(chosen.agents))
+    if "first" in parts:
+        seconds |= first_run(chosen.lab, size, work, chosen.slow_rounds)
+    elif not chosen.built:
+        timed("lab", "down", "--name", chosen.lab, "--ignore-missing")
+        seconds["lab up"] = [timed("lab", "up", "--name", chosen.lab, *size)]
+        seconds["up on fresh hosts"] = [timed("up", "--lab", chosen.lab, "--yes", *(word for name in only for word in ("--only", name)))]
     inventory, lab = default_inventory(chosen.lab, project_dir()), find(chosen.lab)
     session = Session(inventory)
     plain.write(session, work, only)

@@ -1,0 +1,66 @@
+"""What a first run on fresh hosts takes: ours, ours by mitogen, and the same roles by a tuned `ansible-playbook`, in turn."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from ruamel.yaml import YAML
+
+from bench import plain
+from bench.commands import timed
+from bench.contenders import tuned
+from provisioner import ledger, secrets
+from provisioner.lab import default_inventory
+from provisioner.paths import project_dir
+from provisioner.session import Session
+from provisioner.trust import establish
+
+
+def first_run(lab: str, size: tuple[str, ...], work: Path, repetitions: int) -> dict[str, list[float]]:
+    """Seconds by contender; each gets a lab of its own of this size (arguments of `lab up`), of which the last stays."""
+    contenders: dict[str, Callable[[str, Path], float]] = {
+        "first run, ansible-playbook, tuned": _tuned, "first run, ours with cluster_mitogen": _ours_by_mitogen, "first run, ours": _ours,
+    }
+    found: dict[str, list[float]] = {name: [] for name in contenders}
+    for number in range(repetitions):
+        for name, bring_up in contenders.items():
+            timed("lab", "down", "--name", lab, "--ignore-missing")
+            timed("lab", "up", "--name", lab, *size)
+            found[name].append(bring_up(lab, work))
+            print(f"round {number + 1}: {name}: {found[name][-1]:.0f} s", flush=True)
+    return found
+
+
+def _ours(lab: str, _: Path) -> float:
+    return timed("up", "--lab", lab, "--yes")
+
+
+def _ours_by_mitogen(lab: str, work: Path) -> float:
+    path, yaml = default_inventory(lab, project_dir()), YAML()
+    inventory = yaml.load(path)
+    inventory["all"]["vars"]["cluster_mitogen"] = True
+    yaml.dump(inventory, path)
+    return _ours(lab, work)
+
+
+def _tuned(lab: str, work: Path) -> float:
+    """What the driver makes before its first step is there beforehand: host keys, secrets, identities, variables."""
+    session = Session(default_inventory(lab, project_dir()))
+    ledger.save(session.cluster, session.ledger)
+    secrets.ensure(session.cluster)
+    establish(session.cluster, say=print)
+    plain.write(session, work, [])
+    playbook = tuned(work)
+    with tempfile.TemporaryDirectory(prefix="b", dir="/tmp") as sockets:
+        begin = time.monotonic()
+        done = subprocess.run(playbook.command(Path(sockets)), env={**os.environ, **playbook.environment(Path(sockets))}, cwd=project_dir(),
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+        taken = time.monotonic() - begin
+    if done.returncode:
+        raise RuntimeError(f"ansible-playbook ended with {done.returncode}:\n{done.stdout[-3000:]}")
+    return taken
