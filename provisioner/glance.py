@@ -22,6 +22,9 @@ from provisioner.trust import all_known
 from provisioner.versions import Moves, moves
 from provisioner.witness import Question, questions, that_count
 
+#: A few hosts that answer nothing for so long after the others are called silent; a connection is waited for as long.
+PATIENCE_SECONDS = 9.0
+
 
 @dataclass(frozen=True)
 class Look:
@@ -59,7 +62,7 @@ def glance(session: Session, console: Console, options: argparse.Namespace) -> t
     # A refused key locks no account, so only passwords are tried on one host first.
     lost = first_contact(cluster, [h for h in cluster.hosts if h.name in asked and login(h, cluster).password], session.transport)
     seen = observe(cluster, session.rendered, session.transport, hosts=[*asked], components=only, sections=("facts", "health"),
-                   witnesses=asked, silent=lost)
+                   witnesses=asked, silent=lost, patience=PATIENCE_SECONDS)
     silent = {name: UnreachableError(host.error, where=name, hint=host.hint) for name, host in seen.hosts.items() if not host.reachable}
     answers = {name: host for name, host in seen.hosts.items() if host.reachable}
     if silent.keys() & voters(cluster) or not all(host.facts for host in answers.values()):

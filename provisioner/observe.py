@@ -59,13 +59,14 @@ class Observation:
 
 def observe(cluster: Cluster, rendered: Mapping[str, Any], transport: Transport, *, hosts: Sequence[str] = (),
             components: Collection[str] = (), sections: Sequence[str] = ("facts", "health"),
-            witnesses: Mapping[str, Any] | None = None, silent: Mapping[str, UnreachableError] | None = None) -> Observation:
+            witnesses: Mapping[str, Any] | None = None, silent: Mapping[str, UnreachableError] | None = None,
+            patience: float | None = None) -> Observation:
     """Ask every host, or only those named, for its facts and for the health of what it runs, or only of the components named.
 
     Never raises for a host.
 
     Those in `silent` are known not to answer and not waited for again. With `witnesses` (by host, see `witness.questions`) also
-    whether what was applied is still so.
+    whether what was applied is still so. `patience`: see `fan_out`.
     """
     lost = dict(silent or {})
     asked = [h for h in cluster.hosts if (not hosts or h.name in hosts) and h.name not in lost]
@@ -78,7 +79,7 @@ def observe(cluster: Cluster, rendered: Mapping[str, Any], transport: Transport,
             request["witness"] = witnesses[host.name]
         return _ask(host, request, transport)
 
-    answers = fan_out(asked, one)
+    answers = fan_out(asked, one, patience=patience)
     return Observation({name: HostObservation(False, said.message, hint=said.hint) if isinstance(said, UnreachableError) else said
                         for name, said in {**answers, **lost}.items()})
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from provisioner.adapters.become import as_root
 from provisioner.adapters.process import DeadlineError, OutputTooLargeError, kill_children, run_bounded
@@ -24,6 +24,7 @@ PARALLEL = 32
 MAX_OUTPUT = 8 * 1024 * 1024
 #: What ssh ends with when it failed itself.
 SSH_FAILED = 255
+HUNG = "is the host overloaded, or does a disk or the network hang?"
 
 T = TypeVar("T")
 
@@ -70,8 +71,7 @@ class OpenSsh:
                 timeout=timeout, limit=MAX_OUTPUT, line=line,
             )
         except DeadlineError:
-            raise failure("timeout", host, found, f"no end of the command within {timeout:.0f} s",
-                          "is the host overloaded, or does a disk or the network hang?") from None
+            raise failure("timeout", host, found, f"no end of the command within {timeout:.0f} s", HUNG) from None
         except OutputTooLargeError:
             raise failure("output", host, found, f"it sent more than {MAX_OUTPUT >> 20} MiB in one answer") from None
         except OSError as error:
@@ -98,8 +98,13 @@ class OpenSsh:
                        f"ssh-keygen -R '{found.known_as}' -f '{recorded.path}'; if it was not, somebody may be listening: do not go on")
 
 
-def fan_out(hosts: Iterable[Host], function: Callable[[Host], T], limit: int = PARALLEL) -> dict[str, T | UnreachableError]:
-    """Apply a function to all hosts, at most `limit` at a time; a host that can't be reached gives its error."""
+def fan_out(hosts: Iterable[Host], function: Callable[[Host], T], limit: int = PARALLEL, *,
+            patience: float | None = None) -> dict[str, T | UnreachableError]:
+    """Apply a function to all hosts, at most `limit` at a time; a host that can't be reached gives its error.
+
+    With `patience`, once most have answered, those of whom nobody answers for so many seconds are given up: a host that froze
+    with its connection open would otherwise cost its whole time-out. Where all are slow, all are waited for.
+    """
 
     def one(host: Host) -> T | UnreachableError:
         try:
@@ -112,11 +117,29 @@ def fan_out(hosts: Iterable[Host], function: Callable[[Host], T], limit: int = P
         return {}
     with ThreadPoolExecutor(max_workers=min(limit, len(asked))) as pool:
         try:
-            return {host.name: answer for host, answer in zip(asked, pool.map(one, asked), strict=True)}
+            answers = {host.name: pool.submit(one, host) for host in asked}
+            late = _late([*answers.values()], limit, patience)
+            return {name: UnreachableError(f"no answer {patience:g} s after the others", where=name, hint=HUNG) if answer in late
+                    else answer.result() for name, answer in answers.items()}
         except BaseException:  # Ctrl-C, or a defect: nobody waits for what is still running
             pool.shutdown(wait=False, cancel_futures=True)
             kill_children()
             raise
+
+
+def _late(answers: Sequence[Future[Any]], limit: int, patience: float | None) -> set[Future[Any]]:
+    """Wait for all; gives those that were given up, whose children are ended. Raises what a defect raised."""
+    waiting = set(answers)
+    while waiting:
+        # Fewer than may run at a time: each of them has been asked.
+        few = len(waiting) <= limit and 2 * len(waiting) < len(answers)
+        done, waiting = wait(waiting, timeout=patience if few else None, return_when=FIRST_COMPLETED)
+        for answer in done:
+            answer.result()
+        if not done:
+            kill_children()
+            return waiting
+    return set()
 
 
 def first_contact(cluster: Cluster, hosts: Sequence[Host], transport: Transport) -> dict[str, UnreachableError]:

@@ -159,6 +159,23 @@ def test_fan_out_passes_defects_on(tmp_path: Path) -> None:
         fan_out(cluster(tmp_path, "a", "b").hosts, lambda host: 1 // 0)
 
 
+def test_a_few_that_hang_are_given_up_once_the_others_have_answered(tmp_path: Path) -> None:
+    def one(host: Host) -> int:
+        return run_bounded(["sleep", "20" if host.name == "h3" else "0"], b"", os.environ, timeout=20, limit=10)[0]
+
+    hosts = cluster(tmp_path, *(f"h{n}" for n in range(6))).hosts
+    answers = fan_out(hosts, one, patience=2)
+    assert str(answers.pop("h3")).startswith("h3: no answer 2 s after the others")
+    assert answers == dict.fromkeys((h.name for h in hosts if h.name != "h3"), 0)
+
+
+def test_where_all_are_slow_all_are_waited_for(tmp_path: Path) -> None:
+    def one(host: Host) -> int:
+        return run_bounded(["sleep", "0.5"], b"", os.environ, timeout=20, limit=10)[0]
+
+    assert set(fan_out(cluster(tmp_path, "a", "b", "c").hosts, one, patience=0.1).values()) == {0}
+
+
 def refusing(cause: str) -> SshError:
     return SshError(cause, cause, hint="look")  # type: ignore[arg-type]
 
