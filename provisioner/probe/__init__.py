@@ -53,8 +53,8 @@ main.main(request, answer)
 
 #: What only people read, and what only mypy reads. Every source is still the same program without
 #: it (tests/unit/test_probe_payload.py).
-_FOR_PEOPLE = re.compile(r'^ *(?:"""(?:[^"]|"(?!""))*"""|#.*)?\n', re.MULTILINE)
-_HEAD = re.compile(r"^ *def .*:\n", re.MULTILINE)
+_FOR_PEOPLE = re.compile(r'^ *(?:"""(?:[^"]|"(?!""))*"""|#.*|from typing import Any)?\n', re.MULTILINE)
+_HEAD = re.compile(r"^ *def .*(?:,\n.*)*:\n", re.MULTILINE)
 _TYPE = re.compile(r'(?:: | -> )(?:"[^"]*"|[\w.]+)(?= =|[,):])')
 _DECLARED = re.compile(r"^( +\w+): [\w.]+(?:\[.*?\])? = ", re.MULTILINE)
 _IMPORT = re.compile(r"^from (\.\w*(?:\.\w+)*) import ([\w, ]+)", re.MULTILINE)
