@@ -49,8 +49,11 @@ DRIFT = (
     ("Chronos", "m3", "rm /var/lib/provisioner/applied/chronos.json", "test -f /var/lib/provisioner/applied/chronos.json"),
     ("Registrator", "a2", "systemctl stop registrator", "systemctl is-active registrator"),
     # Enabled again, systemd has forgotten that it runs; a second one would send each line twice.
-    ("Logstash", "m3", "rm /etc/rsyslog.d/10-provisioner-logstash.conf; systemctl disable rsyslog",
-     "test -f /etc/rsyslog.d/10-provisioner-logstash.conf && systemctl is-active rsyslog && test $(pgrep -c rsyslogd) = 1"),
+    # With that owner and mode Logstash itself can't read its pipeline.
+    ("Logstash", "m3", "rm /etc/rsyslog.d/10-provisioner-logstash.conf; systemctl disable rsyslog; "
+     "chown 12345 /etc/logstash/conf.d/cluster.conf; chmod 707 /etc/logstash/conf.d/cluster.conf",
+     "test -f /etc/rsyslog.d/10-provisioner-logstash.conf && systemctl is-active rsyslog && test $(pgrep -c rsyslogd) = 1 && "
+     "test $(stat -c %U:%G:%a /etc/logstash/conf.d/cluster.conf) = root:logstash:640"),
 )
 
 

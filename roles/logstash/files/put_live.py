@@ -3,8 +3,10 @@
 Argument: "preview" to write nothing. Standard input: JSON, {live file: content}.
 Prints JSON: changed (whether a live file is or would be another), refused (what Logstash says against them, "" if nothing).
 """
+import grp
 import json
 import shutil
+import stat
 import subprocess
 import sys
 import tempfile
@@ -13,6 +15,7 @@ from pathlib import Path
 
 HOME = Path("/etc/logstash")
 COMMAND = ["runuser", "-u", "logstash", "--", "/usr/share/logstash/bin/logstash"]
+MODE = 0o640
 SECONDS = 300
 LINGER_SECONDS = 0.5  # decision 10: what is printed in the moment of the exit can get lost
 
@@ -21,9 +24,17 @@ def write(path, text):
     """The file is whole at any moment, and Logstash may read it."""
     part = path.with_name(path.name + ".part")
     part.write_text(text)
-    part.chmod(0o640)
+    part.chmod(MODE)
     shutil.chown(part, "root", "logstash")
     part.replace(path)
+
+
+def differs(path, text):
+    """Whether the live file is not what `write` would leave."""
+    if not path.is_file() or path.read_text() != text:
+        return True
+    found = path.stat()
+    return (found.st_uid, found.st_gid, stat.S_IMODE(found.st_mode)) != (0, grp.getgrnam("logstash").gr_gid, MODE)
 
 
 def refused(files):
@@ -47,7 +58,7 @@ def refused(files):
 
 def main():
     files = json.load(sys.stdin)
-    changed = [name for name, text in files.items() if not Path(name).exists() or Path(name).read_text() != text]
+    changed = [name for name, text in files.items() if differs(Path(name), text)]
     preview = "preview" in sys.argv[1:]
     against = refused(files) if changed and not preview else ""
     if not against and not preview:
