@@ -15,6 +15,7 @@ from provisioner import ledger, secrets
 from provisioner.adapters.ansible import AnsiblePlaybooks, Run, seed_facts
 from provisioner.adapters.hold import SshHeld
 from provisioner.adapters.ssh import ansible_ssh_args
+from provisioner.adapters.ssh_errors import printable
 from provisioner.console import Console, RunProgress
 from provisioner.engine import Engine, Result
 from provisioner.errors import StepFailed, UnreachableError, UsageError
@@ -159,4 +160,4 @@ def _unit_log(session: Session, host: str, unit: str) -> str:
         done = session.transport.run(session.cluster.host(host), f"journalctl -u {unit} -n {JOURNAL_LINES} --no-pager -o cat", become=True)
     except UnreachableError as error:
         return f"(not available: {error.message})"
-    return done.stdout.decode(errors="replace").strip()
+    return printable(done.stdout).strip()

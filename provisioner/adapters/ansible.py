@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from provisioner.adapters.ssh_errors import printable
 from provisioner.errors import ProvisionError
 from provisioner.paths import playbooks_dir, project_dir, roles_dir
 
@@ -66,7 +67,7 @@ class Outcome:
             self.changed += 1
             self.changed_tasks.append(f"{event['host']}: {event['task']}")
         elif status == "failed":
-            self.failures.append(event)
+            self.failures.append({**event, "message": printable(str(event.get("message", "")).encode())})
         elif status == "unreachable":
             self.unreachable.append(event)
         self.warnings += [w for w in event.get("warnings", []) if w not in self.warnings and HARMLESS not in w]

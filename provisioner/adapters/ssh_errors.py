@@ -76,6 +76,7 @@ _SUDO = (
           "sudo does not work: {said}", "mend sudo on the host"),
 )
 _CHANGED = "REMOTE HOST IDENTIFICATION HAS CHANGED"
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _SENT = re.compile(r"sent by the remote host is\s+(\S+?)\.?\s")
 
 
@@ -109,8 +110,8 @@ def failure(cause: Cause, host: Host, found: Login, message: str, hint: str = ""
 
 
 def printable(said: bytes) -> str:
-    """Text of a host without control characters, which could rewrite the terminal it is shown on."""
-    text = said.decode("utf-8", "replace").replace("\r\n", "\n").replace("\t", "    ")
+    """Text of a host without colours and control characters, which could rewrite the terminal it is shown on."""
+    text = _COLOUR.sub("", said.decode("utf-8", "replace").replace("\r\n", "\n").replace("\t", "    "))
     return "".join(c if c == "\n" or c.isprintable() else "�" for c in text)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from provisioner.adapters import ansible
-from provisioner.adapters.ansible import AnsiblePlaybooks, Event, Run, seed_facts
+from provisioner.adapters.ansible import AnsiblePlaybooks, Event, Outcome, Run, seed_facts
 from provisioner.errors import ProvisionError
 
 PLAYBOOK = """
@@ -61,6 +61,12 @@ def test_a_failing_task_is_reported_with_what_it_said(playbooks: AnsiblePlaybook
     outcome = playbooks.play("up", {"component_hosts": "x1", "component_batch": 1, "broken": True}, lambda event: None)
     assert [e["host"] for e in outcome.failures] == ["x1"]
     assert "because" in outcome.failures[0]["message"]
+
+
+def test_what_a_host_said_does_not_reach_the_terminal_as_it_is() -> None:
+    outcome = Outcome()
+    outcome.take({"event": "result", "status": "failed", "host": "x1", "task": "Ask", "message": "\x1b[0;1;31mgone\x1b[0m\x07"})
+    assert outcome.failures[0]["message"] == "gone\ufffd"
 
 
 def test_a_run_that_never_reached_a_task_is_an_error_with_the_log(playbooks: AnsiblePlaybooks) -> None:

@@ -83,7 +83,7 @@ def test_a_changed_key_names_what_was_sent() -> None:
 
 
 def test_a_host_cannot_draw_on_the_terminal() -> None:
-    assert printable(b"a\x1b[31mred\x07\r\nb\tc\xff") == "a\ufffd[31mred\ufffd\nb    c\ufffd"
+    assert printable(b"a\x1b[0;31mred\x1b[2J\x07\r\nb\tc\xff") == "ared\ufffd[2J\ufffd\nb    c\ufffd"
 
 
 FAKE_SSH = """#!/bin/sh
