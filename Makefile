@@ -74,7 +74,7 @@ nightly mutations: export DRIFT_CHANGES ?= 1000
 nightly: $(READY) .venv-bench/ready ## what is too long for 'make test': every scenario, other systems, mutants, bench; results go to docs/results/
 	@failed=; $(BIN)/python molecule/run.py || failed=1; \
 	for system in debian11 debian13 rocky9; do LAB_OS=$$system $(BIN)/python molecule/run.py --not rerun $(filter-out logstash,$(LONG)) || failed=1; done; \
-	$(BIN)/python molecule/mutate.py || failed=1; $(BIN)/python -m bench.run || failed=1; \
+	$(BIN)/python molecule/mutate.py || failed=1; $(MAKE) bench || failed=1; \
 	[ -z "$$failed" ]
 
 .PHONY: chaos
@@ -86,8 +86,13 @@ mutations: $(READY) ## let a thousand things drift on a lab's hosts; each must b
 	$(BIN)/python molecule/run.py drift
 
 .PHONY: bench
-bench: $(READY) .venv-bench/ready ## what others and we need for a rerun, on the same ten hosts, in turn (half an hour and more)
+bench: $(READY) .venv-bench/ready ## what others and we need, on the same hosts in turn: 10 and 3, first runs of 5, 80 ms away, 30 and 100 light ones (hours)
 	$(BIN)/python -m bench.run
+	$(BIN)/python -m bench.run --masters 1 --agents 2
+	$(BIN)/python -m bench.run --masters 3 --agents 2 --parts first agent
+	$(BIN)/python -m bench.run --masters 3 --agents 2 --latency 80
+	$(BIN)/python -m bench.run --agents 27 --light
+	$(BIN)/python -m bench.run --agents 97 --light --slow-rounds 0
 
 .venv-bench/ready: bench/requirements.lock
 	python3 -m venv .venv-bench

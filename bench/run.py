@@ -36,6 +36,8 @@ LIGHT = ("common", "repos", "kernel")
 #: What is measured, in this order: first runs on fresh hosts, role zookeeper alone, single commands, all roles, one agent more, a lab
 #: kept and started again.
 PARTS = ("first", "role", "commands", "roles", "agent", "snapshot")
+#: These only when they are asked for: they make the lab anew, or make it larger.
+ON_DEMAND = ("first", "agent")
 
 
 def rounds(chosen: Sequence[Contender], repetitions: int, slow: int) -> dict[str, list[Cost]]:
@@ -98,8 +100,8 @@ def main() -> int:
     options.add_argument("--masters", type=int, default=3)
     options.add_argument("--agents", type=int, default=7)
     options.add_argument("--rounds", type=int, default=5)
-    options.add_argument("--slow-rounds", type=int, default=5, help="rounds of those that take minutes")
-    options.add_argument("--parts", nargs="+", choices=PARTS, help="only these; 'first', 'agent' and 'snapshot' change the lab")
+    options.add_argument("--slow-rounds", type=int, default=5, help="rounds of those that take minutes; 0 leaves them out")
+    options.add_argument("--parts", nargs="+", choices=PARTS, help=f"only these; by default all but {', '.join(ON_DEMAND)}")
     options.add_argument("--built", action="store_true", help="the lab is there and provisioned, and stays")
     options.add_argument("--light", action="store_true", help=f"hosts with nothing but {', '.join(LIGHT)}, so that many fit on one machine")
     options.add_argument("--latency", type=float, default=0.0, metavar="MS", help="milliseconds that a round trip to a host takes longer")
@@ -110,7 +112,9 @@ def main() -> int:
     only = [*LIGHT] if chosen.light else []
     # Single commands are timed as they are, not from afar; light hosts have nothing but the roles that are compared.
     possible = ["roles"] if chosen.light else ["role", "roles"] if chosen.latency else PARTS
-    parts = [part for part in possible if part in (chosen.parts or possible) and not (part == "first" and chosen.built)]
+    parts = [part for part in possible if part in (chosen.parts or set(PARTS).difference(ON_DEMAND))]
+    if "first" in parts and chosen.built:
+        options.error("--built and part 'first' exclude each other: a first run needs fresh hosts")
     seconds: dict[str, list[float]] = {}
     work = project_dir() / ".provision" / "bench"
     shutil.rmtree(work, ignore_errors=True)
@@ -133,7 +137,8 @@ def main() -> int:
     def compare(what: str, size: int, many: Sequence[Contender]) -> None:
         title = ", ".join(filter(None, ["nothing to do", what, far]))
         with measured.counted(str(lab.subnet)), latency.added(str(lab.subnet), chosen.latency):
-            found.tables[title] = (size, rounds([c for c in many if c.name not in chosen.without], chosen.rounds, chosen.slow_rounds))
+            taking_part = [c for c in many if c.name not in chosen.without and (chosen.slow_rounds or not c.slow)]
+            found.tables[title] = (size, rounds(taking_part, chosen.rounds, chosen.slow_rounds))
         found.save()
 
     if "role" in parts:

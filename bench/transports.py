@@ -75,7 +75,8 @@ def main() -> int:
                 costs.setdefault(name, []).append(measured.run(argv, environment=os.environ, cwd=project_dir()))
     rows = [f"{name:<20}{statistics.median(c.wall for c in runs):>8.2f} s{statistics.median(c.cpu for c in runs):>8.2f} s CPU"
             f"{statistics.median(c.memory for c in runs):>8.0f} MiB" for name, runs in costs.items()]
-    keep("transports", "\n".join([f"`true` on {len(hosts)} hosts at once, new connections, {chosen.rounds} rounds, medians", *rows]))
+    title = f"`true` on {len(hosts)} hosts at once, new connections, {chosen.rounds} rounds, medians"
+    keep(f"transports-{len(hosts)}-hosts", "\n".join([title, *rows]))
     return 0
 
 
