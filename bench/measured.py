@@ -1,7 +1,8 @@
 """One command and what it cost: wall time, and processor time, memory and bytes on the wire of everything it started.
 
 Processes that outlive the command, such as SSH's shared connections, are counted too: a control group knows them, whoever their
-parent is. Bytes and connections are those to and from port 22 of the lab's hosts, counted by the kernel's packet filter.
+parent is. Memory and the number of processes are looked at 20 times a second. Bytes and connections are those to and from port
+22 of the lab's hosts, counted by the kernel's packet filter.
 """
 
 from __future__ import annotations
@@ -22,11 +23,12 @@ SAMPLE_SECONDS = 0.05
 
 @dataclass(frozen=True)
 class Cost:
-    """Of one run: seconds, seconds of processor time, MiB at most, bytes in both directions, TCP connections opened."""
+    """Of one run: seconds, seconds of processor time, MiB and processes at most, bytes in both directions, TCP connections opened."""
 
     wall: float
     cpu: float
     memory: float
+    processes: int
     sent: int
     connections: int
 
@@ -71,6 +73,10 @@ class _Group:
             return int((self._cpu / "cpuacct.usage").read_text()) / 1e9
         return int(_field(self._cpu / "cpu.stat", "usage_usec")) / 1e6
 
+    def processes(self) -> int:
+        """There are now."""
+        return len((self._cpu / "cgroup.procs").read_text().split())
+
     def memory_mib(self) -> float:
         """Used now, without the cache of files."""
         return int(_field(self._memory / "memory.stat", "total_rss" if self._old else "anon")) / 2**20
@@ -80,12 +86,12 @@ def run(argv: Sequence[str], *, environment: Mapping[str, str], cwd: Path) -> Co
     """Run it once. Raises RuntimeError with the end of its output when it fails."""
     with _Group("provisioner-bench") as group:
         before = _counters()
-        most, over = 0.0, threading.Event()
+        memory, processes, over = 0.0, 0, threading.Event()
 
         def watch() -> None:
-            nonlocal most
+            nonlocal memory, processes
             while not over.wait(SAMPLE_SECONDS):
-                most = max(most, group.memory_mib())
+                memory, processes = max(memory, group.memory_mib()), max(processes, group.processes())
 
         watching = threading.Thread(target=watch)
         watching.start()
@@ -99,7 +105,7 @@ def run(argv: Sequence[str], *, environment: Mapping[str, str], cwd: Path) -> Co
         after = _counters()
     if done.returncode:
         raise RuntimeError(f"{' '.join(argv)} ended with {done.returncode}:\n{done.stdout.decode(errors='replace')[-3000:]}")
-    return Cost(wall, cpu, most, after[0] - before[0], after[1] - before[1])
+    return Cost(wall, cpu, memory, processes, after[0] - before[0], after[1] - before[1])
 
 
 @contextlib.contextmanager

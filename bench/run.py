@@ -61,14 +61,14 @@ def table(title: str, costs: dict[str, list[Cost]], hosts: int) -> str:
     """One row each; `x` is the median wall time against ours."""
     base = statistics.median(cost.wall for cost in costs[OURS])
     heading = (f"{'':<32}{'runs':>5}{'wall s':>8}{'min':>8}{'max':>8}{'x':>8}"
-               f"{'CPU s':>8}{'ms/host':>9}{'MiB':>7}{'kB/host':>9}{'conn/host':>10}")
+               f"{'CPU s':>8}{'ms/host':>9}{'MiB':>7}{'procs':>7}{'kB/host':>9}{'conn/host':>10}")
     rows = []
     for name, runs in costs.items():
         columns = zip(*(asdict(run).values() for run in runs), strict=True)
-        wall, cpu, memory, sent, opened = (statistics.median(column) for column in columns)
+        wall, cpu, memory, processes, sent, opened = (statistics.median(column) for column in columns)
         spread = f"{min(run.wall for run in runs):>8.2f}{max(run.wall for run in runs):>8.2f}"
         rows.append(f"{name:<32}{len(runs):>5}{wall:>8.2f}{spread}{wall / base:>8.1f}{cpu:>8.2f}"
-                    f"{1000 * cpu / hosts:>9.0f}{memory:>7.0f}{sent / hosts / 1000:>9.1f}{opened / hosts:>10.1f}")
+                    f"{1000 * cpu / hosts:>9.0f}{memory:>7.0f}{processes:>7.0f}{sent / hosts / 1000:>9.1f}{opened / hosts:>10.1f}")
     return "\n".join([f"{title}, {hosts} hosts", heading, *rows])
 
 
