@@ -16,3 +16,21 @@ def exchange(action: Any, request: Mapping[str, Any]) -> dict[str, Any]:
         said = " ".join((done.get("stderr") or done.get("stdout") or "").split())[-400:]
         raise ValueError(f"the probe ended with {done['rc']}: {said}")
     return dict(read_answer(done["stdout"].encode("utf-8", "surrogateescape")))
+
+
+def restart_stale(action: Any, component: str, witness: Mapping[str, Any]) -> bool:
+    """Restart what runs with other settings than its files have now; gives whether anything did.
+
+    ValueError says why that can't be told or done.
+    """
+    answer = exchange(action, {"sections": ["stale"], "notes": {component: {"witness": witness}}})
+    stale = answer.get("stale", {}).get(component)
+    if not isinstance(stale, list):
+        raise ValueError(f"whether it runs with older settings can't be told: {answer.get('errors')}")
+    if not stale:
+        return False
+    units = " ".join(action._connection._shell.quote(f"{unit}.service") for unit in stale)
+    done = action._low_level_execute_command(f"systemctl daemon-reload && systemctl restart {units}", sudoable=True)
+    if done["rc"] != 0:
+        raise ValueError(f"restart of {units}: {(done.get('stderr') or '').strip()[-400:]}")
+    return True

@@ -69,6 +69,20 @@ def test_the_journal_is_that_of_the_unit_that_runs_there(action: Action, request
     assert result["failed"] and (f"last lines of {unit}:" in result["msg"] if unit else len(made.asked) == 1)
 
 
+def test_what_runs_with_older_settings_is_restarted_once(action: Action) -> None:
+    variables = {"inventory_hostname": "m1", "component_notes": {"m1": {"zookeeper": {"witness": {"units": {"zookeeper": []}}}}}}
+    arguments = {"component": "zookeeper", "request": REQUEST, "wait": 90}
+    stale = json.dumps({"version": 1, "stale": {"zookeeper": ["zookeeper"]}})
+    down = [answer("down", "refused")] * 16  # the host waits, so the fake clock goes on by a second for each
+    made = action(arguments, *down, {"rc": 0, "stdout": stale}, {"rc": 0}, answer("down"), answer("ok"))
+    result = made.run(None, variables)
+    assert (result["state"], result["changed"]) == ("ok", True)
+    assert [command.split(" && ")[-1] for command, stdin in made.asked if not stdin] == ["systemctl restart zookeeper.service"]
+    assert sent(made.asked[0][1])[1]["wait"] == component_check.DOUBT_SECONDS
+    preview = action({**arguments, "wait": 3}, *[answer("down")] * 5, JOURNAL, check_mode=True)
+    assert preview.run(None, variables)["failed"]
+
+
 def test_less_than_ok_can_be_accepted_and_is_waited_for(action: Action) -> None:
     arguments = {"component": "zookeeper", "request": REQUEST, "wait": 30, "accept": ["ok", "degraded"]}
     made = action(arguments, answer("down"), answer("degraded"))

@@ -92,6 +92,15 @@ def test_a_process_with_older_settings_than_its_file_is_restarted(cluster: Clust
     assert steps(cluster) == []
 
 
+def test_a_process_that_listens_elsewhere_is_restarted_although_its_file_is_right(cluster: ClusterUnderTest) -> None:
+    """The role finds every file as it should be, and then that nobody answers."""
+    config, on_m3 = "/etc/zookeeper/provisioner/zoo.cfg", cluster.host("m3").run
+    on_m3(f"cp -p {config} /tmp/kept; sed -i 's/=2181$/=12181/' {config}; systemctl restart zookeeper; sleep 1; cp -p /tmp/kept {config}")
+    assert steps(cluster) == ["ZooKeeper on m3"]
+    on_m3("rm /tmp/kept; ss -Hlnt 'sport = :2181' | grep -q .")
+    assert steps(cluster) == []
+
+
 def test_a_killed_run_is_completed_by_the_next(cluster: ClusterUnderTest, tmp_path: Path) -> None:
     cluster.host("m1").run("rm /etc/chronos/args /etc/marathon/marathon.env")
     runs = load(default_inventory(cluster.lab)).state_dir / "runs"

@@ -14,16 +14,17 @@ from ansible.errors import AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
 
 try:
-    from provisioner.adapters.ansible_probe import exchange
+    from provisioner.adapters.ansible_probe import exchange, restart_stale
 except ImportError:  # plain ansible-playbook from a checkout: the package is not installed, but it is here
     sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
-    from provisioner.adapters.ansible_probe import exchange
+    from provisioner.adapters.ansible_probe import exchange, restart_stale
 
 DOCUMENTATION = """
 name: component_check
 short_description: is a component doing its job on this host
 description:
-  - Polls the probe on the host until the component is in an accepted state or the time is up. Never changes anything.
+  - Polls the probe on the host until the component is in an accepted state or the time is up. Changes nothing, except that a
+    process which is found to run with other settings than its files have (it listens on another port, say) is restarted once.
 options:
   component: {description: Name of the component., type: str, required: true}
   request: {description: "What the probe is asked, from the role variable <component>_probe.", type: dict, default: {}}
@@ -41,6 +42,8 @@ ARGUMENTS = {
 }
 #: Longest wait on the host in one exec: a connection that dies unnoticed must not cost the whole time.
 SLICE_SECONDS = 60.0
+#: What does not work by then may run with other settings than its files have.
+DOUBT_SECONDS = 15.0
 PAUSE_SECONDS = 1.0
 JOURNAL_LINES = 20
 
@@ -51,32 +54,36 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible ships no types
     _supports_check_mode = True
     _supports_async = False
     _requires_connection = True
+    _restarted = False
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Result keys: component, state, detail, health; changed is always false."""
+        """Result keys: component, state, detail, health; changed only when a process had to be restarted."""
         result: dict[str, Any] = super().run(tmp, task_vars)
         _, arguments = self.validate_argument_spec(argument_spec=ARGUMENTS)
         component = str(arguments["component"])
         request = dict(arguments["request"])
         if arguments["wait"] > 0:
             request.setdefault("steady", arguments["steady"])
-        health = self._poll(component, request, float(arguments["wait"]), list(arguments["accept"]))
-        result.update(changed=False, component=component, state=health["state"], detail=health["detail"], health=health)
+        witness = {} if self._task.check_mode else self._witness(component, task_vars or {})
+        health = self._poll(component, request, float(arguments["wait"]), list(arguments["accept"]), witness)
+        result.update(changed=self._restarted, component=component, state=health["state"], detail=health["detail"], health=health)
         if health["state"] not in arguments["accept"]:
             host = (task_vars or {}).get("inventory_hostname", "this host")
             why = f"{component} on {host}: {health['detail']}"
             result.update(failed=True, msg=why + self._journal(component, request))
         return result
 
-    def _poll(self, component: str, request: dict[str, Any], wait: float, accept: list[str]) -> dict[str, Any]:
+    def _poll(self, component: str, request: dict[str, Any], wait: float, accept: list[str], witness: dict[str, Any]) -> dict[str, Any]:
         """Ask until the state is accepted or `wait` seconds are over; a connection that breaks is made anew."""
-        deadline = time.monotonic() + wait
+        deadline, doubt = time.monotonic() + wait, time.monotonic() + DOUBT_SECONDS
         while True:
             left = max(0.0, deadline - time.monotonic())
             # The host itself waits for "ok" only; for anything less strict the waiting is done here.
-            there = min(left, SLICE_SECONDS) if accept == ["ok"] else 0.0
+            there = min(left, DOUBT_SECONDS if witness else SLICE_SECONDS) if accept == ["ok"] else 0.0
             try:
                 health = self._ask(component, request, there)
+                if health["state"] not in accept and witness and doubt <= time.monotonic() < deadline:
+                    self._restarted, witness = self._restart(component, witness), {}
             except AnsibleConnectionFailure:
                 if time.monotonic() >= deadline:
                     raise
@@ -85,6 +92,19 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible ships no types
             if health and (health["state"] in accept or time.monotonic() >= deadline):
                 return health
             time.sleep(min(PAUSE_SECONDS, max(0.0, deadline - time.monotonic())))
+
+    def _restart(self, component: str, witness: dict[str, Any]) -> bool:
+        """Whether something ran with other settings than its files have, and was restarted."""
+        try:
+            return restart_stale(self, component, witness)
+        except ValueError:
+            return False  # what is wrong is told by the next answer
+
+    @staticmethod
+    def _witness(component: str, task_vars: dict[str, Any]) -> dict[str, Any]:
+        """What the driver gave the playbook to note (playbooks/up.yml); empty without the driver and in other playbooks."""
+        own = (task_vars.get("component_notes") or {}).get(task_vars.get("inventory_hostname")) or {}
+        return dict((own.get(component) or {}).get("witness") or {})
 
     def _ask(self, component: str, request: dict[str, Any], wait: float) -> dict[str, Any]:
         unknown = {"state": "down", "leader": False, "version": "", "stand_in": False, "facts": {}}

@@ -14,10 +14,10 @@ from typing import Any
 from ansible.plugins.action import ActionBase
 
 try:
-    from provisioner.adapters.ansible_probe import exchange
+    from provisioner.adapters.ansible_probe import exchange, restart_stale
 except ImportError:  # plain ansible-playbook from a checkout: the package is not installed, but it is here
     sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
-    from provisioner.adapters.ansible_probe import exchange
+    from provisioner.adapters.ansible_probe import exchange, restart_stale
 
 DOCUMENTATION = """
 name: component_note
@@ -78,7 +78,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible ships no types
             elif arguments["witness"]:
                 result["changed"] = self._refresh(arguments)
                 if arguments["digest"]:
-                    self._ask("record", arguments)
+                    self._exchange(["record"], arguments)
         except ValueError as error:
             result.update(failed=True, msg=f"{arguments['component']}: {error}")
         return result
@@ -95,22 +95,14 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible ships no types
 
     def _refresh(self, arguments: dict[str, Any]) -> bool:
         """Restart what runs with older settings than its files have, and wait until it works."""
-        stale = self._ask("stale", arguments)
-        if not stale:
-            return False
-        units = " ".join(self._connection._shell.quote(f"{unit}.service") for unit in stale)
-        done = self._low_level_execute_command(f"systemctl daemon-reload && systemctl restart {units}", sudoable=True)
-        if done["rc"] != 0:
-            raise ValueError(f"restart of {units}: {(done.get('stderr') or '').strip()[-400:]}")
         component = arguments["component"]
+        if not restart_stale(self, component, arguments["witness"]):
+            return False
         answer = exchange(self, {"sections": ["health"], "health": {component: arguments["request"]}, "wait": WAIT_SECONDS})
         health = answer.get("health", {}).get(component, {})
         if health.get("state") != "ok":
             raise ValueError(f"restarted with its present settings, and then: {health.get('detail', answer.get('errors'))}")
         return True
-
-    def _ask(self, section: str, arguments: dict[str, Any]) -> list[str]:
-        return [str(unit) for unit in self._exchange([section], arguments)[section][arguments["component"]]]
 
     def _exchange(self, sections: list[str], arguments: dict[str, Any]) -> dict[str, Any]:
         """The probe's answer, in which the first section is a list of units."""
