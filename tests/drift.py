@@ -20,6 +20,8 @@ from tests.harms import ON_FILES, STOPPING, Harm, harms, inventory_script, look_
 
 #: So many files of one role on one host come to harm together.
 FILES = 4
+#: Roles that work on all their hosts at the same time: harm there is soon mended.
+AT_ONCE = ("common", "kernel", "logstash", "registrator", "repos")
 
 
 class Drifting:
@@ -47,6 +49,19 @@ class Drifting:
             kind = dice.choice(sorted(kinds))
             chosen += self._some_files(dice, kinds) if kind in ON_FILES else [dice.choice(kinds[kind])]
         return chosen
+
+    def one_of_each(self) -> list[Harm]:
+        """One harm of each kind, each to another role or host; where there is a choice, to roles that work on all hosts at once."""
+        offered: dict[str, list[Harm]] = {}
+        for harm in self.possible:
+            if harm.kind not in STOPPING or harm.host not in self._voters[1:]:
+                offered.setdefault(harm.kind, []).append(harm)
+        chosen: dict[tuple[str, str], Harm] = {}
+        for kind in sorted(offered, key=lambda kind: len({(harm.host, harm.component) for harm in offered[kind]})):
+            free = [harm for harm in offered[kind] if (harm.host, harm.component) not in chosen]
+            harm = min(free, key=lambda harm: (harm.component not in AT_ONCE, harm))
+            chosen[harm.host, harm.component] = harm
+        return [*chosen.values()]
 
     def seen_and_mended(self, batch: list[Harm]) -> None:
         """Fails with each harm that `plan` did not see, and with what differs on a host after `up`."""

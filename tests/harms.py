@@ -13,6 +13,8 @@ STOPPING = ("unit stopped", "listens elsewhere", "settings newer than the proces
 #: These leave the processes alone, and the look names each file.
 ON_FILES = frozenset(("content edited", "content edited, with its old time", "mode changed", "owner changed", "file missing",
                       "kernel setting changed"))
+KINDS = ON_FILES | {*STOPPING, "unit disabled", "unit masked", "note removed", "note cut short", "note with an old digest",
+                    "note from the future"}
 #: What is lost with this file nobody else knows: the name server that a host had before there was a cluster.
 _UNKNOWN_ELSEWHERE = ("/etc/resolv.conf.upstream",)
 #: Packages that are to be there in the version of the catalogue; of the others any version will do.
