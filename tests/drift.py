@@ -19,7 +19,7 @@ from tests.cluster_under_test import HOME, ClusterUnderTest
 from tests.harms import ON_FILES, STOPPING, Harm, harms, inventory_script, look_script
 
 #: So many files of one role on one host come to harm together.
-FILES = 4
+FILES = 12
 #: Roles that work on all their hosts at the same time: harm there is soon mended.
 AT_ONCE = ("common", "kernel", "logstash", "registrator", "repos")
 
