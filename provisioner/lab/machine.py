@@ -19,6 +19,11 @@ _CAPABILITIES = (
     "AUDIT_READ", "PERFMON", "BPF", "CHECKPOINT_RESTORE",
 )
 
+#: How many watchers of files (inotify instances) all containers of this machine may have together; 128 unless somebody raised it.
+WATCHERS = Path("/proc/sys/fs/inotify/max_user_instances")
+#: So many a host has whose cluster is up: systemd, its journal, the engine, rsyslog …
+WATCHERS_PER_HOST = 10
+
 
 def missing_capabilities(status: str) -> tuple[str, ...]:
     """Names of the capabilities that are not in the bounding set of a `/proc/<pid>/status` text; a container can't have those."""
@@ -60,6 +65,23 @@ def limit_arguments() -> list[str]:
     """Arguments of `docker run`: open files as high as this machine allows, because a node can't raise the limit itself."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     return [] if most == resource.RLIM_INFINITY else ["--ulimit", f"nofile={most}:{most}"]
+
+
+def allow_watchers(hosts: int) -> None:
+    """Raises the limit for a lab of so many hosts, with room for other labs; never lowers it.
+
+    Raises ProvisionError where that is forbidden and the limit is too low: systemd would not start on the last hosts.
+    """
+    now, wanted = int(WATCHERS.read_text()), max(1024, 2 * WATCHERS_PER_HOST * hosts)
+    if now >= wanted:
+        return
+    try:
+        WATCHERS.write_text(f"{wanted}\n")
+    except OSError as error:
+        if now < WATCHERS_PER_HOST * hosts:
+            raise ProvisionError(f"{hosts} hosts need more watchers of files than the {now} that this machine allows, and the limit "
+                                 f"can't be raised: {error.strerror}", where=str(WATCHERS),
+                                 hint=f"make a smaller lab, or on this machine: sysctl fs.inotify.max_user_instances={wanted}") from None
 
 
 def networks_in_use() -> list[ipaddress.IPv4Network]:

@@ -14,7 +14,7 @@ from provisioner.errors import StepFailed, UsageError
 from provisioner.lab import disks, engine, images, inventory, mirror, network, nodes, snapshots, work
 from provisioner.lab.cache import cache_dir, exclusively
 from provisioner.lab.commands import Say, piped, run, working
-from provisioner.lab.machine import capability_arguments, networks_in_use
+from provisioner.lab.machine import allow_watchers, capability_arguments, networks_in_use
 from provisioner.lab.model import Lab, check_name
 from provisioner.lab.snapshots import Snapshot
 from provisioner.observe import observe
@@ -39,6 +39,7 @@ def restore(name: str, lab_name: str = "", *, directory: Path | None = None, say
     engine.ensure(say)
     with exclusively(say):
         check_room(lab, work.labs(), networks_in_use())
+        allow_watchers(len(snapshot.hosts))
         snapshots.tidy()
         if not snapshots.in_engine(snapshot):
             _load(snapshot, say)

@@ -13,7 +13,7 @@ from provisioner.lab import content, engine, images, inventory, keys, mirror, ne
 from provisioner.lab.artifacts import Artifacts, read_artifacts
 from provisioner.lab.cache import exclusively
 from provisioner.lab.commands import Say, run
-from provisioner.lab.machine import capability_arguments
+from provisioner.lab.machine import allow_watchers, capability_arguments
 from provisioner.lab.model import (
     DEFAULT_NAME,
     DOCKER,
@@ -210,6 +210,7 @@ def _artifacts(lab: Lab, folder: Path | None) -> Artifacts:
 
 def _run_nodes(lab: Lab, wanted: Sequence[str], image: str, say: Say) -> LabStatus:
     """Makes the hosts that are missing and starts those that don't run; then writes the inventory."""
+    allow_watchers(len(wanted))
     before = nodes.read_states(lab)
     missing = [lab.node(name) for name in wanted if name not in before]
     if missing:

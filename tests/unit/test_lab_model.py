@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import ipaddress
 from pathlib import Path
 
@@ -9,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provisioner.errors import UsageError
-from provisioner.lab.machine import missing_capabilities, parse_networks, parse_routes, without_refused
+from provisioner.errors import ProvisionError, UsageError
+from provisioner.lab import machine
+from provisioner.lab.machine import allow_watchers, missing_capabilities, parse_networks, parse_routes, without_refused
 from provisioner.lab.model import LAB_RANGE, MOST_AGENTS, MOST_MASTERS, Lab, check_name, free_subnet, node_names, node_order
 
 LAB = Lab("default", Path("/w"), "debian12", ipaddress.IPv4Network("198.18.4.0/24"))
@@ -77,6 +79,28 @@ def test_the_default_route_takes_no_network() -> None:
 def test_docker_networks_without_a_subnet_are_passed_over() -> None:
     text = '[{"IPAM":{"Config":null}},{"IPAM":{"Config":[{"Subnet":"198.18.1.0/24"},{"Subnet":"fd00::/64"},{}]}}]'
     assert parse_networks(text) == [ipaddress.IPv4Network("198.18.1.0/24")]
+
+
+def test_a_large_lab_gets_more_watchers_of_files_and_a_high_limit_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    limit = tmp_path / "max_user_instances"
+    monkeypatch.setattr(machine, "WATCHERS", limit)
+    for before, hosts, after in (("128\n", 5, "1024\n"), ("128\n", 100, "2000\n"), ("8192\n", 100, "8192\n")):
+        limit.write_text(before)
+        allow_watchers(hosts)
+        assert limit.read_text() == after
+
+
+def test_where_the_limit_of_watchers_stays_low_only_a_large_lab_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def forbidden(*_: object) -> int:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    limit = tmp_path / "max_user_instances"
+    limit.write_text("128\n")
+    monkeypatch.setattr(machine, "WATCHERS", limit)
+    monkeypatch.setattr(Path, "write_text", forbidden)
+    allow_watchers(10)
+    with pytest.raises(ProvisionError, match="30 hosts need more watchers of files than the 128"):
+        allow_watchers(30)
 
 
 def test_capabilities_that_the_machine_lacks_are_named() -> None:
