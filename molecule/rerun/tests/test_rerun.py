@@ -46,6 +46,8 @@ DRIFT = (
     # The owner is as on a disk that was another machine's: nobody here has that number.
     ("ZooKeeper", "m2", "echo '# mine' >>/etc/zookeeper/provisioner/zoo.cfg; chown 12345:12345 /var/lib/zookeeper",
      "! grep -q mine /etc/zookeeper/provisioner/zoo.cfg && test $(stat -c %U:%G /var/lib/zookeeper) = zookeeper:zookeeper"),
+    ("ZooKeeper", "m3", "chown 12345:12345 /etc/zookeeper/provisioner; chmod 707 /var/lib/zookeeper",
+     "test $(stat -c %U:%G /etc/zookeeper/provisioner) = root:root && test $(stat -c %a /var/lib/zookeeper) = 750"),
     ("Mesos master", "m2", "rm /etc/systemd/system/mesos-master.service", "test -f /etc/systemd/system/mesos-master.service"),
     # Docker must not make a folder where the file was.
     ("Marathon", "m1", "systemctl disable marathon; rm /etc/marathon/secret; systemctl restart marathon; sleep 1",
@@ -65,7 +67,8 @@ def test_only_what_drifted_is_done_again(cluster: ClusterUnderTest) -> None:
     """Scenario `drift` does this at length, with everything that a role watches."""
     for _, host, damage, _ in DRIFT:
         cluster.host(host).run(damage)
-    assert steps(cluster) == [f"{component} on {host}" for component, host, _, _ in DRIFT]
+    worked_on = [tuple(step.split(" on ")) for step in steps(cluster)]
+    assert {(component, host) for component, hosts in worked_on for host in hosts.split(", ")} == {(c, h) for c, h, _, _ in DRIFT}
     for _, host, _, mended in DRIFT:
         cluster.host(host).run(mended)
     assert steps(cluster) == []

@@ -4,14 +4,16 @@ Argument: JSON with the address to bind, the ports, and the folder the archive i
 
 id       the number in the data folder, "" if there is none (Debian's package puts a sentence there)
 unit     whether our unit file is there; active: whether a unit of that name runs
-user     whether the user zookeeper exists; folders: whether those for settings and data do
+user     whether the user zookeeper exists; folders: whether those for settings and data do, with the right owners and modes
 home     whether the archive is unpacked
 absent   whether this host lacks the address; taken: ports that another program holds
 """
 import errno
+import grp
 import json
 import pwd
 import socket
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -45,6 +47,14 @@ def user():
         return None
 
 
+def owned(folder, name, mode):
+    try:
+        found, owner, group = folder.stat(), pwd.getpwnam(name), grp.getgrnam(name)
+    except (OSError, KeyError):
+        return False
+    return stat.S_ISDIR(found.st_mode) and (found.st_uid, found.st_gid, found.st_mode & 0o7777) == (owner.pw_uid, group.gr_gid, mode)
+
+
 def main():
     asked = json.loads(sys.argv[1])
     active = subprocess.call(["systemctl", "is-active", "--quiet", "zookeeper"]) == 0
@@ -54,7 +64,7 @@ def main():
         "unit": Path("/etc/systemd/system/zookeeper.service").exists(),
         "active": active,
         "user": user() is not None,
-        "folders": DATA.is_dir() and CONFIG.is_dir() and DATA.stat().st_uid == user(),
+        "folders": owned(CONFIG, "root", 0o755) and owned(DATA, "zookeeper", 0o750),
         "home": Path(asked["home"], "lib").is_dir(),
         "absent": errno.EADDRNOTAVAIL in errors.values(),
         "taken": [] if active else [port for port, error in errors.items() if error == errno.EADDRINUSE],
