@@ -43,6 +43,10 @@ DRIFT = (
     ("Consul", "m2", "echo '# mine' >>/etc/consul.d/bootstrap.json; chmod 707 /etc/consul.d",
      "grep -q bootstrap_expect /etc/consul.d/bootstrap.json && ! grep -q mine /etc/consul.d/bootstrap.json && "
      "test $(stat -c %a /etc/consul.d) = 755"),
+    # Nothing but its digest shows that a program is not what was unpacked.
+    ("Consul", "a1", "program=$(readlink -f /usr/local/bin/consul); cp -p $program $program.drift; echo drift >>$program.drift; "
+     "mv $program.drift $program; chmod 777 $program",
+     "program=$(readlink -f /usr/local/bin/consul); ! tail -c 6 $program | grep -q drift && test $(stat -c %a $program) = 755"),
     # The owner is as on a disk that was another machine's: nobody here has that number.
     ("ZooKeeper", "m2", "echo '# mine' >>/etc/zookeeper/provisioner/zoo.cfg; chown 12345:12345 /var/lib/zookeeper",
      "! grep -q mine /etc/zookeeper/provisioner/zoo.cfg && test $(stat -c %U:%G /var/lib/zookeeper) = zookeeper:zookeeper"),

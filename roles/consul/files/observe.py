@@ -2,7 +2,7 @@
 
 Argument: the address that the agent will bind.
 
-binary     the program behind /usr/local/bin/consul, "" if there is none
+binary     the program behind /usr/local/bin/consul, "" unless it is as it was unpacked: its content, root's, nobody else's to write to
 folders    whether the folders for the program and its settings are there, root's and nobody else's to write to
 unit       whether our unit file is there; active: whether it runs; user: whether the user consul exists
 voting     whether this host belongs to a raft that has voters: its servers were founded once and must not be founded again
@@ -10,6 +10,7 @@ bootstrap  whether there is a file that says how many servers to wait for; expec
 absent     whether this host lacks the address; taken: ports another program holds
 """
 import errno
+import hashlib
 import json
 import pwd
 import socket
@@ -25,12 +26,23 @@ FOLDERS = (Path("/opt/consul"), Path("/etc/consul.d"))
 PORTS = ((None, 8300), (None, 8301), ("127.0.0.1", 8500), ("127.0.0.1", 8600))
 
 
-def guarded(folder):
+def guarded(path, kind):
     try:
-        found = folder.stat()
+        found = path.stat()
     except OSError:
         return False
-    return stat.S_ISDIR(found.st_mode) and (found.st_uid, found.st_gid, found.st_mode & 0o7777) == (0, 0, 0o755)
+    return kind(found.st_mode) and (found.st_uid, found.st_gid, found.st_mode & 0o7777) == (0, 0, 0o755)
+
+
+def binary():
+    program = LINK.resolve()
+    digest, noted = hashlib.sha256(), program.with_name("consul.sha256")
+    if not guarded(program, stat.S_ISREG) or not noted.is_file():
+        return ""
+    with program.open("rb") as stream:
+        for block in iter(lambda: stream.read(1 << 20), b""):
+            digest.update(block)
+    return str(program) if digest.hexdigest() == noted.read_text().strip() else ""
 
 
 def bind_error(address, port):
@@ -74,8 +86,8 @@ def main():
     active = subprocess.call(["systemctl", "is-active", "--quiet", "consul"]) == 0
     errors = {port: bind_error(own or address, port) for own, port in PORTS if own or address}
     print(json.dumps({
-        "binary": str(LINK.resolve()) if LINK.exists() else "",
-        "folders": all(map(guarded, FOLDERS)),
+        "binary": binary(),
+        "folders": all(guarded(folder, stat.S_ISDIR) for folder in FOLDERS),
         "unit": Path("/etc/systemd/system/consul.service").exists(),
         "active": active,
         "user": has_user(),
