@@ -27,6 +27,13 @@ def steps(cluster: ClusterUnderTest, *arguments: str) -> list[str]:
     return re.findall(r"^ +[0-9]+\. (.+? on [a-z0-9, ]+?)(?:$| \(|:)", done.stdout + done.stderr, re.MULTILINE)
 
 
+@pytest.fixture
+def by_mitogen(cluster: ClusterUnderTest) -> Iterator[None]:
+    """The inventory asks for mitogen, as long as this lasts."""
+    with mitogen(cluster):
+        yield
+
+
 def test_a_rerun_with_nothing_to_do_starts_no_ansible(cluster: ClusterUnderTest) -> None:
     begin = time.monotonic()
     assert cluster.up()["changed"] == 0
@@ -67,8 +74,9 @@ DRIFT = (
 )
 
 
+@pytest.mark.usefixtures("by_mitogen")
 def test_only_what_drifted_is_done_again(cluster: ClusterUnderTest) -> None:
-    """Scenario `drift` does this at length, with everything that a role watches."""
+    """What scenario `drift` found once. By mitogen, in less time; the tests that follow mend without it."""
     for _, host, damage, _ in DRIFT:
         cluster.host(host).run(damage)
     worked_on = [tuple(step.split(" on ")) for step in steps(cluster)]
@@ -158,13 +166,6 @@ def test_an_installation_that_was_cut_off_is_finished(cluster: ClusterUnderTest)
 def test_of_two_operators_exactly_one_proceeds(cluster: ClusterUnderTest) -> None:
     for _ in range(2):
         two_at_once(cluster)
-
-
-@pytest.fixture
-def by_mitogen(cluster: ClusterUnderTest) -> Iterator[None]:
-    """The inventory asks for mitogen, as long as this lasts."""
-    with mitogen(cluster):
-        yield
 
 
 @pytest.mark.usefixtures("by_mitogen")
