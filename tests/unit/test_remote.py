@@ -31,9 +31,9 @@ def run_on(tmp_path: Path, hosts: dict[str, Behaviour], *names: str, **options: 
 
 
 def test_every_line_names_its_host(tmp_path: Path) -> None:
-    code, lines, news, transport = run_on(tmp_path, {"m1": said("one\ntwo\n"), "agent10": said("\x1b[31mred\n")}, become=True)
+    code, lines, news, transport = run_on(tmp_path, {"m1": said("one\ntwo\n"), "agent10": said("\x1b[31mred\x1b[2J\n")}, become=True)
     assert code == 0
-    assert sorted(lines) == ["agent10 | \ufffd[31mred\n", "m1      | one\n", "m1      | two\n"]
+    assert sorted(lines) == ["agent10 | red\ufffd[2J\n", "m1      | one\n", "m1      | two\n"]
     assert news == ["2 of 2 hosts ended well"]
     assert [call.become for call in transport.calls if call.command == "uptime"] == [True, True]
 
