@@ -151,6 +151,7 @@ def test_a_restore_that_fails_leaves_nothing(engine: Path, tmp_path: Path, monke
     inventory.save(first.inventory, inventory.merged("", first, [first.node("m1")]))
     put(KEPT, first)
     monkeypatch.setattr(restore, "networks_in_use", list)
+    monkeypatch.setattr(restore, "allow_watchers", lambda hosts: None)
     monkeypatch.setattr("provisioner.lab.engine.ensure", lambda say: None)
     (engine / "broken").write_text("^volume create .*copy-a1")
     with pytest.raises(ProvisionError, match="disk of copy-a1 failed"):
