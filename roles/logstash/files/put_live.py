@@ -33,8 +33,12 @@ def differs(path, text):
     """Whether the live file is not what `write` would leave."""
     if not path.is_file() or path.read_text() != text:
         return True
+    try:
+        group = grp.getgrnam("logstash").gr_gid
+    except KeyError:  # in a preview, where the package was purged and its files were put back
+        return True
     found = path.stat()
-    return (found.st_uid, found.st_gid, stat.S_IMODE(found.st_mode)) != (0, grp.getgrnam("logstash").gr_gid, MODE)
+    return (found.st_uid, found.st_gid, stat.S_IMODE(found.st_mode)) != (0, group, MODE)
 
 
 def refused(files):
