@@ -18,6 +18,8 @@ PROVISION = str(Path(sys.executable).parent / "provision")
 PLUGINS = project_dir() / "provisioner/adapters"
 #: Whom the others are measured against.
 OURS = "ours, new connections"
+#: The one that a first run is compared with.
+TUNED = "ansible-playbook, tuned"
 #: `forks` of the tuned contenders. More than this many per core only queue.
 FORKS = 4 * (os.cpu_count() or 1)
 
@@ -49,7 +51,7 @@ def all_roles(inventory: Path, work: Path, hosts: list[tuple[str, str]], key: Pa
         Contender(OURS, lambda _: up, _ours),
         Contender("ours, open connections", lambda _: up, _ours, warm=True),
         Contender("ours, --full", lambda _: [*up, "--full"], _ours, slow=True),
-        *(Contender(name, functools.partial(_playbook, work, "site.yml"), settings, slow=True) for name, settings in ANSIBLE.items()),
+        *(whole_cluster(work, name) for name in ANSIBLE),
     ]
 
 
@@ -94,11 +96,11 @@ def _mitogen(sockets: Path) -> Mapping[str, str]:
     return {**_tuned(sockets), "ANSIBLE_STRATEGY_PLUGINS": str(found), "ANSIBLE_STRATEGY": "mitogen_linear"}
 
 
-def tuned(work: Path) -> Contender:
-    """All roles by a tuned `ansible-playbook`, with what `plain.write` filled."""
-    return Contender("ansible-playbook, tuned", functools.partial(_playbook, work, "site.yml"), _tuned)
+def whole_cluster(work: Path, name: str) -> Contender:
+    """All roles by one of the ways of ANSIBLE, with what `plain.write` filled."""
+    return Contender(name, functools.partial(_playbook, work, "site.yml"), ANSIBLE[name], slow=True)
 
 
 ANSIBLE: Mapping[str, Callable[[Path], Mapping[str, str]]] = {
-    "ansible-playbook": _default, "ansible-playbook, tuned": _tuned, "ansible-playbook with mitogen": _mitogen,
+    "ansible-playbook": _default, TUNED: _tuned, "ansible-playbook with mitogen": _mitogen,
 }

@@ -13,7 +13,7 @@ from ruamel.yaml import YAML
 
 from bench import plain
 from bench.commands import timed
-from bench.contenders import tuned
+from bench.contenders import TUNED, whole_cluster
 from provisioner import ledger, secrets
 from provisioner.lab import default_inventory
 from provisioner.paths import project_dir
@@ -24,7 +24,7 @@ from provisioner.trust import establish
 def first_run(lab: str, size: tuple[str, ...], work: Path, repetitions: int) -> dict[str, list[float]]:
     """Seconds by contender; each gets a lab of its own of this size (arguments of `lab up`), of which the last stays."""
     contenders: dict[str, Callable[[str, Path], float]] = {
-        "first run, ansible-playbook, tuned": _tuned, "first run, ours with cluster_mitogen": _ours_by_mitogen, "first run, ours": _ours,
+        f"first run, {TUNED}": _tuned, "first run, ours with cluster_mitogen": _ours_by_mitogen, "first run, ours": _ours,
     }
     found: dict[str, list[float]] = {name: [] for name in contenders}
     for number in range(repetitions):
@@ -55,7 +55,7 @@ def _tuned(lab: str, work: Path) -> float:
     secrets.ensure(session.cluster)
     establish(session.cluster, say=print)
     plain.write(session, work, [])
-    playbook = tuned(work)
+    playbook = whole_cluster(work, TUNED)
     with tempfile.TemporaryDirectory(prefix="b", dir="/tmp") as sockets:
         begin = time.monotonic()
         done = subprocess.run(playbook.command(Path(sockets)), env={**os.environ, **playbook.environment(Path(sockets))}, cwd=project_dir(),
