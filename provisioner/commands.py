@@ -215,7 +215,7 @@ def command_status(options: argparse.Namespace) -> int:
     from provisioner.status import summarize
 
     session = open_session(options)
-    status = summarize(session.cluster, observe(session.cluster, session.rendered, session.transport, sections=("health",)))
+    status = summarize(session.cluster, observe(session.cluster, session.rendered, session.one_question, sections=("health",)))
     if options.json:
         import json
 

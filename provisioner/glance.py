@@ -61,7 +61,7 @@ def glance(session: Session, console: Console, options: argparse.Namespace) -> t
     asked = questions(cluster, session.rendered, session.defaults, before, session.ledger.cluster_id, only)
     # A refused key locks no account, so only passwords are tried on one host first.
     lost = first_contact(cluster, [h for h in cluster.hosts if h.name in asked and login(h, cluster).password], session.transport)
-    seen = observe(cluster, session.rendered, session.transport, hosts=[*asked], components=only, sections=("facts", "health"),
+    seen = observe(cluster, session.rendered, session.one_question, hosts=[*asked], components=only, sections=("facts", "health"),
                    witnesses=asked, silent=lost, patience=PATIENCE_SECONDS)
     silent = {name: UnreachableError(host.error, where=name, hint=host.hint) for name, host in seen.hosts.items() if not host.reachable}
     answers = {name: host for name, host in seen.hosts.items() if host.reachable}

@@ -5,10 +5,12 @@ from __future__ import annotations
 import base64
 import binascii
 import fnmatch
+import functools
 import hashlib
 import hmac
 import os
-from collections.abc import Collection, Iterator
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,10 +30,7 @@ class Entry:
 
     def speaks_of(self, name: str) -> bool:
         """Whether the line is about a host; names are patterns, hashes or `[address]:port`."""
-        patterns = self.names.split(",")
-        if any(p.startswith("!") and _matches(p[1:], name) for p in patterns):
-            return False
-        return any(_matches(p, name) for p in patterns)
+        return listed(name, self.names.split(","))
 
 
 @dataclass(frozen=True)
@@ -55,11 +54,29 @@ class KnownHosts:
 
     def knows(self, name: str) -> bool:
         """Whether a host can be checked: its key, or an authority that signs host keys, is on file."""
-        return any(e.marker != "@revoked" and e.speaks_of(name) for e in self.entries)
+        return any(e.marker != "@revoked" for e in self._about(name))
+
+    def keys(self, name: str) -> tuple[Entry, ...]:
+        """The recorded keys of a host itself; none where any key is revoked for it."""
+        about = self._about(name)
+        return () if any(e.marker == "@revoked" for e in about) else tuple(e for e in about if not e.marker)
 
     def fingerprints(self, name: str) -> tuple[str, ...]:
         """The recorded keys of a host, as `SHA256:…` with their kind."""
-        return tuple(f"{fingerprint(e.key)} ({e.kind})" for e in self.entries if not e.marker and e.speaks_of(name))
+        return tuple(f"{fingerprint(e.key)} ({e.kind})" for e in self._about(name) if not e.marker)
+
+    def _about(self, name: str) -> list[Entry]:
+        return [*self._by_name.get(name.lower(), ()), *(e for e in self._by_name[""] if e.speaks_of(name))]
+
+    @functools.cached_property
+    def _by_name(self) -> Mapping[str, Sequence[Entry]]:
+        """The lines by the names in them, under '' those with patterns or hashes: with a thousand hosts nobody compares a million times."""
+        found: dict[str, list[Entry]] = {"": []}
+        for entry in self.entries:
+            plain = not re.search(r"[*?!|]", entry.names)
+            for name in set(entry.names.lower().split(",")) if plain else ("",):
+                found.setdefault(name, []).append(entry)
+        return found
 
 
 def fingerprint(key: str) -> str:
@@ -110,6 +127,12 @@ def _entries(text: str) -> Iterator[Entry]:
         marker = words.pop(0) if words[0].startswith("@") else ""
         if len(words) >= 3:
             yield Entry(marker, *words[:3])
+
+
+def listed(name: str, patterns: Iterable[str]) -> bool:
+    """Whether a list of OpenSSH's patterns means a name: `!` before one excludes."""
+    takes = {pattern.startswith("!") for pattern in patterns if _matches(pattern.removeprefix("!"), name)}
+    return takes == {False}
 
 
 def _matches(pattern: str, name: str) -> bool:

@@ -21,6 +21,9 @@ from provisioner.locate import find_inventory
 if TYPE_CHECKING:
     from provisioner.adapters.ssh import Transport
 
+#: For fewer hosts it takes longer to load paramiko than it saves.
+FEWEST = 5
+
 
 class Session:
     """One command's view of one cluster. Parts are made when first asked for."""
@@ -66,6 +69,19 @@ class Session:
         from provisioner.adapters.ssh import OpenSsh
 
         return OpenSsh(self.cluster)
+
+    @property
+    def one_question(self) -> Transport:
+        """The way to ask all hosts one thing: without a process of ssh for each, where that can be and no connection is open."""
+        from provisioner.adapters.ssh_options import any_open
+        from provisioner.adapters.ssh_plain import plain_logins
+
+        plain = plain_logins(self.cluster)
+        if len(plain) < FEWEST or any_open(self.cluster):
+            return self.transport
+        from provisioner.adapters.ssh_paramiko import Paramiko
+
+        return Paramiko(self.cluster, plain, self.transport)
 
     def version(self, component: str) -> str:
         """The version that the inventory asks for, or nothing."""

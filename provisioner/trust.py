@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import logging
+import contextlib
 import shlex
 import socket
 import subprocess
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -20,7 +19,6 @@ from provisioner.known_hosts import KnownHosts, fingerprint, record
 
 if TYPE_CHECKING:
     import paramiko
-
 
 
 @dataclass(frozen=True)
@@ -141,7 +139,7 @@ class _SilentError(Exception):
     """No key came; the text is in the words that ssh has for it."""
 
 
-@contextmanager
+@contextlib.contextmanager
 def _channel(route: Route) -> Iterator[tuple[socket.socket, subprocess.Popen[bytes] | None]]:
     """A connection to the host, with the program that carries it where there is one."""
     if route.through:
@@ -166,18 +164,17 @@ def _channel(route: Route) -> Iterator[tuple[socket.socket, subprocess.Popen[byt
 
 
 def _greet(channel: socket.socket, carrier: subprocess.Popen[bytes] | None) -> paramiko.PKey:
-    import paramiko  # costs a quarter of a second, and only hosts without a known key need it
+    # Costs a quarter of a second, and only hosts without a known key need it.
+    import paramiko
 
-    logging.getLogger("paramiko").addHandler(logging.NullHandler())  # what went wrong is in the error that is raised
-    transport = paramiko.Transport(channel)
-    transport.banner_timeout = transport.handshake_timeout = CONNECT_SECONDS
+    from provisioner.adapters.ssh_paramiko import handshake
+
     try:
-        transport.start_client(timeout=CONNECT_SECONDS)
-        return transport.get_remote_server_key()
+        transport = handshake(channel, CONNECT_SECONDS)
     except (paramiko.SSHException, OSError, EOFError) as error:
         raise _SilentError(_last_words(carrier) or f"kex_exchange_identification: no SSH server answers there ({error})") from None
-    finally:
-        transport.close()
+    with contextlib.closing(transport):
+        return transport.get_remote_server_key()
 
 
 def _last_words(carrier: subprocess.Popen[bytes] | None) -> str:

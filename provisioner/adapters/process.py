@@ -6,16 +6,26 @@ import os
 import selectors
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import IO
+from typing import IO, Protocol
 
 CHUNK = 65536
 #: After the child has ended, its pipes can be held open by a process it left behind (older ssh: the shared connection).
 LEFTOVER_SECONDS = 0.2
 WAKE_SECONDS = 1.0
-#: Children that other threads wait for. Adding and removing are single operations, so no lock is needed.
-_live: set[subprocess.Popen[bytes]] = set()
+
+
+class Killable(Protocol):
+    """Something that runs and can be ended from another thread."""
+
+    def kill(self) -> None:
+        """End it now."""
+
+
+#: What other threads wait for. Adding and removing are single operations, so no lock is needed.
+_live: set[Killable] = set()
 
 
 class OutputTooLargeError(Exception):
@@ -70,25 +80,34 @@ def run_bounded(command: Sequence[str], stdin: bytes, env: Mapping[str, str], *,
     child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=env,
                              start_new_session=True)
     talk = _Talk(memoryview(stdin), limit, line)
-    _live.add(child)
     try:
-        _exchange(child, talk, time.monotonic() + timeout)
+        with killable(child):
+            _exchange(child, talk, time.monotonic() + timeout)
     except BaseException:
         child.kill()
         child.wait()
         raise
     finally:
-        _live.discard(child)
         for pipe in (child.stdin, child.stdout, child.stderr):
             _close(pipe)
     talk.end()
     return child.wait(), bytes(talk.taken["stdout"]), bytes(talk.taken["stderr"])
 
 
-def kill_children() -> None:
-    """End every running child: those with a session of their own don't hear the terminal's Ctrl-C."""
-    for child in tuple(_live):
-        child.kill()
+@contextmanager
+def killable(running: Killable) -> Iterator[None]:
+    """While a thread waits for it, `kill_all` ends it."""
+    _live.add(running)
+    try:
+        yield
+    finally:
+        _live.discard(running)
+
+
+def kill_all() -> None:
+    """End all that threads wait for: children with a session of their own don't hear the terminal's Ctrl-C."""
+    for running in tuple(_live):
+        running.kill()
 
 
 def _exchange(child: subprocess.Popen[bytes], talk: _Talk, deadline: float) -> None:

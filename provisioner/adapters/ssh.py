@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 from provisioner.adapters.become import as_root
-from provisioner.adapters.process import DeadlineError, OutputTooLargeError, kill_children, run_bounded
+from provisioner.adapters.process import DeadlineError, OutputTooLargeError, kill_all, run_bounded
 from provisioner.adapters.ssh_errors import SshError, become_failure, changed_key, failure, ssh_failure
 from provisioner.adapters.ssh_options import Login, ansible_ssh_args, cluster_options, environment, host_options, login
 from provisioner.cluster import Cluster, Host
@@ -123,7 +123,7 @@ def fan_out(hosts: Iterable[Host], function: Callable[[Host], T], limit: int = P
                     else answer.result() for name, answer in answers.items()}
         except BaseException:  # Ctrl-C, or a defect: nobody waits for what is still running
             pool.shutdown(wait=False, cancel_futures=True)
-            kill_children()
+            kill_all()
             raise
 
 
@@ -137,7 +137,7 @@ def _late(answers: Sequence[Future[Any]], limit: int, patience: float | None) ->
         for answer in done:
             answer.result()
         if not done:
-            kill_children()
+            kill_all()
             return waiting
     return set()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shlex
+import socket
 import stat
 import tempfile
 from dataclasses import dataclass
@@ -134,6 +135,17 @@ def control_dir(cluster: Cluster) -> Path:
             raise UsageError("the folder for SSH's sockets is not private", where=str(folder),
                              hint="remove it if it is yours; somebody else's may be an attempt to read along")
     return short[0]
+
+
+def any_open(cluster: Cluster) -> bool:
+    """Whether any shared connection to the cluster is open. A socket that a killed ssh left behind is none."""
+    return any(_answers(path) for path in control_dir(cluster).iterdir())
+
+
+def _answers(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(1)
+        return client.connect_ex(str(path)) == 0
 
 
 def _ours(parent: Path) -> bool:

@@ -15,10 +15,13 @@ import pytest
 
 from provisioner import lab
 from provisioner.adapters.probe import ask
-from provisioner.adapters.ssh import OpenSsh, SshError, fan_out, first_contact
+from provisioner.adapters.ssh import OpenSsh, SshError, Transport, fan_out, first_contact
+from provisioner.adapters.ssh_paramiko import Paramiko
+from provisioner.adapters.ssh_plain import plain_logins
 from provisioner.cluster import Cluster, Host
 from provisioner.errors import UnreachableError, UsageError
 from provisioner.known_hosts import KnownHosts
+from provisioner.testing import FakeTransport
 from provisioner.trust import establish
 from tests.cluster_under_test import lab_name
 
@@ -78,6 +81,14 @@ def trusted(cluster: Cluster) -> tuple[OpenSsh, Host]:
     return OpenSsh(cluster), cluster.hosts[0]
 
 
+def ways(cluster: Cluster) -> Iterator[tuple[Transport, Host]]:
+    """By OpenSSH, and by paramiko with nobody to fall back on."""
+    yield trusted(cluster)
+    plain = plain_logins(cluster)
+    assert plain == {host.name for host in cluster.hosts}
+    yield Paramiko(cluster, plain, FakeTransport(dict.fromkeys(plain, AssertionError("left to ssh")))), cluster.hosts[0]
+
+
 def refused(cluster: Cluster, *, become: bool = False) -> SshError:
     transport, host = trusted(cluster)
     with pytest.raises(SshError) as error:
@@ -91,10 +102,11 @@ def failed_logins(status: lab.LabStatus, pattern: str) -> int:
 
 
 def test_a_payload_arrives_unchanged_as_root(home: lab.LabStatus, tmp_path: Path) -> None:
-    transport, host = trusted(cluster_of(home, tmp_path, with_key(home)))
-    done = transport.run(host, "sha256sum; id -u", PAYLOAD, become=True)
-    assert done.stdout.decode().split() == [hashlib.sha256(PAYLOAD).hexdigest(), "-", "0"]
-    assert transport.run(host, "echo out; echo err >&2; exit 7").code == 7
+    for transport, host in ways(cluster_of(home, tmp_path, with_key(home))):
+        done = transport.run(host, "sha256sum; id -u", PAYLOAD, become=True)
+        assert done.stdout.decode().split() == [hashlib.sha256(PAYLOAD).hexdigest(), "-", "0"]
+        done = transport.run(host, "echo out; echo err >&2; exit 7", PAYLOAD)
+        assert (done.code, done.stdout, done.stderr) == (7, b"out\n", b"err\n")
 
 
 def test_password_login(home: lab.LabStatus, tmp_path: Path) -> None:
@@ -236,17 +248,32 @@ def test_what_does_not_answer_is_named(home: lab.LabStatus, tmp_path: Path) -> N
 
 
 def test_a_command_that_hangs_is_given_up(home: lab.LabStatus, tmp_path: Path) -> None:
-    transport, host = trusted(cluster_of(home, tmp_path, with_key(home)))
-    began = time.monotonic()
-    with pytest.raises(SshError, match="no end of the command within 1 s"):
-        transport.run(host, "sleep 60", timeout=1)
-    assert time.monotonic() - began < 10
+    for transport, host in ways(cluster_of(home, tmp_path, with_key(home))):
+        began = time.monotonic()
+        with pytest.raises(SshError, match="no end of the command within 1 s"):
+            transport.run(host, "sleep 60", timeout=1)
+        assert time.monotonic() - began < 10
 
 
 def test_a_host_that_never_stops_talking_is_cut_off(home: lab.LabStatus, tmp_path: Path) -> None:
-    transport, host = trusted(cluster_of(home, tmp_path, with_key(home)))
-    with pytest.raises(SshError, match="more than 8 MiB"):
-        transport.run(host, "cat /dev/zero")
+    for transport, host in ways(cluster_of(home, tmp_path, with_key(home))):
+        with pytest.raises(SshError, match="more than 8 MiB"):
+            transport.run(host, "cat /dev/zero")
+
+
+def test_what_paramiko_cannot_do_is_left_to_ssh(home: lab.LabStatus, tmp_path: Path) -> None:
+    """A refused key, a host key that is not the recorded one, and a login that is not plain."""
+    cluster = cluster_of(home, tmp_path, {**with_key(home), "ansible_user": "nobody-knows"}, ("m1", "a1"))
+    transport, host = trusted(cluster)
+    with pytest.raises(SshError, match="refused the login of nobody-knows"):
+        Paramiko(cluster, plain_logins(cluster), transport).run(host, "true")
+    known, (m1, a1) = KnownHosts.of(cluster).path, (f"{each.address} " for each in cluster.hosts)
+    known.write_text(known.read_text().replace(m1, "x ").replace(a1, m1))
+    with pytest.raises(SshError) as error:
+        Paramiko(cluster, plain_logins(cluster), transport).run(host, "true")
+    assert error.value.cause == "host-key-changed"
+    by_jump = cluster_of(home, tmp_path, {**with_key(home), "ansible_ssh_common_args": "-J nowhere"})
+    assert plain_logins(by_jump) == frozenset()
 
 
 def test_a_host_without_python_is_named(home: lab.LabStatus, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from provisioner.adapters.process import DeadlineError, OutputTooLargeError, kill_children, run_bounded
+from provisioner.adapters.process import DeadlineError, OutputTooLargeError, kill_all, run_bounded
 from provisioner.adapters.ssh import OpenSsh, SshError, fan_out, first_contact
 from provisioner.adapters.ssh_errors import become_failure, changed_key, printable, ssh_failure
 from provisioner.adapters.ssh_options import Login, login
@@ -133,7 +133,7 @@ def test_bounds_of_a_child(tmp_path: Path) -> None:
 
 
 def test_children_can_be_ended_from_another_thread() -> None:
-    timer = threading.Timer(0.3, kill_children)
+    timer = threading.Timer(0.3, kill_all)
     timer.start()
     assert run_bounded(["sleep", "30"], b"", os.environ, timeout=20, limit=10)[0] == -9
 

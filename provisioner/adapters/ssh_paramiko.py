@@ -1,0 +1,170 @@
+"""SSH without a process of its own, by paramiko: one question to each of many hosts, at a fraction of the cost of `ssh`.
+
+Nothing stays open. What can't be begun this way, for whatever reason, is left to OpenSSH, whose words people know.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+import time
+from collections.abc import Callable, Collection
+from typing import TypeVar
+
+import paramiko
+
+from provisioner.adapters.become import as_root
+from provisioner.adapters.process import CHUNK, killable
+from provisioner.adapters.ssh import HUNG, MAX_OUTPUT, Completed, Transport
+from provisioner.adapters.ssh_errors import become_failure, failure, ssh_failure
+from provisioner.adapters.ssh_options import CONNECT_SECONDS, Login, login
+from provisioner.adapters.ssh_plain import user_of
+from provisioner.cluster import Cluster, Host
+from provisioner.errors import UnreachableError
+from provisioner.known_hosts import KnownHosts
+
+logging.getLogger("paramiko").addHandler(logging.NullHandler())  # what went wrong is in the error that is raised
+#: How keys of a kind may be used to sign, where that is not the name of the kind; SHA-1 is not among it.
+SIGNATURES = {"ssh-rsa": ("rsa-sha2-512", "rsa-sha2-256")}
+
+
+_Open = TypeVar("_Open", socket.socket, paramiko.Transport)
+
+
+class Paramiko:
+    """A Transport for one question to each host. Hosts that are not in `plain` (see `ssh_plain`) are asked through `ssh`."""
+
+    def __init__(self, cluster: Cluster, plain: Collection[str], ssh: Transport) -> None:
+        self._cluster, self._ssh, self._known = cluster, ssh, KnownHosts.of(cluster)
+        files = {host.name: login(host, cluster).key for host in cluster.hosts if host.name in plain}
+        keys = {file: _read(file) for file in {*files.values()}}
+        self._keys = {name: key for name, file in files.items() if (key := keys[file])}
+
+    def run(self, host: Host, command: str, stdin: bytes = b"", *, become: bool = False, timeout: float = 60.0,
+            line: Callable[[bytes], None] | None = None) -> Completed:
+        """See Transport."""
+        if line or host.name not in self._keys:
+            return self._ssh.run(host, command, stdin, become=become, timeout=timeout, line=line)
+        found, began = login(host, self._cluster), time.monotonic()
+        with _Visit() as visit, killable(visit):
+            channel = self._begin(host, found, visit)
+            if not channel:
+                return self._ssh.run(host, command, stdin, become=become, timeout=timeout)
+            sent = as_root(command, stdin, found.become_password) if become else (command, stdin)
+            try:
+                code, stdout, stderr = _converse(channel, *sent, began + timeout)
+            except TimeoutError:
+                raise failure("timeout", host, found, f"no end of the command within {timeout:.0f} s", HUNG) from None
+            except _TooMuchError:
+                raise failure("output", host, found, f"it sent more than {MAX_OUTPUT >> 20} MiB in one answer") from None
+            except (paramiko.SSHException, OSError, EOFError) as error:
+                raise failure("closed", host, found, f"the connection ended before the command did: {error}", HUNG) from None
+        wrong = become_failure(host, found, stderr) if become and code else None
+        if wrong:
+            raise wrong
+        return Completed(code, stdout, stderr, time.monotonic() - began)
+
+    def _begin(self, host: Host, found: Login, visit: _Visit) -> paramiko.Channel | None:
+        """Somewhere to run a command; nothing where `ssh` should try. Raises UnreachableError when that would only take longer."""
+        began = time.monotonic()
+        try:
+            return self._enter(found, self._keys[host.name], visit)
+        except (paramiko.SSHException, OSError, EOFError, ValueError):
+            if visit.given_up:
+                raise UnreachableError("nobody waits for it any more", where=host.name) from None
+            if time.monotonic() - began >= CONNECT_SECONDS:
+                raise ssh_failure(host, found, b"Connection timed out") from None
+            return None
+
+    def _enter(self, found: Login, key: paramiko.PKey, visit: _Visit) -> paramiko.Channel:
+        """Log in. The host must show the recorded key before anything is told to it."""
+        known = {entry.kind: entry.key for entry in self._known.keys(found.known_as)}
+        reached = visit.opened(socket.create_connection((found.address, found.port), CONNECT_SECONDS))
+        transport = visit.opened(handshake(reached, CONNECT_SECONDS, [*known]))
+        shown = transport.get_remote_server_key()
+        if known.get(shown.get_name()) != shown.get_base64():
+            raise paramiko.SSHException("it showed another host key")
+        transport.auth_timeout = CONNECT_SECONDS
+        if transport.auth_publickey(user_of(found), key):
+            raise paramiko.SSHException("a key alone is not enough")
+        return transport.open_session(timeout=CONNECT_SECONDS)
+
+
+def handshake(channel: socket.socket, timeout: float, kinds: Collection[str] = ()) -> paramiko.Transport:
+    """The beginning of a connection: from here on the host's key can be asked, of one of the given kinds if any.
+
+    Raises SSHException, OSError or EOFError; the connection is closed then.
+    """
+    transport = paramiko.Transport(channel)
+    transport.banner_timeout = transport.handshake_timeout = timeout
+    try:
+        if kinds:
+            transport.get_security_options().key_types = [name for kind in kinds for name in SIGNATURES.get(kind, (kind,))]
+        transport.start_client(timeout=timeout)
+        transport.get_remote_server_key()
+    except BaseException:
+        transport.close()
+        raise
+    return transport
+
+
+def _read(file: str) -> paramiko.PKey | None:
+    """A private key; nothing where it has a passphrase or is of a kind that only OpenSSH knows."""
+    try:
+        return paramiko.PKey.from_path(file)
+    except Exception:  # many kinds of files, as many errors
+        return None
+
+
+class _TooMuchError(Exception):
+    """The host sent more than it may."""
+
+
+class _Visit:
+    """What is open of one question; another thread may end it."""
+
+    def __init__(self) -> None:
+        self._open: list[socket.socket | paramiko.Transport] = []
+        self.given_up = False
+
+    def __enter__(self) -> _Visit:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.kill()
+
+    def opened(self, new: _Open) -> _Open:
+        """Remember to close it."""
+        self._open.append(new)
+        return new
+
+    def kill(self) -> None:
+        """Close the connection; whoever reads from it is told."""
+        self.given_up = True
+        for each in self._open:
+            each.close()
+
+
+def _converse(channel: paramiko.Channel, command: str, stdin: bytes, deadline: float) -> tuple[int, bytes, bytes]:
+    """Exit code, stdout and stderr of a command. Raises TimeoutError at the deadline."""
+    stdout, stderr = bytearray(), bytearray()
+    channel.settimeout(max(0.0, deadline - time.monotonic()))
+    channel.exec_command(command)
+    try:
+        channel.sendall(stdin)
+        channel.shutdown_write()
+    except TimeoutError:
+        raise
+    except OSError:
+        pass  # the command ended early; its exit code and stderr say why
+    for taken, receive in ((stdout, channel.recv), (stderr, channel.recv_stderr)):
+        while data := receive(CHUNK):
+            taken += data
+            if len(taken) > MAX_OUTPUT:
+                raise _TooMuchError
+            channel.settimeout(max(0.0, deadline - time.monotonic()))
+    if not channel.status_event.wait(max(0.0, deadline - time.monotonic())):
+        raise TimeoutError
+    if channel.exit_status < 0:
+        raise EOFError("no exit code came")
+    return channel.exit_status, bytes(stdout), bytes(stderr)
