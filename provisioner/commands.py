@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from provisioner.errors import StepFailed, UnreachableError, UsageError
+from provisioner.host_names import host_list
 from provisioner.session import Session, open_session
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ def command_upgrade(options: argparse.Namespace) -> int:
 def _reached(result: Result) -> int:
     """0; raises UnreachableError when hosts were left out."""
     if result.unreachable:
-        raise UnreachableError(f"not reached: {', '.join(sorted(result.unreachable))}; the other hosts are up to date",
+        raise UnreachableError(f"not reached: {host_list(sorted(result.unreachable))}; the other hosts are up to date",
                                hint="bring them back and run the same command again")
     return 0
 

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from provisioner.adapters.ansible import Event, Outcome, Playbooks
 from provisioner.components import component
 from provisioner.errors import StepFailed, UnreachableError
+from provisioner.host_names import host_list
 from provisioner.journal import Journal
 from provisioner.steps import Plan, Step
 from provisioner.witness import Question
@@ -66,7 +67,7 @@ class Members(Protocol):
     """The members of a step that is done one host at a time, as they are now."""
 
     def now(self, step: Step) -> tuple[Sequence[str], frozenset[str]]:
-        """Its hosts in the order that is best now, and those on which its component serves."""
+        """Its hosts in the order that is best now, and those on which its component serves; nobody only where that lasts."""
 
     def missing(self, step: Step, expected: frozenset[str]) -> frozenset[str]:
         """Those of `expected` on which it does not serve, when that has been so for a while and not only for an election."""
@@ -124,15 +125,23 @@ class Engine:
             self._reboot(step, hosts, plan, result)
 
     def _roll(self, number: int, plan: Plan, step: Step, result: Result) -> None:
-        """One host after the other, each in a play of its own, with a look at all others in between."""
+        """One host after the other, each in a play of its own, with a look at all others in between.
+
+        Where it serves nowhere by now, on all at once: there is nobody to keep, and a quorum that is lost comes back only with several.
+        """
         order, serving = self._members.now(step)
+        if not serving and not step.expect:
+            whole = replace(step, batch=0)
+            self._progress.step(number, len(plan.steps), whole)
+            self._play(step.verb, whole, step.hosts, plan, result)
+            return
         hosts = [h for h in order if h in step.hosts]
         for place, host in enumerate(hosts):
             missing = self._members.missing(step, serving - {host}) if place else frozenset()
             if missing:
                 raise StepFailed(
-                    f"stopped before {host}: {step.component.title} no longer works on {', '.join(sorted(missing))}; "
-                    f"done: {', '.join(hosts[:place])}; not touched: {', '.join(hosts[place:])}", where=min(missing),
+                    f"stopped before {host}: {step.component.title} no longer works on {host_list(sorted(missing))}; "
+                    f"done: {host_list(hosts[:place])}; not touched: {host_list(hosts[place:])}", where=min(missing),
                     hint="bring it back ('provision status' says what is wrong), then run the same command again",
                 )
             own = replace(step, hosts=(host,))
@@ -155,7 +164,7 @@ class Engine:
 
     def _play(self, verb: str, step: Step, hosts: tuple[str, ...], plan: Plan, result: Result) -> None:
         begin = time.monotonic()
-        self._still_ours(f"{verb} {step.component.title} on {', '.join(hosts)}")
+        self._still_ours(f"{verb} {step.component.title} on {host_list(hosts)}")
         reasons = {host: step.reasons[host] for host in hosts if host in step.reasons}
         self._journal.record("step", verb=verb, component=step.component.name, hosts=hosts, batch=step.batch, reasons=reasons)
         outcome = self._playbooks.play(verb, step_variables(step, hosts, self._witnesses), self._progress.event)

@@ -134,9 +134,14 @@ class LiveMembers:
         self._session = session
 
     def now(self, step: Step) -> tuple[list[str], frozenset[str]]:
-        """See engine.Members; the order is that of `steps.in_order`."""
-        seen = self._look(step.hosts, step.component.name, *step.component.carries)
-        return in_order(step.component, step.hosts, seen), frozenset(h for h in step.hosts if serves(seen, h, step.component))
+        """See engine.Members; the order is that of `steps.in_order`, and an election is borne with for GATE_SECONDS."""
+        until = time.monotonic() + GATE_SECONDS
+        while True:  # until somebody serves, or GATE_SECONDS have passed
+            seen = self._look(step.hosts, step.component.name, *step.component.carries)
+            serving = frozenset(h for h in step.hosts if serves(seen, h, step.component))
+            if serving or time.monotonic() > until:
+                return in_order(step.component, step.hosts, seen), serving
+            time.sleep(PAUSE_SECONDS)
 
     def missing(self, step: Step, expected: frozenset[str]) -> frozenset[str]:
         """See engine.Members; an election is borne with for GATE_SECONDS."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 
 from provisioner import kept_facts
 from provisioner.adapters.errands import Errands
@@ -12,9 +13,11 @@ from provisioner.console import Console
 from provisioner.errors import StepFailed, UnreachableError
 from provisioner.facts import to_ansible_facts
 from provisioner.glance import Look, components, glance, wanted
+from provisioner.host_names import host_list
 from provisioner.observe import observe
 from provisioner.plan import make_plan, voters
 from provisioner.preflight import Report, preflight
+from provisioner.preflight.report import Finding
 from provisioner.session import Session
 from provisioner.steps import Plan
 from provisioner.versions import moves, refuse_bad_changes
@@ -65,15 +68,26 @@ def _refuse_shut_out(session: Session, plan: Plan) -> None:
 
 def _judge(report: Report, session: Session, console: Console) -> None:
     """Stop before the first change when a host is not fit, or a host that a quorum needs does not answer."""
-    for finding in report.findings:
-        if finding.severity == "warn":
-            console.warn(f"{finding.host}: {finding.message}")
+    for line in _lines(f for f in report.findings if f.severity == "warn"):
+        console.warn(line)
     lost = sorted(voters(session.cluster) & set(report.unreachable))
     failures = [f for f in report.findings if f.severity == "fail" and (f.host not in report.unreachable or f.host in lost)]
     if not failures:
         return
-    lines = [f"{f.host}: {f.message}" + (f"\n    → {f.hint}" if f.hint else "") for f in failures]
-    text = "\n".join(lines)
+    text = "\n".join(_lines(failures, hints=True))
     if lost:
         raise UnreachableError(f"nothing was changed, because hosts that a quorum needs do not answer:\n{text}")
     raise StepFailed(f"nothing was changed, because the hosts are not fit:\n{text}", hint="mend these, then run 'provision up' again")
+
+
+def _lines(findings: Iterable[Finding], *, hints: bool = False) -> list[str]:
+    """One line for each thing that was found; where it is the same on several hosts, as the first of them has it."""
+    alike: dict[tuple[str, str, str], list[Finding]] = {}
+    for found in findings:
+        own_name = re.compile(rf"(?<!\w){re.escape(found.host)}(?!\w)")
+        alike.setdefault((found.check, own_name.sub("", found.message), own_name.sub("", found.hint)), []).append(found)
+    lines = []
+    for first, *others in alike.values():
+        same = f"; the same on {host_list([f.host for f in others])}" if others else ""
+        lines.append(f"{first.host}: {first.message}{same}" + (f"\n    → {first.hint}" if hints and first.hint else ""))
+    return lines

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 
 _PACKAGE = Path(__file__).resolve().parent
 _CHECKOUT = _PACKAGE.parent
 
 
+@functools.cache
 def project_dir() -> Path:
     """The folder that holds `roles`, `playbooks`, `inventory` and `lab`."""
     return _CHECKOUT if (_CHECKOUT / "roles").is_dir() else _PACKAGE / "_data"

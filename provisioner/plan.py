@@ -11,6 +11,7 @@ from provisioner.cluster import Cluster
 from provisioner.components import COMPONENTS
 from provisioner.ensemble import growth
 from provisioner.errors import UsageError
+from provisioner.host_names import host_list
 from provisioner.observe import Observation
 from provisioner.rolling import BATCH, rolled
 from provisioner.steps import Plan, Step, serves
@@ -71,7 +72,7 @@ def _why(step: Step, reasons: Mapping[str, str], seen: Observation, moving: Move
     hosts_of.pop("", None)
     if len(hosts_of) == 1 and not any(serves(seen, host, step.component) for host in step.hosts):
         return ""
-    return "; ".join(f"{text} ({', '.join(hosts)})" if len(step.hosts) > len(hosts) else text for text, hosts in hosts_of.items())
+    return "; ".join(f"{text} ({host_list(hosts)})" if len(step.hosts) > len(hosts) else text for text, hosts in hosts_of.items())
 
 
 def _short(reasons: str) -> str:

@@ -15,6 +15,7 @@ from provisioner.ensemble import margins
 from provisioner.errors import StepFailed
 from provisioner.execution import open_playbooks
 from provisioner.glance import Look
+from provisioner.host_names import host_list
 from provisioner.look import look
 from provisioner.saved_plan import save
 from provisioner.session import Session
@@ -79,7 +80,7 @@ def _preview(session: Session, console: Console, found: Look) -> list[dict[str, 
         for step in found.plan.steps:
             if step.verb != "up":
                 continue
-            console.say(f"previewing {step.component.title} on {', '.join(step.hosts)} …")
+            console.say(f"previewing {step.component.title} on {host_list(step.hosts)} …")
             outcome = playbooks.play("up", step_variables(step, step.hosts), note, check=True)
             if outcome.failures:
                 first = outcome.failures[0]

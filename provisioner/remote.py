@@ -12,6 +12,7 @@ from provisioner.adapters.ssh_errors import printable
 from provisioner.adapters.ssh_options import cluster_options, environment, host_options, login
 from provisioner.cluster import Cluster, Host
 from provisioner.errors import StepFailed, UnreachableError, UsageError
+from provisioner.host_names import host_list
 from provisioner.trust import establish
 
 if TYPE_CHECKING:
@@ -88,7 +89,8 @@ def _host(cluster: Cluster, name: str) -> Host:
     try:
         return cluster.host(name)
     except KeyError:
-        raise UsageError(f"no host {name!r}", where=str(cluster.path), hint=f"hosts: {', '.join(h.name for h in cluster.hosts)}") from None
+        raise UsageError(f"no host {name!r}", where=str(cluster.path),
+                         hint=f"hosts: {host_list([h.name for h in cluster.hosts])}") from None
 
 
 def _console() -> Console:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from provisioner import catalogue, ledger
 from provisioner.cluster import Cluster
 from provisioner.errors import UsageError
+from provisioner.host_names import host_list
 from provisioner.inventory.load import load
 from provisioner.inventory.render import render
 from provisioner.inventory.schema import load_schema
@@ -97,7 +98,7 @@ class Session:
             members = {h.name for h in self.cluster.hosts if h.name == word or word in h.groups}
             if not members:
                 raise UsageError(f"--limit: no host or group {word!r}", where=str(self.path),
-                                 hint=f"hosts: {', '.join(h.name for h in self.cluster.hosts)}")
+                                 hint=f"hosts: {host_list([h.name for h in self.cluster.hosts])}")
             chosen |= members
         return tuple(sorted(chosen))
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from provisioner.components import COMPONENTS, Component
+from provisioner.host_names import host_list
 from provisioner.observe import Observation
 
 
@@ -36,7 +37,7 @@ class Step:
         """One line for people."""
         how = "all at once" if not self.batch else "one at a time" if self.batch == 1 else f"{self.batch} at a time"
         what = self.component.title if self.verb == "up" else f"{self.verb} {self.component.title}"
-        text = f"{what} on {', '.join(self.hosts)}" + (f" ({how})" if len(self.hosts) > 1 else "")
+        text = f"{what} on {host_list(self.hosts)}" + (f" ({how})" if len(self.hosts) > 1 else "")
         return f"{text}: {self.why}" if self.why else text
 
     def as_json(self) -> dict[str, object]:

@@ -15,6 +15,7 @@ from provisioner.adapters.ssh_errors import SshError, failure, printable, ssh_fa
 from provisioner.adapters.ssh_options import CONNECT_SECONDS, Login, cluster_options, host_options, login
 from provisioner.cluster import Cluster, Host
 from provisioner.errors import UnreachableError, UsageError
+from provisioner.host_names import host_list
 from provisioner.known_hosts import KnownHosts, fingerprint, record
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def establish(cluster: Cluster, *, say: Callable[[str], None], strict: bool = Fa
     missing = [h for h in asked if not known.knows(login(h, cluster).known_as)]
     if strict and missing:
         raise UnreachableError(
-            f"the host keys of {', '.join(h.name for h in missing)} are not known", where=str(known.path),
+            f"the host keys of {host_list([h.name for h in missing])} are not known", where=str(known.path),
             hint="add them to that file (as ssh-keyscan prints them, once you have compared the fingerprints), or go on without --strict",
         )
     answers = fan_out(missing, lambda host: scan(host, cluster))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, as_completed, wait
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
@@ -130,16 +130,20 @@ def fan_out(hosts: Iterable[Host], function: Callable[[Host], T], limit: int = P
 def _late(answers: Sequence[Future[Any]], limit: int, patience: float | None) -> set[Future[Any]]:
     """Wait for all; gives those that were given up, whose children are ended. Raises what a defect raised."""
     waiting = set(answers)
-    while waiting:
+    for done in as_completed(answers):
+        done.result()
+        waiting.discard(done)
         # Fewer than may run at a time: each of them has been asked.
-        few = len(waiting) <= limit and 2 * len(waiting) < len(answers)
-        done, waiting = wait(waiting, timeout=patience if few else None, return_when=FIRST_COMPLETED)
-        for answer in done:
+        if patience is not None and len(waiting) <= limit and 2 * len(waiting) < len(answers):
+            break
+    while waiting:
+        some, waiting = wait(waiting, timeout=patience, return_when=FIRST_COMPLETED)
+        for answer in some:
             answer.result()
-        if not done:
+        if not some:
             kill_all()
-            return waiting
-    return set()
+            break
+    return waiting
 
 
 def first_contact(cluster: Cluster, hosts: Sequence[Host], transport: Transport) -> dict[str, UnreachableError]:

@@ -9,6 +9,7 @@ from provisioner.adapters.ssh import SshError, Transport, fan_out
 from provisioner.adapters.ssh_options import login
 from provisioner.cluster import Cluster, Host
 from provisioner.errors import UnreachableError
+from provisioner.host_names import host_list
 from provisioner.trust import establish
 
 PAUSE_SECONDS = 2.0
@@ -34,11 +35,11 @@ def await_hosts(cluster: Cluster, wanted: Collection[str], transport: Transport,
         waited = time.monotonic() - began
         if not missing or waited >= seconds or final >= {h.name for h in missing}:
             break
-        say(f"waiting for SSH on {', '.join(h.name for h in missing)}: {waited:.0f} s of {seconds:.0f} s")
+        say(f"waiting for SSH on {host_list([h.name for h in missing])}: {waited:.0f} s of {seconds:.0f} s")
         time.sleep(PAUSE_SECONDS)
     if missing:
         reasons = "".join(f"\n  {h.name} ({h.address}): {said[h.name].message}; {said[h.name].hint}" for h in missing)
-        names = ", ".join(h.name for h in missing)
+        names = host_list([h.name for h in missing])
         raise UnreachableError(f"no way in by SSH after {waited:.0f} s to {names}; all others are there:{reasons}",
                                hint=f"look at the machine's console; the same command goes on from here: {again}")
 

@@ -6,6 +6,7 @@ Secrets are written as references into the vault file (`secrets.yml`), never as 
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -29,6 +30,16 @@ class Wiring:
     ledger: Ledger
     catalogue: Catalogue
     defaults: Mapping[str, Any]
+
+    @functools.cached_property
+    def everybody(self) -> list[dict[str, str]]:
+        """All hosts by name and address: made once, for a thousand hosts it is long."""
+        return _named(self.cluster.hosts)
+
+    @functools.cached_property
+    def addresses(self) -> list[str]:
+        """Of all hosts."""
+        return [h.cluster_address for h in self.cluster.hosts]
 
     def value(self, host: Host, name: str) -> Any:
         """A variable as the user set it for this host, else its role's default."""
@@ -75,13 +86,13 @@ class Wiring:
         return f"{{{{ vault_{name} }}}}" if self.authentication else ""
 
 
+def _named(hosts: tuple[Host, ...]) -> list[dict[str, str]]:
+    return [{"name": h.name, "address": h.cluster_address} for h in hosts]
+
+
 def quorum(members: int) -> int:
     """The majority of an ensemble (Mesos operational guide)."""
     return members // 2 + 1
-
-
-def _named(hosts: tuple[Host, ...]) -> list[dict[str, str]]:
-    return [{"name": h.name, "address": h.cluster_address} for h in hosts]
 
 
 def common(host: Host, w: Wiring) -> Variables:
@@ -89,9 +100,9 @@ def common(host: Host, w: Wiring) -> Variables:
         "common_cluster": w.cluster.name,
         "common_cluster_id": w.ledger.cluster_id,
         "common_address": host.cluster_address,
-        "common_hosts": _named(w.cluster.hosts),
+        "common_hosts": w.everybody,
         "common_firewall_ports": [{"port": p, "protocol": protocol} for p, protocol in port_table(host, w)],
-        "common_firewall_sources": [h.cluster_address for h in w.cluster.hosts],
+        "common_firewall_sources": w.addresses,
         "common_probe": {"firewall": w.value(host, "common_firewall")},
     }
 

@@ -7,6 +7,7 @@ from typing import Any
 from provisioner.adapters.errands import BrokenLink
 from provisioner.cluster import Host
 from provisioner.errors import UnreachableError
+from provisioner.host_names import host_list
 from provisioner.smoke_steps.scene import Instance, Scene
 
 #: Pulling the image from the cluster's registry and starting it; a first pull of a vendor's image is the slow case.
@@ -32,7 +33,7 @@ def hosts_answer(scene: Scene) -> str:
     if not agents:
         raise BrokenLink("Mesos agents", "there is no Mesos agent that takes work")
     text = f"{len(seen.hosts)} hosts answer"
-    return text + (f"; left out, because deactivated: {', '.join(h.name for h in resting)}" if resting else "")
+    return text + (f"; left out, because deactivated: {host_list([h.name for h in resting])}" if resting else "")
 
 
 def definition(scene: Scene) -> dict[str, Any]:

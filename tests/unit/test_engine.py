@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -64,13 +65,13 @@ class Silent:
 
 
 class Ensemble:
-    """Everybody serves; one leads; one is missing once some others have been worked on."""
+    """Everybody serves, or nobody; one leads; one is missing once some others have been worked on."""
 
-    def __init__(self, leader: str = "", dies: str = "", after: int = 0) -> None:
-        self.leader, self.dies, self.after, self.gates = leader, dies, after, list[frozenset[str]]()
+    def __init__(self, leader: str = "", dies: str = "", after: int = 0, *, lost: bool = False) -> None:
+        self.leader, self.dies, self.after, self.lost, self.gates = leader, dies, after, lost, list[frozenset[str]]()
 
     def now(self, step: Step) -> tuple[Sequence[str], frozenset[str]]:
-        return sorted(step.hosts, key=lambda h: h == self.leader), frozenset(step.hosts)
+        return sorted(step.hosts, key=lambda h: h == self.leader), frozenset() if self.lost else frozenset(step.hosts)
 
     def missing(self, step: Step, expected: frozenset[str]) -> frozenset[str]:
         self.gates.append(expected)
@@ -169,6 +170,16 @@ def test_a_member_that_dies_in_the_middle_of_a_roll_ends_it_before_the_next(tmp_
         engine(script, tmp_path, members=Ensemble("m1", dies, after)).up(ROLL, Result("c"))
     assert [asked["component_hosts"] for asked in script.asked] == done
     assert error.value.where == dies
+
+
+def test_a_quorum_that_was_lost_since_the_plan_is_brought_back_by_all_at_once(tmp_path: Path) -> None:
+    """One at a time the first would wait in vain for the others. Not on the way to another size: its order keeps what was written."""
+    script = Script(*[[("changed", "x")]] * 4)
+    running = engine(script, tmp_path, members=Ensemble(lost=True))
+    running.up(ROLL, Result("c"))
+    assert [(asked["component_hosts"], asked["component_batch"]) for asked in script.asked] == [("m1,m2,m3", "100%")]
+    running.up(Plan("c", (replace(ROLL.steps[0], expect={"members": 3}),)), Result("c"))
+    assert [asked["component_hosts"] for asked in script.asked[1:]] == ["m1", "m2", "m3"]
 
 
 def test_members_that_leave_one_by_one_are_not_missed(tmp_path: Path) -> None:

@@ -60,6 +60,16 @@ def test_a_warning_stops_nothing() -> None:
     judge(Finding("warn", "m1", "memory", "little"))
 
 
+def test_the_same_on_many_hosts_is_told_once(capsys: pytest.CaptureFixture[str]) -> None:
+    names = [f"a{number}" for number in range(1, 998)]
+    judge(*(Finding("warn", name, "hostname", f"its own name {name} is 127.0.1.1") for name in names),
+          Finding("warn", "m1", "memory", "little"))
+    assert capsys.readouterr().err.splitlines() == [
+        "warning: a1: its own name a1 is 127.0.1.1; the same on a[2:997]", "warning: m1: little"]
+    with pytest.raises(StepFailed, match=r"a1: 3 MB free; the same on a\[2:997\]\n    → make room"):
+        judge(*(Finding("fail", name, "disk", "3 MB free", "make room") for name in names))
+
+
 OPTIONS = argparse.Namespace(full=False, batch="20%", only=[], limit="")
 
 KEY = "AAAAC3NzaC1lZDI1NTE5AAAAIA" + "A" * 42

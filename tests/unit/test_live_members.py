@@ -1,0 +1,42 @@
+"""Members that are asked while a roll goes on: an election is borne with, a quorum that stays lost is told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from provisioner import execution
+from provisioner.adapters.ssh import Completed
+from provisioner.components import component
+from provisioner.execution import LiveMembers
+from provisioner.inventory.init import write_inventory
+from provisioner.session import Session
+from provisioner.steps import Step
+from provisioner.testing import Call, FakeTransport, probed
+
+STEP = Step(component("zookeeper"), ("m1", "m2", "m3"), batch=1)
+
+
+def members(folder: Path, *states: str) -> LiveMembers:
+    """All three are in the first of these states, then in the next; the last one lasts."""
+    told = {name: [*states] for name in STEP.hosts}
+
+    def answer(call: Call) -> Completed:
+        state = told[call.host].pop(0) if len(told[call.host]) > 1 else told[call.host][0]
+        return probed(health={"zookeeper": {"state": state, "leader": call.host == "m1"}})
+
+    session = Session(write_inventory(folder))
+    session.__dict__["transport"] = FakeTransport(dict.fromkeys(STEP.hosts, answer))
+    return LiveMembers(session)
+
+
+def test_an_election_is_waited_for_before_anybody_is_said_to_serve(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(execution, "PAUSE_SECONDS", 0)
+    assert members(tmp_path, "down", "down", "ok").now(STEP) == (["m2", "m3", "m1"], {"m1", "m2", "m3"})
+
+
+def test_where_nobody_serves_for_long_that_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(execution, "GATE_SECONDS", 0)
+    order, serving = members(tmp_path, "down").now(STEP)
+    assert (sorted(order), serving) == (["m1", "m2", "m3"], set())
