@@ -33,10 +33,10 @@ def members(folder: Path, *states: str) -> LiveMembers:
 
 def test_an_election_is_waited_for_before_anybody_is_said_to_serve(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(execution, "PAUSE_SECONDS", 0)
-    assert members(tmp_path, "down", "down", "ok").now(STEP) == (["m2", "m3", "m1"], {"m1", "m2", "m3"})
+    assert members(tmp_path, "down", "down", "ok").now(STEP) == (["m2", "m3", "m1"], frozenset({"m1", "m2", "m3"}))
 
 
 def test_where_nobody_serves_for_long_that_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(execution, "GATE_SECONDS", 0)
     order, serving = members(tmp_path, "down").now(STEP)
-    assert (sorted(order), serving) == (["m1", "m2", "m3"], set())
+    assert (sorted(order), serving) == (["m1", "m2", "m3"], frozenset())
