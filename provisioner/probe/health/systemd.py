@@ -59,7 +59,8 @@ def trouble(name: str, found: "dict[str, str]", now: float, steady: float = 0.0)
     active, sub = found.get("ActiveState", ""), found.get("SubState", "")
     restarts = int(found.get("NRestarts") or 0)
     last = "last result {}, exit status {}".format(found.get("Result", "?"), found.get("ExecMainStatus", "?"))
-    if found.get("LoadState", "not-found") == "not-found":
+    # One whose file was lost goes on running; that the file is missing is for the witness to see.
+    if found.get("LoadState", "not-found") == "not-found" and active not in ("active", "reloading"):
         return f"the unit {name} does not exist"
     if sub == "auto-restart":
         return f"the unit {name} stops again and again ({restarts} restarts, {last})"

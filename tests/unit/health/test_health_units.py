@@ -68,6 +68,8 @@ def test_trouble_of_units(name: str, says: str) -> None:
     ({"ActiveState": "inactive", "SubState": "dead"}, 0.0, "is stopped"),
     ({"ActiveState": "activating", "SubState": "start"}, 0.0, "is activating"),
     ({"NRestarts": ""}, 0.0, ""),
+    ({"LoadState": "not-found"}, 0.0, ""),
+    ({"LoadState": "not-found", "ActiveState": "deactivating"}, 0.0, "does not exist"),
 ])
 def test_up_means_one_process_for_a_while(change: dict[str, str], steady: float, says: str) -> None:
     unit = {**systemd.parse(SHOWN)["zookeeper"], **change}
