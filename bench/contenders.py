@@ -1,4 +1,4 @@
-"""Who runs in the bench: a command each, its surroundings, and whether its connections are open beforehand."""
+"""Who runs in the bench: a command each, its surroundings, and what is run beforehand and not measured."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ FORKS = 4 * (os.cpu_count() or 1)
 
 @dataclass(frozen=True)
 class Contender:
-    """`command` gets a fresh, short, private folder for the sockets of shared connections, or the one of the last run when `warm`.
+    """`command` gets a fresh, short, private folder for the sockets of shared connections, after `before` where there is one.
 
     What takes minutes is `slow`: it may be given fewer rounds than the others.
     """
@@ -34,7 +34,7 @@ class Contender:
     name: str
     command: Callable[[Path], list[str]]
     environment: Callable[[Path], Mapping[str, str]] = field(default=lambda sockets: {"TMPDIR": str(sockets)})
-    warm: bool = False
+    before: list[str] = field(default_factory=list)
     slow: bool = False
 
 
@@ -49,7 +49,7 @@ def all_roles(inventory: Path, work: Path, hosts: list[tuple[str, str]], key: Pa
     return [
         Contender("floor: ssh host true", lambda _: at_once(["ssh", *options, "-o", "ControlPath=none"], [f"{u}@{a}" for u, a in hosts])),
         Contender(OURS, lambda _: up, _ours),
-        Contender("ours, open connections", lambda _: up, _ours, warm=True),
+        Contender("ours, open connections", lambda _: up, _ours, before=[PROVISION, "run", "--hosts", str(inventory), "true"]),
         Contender("ours, --full", lambda _: [*up, "--full"], _ours, slow=True),
         *(whole_cluster(work, name) for name in ANSIBLE),
     ]

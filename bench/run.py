@@ -49,8 +49,8 @@ def rounds(chosen: Sequence[Contender], repetitions: int, slow: int) -> dict[str
                 sockets = Path(folder) / f"{number}{chosen.index(contender)}"
                 sockets.mkdir(mode=0o700)
                 surroundings = {**os.environ, **contender.environment(sockets)}
-                if contender.warm:
-                    subprocess.run(contender.command(sockets), env=surroundings, check=True, capture_output=True, cwd=project_dir())
+                if contender.before:
+                    subprocess.run(contender.before, env=surroundings, check=True, capture_output=True, cwd=project_dir())
                 cost = measured.run(contender.command(sockets), environment=surroundings, cwd=project_dir())
                 costs[contender.name].append(cost)
                 print(f"round {number + 1}: {contender.name}: {cost.wall:.2f} s", flush=True)

@@ -17,6 +17,7 @@ import pytest
 import testinfra
 from kazoo.client import KazooClient
 
+from provisioner.adapters.ansible import mitogen_settings
 from tests.belongings import Belongings
 from tests.cluster_under_test import HOME, ClusterUnderTest, lab_name
 from tests.two_clients import Client, asker, writer
@@ -91,7 +92,10 @@ def packages(on: Callable[[str], Any]) -> Callable[..., None]:
 
 @pytest.fixture(scope="session")
 def converge() -> Callable[..., subprocess.CompletedProcess[str]]:
-    """`converge(component, hosts, **overrides)`: the role again on some hosts, with other variables; failing is an answer too."""
+    """`converge(component, hosts, **overrides)`: the role again on some hosts, with other variables; failing is an answer too.
+
+    By mitogen, in half the time; without it every role has just been applied twice.
+    """
     def run(component: str, hosts: str, **overrides: Any) -> subprocess.CompletedProcess[str]:
         role = component.removesuffix("_master").removesuffix("_agent")
         # With other variables nothing is noted, as it is not what the driver would apply.
@@ -100,7 +104,7 @@ def converge() -> Callable[..., subprocess.CompletedProcess[str]]:
         inventory = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"]) / "lab.json"
         playbook = Path(os.environ["MOLECULE_PROJECT_DIRECTORY"]) / "playbooks/up.yml"
         command = [sys.executable, "-m", "ansible", "playbook", "-i", str(inventory), "-e", json.dumps(settings), str(playbook)]
-        return subprocess.run(command, capture_output=True, text=True, timeout=900, check=False)
+        return subprocess.run(command, capture_output=True, text=True, timeout=900, check=False, env={**os.environ, **mitogen_settings()})
 
     return run
 

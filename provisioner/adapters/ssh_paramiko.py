@@ -26,8 +26,6 @@ from provisioner.known_hosts import KnownHosts
 logging.getLogger("paramiko").addHandler(logging.NullHandler())  # what went wrong is in the error that is raised
 #: How keys of a kind may be used to sign, where that is not the name of the kind; SHA-1 is not among it.
 SIGNATURES = {"ssh-rsa": ("rsa-sha2-512", "rsa-sha2-256")}
-
-
 _Open = TypeVar("_Open", socket.socket, paramiko.Transport)
 
 
@@ -65,7 +63,7 @@ class Paramiko:
         return Completed(code, stdout, stderr, time.monotonic() - began)
 
     def _begin(self, host: Host, found: Login, visit: _Visit) -> paramiko.Channel | None:
-        """Somewhere to run a command; nothing where `ssh` should try. Raises UnreachableError when that would only take longer."""
+        """Somewhere to run a command; nothing where `ssh` is to try. Raises UnreachableError where it would only wait in vain as well."""
         began = time.monotonic()
         try:
             return self._enter(found, self._keys[host.name], visit)
