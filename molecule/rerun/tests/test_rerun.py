@@ -57,8 +57,11 @@ DRIFT = (
     # The owner is as on a disk that was another machine's: nobody here has that number.
     ("ZooKeeper", "m2", "echo '# mine' >>/etc/zookeeper/provisioner/zoo.cfg; chown 12345:12345 /var/lib/zookeeper",
      "! grep -q mine /etc/zookeeper/provisioner/zoo.cfg && test $(stat -c %U:%G /var/lib/zookeeper) = zookeeper:zookeeper"),
-    ("ZooKeeper", "m3", "chown 12345:12345 /etc/zookeeper/provisioner; chmod 707 /var/lib/zookeeper",
+    # The one that is down must come first: m1 serves without the file of its unit, and m2 would not start again.
+    ("ZooKeeper", "m3", "chown 12345:12345 /etc/zookeeper/provisioner; chmod 707 /var/lib/zookeeper; systemctl stop zookeeper",
      "test $(stat -c %U:%G /etc/zookeeper/provisioner) = root:root && test $(stat -c %a /var/lib/zookeeper) = 750"),
+    ("ZooKeeper", "m1", "rm /etc/systemd/system/zookeeper.service; systemctl daemon-reload",
+     "test -f /etc/systemd/system/zookeeper.service && systemctl is-active zookeeper"),
     ("Mesos master", "m2", "rm /etc/systemd/system/mesos-master.service", "test -f /etc/systemd/system/mesos-master.service"),
     # Docker must not make a folder where the file was.
     ("Marathon", "m1", "systemctl disable marathon; rm /etc/marathon/secret; systemctl restart marathon; sleep 1",
