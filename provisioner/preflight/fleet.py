@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 
@@ -35,13 +34,13 @@ def duplicates(seen: Sequence[Seen]) -> Iterator[Finding]:
 
 
 def clocks(seen: Sequence[Seen]) -> Iterator[Finding]:
-    """Only what is certain counts: a clock is as far off as its nearest bound is from the median of all."""
+    """Only what is certain counts: a clock is as far off as its nearest bound is from where most hosts can agree."""
     if not seen:
         return
-    middle = statistics.median((low + high) / 2 for low, high in (one.ahead for one in seen))
+    first, last = _agreed([one.ahead for one in seen])
     for one in seen:
         low, high = one.ahead
-        off = low - middle if low > middle else high - middle if high < middle else 0.0
+        off = low - last if low > last else high - first if high < first else 0.0
         text = f"its clock is {abs(off):.1f} s {'ahead of' if off > 0 else 'behind'} the others"
         hint = "let chrony or systemd-timesyncd keep it right: timedatectl set-ntp true"
         if abs(off) > SKEW_FAIL:
@@ -50,6 +49,20 @@ def clocks(seen: Sequence[Seen]) -> Iterator[Finding]:
             yield Finding("warn", one.host, "clock", text, hint)
         else:
             yield Finding("ok", one.host, "clock", "its clock agrees with the others")
+
+
+def _agreed(bounds: Sequence[tuple[float, float]]) -> tuple[float, float]:
+    """The interval that the most hosts hold (Marzullo's algorithm, by which NTP selects its clocks: RFC 5905, 11.2.1).
+
+    A login that takes long only widens the bounds of its host, to one side; their middles would be off for all that are slow.
+    """
+    ends = sorted([(low, 0) for low, _ in bounds] + [(high, 1) for _, high in bounds])
+    holding, most, found = 0, 0, ends[0][0]
+    for place, kind in ends:
+        holding += 1 if kind == 0 else -1
+        if holding > most:
+            most, found = holding, place
+    return found, min(place for place, kind in ends if kind == 1 and place >= found)
 
 
 RULES = (duplicates, clocks)

@@ -273,6 +273,14 @@ def test_clock_skew_counts_only_what_is_certain(ahead: tuple[float, float], seve
     assert list(clocks([])) == []
 
 
+def test_a_slow_way_to_the_hosts_makes_no_clock_wrong() -> None:
+    """Most logins took seconds, so their clocks could be far ahead; those of two fast ones could not."""
+    hosts = [seen(host=f"a{number}", ahead=(-0.2, 6.0 + number / 10)) for number in range(50)]
+    hosts += [seen(host=f"m{number}", ahead=(-0.1, 0.1)) for number in (1, 2)]
+    assert {f.severity for f in clocks(hosts)} == {"ok"}
+    assert [f.host for f in clocks([*hosts, seen(host="late", ahead=(-9.0, -7.0))]) if f.severity != "ok"] == ["late"]
+
+
 def test_a_report_shows_the_worst_first() -> None:
     findings = (Finding("ok", "m1", "system", "Debian"), Finding("warn", "m1", "time", "w", "do"), Finding("fail", "m2", "ssh", "f"))
     report = Report(findings, {})
