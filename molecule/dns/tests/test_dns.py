@@ -6,7 +6,7 @@ import subprocess
 from collections.abc import Callable
 from typing import Any
 
-from tests.cluster_under_test import eventually
+from tests.cluster_under_test import ClusterUnderTest, eventually
 
 On = Callable[[str], Any]
 Members = Callable[[str], dict[str, str]]
@@ -40,6 +40,15 @@ def test_ordinary_names_still_resolve(on: On, members: Members) -> None:
     upstream = members("dns")["m1"].rsplit(".", 1)[0] + ".2"
     for host in members("dns"):
         assert addresses(on(host), "mirror") == {upstream}, f"{host} lost the names of its own name server"
+
+
+def test_a_resolver_file_that_was_emptied_costs_no_name_server(
+        cluster: ClusterUnderTest, converge: Converge, on: On, members: Members) -> None:
+    """What was kept of the name servers from before is all that still tells of them."""
+    cluster.host("a2").run(": >/etc/resolv.conf")
+    done = converge("dns", "a2")
+    assert done.returncode == 0, done.stdout
+    assert addresses(on("a2"), "mirror") == {members("dns")["m1"].rsplit(".", 1)[0] + ".2"}
 
 
 def test_a_name_that_consul_learns_is_known_everywhere(on: On) -> None:
