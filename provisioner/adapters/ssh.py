@@ -71,9 +71,9 @@ class OpenSsh:
                 timeout=timeout, limit=MAX_OUTPUT, line=line,
             )
         except DeadlineError:
-            raise failure("timeout", host, found, f"no end of the command within {timeout:.0f} s", HUNG) from None
+            raise overdue(host, found, timeout) from None
         except OutputTooLargeError:
-            raise failure("output", host, found, f"it sent more than {MAX_OUTPUT >> 20} MiB in one answer") from None
+            raise too_much(host, found) from None
         except OSError as error:
             raise UsageError(f"ssh can't be started: {error.strerror}", where="ssh",
                              hint="install the OpenSSH client on this machine") from None
@@ -96,6 +96,16 @@ class OpenSsh:
         return failure("host-key-changed", host, found, f"its host key has changed: known is {known}, it sent {sent}",
                        "if the host was installed anew, forget its old key: "
                        f"ssh-keygen -R '{found.known_as}' -f '{recorded.path}'; if it was not, somebody may be listening: do not go on")
+
+
+def overdue(host: Host, found: Login, seconds: float) -> SshError:
+    """A command that did not end in time."""
+    return failure("timeout", host, found, f"no end of the command within {seconds:.0f} s", HUNG)
+
+
+def too_much(host: Host, found: Login) -> SshError:
+    """A host that sent more than MAX_OUTPUT."""
+    return failure("output", host, found, f"it sent more than {MAX_OUTPUT >> 20} MiB in one answer")
 
 
 def fan_out(hosts: Iterable[Host], function: Callable[[Host], T], limit: int = PARALLEL, *,

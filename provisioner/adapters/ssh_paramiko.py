@@ -14,8 +14,8 @@ from typing import TypeVar
 import paramiko
 
 from provisioner.adapters.become import as_root
-from provisioner.adapters.process import CHUNK, killable
-from provisioner.adapters.ssh import HUNG, MAX_OUTPUT, Completed, Transport
+from provisioner.adapters.process import CHUNK, OutputTooLargeError, killable
+from provisioner.adapters.ssh import HUNG, MAX_OUTPUT, Completed, Transport, overdue, too_much
 from provisioner.adapters.ssh_errors import become_failure, failure, ssh_failure
 from provisioner.adapters.ssh_options import CONNECT_SECONDS, Login, login
 from provisioner.adapters.ssh_plain import user_of
@@ -52,9 +52,9 @@ class Paramiko:
             try:
                 code, stdout, stderr = _converse(channel, *sent, began + timeout)
             except TimeoutError:
-                raise failure("timeout", host, found, f"no end of the command within {timeout:.0f} s", HUNG) from None
-            except _TooMuchError:
-                raise failure("output", host, found, f"it sent more than {MAX_OUTPUT >> 20} MiB in one answer") from None
+                raise overdue(host, found, timeout) from None
+            except OutputTooLargeError:
+                raise too_much(host, found) from None
             except (paramiko.SSHException, OSError, EOFError) as error:
                 raise failure("closed", host, found, f"the connection ended before the command did: {error}", HUNG) from None
         wrong = become_failure(host, found, stderr) if become and code else None
@@ -114,10 +114,6 @@ def _read(file: str) -> paramiko.PKey | None:
         return None
 
 
-class _TooMuchError(Exception):
-    """The host sent more than it may."""
-
-
 class _Visit:
     """What is open of one question; another thread may end it."""
 
@@ -144,7 +140,7 @@ class _Visit:
 
 
 def _converse(channel: paramiko.Channel, command: str, stdin: bytes, deadline: float) -> tuple[int, bytes, bytes]:
-    """Exit code, stdout and stderr of a command. Raises TimeoutError at the deadline."""
+    """Exit code, stdout and stderr of a command. Raises TimeoutError at the deadline, OutputTooLargeError after MAX_OUTPUT bytes."""
     stdout, stderr = bytearray(), bytearray()
     channel.settimeout(max(0.0, deadline - time.monotonic()))
     channel.exec_command(command)
@@ -159,7 +155,7 @@ def _converse(channel: paramiko.Channel, command: str, stdin: bytes, deadline: f
         while data := receive(CHUNK):
             taken += data
             if len(taken) > MAX_OUTPUT:
-                raise _TooMuchError
+                raise OutputTooLargeError
             channel.settimeout(max(0.0, deadline - time.monotonic()))
     if not channel.status_event.wait(max(0.0, deadline - time.monotonic())):
         raise TimeoutError
