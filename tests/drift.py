@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import random
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from provisioner import kept_facts
 from provisioner.lab import default_inventory
@@ -39,29 +39,23 @@ class Drifting:
                                for harm in harms(host, name, witness, there[host]))
 
     def batch(self, dice: random.Random) -> list[Harm]:
-        """One harm to each role on each host, or one each to some of its files."""
+        """One harm to each role on each host, or one each to some of its files; what few roles can suffer is among them every time."""
+        possible = self._together(dice)
+        chosen = one_of_each((harm for harm in possible if harm.kind not in ON_FILES), dice.choice)
         offered: dict[tuple[str, str], dict[str, list[Harm]]] = {}
-        for harm in self._together(dice):
+        for harm in possible:
             offered.setdefault((harm.host, harm.component), {}).setdefault(harm.kind, []).append(harm)
-        chosen: list[Harm] = []
-        for _, kinds in sorted(offered.items()):
+        for place in sorted(offered.keys() - {(harm.host, harm.component) for harm in chosen}):
             # First the kind, then the thing: a role has many files and one unit.
+            kinds = offered[place]
             kind = dice.choice(sorted(kinds))
             chosen += self._some_files(dice, kinds) if kind in ON_FILES else [dice.choice(kinds[kind])]
         return chosen
 
     def one_of_each(self) -> list[Harm]:
         """One harm of each kind, each to another role or host; where there is a choice, to roles that work on all hosts at once."""
-        offered: dict[str, list[Harm]] = {}
-        for harm in self.possible:
-            if harm.kind not in STOPPING or harm.host not in self._voters[1:]:
-                offered.setdefault(harm.kind, []).append(harm)
-        chosen: dict[tuple[str, str], Harm] = {}
-        for kind in sorted(offered, key=lambda kind: len({(harm.host, harm.component) for harm in offered[kind]})):
-            free = [harm for harm in offered[kind] if (harm.host, harm.component) not in chosen]
-            harm = min(free, key=lambda harm: (harm.component not in AT_ONCE, harm))
-            chosen[harm.host, harm.component] = harm
-        return [*chosen.values()]
+        together = (harm for harm in self.possible if harm.kind not in STOPPING or harm.host not in self._voters[1:])
+        return one_of_each(together, lambda free: min(free, key=lambda harm: (harm.component not in AT_ONCE, harm)))
 
     def seen_and_mended(self, batch: list[Harm]) -> None:
         """Fails with each harm that `plan` did not see, and with what differs on a host after `up`."""
@@ -108,3 +102,17 @@ class Drifting:
             scripts.setdefault(harm.host, []).append(f"sh -ec {shlex.quote(harm.script)} || {{ echo {failed} >&2; exit 1; }}")
         for host, lines in scripts.items():
             self._cluster.host(host).run("\n".join(lines))
+
+
+def one_of_each(possible: Iterable[Harm], choose: Callable[[list[Harm]], Harm]) -> list[Harm]:
+    """One harm of each kind, each to another role or host, as far as there are so many; kinds of which there are few come first."""
+    offered: dict[str, list[Harm]] = {}
+    for harm in possible:
+        offered.setdefault(harm.kind, []).append(harm)
+    chosen: dict[tuple[str, str], Harm] = {}
+    for kind in sorted(offered, key=lambda kind: len({(harm.host, harm.component) for harm in offered[kind]})):
+        free = [harm for harm in offered[kind] if (harm.host, harm.component) not in chosen]
+        if free:
+            harm = choose(free)
+            chosen[harm.host, harm.component] = harm
+    return [*chosen.values()]
