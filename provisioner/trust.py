@@ -168,14 +168,16 @@ def _greet(channel: socket.socket, carrier: subprocess.Popen[bytes] | None) -> p
     # Costs a quarter of a second, and only hosts without a known key need it.
     import paramiko
 
-    from provisioner.adapters.ssh_paramiko import handshake
+    from provisioner.adapters.ssh_paramiko import handshake, shut
 
     try:
         transport = handshake(channel, CONNECT_SECONDS)
     except (paramiko.SSHException, OSError, EOFError) as error:
         raise _SilentError(_last_words(carrier) or f"kex_exchange_identification: no SSH server answers there ({error})") from None
-    with contextlib.closing(transport):
+    try:
         return transport.get_remote_server_key()
+    finally:
+        shut(channel)
 
 
 def _last_words(carrier: subprocess.Popen[bytes] | None) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import socket
 import threading
 
@@ -10,11 +11,11 @@ import paramiko
 
 
 class SshServer:
-    """Listens from `start` on. Lets everybody in after `refusals` logins, and runs any command as if it were `true`."""
+    """Listens from `start` on. Lets everybody in after `refusals` logins, and runs any command as if it were `true`, or `breaks` off."""
 
-    def __init__(self, *, refusals: int = 0, silent: bool = False) -> None:
-        self.refusals, self.silent, self.logins = refusals, silent, 0
-        self._key = paramiko.ECDSAKey.generate()
+    def __init__(self, *, refusals: int = 0, silent: bool = False, breaks: bool = False) -> None:
+        self.refusals, self.silent, self.breaks, self.logins = refusals, silent, breaks, 0
+        self.key = paramiko.ECDSAKey.generate()
         self._socket = socket.socket()
         self._socket.bind(("127.0.0.1", 0))
         self.port: int = self._socket.getsockname()[1]
@@ -44,7 +45,7 @@ class SshServer:
                 self._open.append(client)
                 continue
             transport = paramiko.Transport(client)
-            transport.add_server_key(self._key)
+            transport.add_server_key(self.key)
             self._open.append(transport)
             threading.Thread(target=self._greet, args=(transport,), daemon=True).start()
 
@@ -65,6 +66,9 @@ class _Door(paramiko.ServerInterface):
     def get_allowed_auths(self, username: str) -> str:
         return "publickey"
 
+    def check_auth_publickey(self, username: str, key: paramiko.PKey) -> int:
+        return self.check_auth_none(username)
+
     def check_auth_none(self, username: str) -> int:
         self._server.logins += 1
         late = self._server.logins <= self._server.refusals
@@ -74,7 +78,8 @@ class _Door(paramiko.ServerInterface):
         return paramiko.common.OPEN_SUCCEEDED
 
     def check_channel_exec_request(self, channel: paramiko.Channel, command: bytes) -> bool:
-        threading.Timer(0.05, _succeed, [channel]).start()  # after the client has been told that its request is taken
+        end = channel.get_transport().close if self._server.breaks else functools.partial(_succeed, channel)
+        threading.Timer(0.05, end).start()  # after the client has been told that its request is taken
         return True
 
 

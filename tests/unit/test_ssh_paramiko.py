@@ -36,12 +36,12 @@ def frozen() -> Iterator[SshServer]:
     server.stop()
 
 
-def reached_at(port: int, key: Path) -> Cluster:
-    """`far` at a port of this machine, with a recorded key, and others that only ssh can enter."""
+def reached_at(port: int, key: Path, shown: paramiko.PKey | None = None) -> Cluster:
+    """`far` at a port of this machine, with a recorded host key (none of its own: any), and others that only ssh can enter."""
     variables = {"ansible_ssh_private_key_file": str(key)}
     far = Host("far", "127.0.0.1", port, "deploy", variables=variables)
     found = Cluster("test", key.parent / "inventory.yml", (far, *(Host(name, "192.0.2.1", 22) for name in OTHERS)))
-    shown = paramiko.ECDSAKey.generate()
+    shown = shown or paramiko.ECDSAKey.generate()
     record(found, [f"[127.0.0.1]:{port} {shown.get_name()} {shown.get_base64()}"])
     return found
 
@@ -75,6 +75,16 @@ def test_what_can_not_be_begun_is_left_to_ssh(key: Path, case: str) -> None:
     try:
         assert Paramiko(of, {"far"}, FakeTransport({"far": by_ssh})).run(of.hosts[0], "true") == by_ssh
         assert server.logins == 0
+    finally:
+        server.stop()
+
+
+def test_a_question_that_breaks_off_is_asked_again_by_ssh(key: Path) -> None:
+    server, by_ssh = SshServer(breaks=True).start(), Completed(3, b"by ssh", b"", 0.1)
+    of = reached_at(server.port, key, server.key)
+    try:
+        assert Paramiko(of, {"far"}, FakeTransport({"far": by_ssh})).run(of.hosts[0], "true") == by_ssh
+        assert server.logins == 1
     finally:
         server.stop()
 
