@@ -25,6 +25,19 @@ while kill -0 $! 2>/dev/null && ! consul members -http-addr=$api 2>/dev/null | g
 consul leave -http-addr=$api >/dev/null 2>&1 && wait && echo joined || {{ wait; cat $folder/said; }}
 rm -rf $folder
 """
+#: Registers a service without a check at the host's own agent, takes it out again.
+REGISTER = "consul services register -name=lasting -port=9"
+DEREGISTER = "consul services deregister -id=lasting"
+#: Looks for that service all the time, for ten seconds; prints how often it was there and how often not.
+LOOKS = """
+import collections, json, time, urllib.request
+found, end = collections.Counter(), time.monotonic() + 10
+while time.monotonic() < end:
+    with urllib.request.urlopen("http://127.0.0.1:8500/v1/health/service/lasting?passing=1") as answer:
+        found[bool(json.load(answer))] += 1
+    time.sleep(0.05)
+print(found[True], found[False])
+"""
 ASK_SELF = "import urllib.request as u; print(u.urlopen('http://127.0.0.1:8500/v1/agent/self').read().decode())"
 
 
@@ -91,6 +104,30 @@ def test_a_changed_setting_reaches_the_running_agent(on: On, converge: Converge,
     finally:
         assert converge("consul", "a2").returncode == 0
     eventually("a2 is a member again", 60, lambda: "a2" in alive(on("m1")))
+
+
+def test_the_names_of_what_runs_on_a_host_outlast_a_restart_of_its_agent(on: On) -> None:
+    on("a2").check_output(REGISTER)
+    try:
+        process = on("a2").check_output("systemctl show -p MainPID --value consul")
+        eventually("the service is known", 30, lambda: "lasting" in on("m1").check_output("consul catalog services"))
+        on("a2").check_output("systemd-run --quiet --on-active=2 systemctl restart consul")
+        there, missing = map(int, on("m1").check_output("python3 -c %s", LOOKS).split())
+        assert on("a2").check_output("systemctl show -p MainPID --value consul") != process
+        assert (there > 10, missing) == (True, 0), f"the service was gone in {missing} of {there + missing} looks"
+    finally:
+        on("a2").check_output(DEREGISTER)
+
+
+def test_an_agent_whose_host_goes_down_leaves_by_itself(on: On) -> None:
+    since = on("m1").check_output("date +@%s")
+    on("a2").run("systemctl reboot")
+
+    def said() -> str:
+        return str(on("m1").run("journalctl --unit consul --since %s --output cat --grep 'EventMember.*: a2'", since).stdout)
+
+    eventually("a2 is a member again", 120, lambda: "EventMemberJoin" in said())
+    assert "EventMemberLeave" in said(), "the names of what ran there stayed until its death was noticed"
 
 
 def test_settings_that_consul_refuses_never_go_live(on: On, converge: Converge) -> None:
