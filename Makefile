@@ -63,7 +63,7 @@ mutants: $(READY) ## break each role on purpose; its scenario must notice (S=zoo
 test: lint ## lint, offline tests, lab tests, every scenario but those of 'make nightly'; lists what ran
 	$(BIN)/pytest -v -n 2 --durations=10 tests/unit
 	$(BIN)/pytest -v --durations=10 -m lab tests/e2e
-	$(BIN)/python molecule/run.py --not $(LONG)
+	$(BIN)/python molecule/run.py --mitogen --not $(LONG)
 	@echo "make test ran: ruff, mypy, yamllint, ansible-lint, shellcheck, tests/unit (offline), tests/e2e (lab), molecule without $(LONG) (lab)"
 
 .PHONY: nightly
