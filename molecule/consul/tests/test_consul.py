@@ -111,7 +111,7 @@ def test_the_names_of_what_runs_on_a_host_outlast_a_restart_of_its_agent(on: On)
     try:
         process = on("a2").check_output("systemctl show -p MainPID --value consul")
         eventually("the service is known", 30, lambda: "lasting" in on("m1").check_output("consul catalog services"))
-        on("a2").check_output("systemd-run --quiet --on-active=2 systemctl restart consul")
+        on("a2").check_output("systemd-run --quiet sh -c 'sleep 2; systemctl restart consul'")
         there, missing = map(int, on("m1").check_output("python3 -c %s", LOOKS).split())
         assert on("a2").check_output("systemctl show -p MainPID --value consul") != process
         assert (there > 10, missing) == (True, 0), f"the service was gone in {missing} of {there + missing} looks"
