@@ -79,7 +79,7 @@ def main() -> int:
     options = argparse.ArgumentParser(description="Scenarios one after another on one lab; without names all.")
     options.add_argument("names", nargs="*", metavar="SCENARIO", help=f"of {', '.join(SCENARIOS)}")
     options.add_argument("--not", nargs="+", default=[], metavar="SCENARIO", dest="left_out", help="leave these out")
-    options.add_argument("--mitogen", action="store_true", help="apply the roles by mitogen, in less time; the driver is not told")
+    options.add_argument("--mitogen", action="store_true", help="apply the roles by mitogen, in less time; not what `provision` does")
     chosen = options.parse_args()
     settings = mitogen_settings() if chosen.mitogen else {}
     unknown = {*chosen.names, *chosen.left_out} - set(SCENARIOS)

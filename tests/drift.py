@@ -41,7 +41,7 @@ class Drifting:
     def batch(self, dice: random.Random) -> list[Harm]:
         """One harm to each role on each host, or one each to some of its files; what few roles can suffer is among them every time."""
         possible = self._together(dice)
-        chosen = one_of_each((harm for harm in possible if harm.kind not in ON_FILES), dice.choice)
+        chosen = each_kind_once((harm for harm in possible if harm.kind not in ON_FILES), dice.choice)
         offered: dict[tuple[str, str], dict[str, list[Harm]]] = {}
         for harm in possible:
             offered.setdefault((harm.host, harm.component), {}).setdefault(harm.kind, []).append(harm)
@@ -55,7 +55,7 @@ class Drifting:
     def one_of_each(self) -> list[Harm]:
         """One harm of each kind, each to another role or host; where there is a choice, to roles that work on all hosts at once."""
         together = (harm for harm in self.possible if harm.kind not in STOPPING or harm.host not in self._voters[1:])
-        return one_of_each(together, lambda free: min(free, key=lambda harm: (harm.component not in AT_ONCE, harm)))
+        return each_kind_once(together, lambda free: min(free, key=lambda harm: (harm.component not in AT_ONCE, harm)))
 
     def seen_and_mended(self, batch: list[Harm]) -> None:
         """Fails with each harm that `plan` did not see, and with what differs on a host after `up`."""
@@ -104,7 +104,7 @@ class Drifting:
             self._cluster.host(host).run("\n".join(lines))
 
 
-def one_of_each(possible: Iterable[Harm], choose: Callable[[list[Harm]], Harm]) -> list[Harm]:
+def each_kind_once(possible: Iterable[Harm], choose: Callable[[list[Harm]], Harm]) -> list[Harm]:
     """One harm of each kind, each to another role or host, as far as there are so many; kinds of which there are few come first."""
     offered: dict[str, list[Harm]] = {}
     for harm in possible:
