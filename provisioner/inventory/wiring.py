@@ -234,12 +234,13 @@ def mesos_master(host: Host, w: Wiring) -> Variables:
 
 
 def mesos_agent(host: Host, w: Wiring) -> Variables:
+    note = w.entry("mesos").get("note")
     return {
         **_mesos(host, w),
         "mesos_agent_credential": {"principal": "agent", "secret": w.secret("mesos_agent_secret")},
         "mesos_agent_probe": {"unit": "mesos-agent", "address": host.cluster_address, "port": w.value(host, "mesos_agent_port"),
                               "hostname": host.name, "masters": w.at("mesos_master", "mesos_master_port"),
-                              "drained": host.name in w.ledger.drained},
+                              "drained": host.name in w.ledger.drained, **({"note": note} if note else {})},
     }
 
 

@@ -42,6 +42,7 @@ class Published:
     images: tuple[tuple[str, str, str], ...]  # repository, tag, digest of the manifest
     archives: tuple[Archive, ...]
     stand_ins: frozenset[str]  # package and image names that are stand-ins
+    notes: Mapping[str, str] = field(default_factory=dict)  # package name → what a reader of `status` has to know about it
 
 
 def entries(published: Published) -> list[dict[str, Any]]:
@@ -56,7 +57,7 @@ def entries(published: Published) -> list[dict[str, Any]]:
     found = [repository]
     brought = {deb.package for deb in published.own}
     found += [_distribution(deb, published.system, brought) for deb in _newest((*published.distribution, *published.own), _DISTRIBUTION)]
-    found += [_own(deb, published.stand_ins) for deb in _newest(published.own, dict.fromkeys(_OWN))]
+    found += [_own(deb, published) for deb in _newest(published.own, dict.fromkeys(_OWN))]
     found += [_archive(archive) for archive in published.archives]
     found += [_image(repository, tag, digest, published.stand_ins) for repository, tag, digest in published.images]
     return [{"maintained": "yes", "stand_in": False, **entry} for entry in found]
@@ -84,9 +85,10 @@ def _archive(archive: Archive) -> dict[str, Any]:
     return {"component": archive.component, "version": archive.version, "kind": "archive", **place, **needs}
 
 
-def _own(deb: Deb, stand_ins: frozenset[str]) -> dict[str, Any]:
+def _own(deb: Deb, published: Published) -> dict[str, Any]:
     further = {"cgroup": "any", "docker": ""} if deb.package == "mesos" else {}
-    stand_in = deb.package in stand_ins
+    further |= {"note": published.notes[deb.package]} if deb.package in published.notes else {}
+    stand_in = deb.package in published.stand_ins
     return {"component": deb.package, "version": deb.version, "kind": "package", "package": deb.package, "stand_in": stand_in, **further}
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from provisioner.lab import debs, packages, repository, rpms
+from provisioner.lab import debs, mesos, packages, repository, rpms
 from provisioner.lab.artifacts import Artifacts, unpack
 from provisioner.lab.cache import cache_dir, digest, file_sha256, forget_older
 from provisioner.lab.catalogue import Archive, Published, entries
@@ -25,7 +25,7 @@ from provisioner.paths import lab_dir
 # The last Debian release that carries Consul; the program runs on all of them.
 _CONSUL_CODENAME = "bullseye"
 # Changes when this module makes something else of the same ingredients.
-_FORMAT = "6"
+_FORMAT = "7"
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -39,6 +39,7 @@ class Ingredients:
     debs: tuple[DebStandIn, ...]
     images: tuple[ImageStandIn, ...]
     artifacts: Artifacts
+    mesos: mesos.Release | None  # None where another package was brought
 
     @property
     def stamp(self) -> str:
@@ -46,7 +47,12 @@ class Ingredients:
         fixed = [_FORMAT, self.system.name, self.node_image, self.base.digest]
         stand_ins = [deb.stamp for deb in self.debs] + [image.stamp for image in self.images]
         listed = [packages.list_path(self.system).read_text(), *self.system.further]
-        return digest(*fixed, *listed, self.artifacts.stamp, *stand_ins, *self.rpms)
+        return digest(*fixed, *listed, self.artifacts.stamp, *stand_ins, *self.rpms, *self.official)
+
+    @property
+    def official(self) -> tuple[str, ...]:
+        """How packages of Apache's own code are made."""
+        return (mesos.stamp(self.mesos, self.system, self.node_image),) if self.mesos else ()
 
     @property
     def rpms(self) -> tuple[str, ...]:
@@ -58,9 +64,10 @@ class Ingredients:
 
 @dataclass(frozen=True)
 class Downloads:
-    """What was fetched for it: the folder of the nodes' packages, and the packages that are taken apart."""
+    """What was fetched or built for it: the folder of the nodes' packages, Mesos, and the packages that are taken apart."""
 
     pool: Path
+    mesos: Deb | None  # built, where no other was brought
     consul: Path | None  # where no other was brought
     busybox: Path
     zookeeper: Path | None  # with its closure, where no package of the system carries it
@@ -69,9 +76,10 @@ class Downloads:
 def ingredients(which: System, node_image: str, base: Layer, artifacts: Artifacts) -> Ingredients:
     """Everything for this system: a stand-in is left out when a real artefact of the same name is there."""
     stand_in_debs, stand_in_images = read_stand_ins(lab_dir() / "stand_ins")
-    chosen_debs = tuple(item for item in stand_in_debs if item.name not in artifacts.names)
+    chosen_debs = tuple(item for item in stand_in_debs if item.name not in {*artifacts.names, mesos.NAME})
     chosen_images = tuple(item for item in stand_in_images if item.name not in artifacts.names)
-    return Ingredients(which, node_image, base, chosen_debs, chosen_images, artifacts)
+    release = None if mesos.NAME in artifacts.names else mesos.current()
+    return Ingredients(which, node_image, base, chosen_debs, chosen_images, artifacts, release)
 
 
 def build(wanted: Ingredients, say: Say) -> Path:
@@ -79,13 +87,14 @@ def build(wanted: Ingredients, say: Say) -> Path:
     target = cache_dir() / f"content-{wanted.system.name}-{wanted.stamp}"
     if not target.is_dir():
         pool = packages.node_pool(wanted.system, wanted.node_image, say)
+        ours = mesos.package(wanted.mesos, wanted.system, wanted.node_image, say) if wanted.mesos else None
         package = None if wanted.artifacts.consul else packages.single(_CONSUL_CODENAME, "consul", say)
         busybox = packages.single(SERVICE_SYSTEM.codename, "busybox-static", say)
         with working(say, "content of the mirror"), tempfile.TemporaryDirectory(dir=cache_dir(), prefix="making-") as scratch:
             place, work = Path(scratch) / "content", Path(scratch) / "work"
             work.mkdir()
             (place / "www").mkdir(parents=True)
-            downloads = Downloads(pool, package, busybox, _zookeeper(wanted, say))
+            downloads = Downloads(pool, ours, package, busybox, _zookeeper(wanted, say))
             published = _fill(wanted, place, work, downloads, say)
             (place / "www" / "catalogue.json").write_text(json.dumps(entries(published), indent=1) + "\n")
             place.rename(target)
@@ -111,7 +120,7 @@ def programs(say: Say) -> Path:
 
 
 def _fill(wanted: Ingredients, place: Path, work: Path, got: Downloads, say: Say) -> Published:
-    own = tuple(debs.build(item.folder, work) for item in wanted.debs) + wanted.artifacts.debs
+    own = (*(debs.build(item.folder, work) for item in wanted.debs), *filter(None, [got.mesos]), *wanted.artifacts.debs)
     needed = packages.needed_by(wanted.system, wanted.node_image, [deb.path for deb in own], say)
     replaced = {deb.package for deb in own}
     found = {path.name: path for folder in (needed, got.pool) for path in folder.glob("*.deb")}
@@ -131,6 +140,7 @@ def _fill(wanted: Ingredients, place: Path, work: Path, got: Downloads, say: Say
         images=tuple((image.name, image.tag, image.digest) for image in images),
         archives=tuple(_archives(wanted, got, place / "www" / "archives")),
         stand_ins=frozenset(deb.name for deb in wanted.debs) | frozenset(image.name for image in wanted.images),
+        notes={mesos.NAME: mesos.NOTE} if got.mesos else {},
     )
 
 
@@ -138,7 +148,7 @@ def _zookeeper(wanted: Ingredients, say: Say) -> Path | None:
     """Rocky Linux has no package of ZooKeeper, so such hosts unpack Apache's archive."""
     if not wanted.system.red_hat:
         return None
-    return packages.closure(wanted.system, wanted.node_image, "libzookeeper-java", say)
+    return packages.closure(wanted.system, wanted.node_image, ["libzookeeper-java"], say)
 
 
 def _archives(wanted: Ingredients, got: Downloads, folder: Path) -> Iterator[Archive]:

@@ -51,7 +51,7 @@ def build(source: Path, folder: Path) -> Deb:
         for script in ("preinst", "postinst", "prerm", "postrm"):
             if (tree / "DEBIAN" / script).exists():
                 (tree / "DEBIAN" / script).chmod(0o755)
-        built = run(["dpkg-deb", "--build", "--root-owner-group", "-Zgzip", str(tree), str(folder)], what=f"package {source.name}")
+        built = run(["dpkg-deb", "--build", "--root-owner-group", "-Zgzip", "-z1", str(tree), str(folder)], what=f"package {source.name}")
     return read(Path(built.split("'")[-2]))
 
 

@@ -72,12 +72,12 @@ def together(files: Sequence[Path]) -> list[list[str]]:
     return lines
 
 
-def closure(which: System, image: str, package: str, say: Say) -> Path:
-    """A folder with one package and everything it depends on that a node lacks, downloaded once."""
-    folder = cache_dir() / f"closure-{which.name}-{package}-{digest(image)}"
+def closure(which: System, image: str, names: Sequence[str], say: Say) -> Path:
+    """A folder with these packages and everything they depend on that an image of the system lacks, downloaded once."""
+    folder = cache_dir() / f"closure-{which.name}-{'-'.join(names)}-{digest(image)}"
     if not folder.is_dir():
-        with working(say, f"package {package} with what it needs ({which.codename})"):
-            _download(which.codename, _installed(which, image), [[package]], folder)
+        with working(say, f"{' and '.join(names)} with what they need ({which.codename})"):
+            _download(which.codename, _installed(which, image), [[*names]], folder)
         forget_older(folder)
     return folder
 

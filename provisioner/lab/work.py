@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from provisioner.errors import UsageError
-from provisioner.lab import content, engine, images, inventory, keys, mirror, network, nodes, snapshots, vagrant
+from provisioner.lab import content, engine, images, inventory, keys, mesos, mirror, network, nodes, snapshots, vagrant
 from provisioner.lab.artifacts import Artifacts, read_artifacts
 from provisioner.lab.cache import exclusively
 from provisioner.lab.commands import Say, run
@@ -32,6 +32,7 @@ from provisioner.lab.model import (
     node_names,
     node_order,
 )
+from provisioner.lab.repackaged import architecture
 from provisioner.lab.systems import DEFAULT_SYSTEM, system
 
 DEFAULT_MASTERS, DEFAULT_AGENTS = 3, 2
@@ -172,6 +173,8 @@ class _Built:
 
 def _build(lab: Lab, artifacts: Path | None, say: Say) -> _Built:
     which, real = system(lab.system), _artifacts(lab, artifacts)
+    if mesos.NAME not in real.names:
+        mesos.check_architecture(architecture())
     with ThreadPoolExecutor(1) as beside:
         node = beside.submit(images.node_image, which, say)
         service, base = images.python_image(say)

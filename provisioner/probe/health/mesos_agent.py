@@ -23,7 +23,10 @@ def health(request: "dict[str, Any]") -> "dict[str, Any]":
         leader, listed = ask_leader(request["masters"])
     except UnhealthyError as error:
         raise UnhealthyError(str(error), says) from error
-    return judge(state, leader, listed, says, drained=bool(request.get("drained")))
+    found = judge(state, leader, listed, says, drained=bool(request.get("drained")))
+    if request.get("note"):
+        found["detail"] += "; {}".format(request["note"])
+    return found
 
 
 def ask_leader(masters: "list[str]") -> "tuple[str, list[dict[str, Any]]]":
