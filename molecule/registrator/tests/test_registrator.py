@@ -74,3 +74,7 @@ def test_what_began_while_registrator_was_away_appears(on: On, variable: Callabl
 def test_it_comes_back_after_the_engine_was_restarted(on: On, cluster: Any) -> None:
     on("a2").check_output("systemctl restart docker")
     eventually("Registrator on a2 works again", 90, lambda: {r["state"] for r in cluster.rows("registrator")} == {"ok"})
+
+
+def test_it_does_not_ask_its_vendor_for_a_newer_release(on: On) -> None:
+    assert "GL_DISABLE_VERSION_CHECK=true" in on("a1").check_output("docker inspect --format '{{json .Config.Env}}' registrator")

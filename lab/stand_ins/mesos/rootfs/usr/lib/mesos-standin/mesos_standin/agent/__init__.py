@@ -1,1 +1,0 @@
-"""The agent: registration, tasks in containers and in processes, recovery after a restart."""

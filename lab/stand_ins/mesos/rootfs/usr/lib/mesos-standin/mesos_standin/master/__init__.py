@@ -1,1 +1,0 @@
-"""The master: election, registry, frameworks, offers and the operator API."""
