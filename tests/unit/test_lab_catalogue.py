@@ -17,10 +17,11 @@ PUBLISHED = Published(
     system=system("debian12"),
     key_fingerprint="A" * 40,
     distribution=(Deb(Path("d"), "docker.io", "20.10.24+dfsg1-1+deb12u1+b6"), Deb(Path("z"), "zookeeper", "3.8.0-11+deb12u2")),
-    own=(Deb(Path("m"), "mesos", "1.11.0+standin"), Deb(Path("l"), "logstash", "1:9.5.6+standin")),
+    own=(Deb(Path("m"), "mesos", "1.11.0-lab1"), Deb(Path("l"), "logstash", "1:9.5.6+standin")),
     images=(("busybox", "1.35", "sha256:1"), ("marathon", "1.11.24-standin", "sha256:2"), ("mesosphere/chronos", "v3.0.2", "sha256:3")),
     archives=(Archive("consul", "1.8.7", "consul_1.8.7_linux_amd64.zip", "b" * 64),),
-    stand_ins=frozenset({"mesos", "logstash", "marathon"}),
+    stand_ins=frozenset({"logstash", "marathon"}),
+    notes={"mesos": "executors are ours"},
 )
 
 
@@ -45,7 +46,7 @@ def test_the_driver_picks_what_the_mirror_serves(tmp_path: Path) -> None:
     path.write_text(json.dumps(entries(PUBLISHED)))
     found = driver.load(path)
     assert {name: found.pick(name).version for name in ("docker", "zookeeper", "consul", "mesos", "logstash", "marathon", "chronos")} == {
-        "docker": "20.10.24+dfsg1-1+deb12u1+b6", "zookeeper": "3.8.0-11+deb12u2", "consul": "1.8.7", "mesos": "1.11.0+standin",
+        "docker": "20.10.24+dfsg1-1+deb12u1+b6", "zookeeper": "3.8.0-11+deb12u2", "consul": "1.8.7", "mesos": "1.11.0-lab1",
         "logstash": "1:9.5.6+standin", "marathon": "1.11.24-standin", "chronos": "3.0.2",
     }
     own = found.repository()
@@ -66,4 +67,8 @@ def test_an_engine_that_was_brought_takes_the_place_of_the_distributions_with_it
 
 def test_only_stand_ins_are_called_so() -> None:
     called = {entry["component"] for entry in entries(PUBLISHED) if entry["stand_in"]}
-    assert called == {"mesos", "logstash", "marathon"}
+    assert called == {"logstash", "marathon"}
+
+
+def test_a_note_goes_with_the_package_that_it_is_about() -> None:
+    assert {entry["component"]: entry["note"] for entry in entries(PUBLISHED) if "note" in entry} == {"mesos": "executors are ours"}

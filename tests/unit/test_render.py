@@ -56,17 +56,28 @@ def test_without_authentication_nobody_is_told_a_password_and_frameworks_keep_th
     assert (found["chronos_principal"], found["chronos_secret"], found["chronos_zk_user"]) == ("chronos", "", "")
 
 
-@pytest.mark.parametrize(("version", "expected"), [("3.8.0", "3.8.0"), ("distribution", "")])
-def test_zookeepers_package_is_asked_for_in_the_version_of_the_catalogue(tmp_path: Path, version: str, expected: str) -> None:
-    site = [{"component": "zookeeper", "version": version, "kind": "package", "packages": {"Debian": ["zookeeper"]}}]
-    (tmp_path / "catalogue.json").write_text(json.dumps(site))
-    path = tmp_path / "inventory.yml"
+def with_site(folder: Path, *entries: dict[str, Any]) -> dict[str, Any]:
+    """One master, one agent, and a site's own catalogue."""
+    (folder / "catalogue.json").write_text(json.dumps(entries))
+    path = folder / "inventory.yml"
     path.write_text(inventory(["m1"], ["a1"]))
     cluster = load(path)
-    known = catalogue.load(tmp_path / "catalogue.json")
     ids = ledger.assign(ledger.Ledger("00000000-0000-4000-8000-000000000000", {}), cluster)
-    found = host_variables(render(cluster, ids, known, DEFAULTS), "m1")
+    return render(cluster, ids, catalogue.load(folder / "catalogue.json"), DEFAULTS)
+
+
+@pytest.mark.parametrize(("version", "expected"), [("3.8.0", "3.8.0"), ("distribution", "")])
+def test_zookeepers_package_is_asked_for_in_the_version_of_the_catalogue(tmp_path: Path, version: str, expected: str) -> None:
+    site = {"component": "zookeeper", "version": version, "kind": "package", "packages": {"Debian": ["zookeeper"]}}
+    found = host_variables(with_site(tmp_path, site), "m1")
     assert (found["zookeeper_source"], found["zookeeper_version"]) == ("package", expected)
+
+
+@pytest.mark.parametrize("note", [{}, {"note": "executors and fetcher are the lab's"}])
+def test_a_note_about_the_package_reaches_the_agents_probe(tmp_path: Path, note: dict[str, str]) -> None:
+    site = {"component": "mesos", "version": "1.11.0-lab1", "kind": "package", "package": "mesos", **note}
+    probe = host_variables(with_site(tmp_path, site), "a1")["mesos_agent_probe"]
+    assert {key: probe[key] for key in probe if key == "note"} == note
 
 
 def test_no_secret_is_in_a_rendered_inventory(tmp_path: Path) -> None:

@@ -42,9 +42,9 @@ def ask_master(server: str, masters: int = 3, quorum: int = 2) -> dict[str, Any]
     return ask("mesos_master", {"unit": "mesos-master", "address": host, "port": int(port), "masters": masters, "quorum": quorum})
 
 
-def ask_agent(server: str, masters: list[str]) -> dict[str, Any]:
+def ask_agent(server: str, masters: list[str], **more: Any) -> dict[str, Any]:
     host, port = server.split(":")
-    return ask("mesos_agent", {"unit": "mesos-agent", "address": host, "port": int(port), "hostname": "a1", "masters": masters})
+    return ask("mesos_agent", {"unit": "mesos-agent", "address": host, "port": int(port), "hostname": "a1", "masters": masters, **more})
 
 
 def agent(recorded: Recorded) -> dict[str, Any]:
@@ -115,6 +115,12 @@ def test_agent_is_ok_when_the_leader_lists_it_with_its_id_and_pid(serve: Serve, 
     there = serve(leader(recorded))
     found = ask_agent(serve(agent(recorded)), [closed_port(), serve(follower(recorded, there)), there])
     assert (found["state"], found["detail"], found["version"]) == ("ok", f"registered with {there}", "1.12.0")
+
+
+def test_what_the_catalogue_notes_about_the_package_is_said_with_the_agents_state(serve: Serve, recorded: Recorded) -> None:
+    there = serve(leader(recorded))
+    found = ask_agent(serve(agent(recorded)), [there], note="executors and fetcher are the lab's")
+    assert (found["state"], found["detail"]) == ("ok", f"registered with {there}; executors and fetcher are the lab's")
 
 
 @pytest.mark.parametrize(("listing", "state", "says"), [

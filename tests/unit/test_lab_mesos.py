@@ -1,0 +1,121 @@
+"""The lab's package of Mesos, without building it: releases, what changes it, who gets it."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from provisioner.errors import ProvisionError, UsageError
+from provisioner.lab import content, images, mesos, work
+from provisioner.lab.artifacts import Artifacts, read_artifacts
+from provisioner.lab.cache import file_sha256
+from provisioner.lab.image_layers import Layer
+from provisioner.lab.model import Lab
+from provisioner.lab.package_index import Wanted
+from provisioner.lab.systems import system
+from provisioner.paths import lab_dir
+from tests.unit.test_lab_artifacts import package
+
+BASE = Layer(Path("x"), "d", "i")
+
+
+def test_two_releases_are_described_and_the_newer_one_is_the_labs() -> None:
+    found = mesos.releases()
+    assert set(found) == {"1.10.0", "1.11.0"}
+    assert mesos.current() == found["1.11.0"]
+    assert all(re.fullmatch("[0-9a-f]{64}", release.archive.sha256) for release in found.values())
+    assert {release.archive.project for release in found.values()} == {"mesos.scheduler"}
+    assert (found["1.10.0"].defines, found["1.11.0"].defines) == (("MESOS_1_10",), ())
+
+
+def stamped(where: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setattr(mesos, "lab_dir", lambda: where)
+    return mesos.stamp(mesos.current(), system("debian13"), "node:1")
+
+
+@pytest.mark.parametrize("file", ["native/master.cpp", "native/shim.py", "native/Makefile", "package/DEBIAN/control", "build.sh",
+                                  "executors/mesos-fetcher"])
+def test_whatever_goes_into_the_package_makes_it_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: str) -> None:
+    shutil.copytree(lab_dir() / "mesos", tmp_path / "mesos")
+    before = stamped(tmp_path, monkeypatch)
+    (tmp_path / "mesos" / "README.md").write_text("other words")
+    assert stamped(tmp_path, monkeypatch) == before
+    with (tmp_path / "mesos" / file).open("a") as more:
+        more.write("\n")
+    assert stamped(tmp_path, monkeypatch) != before
+
+
+def test_another_archive_or_image_makes_it_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(lab_dir() / "mesos", tmp_path / "mesos")
+    before = stamped(tmp_path, monkeypatch)
+    assert mesos.stamp(mesos.current(), system("debian13"), "node:2") != before
+    path = tmp_path / "mesos" / "releases.json"
+    path.write_text(path.read_text().replace(mesos.current().archive.sha256, "0" * 64))
+    assert stamped(tmp_path, monkeypatch) != before
+
+
+def test_hosts_of_one_debian_release_share_a_package() -> None:
+    release = mesos.current()
+    assert mesos.stamp(release, system("debian12"), "node:1") == mesos.stamp(release, system("rocky9"), "node:2")
+
+
+def test_the_mirror_has_it_unless_another_was_brought(tmp_path: Path) -> None:
+    ours = content.ingredients(system("debian12"), "image", BASE, Artifacts())
+    assert ours.mesos == mesos.current()
+    package(tmp_path / "deb", "mesos", "1.11.0-2.0.1")
+    theirs = content.ingredients(system("debian12"), "image", BASE, read_artifacts(tmp_path))
+    assert theirs.mesos is None
+    assert [deb.name for deb in (*ours.debs, *theirs.debs) if deb.name == "mesos"] == []
+
+
+def test_the_mirror_is_made_again_when_the_package_changes(monkeypatch: pytest.MonkeyPatch) -> None:
+    wanted = content.ingredients(system("debian12"), "image", BASE, Artifacts())
+    before = wanted.stamp
+    monkeypatch.setattr(mesos, "stamp", lambda *of: "other")
+    assert wanted.stamp != before
+
+
+def test_it_is_compiled_without_a_network_of_sources_that_it_cant_change() -> None:
+    command = mesos.compile_command(mesos.releases()["1.10.0"], Path("/c/a.tar.gz"), "image", Path("/tools"), Path("/new"))
+    assert command[command.index("--network") + 1] == "none"
+    mounts = [value for flag, value in itertools.pairwise(command) if flag == "--volume"]
+    assert [mount for mount in mounts if not mount.endswith(":ro")] == ["/new:/out"]
+    assert command[command.index("/build.sh") + 1:][2:4] == ["1.10.0", "MESOS_1_10"]
+
+
+def test_a_kept_archive_that_is_damaged_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mesos, "cache_dir", lambda: tmp_path)
+    kept = tmp_path / "a.tar.gz"
+    kept.write_bytes(b"whole")
+    release = mesos.Release("1", Wanted("p", kept.name, file_sha256(kept)), "m", ())
+    assert mesos._archive(release, print) == kept
+    kept.write_bytes(b"half")
+    with pytest.raises(ProvisionError, match=r"a\.tar\.gz is not the file that was published"):
+        mesos._archive(release, print)
+
+
+def test_on_another_architecture_a_lab_needs_another_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def image(which: object, say: object) -> str:
+        raise LookupError("got as far as the images")
+
+    lab = Lab("demo", tmp_path, "debian12", None)  # type: ignore[arg-type]
+    monkeypatch.setattr(work, "architecture", lambda: "arm64")
+    monkeypatch.setattr(images, "node_image", image)
+    monkeypatch.setattr(images, "python_image", lambda say: ("service", BASE))
+    with pytest.raises(UsageError, match="exists for x86-64 only, and this machine is arm64") as refused:
+        work._build(lab, None, print)
+    assert "--artifacts" in refused.value.hint
+    package(tmp_path / "deb", "mesos", "1.11.0-2.0.1")
+    with pytest.raises(LookupError):
+        work._build(lab, tmp_path, print)
+
+
+def test_the_control_file_takes_the_releases_version() -> None:
+    control = (lab_dir() / "mesos" / "package" / "DEBIAN" / "control").read_text()
+    assert "Version: @VERSION@-lab1\n" in control
+    assert "standin" not in json.dumps(control)
