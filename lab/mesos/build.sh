@@ -4,5 +4,5 @@
 set -eu
 # Unpacked is enough for a compiler that is thrown away with the container.
 dpkg --force-unsafe-io --unpack /tools/*.deb >/dev/null
-make --silent --directory /source OBJECTS=/tmp/objects DESTDIR=/out/rootfs ARCHIVE="/archive/$1" MEMBER="$2" VERSION="$3" DEFINES="$4" install
+make --silent --jobs="$(nproc)" --directory /source OBJECTS=/tmp/objects DESTDIR=/out/rootfs ARCHIVE="/archive/$1" MEMBER="$2" VERSION="$3" DEFINES="$4" install
 chown --recursive "$5" /out

@@ -8,7 +8,8 @@
 extern "C" const abi::__class_type_info _ZTIN5flags9FlagsBaseE, _ZTIN7process11ProcessBaseE;
 
 void quit(const string& message) {
-  std::cerr << "EXIT with status 1: " << message << std::endl;
+  // In one piece: the library's threads may be writing, too.
+  std::cerr << "EXIT with status 1: " + message + "\n";
   // Not exit(): the library's threads may be running, and would meet objects that are gone.
   _exit(EXIT_FAILURE);
 }
