@@ -76,7 +76,7 @@ class Downloads:
 def ingredients(which: System, node_image: str, base: Layer, artifacts: Artifacts) -> Ingredients:
     """Everything for this system: a stand-in is left out when a real artefact of the same name is there."""
     stand_in_debs, stand_in_images = read_stand_ins(lab_dir() / "stand_ins")
-    chosen_debs = tuple(item for item in stand_in_debs if item.name not in {*artifacts.names, mesos.NAME})
+    chosen_debs = tuple(item for item in stand_in_debs if item.name not in artifacts.names)
     chosen_images = tuple(item for item in stand_in_images if item.name not in artifacts.names)
     release = None if mesos.NAME in artifacts.names else mesos.current()
     return Ingredients(which, node_image, base, chosen_debs, chosen_images, artifacts, release)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -66,8 +67,8 @@ def check_architecture(architecture: str) -> None:
 
 def stamp(release: Release, which: System, node_image: str) -> str:
     """Changes when the package would."""
-    inputs = [tree_digest(_folder(name)) for name in ("native", "package", "executors")]
-    facts = [repr(release), _build_image(which, node_image), *_TOOLS, (lab_dir() / NAME / "build.sh").read_text()]
+    inputs = [tree_digest(_part(name)) for name in ("native", "package", "executors")]
+    facts = [repr(release), _build_image(which, node_image), *_TOOLS, _part("build.sh").read_text()]
     return digest(_FORMAT, *inputs, *facts)
 
 
@@ -84,7 +85,7 @@ def package(release: Release, which: System, node_image: str, say: Say) -> Deb:
     return debs.read(next(target.glob("*.deb")))
 
 
-def _folder(name: str) -> Path:
+def _part(name: str) -> Path:
     return lab_dir() / NAME / name
 
 
@@ -100,11 +101,9 @@ def _build_image(which: System, node_image: str) -> str:
 
 def _archive(release: Release, say: Say) -> Path:
     path = cache_dir() / release.archive.name
-    if path.exists():
-        package_index.check(release.archive, path)
-    else:
-        with working(say, f"code of Mesos {release.version} from the Python package index"):
-            package_index.fetch(release.archive, path)
+    slow = working(say, f"code of Mesos {release.version} from the Python package index")
+    with contextlib.nullcontext() if path.exists() else slow:
+        package_index.fetch(release.archive, path)
     return path
 
 
@@ -112,9 +111,9 @@ def _build(release: Release, archive: Path, image: str, tools: Path, target: Pat
     with tempfile.TemporaryDirectory(dir=cache_dir(), prefix="making-") as scratch:
         source, place = Path(scratch) / NAME, Path(scratch) / "package"
         place.mkdir()
-        shutil.copytree(_folder("package"), source)
+        shutil.copytree(_part("package"), source)
         run(compile_command(release, archive, image, tools, source), what=f"compiling {NAME} {release.version}", timeout=_BUILD_SECONDS)
-        shutil.copytree(_folder("executors"), source / "rootfs" / "usr" / "libexec" / NAME, symlinks=True, dirs_exist_ok=True)
+        shutil.copytree(_part("executors"), source / "rootfs" / "usr" / "libexec" / NAME, symlinks=True, dirs_exist_ok=True)
         control = source / "DEBIAN" / "control"
         control.write_text(control.read_text().replace("@VERSION@", release.version))
         debs.build(source, place)
@@ -123,7 +122,7 @@ def _build(release: Release, archive: Path, image: str, tools: Path, target: Pat
 
 def compile_command(release: Release, archive: Path, image: str, tools: Path, target: Path) -> Sequence[str]:
     """What fills `target`/rootfs, in a container without a network; it belongs to the user who asks."""
-    mounts = [f"{_folder('native')}:/source:ro", f"{_folder('build.sh')}:/build.sh:ro", f"{archive}:/archive/{archive.name}:ro",
+    mounts = [f"{_part('native')}:/source:ro", f"{_part('build.sh')}:/build.sh:ro", f"{archive}:/archive/{archive.name}:ro",
               f"{tools}:/tools:ro", f"{target}:/out"]
     volumes = [flag for mount in mounts for flag in ("--volume", mount)]
     arguments = [archive.name, release.member, release.version, " ".join(release.defines), f"{os.getuid()}:{os.getgid()}"]

@@ -55,6 +55,14 @@ def test_what_this_build_lacks_is_refused_by_name(box: MesosContainer) -> None:
         assert "is not supported by this build of Mesos" in err
 
 
+def test_tls_is_refused_before_anything_is_done(box: MesosContainer) -> None:
+    variables = ("LIBPROCESS_SSL_ENABLED", "SSL_ENABLED")
+    commands = [("env", f"{variable}=1", "mesos-master", "--ip=127.0.0.1", "--work_dir=/run/tls") for variable in variables]
+    for variable, (code, _, err) in zip(variables, box.run_all(commands), strict=True):
+        assert (code, err.partition(":")[2].strip()[: len(variable)]) == (1, variable), err
+    assert box.shell("ls /run/tls 2>&1 || true").endswith("No such file or directory\n")
+
+
 def test_the_environment_sets_flags_and_the_command_line_wins(box: MesosContainer) -> None:
     start = ("env", "MESOS_NO_SUCH_FLAG=1", "MESOS_REGISTRY=etcd", "mesos-master", "--ip=127.0.0.1", "--work_dir=/run/x")
     (first, second) = box.run_all([(*start, "--port=5001"), (*start, "--port=5002", "--registry=tape")])

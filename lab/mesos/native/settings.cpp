@@ -67,6 +67,14 @@ static void startLogging(const Arguments& arguments) {
   mesos::internal::logging::initialize(arguments.values[0], true, logging);
 }
 
+static void refuseTls() {
+  for (const char* name : {"LIBPROCESS_SSL_ENABLED", "SSL_ENABLED"}) {
+    const char* value = getenv(name);
+    const string text = value ? value : "";
+    if (text == "1" || text == "true") quit(string(name) + " is not supported by this build of Mesos: see lab/mesos/README.md");
+  }
+}
+
 // What libprocess reads from its environment only, Mesos' programs take as flags, too.
 static void passToLibprocess(const Settings& settings) {
   for (const char* flag : {"ip", "port", "advertise_ip", "advertise_port", "ip6", "memory_profiling"}) {
@@ -88,6 +96,7 @@ Settings load(void* object, const Arguments& arguments, std::initializer_list<co
   }
   for (const char* flag : refused)
     if (settings.has(flag)) quit(string("--") + flag + " is not supported by this build of Mesos: see lab/mesos/README.md");
+  refuseTls();
   startLogging(arguments);
   for (const auto& warning : loaded.get().list) std::cerr << "WARNING: " << warning.message << std::endl;
   passToLibprocess(settings);
