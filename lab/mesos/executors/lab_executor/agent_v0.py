@@ -76,7 +76,7 @@ class AgentV0:
             return
         if not self._settings.checkpoint:
             log("the agent is gone, and the framework does not checkpoint")
-            self._executor.shutdown()
+            self._executor.orphaned()
             return
         log(f"the agent is gone; waiting {self._settings.recovery_timeout:g} s for it")
         later(self._settings.recovery_timeout, lambda: self._give_up(number))
@@ -84,7 +84,7 @@ class AgentV0:
     def _give_up(self, number: int) -> None:
         if number == self._connection:
             log("the agent did not come back in time")
-            self._executor.shutdown()
+            self._executor.orphaned()
 
     def send(self, status: Status) -> None:
         """Send an update; when the agent can't be reached it goes with the next registration."""

@@ -42,7 +42,7 @@ class AgentV1:
             allowed = self._settings.recovery_timeout if self._settings.checkpoint else 0.0
             if time.monotonic() - lost_since >= allowed:
                 log(f"the agent is gone; with this framework's checkpointing a task waits {allowed:g} s for it")
-                executor.shutdown()
+                executor.orphaned()
                 return
             time.sleep(RETRY)
 

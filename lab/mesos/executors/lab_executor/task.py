@@ -76,6 +76,7 @@ class TaskExecutor:
         self._watches: list[Watch] = []
         self._started = threading.Event()
         self._kill_reason = ""
+        self._orphan = False
         self._final = ""
         self._ended = threading.Event()
         self._code = 0
@@ -163,6 +164,8 @@ class TaskExecutor:
             self._shown.pop("container_status", None)
             self._shown.pop("healthy", None)
             self._final = self._update(state, **more)
+        if self._orphan:
+            self.end(1)
         later(ACKNOWLEDGED_WITHIN, lambda: self.end(1))
 
     def _acknowledge(self, which: str) -> None:
@@ -201,10 +204,15 @@ class TaskExecutor:
                 self._stop_watches()
         self.runner.stop(grace)
 
+    def orphaned(self) -> None:
+        """The agent is gone: end with the task, as nothing will be acknowledged."""
+        self._orphan = True
+        self.shutdown()
+
     def shutdown(self) -> None:
         """Kill the task and end within the grace that the agent gives executors, acknowledged or not."""
         log("shutting down")
-        if not self._task:
+        if not self._task or self._final:
             self.end(0)
             return
         self.kill(max(0.0, self.settings.shutdown_grace - RESERVED))
@@ -217,21 +225,23 @@ class TaskExecutor:
     def _watch(self) -> None:
         target = self.runner.target()
         if "check" in self._task:
-            self._watches.append(watch_check(self._task["check"], target, self._checked))
+            self._watches.append(watch_check(self._task["check"], target, self.checked))
         if "health_check" in self._task:
-            self._watches.append(watch_health(self._task["health_check"], target, self._judged))
+            self._watches.append(watch_health(self._task["health_check"], target, self.judged))
 
     def _stop_watches(self) -> None:
         for watch in self._watches:
             watch.stop()
 
-    def _checked(self, found: dict[str, Any]) -> None:
+    def checked(self, found: dict[str, Any]) -> None:
+        """Tell of the check's new result."""
         with self._lock:
             if not self._kill_reason and not self._final:
                 self._shown["check_status"] = found
                 self._update("TASK_RUNNING", reason="REASON_TASK_CHECK_STATUS_UPDATED")
 
-    def _judged(self, healthy: bool, kill: bool) -> None:
+    def judged(self, healthy: bool, kill: bool) -> None:
+        """Tell of the task's health, and kill it if that is due."""
         with self._lock:
             if self._kill_reason or self._final:
                 return
