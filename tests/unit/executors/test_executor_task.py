@@ -248,9 +248,11 @@ def test_health_is_told_with_all_that_was_told_before() -> None:
 
 def test_too_many_failures_kill_the_task_and_say_why() -> None:
     stage = Stage(health_check=NEVER)
+    stage.subscribe("TASK_KILLING_STATE")
     stage.launch()
-    health(stage, (False, False), (False, True), (False, True))
+    health(stage, (False, False), (False, True))
     assert [told(stage.next())[3] for _ in range(2)] == [False, False]
+    assert told(stage.next()) == ("TASK_KILLING", None, None, None)
     assert stage.puppet.stops.get(timeout=PATIENCE) == 3
     health(stage, (True, False))
     assert told(stage.end(-15)) == ("TASK_KILLED", "Command terminated with signal Terminated", None, False)

@@ -161,8 +161,6 @@ class TaskExecutor:
         """The last update; the executor ends when the agent has it."""
         with self._lock:
             self._stop_watches()
-            self._shown.pop("container_status", None)
-            self._shown.pop("healthy", None)
             self._final = self._update(state, **more)
         if self._orphan:
             self.end(1)
@@ -199,9 +197,9 @@ class TaskExecutor:
             if not self._kill_reason:
                 log(f"killing the task, with a grace period of {grace:g} s")
                 self._kill_reason = reason
+                self._stop_watches()
                 if reason != KILLED_BY_TIME and "TASK_KILLING_STATE" in self._capabilities:
                     self._update("TASK_KILLING")
-                self._stop_watches()
         self.runner.stop(grace)
 
     def orphaned(self) -> None:
@@ -230,8 +228,11 @@ class TaskExecutor:
             self._watches.append(watch_health(self._task["health_check"], target, self.judged))
 
     def _stop_watches(self) -> None:
+        """No more results; what follows shows neither health nor addresses, as with Mesos."""
         for watch in self._watches:
             watch.stop()
+        self._shown.pop("container_status", None)
+        self._shown.pop("healthy", None)
 
     def checked(self, found: dict[str, Any]) -> None:
         """Tell of the check's new result."""
