@@ -91,6 +91,17 @@ def test_http_without_an_answer(silent: int, closed: int) -> None:
         perform({"type": "HTTP", "http": {"port": closed}}, HERE, 5)
 
 
+def test_http_with_an_answer_that_is_none() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        def answer() -> None:
+            with server.accept()[0] as connection:
+                connection.sendall(b"SSH-2.0-x\r\n")
+
+        threading.Thread(target=answer, daemon=True).start()
+        with pytest.raises(CheckError, match=r"SSH-2\.0"):
+            perform({"type": "HTTP", "http": {"port": server.getsockname()[1]}}, HERE, None)
+
+
 def test_tcp(silent: int, closed: int) -> None:
     assert perform({"type": "TCP", "tcp": {"port": silent}}, HERE, 5) == {"type": "TCP", "tcp": {"succeeded": True}}
     assert perform({"type": "TCP", "tcp": {"port": closed}}, HERE, None) == {"type": "TCP", "tcp": {"succeeded": False}}

@@ -87,11 +87,13 @@ def tar(path: Path, *members: tuple[str, str, str], mode: str = "w") -> Path:
 def test_files_and_addresses(fetch: Fetch, box: Path, tmp_path: Path, web: str) -> None:
     source = tmp_path / "run me"
     source.write_text("x")
+    source.chmod(0o750)
     code, said = fetch(item(source), item(f"file://{source}", output_file="a/b/c", executable=True),
                        item(f"file://localhost{source}", output_file="d"), item(f" http://{web}/plain?x=1"),
                        item(f"http://me:p%40ss@{web}/login"), item("run me", output_file="home"), frameworks_home=str(tmp_path))
     assert code == 0, said
     assert {(box / name).read_text() for name in ("run me", "a/b/c", "d", "home")} == {"x"}
+    assert (box / "d").stat().st_mode & 0o777 == 0o750
     assert (box / "a/b/c").stat().st_mode & 0o777 == 0o755
     assert (box / "plain?x=1").read_text() == "nobody"
     assert (box / "login").read_text() == "Basic " + base64.b64encode(b"me:p@ss").decode()
@@ -101,6 +103,7 @@ def test_files_and_addresses(fetch: Fetch, box: Path, tmp_path: Path, web: str) 
 @pytest.mark.parametrize(("value", "why"), [
     ("/no/such", "No such file"), ("http://WEB/gone", "received HTTP return code 404"), ("http://WEB/short", "ended before its 7 bytes"),
     ("http://127.0.0.1:1/x", "Connection refused"), ("hdfs://x/y", "no Hadoop client"), ("http://host", "malformed URI"),
+    ("http://127.0.0.1:x/y", "nonnumeric port"),
     ("file://x/y", "absolute path"), ("relative", "--frameworks_home")])
 def test_what_fails_names_the_uri(fetch: Fetch, box: Path, web: str, value: str, why: str) -> None:
     value = value.replace("WEB", web)

@@ -11,8 +11,9 @@ import pytest
 
 from lab.mesos.executors.lab_executor import task as lifecycle
 from lab.mesos.executors.lab_executor.checks import Target
+from lab.mesos.executors.lab_executor.runner import LaunchError, describe
 from lab.mesos.executors.lab_executor.settings import Settings
-from lab.mesos.executors.lab_executor.task import LaunchError, TaskExecutor, describe
+from lab.mesos.executors.lab_executor.task import TaskExecutor
 
 PATIENCE = 20
 SETTINGS = Settings("f", "x", "s", "slave(1)@127.0.0.1:1", checkpoint=True, recovery_timeout=1, shutdown_grace=5, token="", flags={})
@@ -141,6 +142,16 @@ def test_a_task_that_never_ran_does_not_say_that_it_does(stage: Stage) -> None:
     stage.begin()
     stage.puppet.runs.put(None)
     assert told(stage.end(125)) == ("TASK_FAILED", "Command exited with status 125", None, None)
+
+
+def test_a_fault_of_the_executor_itself_is_told(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    def wait() -> int:
+        raise KeyError("State")
+
+    monkeypatch.setattr(stage.puppet, "wait", wait)
+    stage.launch()
+    assert told(stage.next())[:2] == ("TASK_FAILED", "The lab's executor failed: KeyError('State')")
+    assert stage.puppet.stops.get(timeout=PATIENCE) == 0
 
 
 def test_a_second_task_is_refused(stage: Stage) -> None:

@@ -220,6 +220,13 @@ def test_an_executor_whose_agent_is_gone_ends_its_task(agent: Agent, start: Any,
     assert "stop -t 3 mesos-c" in (tmp_path / "calls").read_text().splitlines()
 
 
+def test_flags_that_are_missing_are_named() -> None:
+    done = subprocess.run([PROGRAM, "--container=c"], env={"PATH": "/usr/bin:/bin", "MESOS_FRAMEWORK_ID": "f", "MESOS_EXECUTOR_ID": "t",
+                          "MESOS_SLAVE_ID": "s", "MESOS_SLAVE_PID": "slave(1)@127.0.0.1:1"}, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "--docker, --docker_socket, --sandbox_directory, --mapped_directory not given" in done.stderr
+
+
 def test_garbage_is_refused_and_does_no_harm(agent: Agent, start: Any) -> None:
     start()
     address = agent.executor.partition("@")[2].partition(":")

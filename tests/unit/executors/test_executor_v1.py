@@ -122,6 +122,8 @@ def test_a_command_with_its_environment(agent: Agent, start: Any, tmp_path: Path
     expected = {"A": "1", "B": "2", "MESOS_ALLOCATION_ROLE": "dev", "MESOS_SANDBOX": str(tmp_path), "MESOS_EXECUTOR_ID": "t"}
     assert {name: found.get(name) for name in expected} == expected
     assert "jwt" not in " ".join(found.values())
+    assert b"MESOS_FRAMEWORK_ID=f" in Path(f"/proc/{process.pid}/environ").read_bytes()
+    assert b"jwt" not in Path(f"/proc/{process.pid}/environ").read_bytes()
     agent.acknowledge(final)
     assert process.wait(PATIENCE) == 0
 

@@ -15,8 +15,9 @@ from typing import Any
 
 from .log import log
 from .messages import RECEIVED, SENT
+from .runner import Status
 from .settings import Settings
-from .task import Status, TaskExecutor, later
+from .task import TaskExecutor, later
 from .wire import decode, encode, split
 
 PATIENCE = 10.0

@@ -9,8 +9,9 @@ import time
 from typing import Any
 
 from .log import log
+from .runner import Status
 from .settings import Settings
-from .task import Status, TaskExecutor
+from .task import TaskExecutor
 
 #: Seconds for one update, and between two attempts to reach the agent
 PATIENCE, RETRY = 10.0, 0.5

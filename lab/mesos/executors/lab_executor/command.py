@@ -9,8 +9,8 @@ from typing import Any
 
 from .checks import Target
 from .kill import Escalation
+from .runner import LaunchError, Status
 from .settings import Settings
-from .task import LaunchError, Status
 
 #: Flags that an agent gives for images, capabilities, terminals and supplementary groups, which this executor can't provide.
 REFUSED = ("rootfs", "task_command", "effective_capabilities", "bounding_capabilities", "tty_slave_path", "task_launch_info",

@@ -12,8 +12,11 @@ from typing import Any
 from .checks import Target
 from .docker import run_arguments
 from .log import log
-from .settings import Settings
-from .task import LaunchError, Status
+from .runner import LaunchError, Status
+from .settings import Settings, SettingsError
+
+#: Flags that the agent gives, and this needs.
+NEEDED = ("container", "docker", "docker_socket", "sandbox_directory", "mapped_directory")
 
 #: Seconds between two questions whether the container runs, for one of them, and between two requests to stop it.
 INSPECT_DELAY, INSPECT_TIMEOUT, STOP_AGAIN = 0.3, 5.0, 5.0
@@ -27,6 +30,9 @@ class DockerRunner:
 
     def __init__(self, settings: Settings) -> None:
         self._flags = settings.flags
+        missing = [f"--{name}" for name in NEEDED if name not in self._flags]
+        if missing:
+            raise SettingsError(f"{', '.join(missing)} not given: a Mesos agent starts this program")
         self.default_grace = settings.shutdown_grace
         self._docker = [self._flags["docker"], "-H", f"unix://{self._flags['docker_socket']}"]
         self._process: subprocess.Popen[bytes] | None = None

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from .command import role, variables
-from .task import LaunchError
+from .runner import LaunchError
 
 #: Mesos' constants: shares of one CPU, least shares, least bytes of memory, CFS period and least quota in microseconds
 SHARES_PER_CPU, LEAST_SHARES, LEAST_MEMORY, CFS_PERIOD, LEAST_QUOTA = 1024, 2, 32 << 20, 100_000, 1000

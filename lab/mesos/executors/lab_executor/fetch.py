@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import http.client
 import json
 import os
 import pwd
@@ -47,7 +48,7 @@ def main() -> int:
         uri = item["uri"]["value"]
         try:
             where = fetch(item, sandbox, info)
-        except (FetchError, ArchiveError, OSError) as error:
+        except (FetchError, ArchiveError, OSError, ValueError, http.client.HTTPException) as error:
             say(f"Failed to fetch '{uri}': {error}")
             return 1
         say(f"Fetched '{uri}' to '{where}'")
@@ -83,7 +84,7 @@ def fetch(item: dict[str, Any], sandbox: Path, info: dict[str, Any]) -> Path:
     if uri.get("extract", True) and not uri.get("executable") and extract(source, sandbox, target.name):
         return sandbox
     if source != target:
-        shutil.copyfile(source, target)
+        copy(source, target)
     if uri.get("executable"):
         target.chmod(0o755)
     return target
@@ -119,12 +120,18 @@ def local_path(value: str, info: dict[str, Any]) -> Path | None:
     return Path(info["frameworks_home"]) / path
 
 
+def copy(source: Path, target: Path) -> None:
+    """Copy a file and who may read, write and execute it."""
+    shutil.copyfile(source, target)
+    target.chmod(source.stat().st_mode & 0o777)
+
+
 def download(value: str, target: Path, info: dict[str, Any]) -> None:
     """Copy a URI's content into a file."""
     value = value.strip()
     path = local_path(value, info)
     if path is not None:
-        shutil.copyfile(path, target)
+        copy(path, target)
         return
     if urllib.parse.urlsplit(value).scheme not in ("http", "https", "ftp"):
         raise FetchError("only file, http, https and ftp: the lab's fetcher has no Hadoop client")

@@ -13,8 +13,9 @@ from .agent_v1 import AgentV1
 from .command import CommandRunner
 from .container import DockerRunner
 from .log import log
+from .runner import Runner
 from .settings import SettingsError, load
-from .task import Runner, TaskExecutor
+from .task import TaskExecutor
 
 Agent = Union[AgentV0, AgentV1]
 
@@ -34,11 +35,19 @@ def _run(arguments: Sequence[str], agent_of: Callable[..., Agent], runner_of: Ca
     try:
         settings = load(arguments, os.environ)
         runner, agent = runner_of(settings), agent_of(settings)
-    except (SettingsError, OSError, KeyError) as error:
+    except (SettingsError, OSError) as error:
         log(f"can't start: {error}")
         return 1
     executor = TaskExecutor(settings, runner, agent.send)
-    threading.Thread(target=agent.run, args=(executor,), daemon=True).start()
+    threading.Thread(target=_connect, args=(agent, executor), daemon=True).start()
     code = executor.wait()
     sys.stderr.flush()
     os._exit(code)  # threads may still wait for a task or an agent
+
+
+def _connect(agent: Agent, executor: TaskExecutor) -> None:
+    try:
+        agent.run(executor)
+    except Exception as error:  # whatever it is, a task without its agent must not stay
+        log(f"the connection to the agent failed: {error!r}")
+        executor.orphaned()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import re
 from collections.abc import MutableMapping, Sequence
 from dataclasses import dataclass
@@ -56,9 +57,21 @@ def parse_flags(arguments: Sequence[str]) -> dict[str, str]:
     return flags
 
 
+def take_secret(name: str, environment: MutableMapping[str, str]) -> str:
+    """Take a variable out of the environment, which the task inherits, and out of /proc, where the task's user could read it."""
+    getenv = ctypes.CDLL(None).getenv
+    getenv.restype, getenv.argtypes = ctypes.c_void_p, [ctypes.c_char_p]
+    value = environment.get(name, "")
+    where = getenv(name.encode())
+    if where:
+        ctypes.memset(where, 0, len(ctypes.string_at(where)))
+    environment.pop(name, None)
+    return value
+
+
 def load(arguments: Sequence[str], environment: MutableMapping[str, str]) -> Settings:
-    """Read the settings and take the token out of the environment, which the task inherits."""
-    token = environment.pop("MESOS_EXECUTOR_AUTHENTICATION_TOKEN", "")
+    """Read the settings and take the token out of the environment."""
+    token = take_secret("MESOS_EXECUTOR_AUTHENTICATION_TOKEN", environment)
     needed = ("MESOS_FRAMEWORK_ID", "MESOS_EXECUTOR_ID", "MESOS_SLAVE_ID", "MESOS_SLAVE_PID")
     missing = [name for name in needed if not environment.get(name)]
     if missing:

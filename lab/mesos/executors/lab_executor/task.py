@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import base64
-import signal
 import threading
 import time
 import uuid
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
-from .checks import Target
 from .log import log
+from .runner import LaunchError, Runner, Status, describe
 from .settings import Settings
 from .watch import Watch, watch_check, watch_health
 
@@ -25,37 +24,6 @@ STARTED_WITHIN = 5.0
 RESERVED = 2.0
 
 KILLED, KILLED_BY_HEALTH, KILLED_BY_TIME = "killed", "health", "time"
-
-Status = dict[str, Any]
-
-
-class LaunchError(Exception):
-    """The task can't be started; the message is the task's."""
-
-
-class Runner(Protocol):
-    """What starts and stops one kind of task."""
-
-    #: the executor's name in messages, and the task's
-    name: str
-    title: str
-    #: seconds between the request to end and the kill, without a policy
-    default_grace: float
-
-    def start(self, task: dict[str, Any]) -> None:
-        """Start the task or raise LaunchError; returns at once."""
-
-    def started(self) -> Status | None:
-        """Wait until it runs: what its first update shows more; None if it never ran."""
-
-    def wait(self) -> int:
-        """Wait until it has ended: its exit status, or the signal that ended it as a negative number."""
-
-    def target(self) -> Target:
-        """Where its checks run."""
-
-    def stop(self, grace: float) -> None:
-        """Ask it to end and kill it after that many seconds; again: sooner."""
 
 
 class TaskExecutor:
@@ -136,7 +104,14 @@ class TaskExecutor:
         threading.Thread(target=self._follow, daemon=True).start()
 
     def _follow(self) -> None:
-        """From the start to the end."""
+        """From the start to the end; a fault of the executor's own is an end, too."""
+        try:
+            self._accompany()
+        except Exception as error:  # the agent must hear of it
+            self.runner.stop(0)
+            self._finish("TASK_FAILED", message=f"The lab's executor failed: {error!r}")
+
+    def _accompany(self) -> None:
         more = self.runner.started()
         with self._lock:
             if more is not None and not self._kill_reason:
@@ -261,13 +236,6 @@ class TaskExecutor:
             log(" ".join(str(status[key]) for key in ("state", "reason", "message", "healthy") if key in status))
             self._send(status)
         return which
-
-
-def describe(code: int) -> str:
-    """How a process ended, in Mesos' words."""
-    if code >= 0:
-        return f"exited with status {code}"
-    return f"terminated with signal {signal.strsignal(-code) or -code}"
 
 
 def later(seconds: float, act: Callable[[], None]) -> None:
