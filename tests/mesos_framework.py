@@ -38,7 +38,8 @@ class Framework:
                 "capabilities": [{"type": "MULTI_ROLE"}, {"type": "TASK_KILLING_STATE"}]}
         self._stream = self._post({"type": "SUBSCRIBE", "subscribe": {"framework_info": info}})
         self._headers["Mesos-Stream-Id"] = self._stream.headers["Mesos-Stream-Id"]
-        threading.Thread(target=self._listen, daemon=True).start()
+        self._listener = threading.Thread(target=self._listen, daemon=True)
+        self._listener.start()
         eventually("the master lists the framework", PATIENCE, lambda: bool(self.id))
 
     def __enter__(self) -> Framework:
@@ -46,7 +47,7 @@ class Framework:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._call("TEARDOWN")
-        self._stream.close()
+        self._listener.join(PATIENCE)  # the master ends the stream
 
     def _post(self, call: dict[str, Any]) -> http.client.HTTPResponse:
         connection = http.client.HTTPConnection(self._master, timeout=None if call["type"] == "SUBSCRIBE" else 10)

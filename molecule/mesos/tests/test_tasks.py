@@ -229,3 +229,22 @@ def test_tasks_outlive_a_restart_of_their_agent_and_can_still_be_killed(framewor
         assert framework.told(task)[-1]["state"] == "TASK_RUNNING"
         framework.kill(task)
         assert framework.end(task)[0] == "TASK_KILLED"
+
+
+def test_what_ends_while_its_agent_is_down_is_told_afterwards(framework: Framework, image: str, on: On) -> None:
+    script = "while [ ! -e {}/go ]; do sleep 0.1; done; exit 6"
+    tasks = {framework.launch(HOST, command={"value": script.format(".")}): "Command exited with status 6",
+             framework.launch(HOST, container=docker(image), command={"value": script.format("/mnt/mesos/sandbox")}):
+                 "Container exited with status 6"}
+    for task in tasks:
+        framework.wait(task, state="TASK_RUNNING")
+    on(HOST).check_output("systemctl stop mesos-agent")
+    try:
+        for task in tasks:
+            on(HOST).check_output(f"touch {framework.sandbox(task)}/go")
+            told = f"grep -q 'TASK_FAILED.*exited with status 6' {framework.sandbox(task)}/stderr"
+            on(HOST).check_output(f"for i in $(seq 300); do {told} && exit 0; sleep 0.1; done; exit 1")
+    finally:
+        on(HOST).check_output("systemctl start mesos-agent")
+    for task, message in tasks.items():
+        assert framework.end(task) == ("TASK_FAILED", message)

@@ -54,6 +54,13 @@ def test_a_task_that_ends_when_asked_is_not_killed(started: list[Process], tmp_p
     assert (tmp_path / "said").read_text() == "asked\n"
 
 
+def test_a_shell_ends_by_the_signal_and_not_because_its_child_did(started: list[Process], tmp_path: Path) -> None:
+    process = shell(started, "READY; sleep 60; exit 7", tmp_path / "ready")
+    until(lambda: len(tree(process.pid)) == 2)
+    Escalation(process).stop(60)
+    assert process.wait(20) == -signal.SIGTERM
+
+
 STUBBORN = "trap '' TERM; READY; while :; do sleep 0.01; done"
 
 

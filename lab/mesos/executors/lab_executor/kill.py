@@ -11,6 +11,9 @@ from pathlib import Path
 
 from .log import log
 
+#: Looks for processes that started since the last look, at most.
+ROUNDS = 20
+
 
 def tree(root: int) -> set[int]:
     """Every living process that descends from `root`, is in its session or group, or descends from one of those."""
@@ -32,8 +35,20 @@ def tree(root: int) -> set[int]:
 
 
 def signal_tree(root: int, number: int) -> None:
-    """Send a signal to all of `tree(root)`."""
-    for pid in tree(root):
+    """Send a signal to all of `tree(root)`, stopped meanwhile: none can start another, or end because its child did."""
+    found: set[int] = set()
+    for _ in range(ROUNDS):
+        more = tree(root) - found
+        if not more:
+            break
+        found |= more
+        _signal(more, signal.SIGSTOP)
+    _signal(found, number)
+    _signal(found, signal.SIGCONT)
+
+
+def _signal(pids: set[int], number: int) -> None:
+    for pid in pids:
         try:
             os.kill(pid, number)
         except ProcessLookupError:
