@@ -253,7 +253,9 @@ def marathon(host: Host, w: Wiring) -> Variables:
         "marathon_mesos_zk_url": w.zk_url("mesos", "mesos"),
         "marathon_principal": "marathon",
         "marathon_secret": w.secret("marathon_secret"),
-        "marathon_probe": {"unit": "marathon", "address": host.cluster_address, "port": w.value(host, "marathon_port")},
+        "marathon_probe": {"unit": "marathon", "address": host.cluster_address, "port": w.value(host, "marathon_port"),
+                           "framework": str((w.value(host, "marathon_extra_flags") or {}).get("framework_name", "marathon")),
+                           "masters": w.at("mesos_master", "mesos_master_port")},
     }
 
 
@@ -269,7 +271,9 @@ def chronos(host: Host, w: Wiring) -> Variables:
         "chronos_principal": "chronos",
         "chronos_secret": w.secret("chronos_secret"),
         "chronos_probe": {"unit": "chronos", "address": host.cluster_address, "port": w.value(host, "chronos_port"),
-                          "image": w.image("chronos")},
+                          "image": w.image("chronos"),
+                          "framework": str(w.value(host, "chronos_framework_name")),
+                          "masters": w.at("mesos_master", "mesos_master_port")},
     }
 
 

@@ -7,7 +7,7 @@ is limited to the standard library and to the syntax and library of Python 3.6:
 no walrus, no `from __future__ import annotations` (quote annotations such as "dict[str, Any]" instead), no
 `capture_output` nor `text=` (3.7), no `missing_ok` (3.8).
 
-Wire format: stdin is bz2 (a tenth less than zlib, so that a whole exchange is under 16 KiB) of the JSON array [sources, request]: the
+Wire format: stdin is bz2 (a tenth less than zlib, to keep an exchange small) of the JSON array [sources, request]: the
 modules that the request needs of the host's half, by name and without the words for people, and the request. stdout is one
 JSON object of at most MAX_ANSWER bytes and nothing else.
 """

@@ -1,39 +1,57 @@
-"""Marathon: it answers, knows a leader, and passes questions on to it."""
+"""Marathon: it answers and knows a leader; the one that leads is registered with Mesos.
+
+A follower passes every request on to the leader, so what it hands back is the leader's: the follower itself is well when it does so.
+"""
 
 from typing import Any
 
+from . import framework
 from .answer import UnhealthyError, answer
+from .cause import explained
 from .systemd import running
-from .web import get
+from .web import Reply, get
+
+#: In the answers that a follower passes on.
+VIA = "x-marathon-via"
+#: Marathon's word for an election that is not over.
+NO_LEADER = "current leader"
 
 
 def health(request: "dict[str, Any]") -> "dict[str, Any]":
-    """Answer for one Marathon. A follower that can not reach its leader answers 5xx, which is "down"."""
-    running(request["unit"], request.get("steady", 0))
+    """Answer for one Marathon."""
+    try:
+        running(request["unit"], request.get("steady", 0))
+        return _answers(request)
+    except UnhealthyError as error:
+        raise explained(error, request) from error
+
+
+def _answers(request: "dict[str, Any]") -> "dict[str, Any]":
     server = "{}:{}".format(request["address"], request["port"])
-    ping = get(server, "/ping")
-    if ping.status != 200:
-        raise UnhealthyError(f"{ping.where} answers {ping.status} {ping.text}")
     reply = get(server, "/v2/info")
+    if of_a_leader_that_is_ill(reply):
+        return answer("degraded", f"follows a leader that does not answer: {reply.status} {reply.text}", facts={"itself": "ok"})
     info = reply.json()
-    # Old releases pass this question on as well: then "elected" is the leader's and not this process's.
-    return judge(info, "x-marathon-via" in reply.headers, _leader(server))
+    # Old releases answer this question themselves: then "elected" is the leader's only where it was passed on.
+    leading = bool(info.get("elected")) and VIA not in reply.headers
+    leader, version = _leader(server), str(info.get("version", ""))
+    found = {"leader": leader, "framework_id": str(info.get("frameworkId") or "")}
+    if not leader:
+        return answer("down", "knows no leading Marathon", version, facts=found)
+    if leading:
+        return framework.leads(request, version, found)
+    return answer("ok", f"follows {leader}", version, facts=found)
+
+
+def of_a_leader_that_is_ill(reply: Reply) -> bool:
+    """Is this a follower's word that its leader does not answer, or answers with an error?"""
+    if reply.status < 500:
+        return False
+    said = reply.body.decode("utf-8", "replace")
+    return VIA in reply.headers or ("leader" in said and NO_LEADER not in said)
 
 
 def _leader(server: str) -> str:
     reply = get(server, "/v2/leader")
     # 404 is Marathon's word for "there is no leader".
     return "" if reply.status == 404 else str(reply.json().get("leader") or "")
-
-
-def judge(info: "dict[str, Any]", passed_on: bool, leader: str) -> "dict[str, Any]":
-    """Turn what Marathon says of itself into an answer."""
-    version = str(info.get("version", ""))
-    framework = info.get("frameworkId") or ""
-    leading = bool(info.get("elected")) and not passed_on
-    found = {"leader": leader, "framework_id": framework}
-    if not leader:
-        return answer("down", "knows no leading Marathon", version, facts=found)
-    if leading and not framework:
-        return answer("down", "leads, but is not registered with Mesos", version, True, facts=found)
-    return answer("ok", "leads" if leading else f"follows {leader}", version, leading, facts=found)

@@ -1,11 +1,9 @@
 """A Mesos agent: what the leading master says of it. The agent itself counts as registered what it merely detected."""
 
-import queue
-import threading
 from typing import Any
 
 from .answer import UnhealthyError, answer
-from .mesos import agents, operator, read, version
+from .mesos import agents, ask_leader, read, version
 from .systemd import running
 from .web import get
 
@@ -20,38 +18,13 @@ def health(request: "dict[str, Any]") -> "dict[str, Any]":
         raise UnhealthyError(f"{recovered.where} answers {recovered.status}: the agent has not recovered yet", says)
     try:
         state = read(server, "/state")
-        leader, listed = ask_leader(request["masters"])
+        leader, listing = ask_leader(request["masters"], "GET_AGENTS")
     except UnhealthyError as error:
         raise UnhealthyError(str(error), says) from error
-    found = judge(state, leader, listed, says, drained=bool(request.get("drained")))
+    found = judge(state, leader, agents(listing), says, drained=bool(request.get("drained")))
     if request.get("note"):
         found["detail"] += "; {}".format(request["note"])
     return found
-
-
-def ask_leader(masters: "list[str]") -> "tuple[str, list[dict[str, Any]]]":
-    """The leading master and its list of agents. All are asked at once: a dead one must not cost its time-out."""
-    replies: queue.Queue[tuple[str, Any]] = queue.Queue()
-
-    def one(server: str) -> None:
-        try:
-            reply = operator(server, "GET_AGENTS")
-            replies.put((server, reply if reply.status != 200 else agents(reply.json())))
-        except Exception as error:
-            replies.put((server, error))
-
-    for server in masters:
-        threading.Thread(target=one, args=(server,), daemon=True).start()
-    why = []
-    for _ in masters:
-        server, said = replies.get()
-        if isinstance(said, list):
-            return server, said
-        if isinstance(said, Exception):
-            why.append(str(said))
-        elif said.status != 307:
-            why.append(f"{said.where} answers {said.status} {said.text}")
-    raise UnhealthyError("no Mesos master leads: {}".format("; ".join(why) or "each one names another"))
 
 
 def judge(state: "dict[str, Any]", leader: str, listed: "list[dict[str, Any]]", says: str, *,

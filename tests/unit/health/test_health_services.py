@@ -1,4 +1,4 @@
-"""Consul, Marathon, Chronos, Docker, Registrator and Logstash, in the shapes that their APIs document."""
+"""Consul, Docker, Registrator and Logstash, in the shapes that their APIs document."""
 
 from __future__ import annotations
 
@@ -63,37 +63,6 @@ def test_consul_client_needs_no_raft(serve: Serve) -> None:
     assert (found["state"], found["detail"]) == ("down", "runs as a client, not as a server")
 
 
-def ask_web(component: str, server: str, **more: Any) -> dict[str, Any]:
-    host, port = server.split(":")
-    return ask(component, {"unit": component, "address": host, "port": int(port), **more})
-
-
-def marathon(info: dict[str, Any], headers: dict[str, str], leader: Any = "m1:8080") -> dict[str, Any]:
-    return {"GET /ping": (200, "pong"), "GET /v2/info": (200, info, headers),
-            "GET /v2/leader": (200, {"leader": leader}) if leader else (404, {"message": "There is no leader"})}
-
-
-INFO = {"version": "1.11.24-standin", "elected": True, "frameworkId": "f-1"}
-
-
-@pytest.mark.parametrize(("info", "headers", "leader", "state", "leads", "says"), [
-    (INFO, {}, "m1:8080", "ok", True, "leads"),
-    (INFO, {"X-Marathon-Via": "1.1 m2:8080"}, "m1:8080", "ok", False, "follows m1:8080"),
-    ({**INFO, "elected": False}, {}, "m1:8080", "ok", False, "follows m1:8080"),
-    ({**INFO, "frameworkId": None}, {}, "m1:8080", "down", True, "not registered with Mesos"),
-    ({**INFO, "elected": False}, {}, None, "down", False, "knows no leading Marathon"),
-])
-def test_marathon(serve: Serve, info: dict[str, Any], headers: dict[str, str], leader: str | None, state: str,
-                  leads: bool, says: str) -> None:
-    found = ask_web("marathon", serve(marathon(info, headers, leader)))
-    assert (found["state"], found["leader"], found["stand_in"]) == (state, leads, True) and says in found["detail"]
-
-
-def test_marathon_follower_that_can_not_pass_on_is_down(serve: Serve) -> None:
-    found = ask_web("marathon", serve({"GET /ping": (200, "pong"), "GET /v2/info": (502, "Connection to leader refused.")}))
-    assert found["state"] == "down" and "502" in found["detail"]
-
-
 def container(image: str, running: bool = True, **more: Any) -> dict[str, Any]:
     state = {"Running": running, "Status": "running" if running else "exited", "ExitCode": 0 if running else 1}
     return {"State": state, "Config": {"Image": image, "Env": []}, "Args": [], **more}
@@ -105,25 +74,6 @@ def engine(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> Callable[[dict[str,
 
 
 Engine = Callable[[dict[str, Any]], None]
-
-
-@pytest.mark.parametrize("path", ["/v1/scheduler/leader", "/scheduler/leader"])
-def test_chronos_of_both_generations(serve: Serve, engine: Engine, path: str) -> None:
-    engine({"GET /containers/chronos/json": (200, container("r:5000/chronos:3.0.2-standin"))})
-    routes: dict[str, Any] = {"GET /ping": (200, "pong"), f"GET {path}": (200, {"leader": "elsewhere.invalid:4400"})}
-    server = serve(routes)
-    found = ask_web("chronos", server)
-    assert (found["state"], found["leader"], found["version"], found["stand_in"]) == ("ok", False, "3.0.2-standin", True)
-    routes[f"GET {path}"] = (200, {"leader": f"localhost:{server.split(':')[1]}"})
-    assert ask_web("chronos", server)["leader"] is True
-    routes[f"GET {path}"] = (200, {"leader": ""})
-    assert ask_web("chronos", server)["state"] == "down"
-
-
-def test_chronos_container_that_ended_is_down(engine: Engine) -> None:
-    engine({"GET /containers/chronos/json": (200, container("chronos:3.0.2", running=False))})
-    found = ask("chronos", {"unit": "chronos", "address": "127.0.0.1", "port": 1})
-    assert found["state"] == "down" and found["detail"] == "the container chronos is exited (exit code 1)"
 
 
 SWARM = {"LocalNodeState": "active", "ControlAvailable": True, "NodeID": "n1", "Cluster": {"ID": "c1"}}

@@ -1,0 +1,75 @@
+"""Why a scheduler does not work, as its unit's last lines and Mesos' list of frameworks tell it."""
+
+import subprocess
+import time
+from typing import Any
+
+from .answer import UnhealthyError, amount
+from .mesos import ask_leader, frameworks
+from .systemd import TIMEOUT, facts, unit
+
+#: What `facts["framework"]` is where Mesos has removed the framework.
+REMOVED = "removed"
+#: What Mesos answers to a scheduler that subscribes with the id of a framework that it has removed (master.cpp).
+REFUSAL = "Framework has been removed"
+#: A member that fails over and over says why within this time.
+RECENT_SECONDS = 90.0
+LINES = 400
+_TELLING = ("error", "exception", "refus", "fatal", "severe", "denied")
+
+
+def explained(error: UnhealthyError, request: "dict[str, Any]") -> UnhealthyError:
+    """The same error, with the cause where the unit had to be started again, or failed."""
+    name = request["unit"]
+    now = facts(unit(name))
+    if not now["restarts"] and now["active"] != "failed":
+        return error
+    lines = journal(name, RECENT_SECONDS)
+    known = dict(error.facts, unit=now)
+    if _removed(lines, request):
+        often = amount(int(str(now["restarts"])), "restart")
+        return UnhealthyError(f"stops again and again ({often}): {removal(request)}", error.version, dict(known, framework=REMOVED))
+    last = telling(lines, name)
+    return UnhealthyError(f"{error}; its last words: {last}" if last else str(error), error.version, known)
+
+
+def removal(request: "dict[str, Any]") -> str:
+    """The sentence about a framework that Mesos has removed, with the cure."""
+    return ("Mesos has removed its framework (torn down, or away for longer than its failover timeout) and refuses the stored id: "
+            "'provision repair {}'".format(request["unit"]))
+
+
+def was_refused(request: "dict[str, Any]") -> bool:
+    """Did Mesos refuse its framework since the unit is up?"""
+    since = int(unit(request["unit"]).get("ActiveEnterTimestampMonotonic") or 0) / 1e6
+    return any(REFUSAL in line for line in journal(request["unit"], time.monotonic() - since))
+
+
+def telling(lines: "list[str]", name: str) -> str:
+    """The last line in which the program itself speaks of an error, else its last line; at most 300 characters."""
+    own = [line for line in lines if not line.startswith((name + ".service", "Start", "Stopp", "Failed to start", "\t", " "))]
+    errors = [line for line in own if any(word in line.lower() for word in _TELLING)]
+    return " ".join((errors or own or [""])[-1].split())[:300]
+
+
+def journal(name: str, seconds: float) -> "list[str]":
+    """The last lines of a unit within so many seconds; none where there is no journal."""
+    command = ["journalctl", "-u", name, "-n", str(LINES), f"--since=-{seconds:.0f}s", "--no-pager", "-q", "-o", "cat"]
+    try:
+        done = subprocess.run(command, timeout=TIMEOUT, check=False, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    except (OSError, subprocess.TimeoutExpired):
+        return []
+    return done.stdout.decode("utf-8", "replace").splitlines()
+
+
+def _removed(lines: "list[str]", request: "dict[str, Any]") -> bool:
+    """Mesos refused it, or lists it among the removed ones, and no other member has registered since."""
+    refused = any(REFUSAL in line for line in lines)
+    try:
+        rows = frameworks(ask_leader(request["masters"], "GET_FRAMEWORKS")[1])
+    except UnhealthyError:
+        return refused
+    mine = [row for row in rows if row["name"] == request["framework"]]
+    if any(row["active"] and row["connected"] and not row["removed"] for row in mine):
+        return False
+    return refused or bool(mine and all(row["removed"] for row in mine))
