@@ -48,13 +48,17 @@ class Observation:
         seen = self.hosts.get(host)
         return seen.health.get(component) if seen else None
 
+    def drift(self, host: str, component: str) -> str:
+        """What of a component is no longer as it was applied; '' only when the host answered that everything is."""
+        seen = self.hosts.get(host)
+        return "not known" if seen is None else seen.unsettled.get(component, "not known")
+
     def why(self, host: str, component: str) -> str:
         """Why a component's role must run on a host; '' only when the host answered that everything is as applied, and works."""
-        seen = self.hosts.get(host)
-        if seen is None or component not in seen.unsettled:
-            return "not known"
-        state = (self.health(host, component) or {}).get("state")
-        return seen.unsettled[component] or ("" if state == "ok" else f"it is {state or 'not known'}")
+        health = self.health(host, component) or {}
+        state = health.get("state", "not known")
+        ill = f"it {health['detail']}" if state == "down" and health.get("leader") else f"it is {state}"
+        return self.drift(host, component) or ("" if state == "ok" else ill)
 
 
 def observe(cluster: Cluster, rendered: Mapping[str, Any], transport: Transport, *, hosts: Sequence[str] = (),

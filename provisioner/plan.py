@@ -11,10 +11,11 @@ from provisioner.cluster import Cluster
 from provisioner.components import COMPONENTS
 from provisioner.ensemble import growth
 from provisioner.errors import UsageError
+from provisioner.frameworks import removed
 from provisioner.host_names import host_list
 from provisioner.observe import Observation
 from provisioner.rolling import BATCH, rolled
-from provisioner.steps import Plan, Step, serves
+from provisioner.steps import Plan, Step, leads, serves
 from provisioner.upgrade_steps import drained_agents, one_electable, order, with_agents_drained
 from provisioner.versions import Moves
 
@@ -32,7 +33,10 @@ def make_plan(cluster: Cluster, rendered: Mapping[str, Any], seen: Observation, 
     passwords by those in `authentication`. Raises UsageError and StepFailed when that can't be done.
     """
     usable = {name for name, host in seen.hosts.items() if host.reachable and (not limit or name in limit)}
-    todo = {c.name: [h.name for h in cluster.members(c.name) if h.name in usable and (full or seen.why(h.name, c.name))]
+    # Where Mesos has removed the framework, no role brings the component back: only what differs there is done.
+    lost = removed(seen)
+    reason = {c.name: seen.drift if c.name in lost else seen.why for c in COMPONENTS}
+    todo = {c.name: [h.name for h in cluster.members(c.name) if h.name in usable and (full or reason[c.name](h.name, c.name))]
             for c in COMPONENTS if not only or c.name in only}
     drained = drained_agents(todo, seen, moving or {})
     steps: list[Step] = []
@@ -70,7 +74,8 @@ def _why(step: Step, reasons: Mapping[str, str], seen: Observation, moving: Move
         move = moving.get(step.component.name, {}).get(host)
         hosts_of.setdefault(str(move) if move else _short(reasons.get(host, "")), []).append(host)
     hosts_of.pop("", None)
-    if len(hosts_of) == 1 and not any(serves(seen, host, step.component) for host in step.hosts):
+    if len(hosts_of) == 1 and not any(serves(seen, host, step.component) or leads(seen, host, step.component)
+                                     for host in step.hosts):
         return ""
     return "; ".join(f"{text} ({host_list(hosts)})" if len(step.hosts) > len(hosts) else text for text, hosts in hosts_of.items())
 

@@ -9,11 +9,13 @@ from pathlib import Path
 from provisioner import ledger, secrets
 from provisioner.adapters.ansible import Event
 from provisioner.adapters.errands import Errands
+from provisioner.components import component
 from provisioner.console import Console
 from provisioner.engine import step_variables
 from provisioner.ensemble import margins
 from provisioner.errors import StepFailed
 from provisioner.execution import open_playbooks
+from provisioner.frameworks import cure, removed
 from provisioner.glance import Look
 from provisioner.host_names import host_list
 from provisioner.look import look
@@ -41,13 +43,17 @@ def run_plan(session: Session, console: Console, options: argparse.Namespace) ->
     unknown = strangers(session.cluster, found.seen)
     for text in unknown:
         console.warn(text)
+    lost = removed(found.seen)
+    for name in lost:
+        console.warn(f"{component(name).title}: Mesos has removed its framework, which 'up' can't cure: '{cure(name)}'")
     quorums = margins(session.cluster, found.seen) if found.plan.steps else []
     if options.json:
         console.json({"cluster": session.cluster.name, "steps": [step.as_json() for step in found.plan.steps],
                       "unreachable": sorted(found.unreachable), "tasks": tasks, "strangers": unknown,
+                      "repairs": [cure(name) for name in lost],
                       "quorums": [each.as_json() for each in quorums], **({"changes": changes} if options.diff else {})})
     elif not found.plan.steps:
-        console.write("nothing to do\n")
+        console.write("nothing that 'up' could do\n" if lost else "nothing to do\n")
     else:
         for number, step in enumerate(found.plan.steps, 1):
             console.write(f"{number:3d}. {step.describe()}\n")
@@ -57,7 +63,7 @@ def run_plan(session: Session, console: Console, options: argparse.Namespace) ->
             console.write("\nquorums, of which each step takes away one member at a time:\n" + "".join(f"  {each}\n" for each in quorums))
         for change in changes:
             console.write(f"\n{change['host']}: {change['task']}\n{change['diff']}")
-    return CHANGES if options.detailed_exitcode and found.plan.steps else 0
+    return CHANGES if options.detailed_exitcode and (found.plan.steps or lost) else 0
 
 
 def _moved(session: Session, found: Look) -> dict[str, list[str]]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from provisioner.components import COMPONENTS
 from provisioner.console import Console, summary
 from provisioner.engine import Result
+from provisioner.frameworks import refuse_removed, refuse_still_removed
 from provisioner.glance import glance
 from provisioner.inventory.render import host_variables
 from provisioner.session import Session
@@ -24,6 +25,7 @@ def run_up(session: Session, console: Console, options: argparse.Namespace) -> R
     if found and not saved:
         result = Result(cluster.name, unreachable=set(found.unreachable))
         console.say(summary(result))
+        refuse_removed(found.seen)
         return result
     # Not before: a rerun with nothing to do would spend more time on these than on anything else.
     from provisioner.execution import confirm, execute, locked
@@ -44,6 +46,7 @@ def run_up(session: Session, console: Console, options: argparse.Namespace) -> R
             finally:
                 if options.json and result.failed:
                     console.json(result.as_json())
+        refuse_still_removed(session, found.seen)
     console.say(summary(result))
     if found.plan.steps and not options.json:
         _endpoints(session, console)

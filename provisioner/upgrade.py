@@ -13,6 +13,7 @@ from provisioner.console import Console, summary
 from provisioner.engine import Result
 from provisioner.errors import UsageError
 from provisioner.execution import confirm, execute, locked
+from provisioner.frameworks import refuse_still_removed
 from provisioner.look import look
 from provisioner.session import Session
 from provisioner.steps import Plan
@@ -36,6 +37,7 @@ def run_upgrade(session: Session, console: Console, options: argparse.Namespace)
             if not options.no_backup:
                 save(session, console)
             execute(session, console, plan, held, result, facts=found.facts, witnesses=found.witnesses)
+        refuse_still_removed(session, found.seen)
     console.say(summary(result))
     left = len(found.plan.steps) - len(plan.steps)
     if left:

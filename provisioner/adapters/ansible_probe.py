@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from provisioner.probe import payload, read_answer
@@ -27,9 +27,12 @@ def restart_stale(action: Any, component: str, witness: Mapping[str, Any]) -> bo
     stale = answer.get("stale", {}).get(component)
     if not isinstance(stale, list):
         raise ValueError(f"whether it runs with older settings can't be told: {answer.get('errors')}")
-    if not stale:
-        return False
-    units = " ".join(action._connection._shell.quote(f"{unit}.service") for unit in stale)
+    return bool(stale) and restart(action, stale)
+
+
+def restart(action: Any, names: Sequence[str]) -> bool:
+    """Restart units; gives True. ValueError says why that can't be done."""
+    units = " ".join(action._connection._shell.quote(f"{unit}.service") for unit in names)
     done = action._low_level_execute_command(f"systemctl daemon-reload && systemctl restart {units}", sudoable=True)
     if done["rc"] != 0:
         raise ValueError(f"restart of {units}: {(done.get('stderr') or '').strip()[-400:]}")

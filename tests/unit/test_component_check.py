@@ -46,7 +46,7 @@ def test_an_accepted_state_is_a_result_that_never_changed_anything(action: Actio
     assert (result["changed"], result["component"], result["state"], result["detail"]) == (False, "zookeeper", "ok", "leader")
     assert result["health"]["version"] == "3.8.0" and not result.get("failed")
     asked = sent(made.asked[0][1])[1]
-    assert asked == {"sections": ["health"], "health": {"zookeeper": {**REQUEST, "steady": 2.0}}, "wait": 30.0}
+    assert asked == {"sections": ["health"], "health": {"zookeeper": {**REQUEST, "steady": 2.0}}, "wait": component_check.DOUBT_SECONDS}
 
 
 def test_a_failure_says_what_and_where_with_the_units_last_lines(action: Action) -> None:
@@ -117,3 +117,26 @@ def test_wrong_arguments_are_refused_also_in_check_mode(action: Action, argument
 
 def test_it_looks_in_check_mode_as_well(action: Action) -> None:
     assert action({"component": "zookeeper", "request": REQUEST}, answer("ok"), check_mode=True).run(None, {})["state"] == "ok"
+
+
+def scheduler(framework: str, state: str = "down") -> dict[str, Any]:
+    facts = {"framework": framework}
+    health = {"state": state, "leader": True, "version": "", "stand_in": False, "detail": f"framework {framework}", "facts": facts}
+    return {"rc": 0, "stdout": json.dumps({"version": 1, "health": {"chronos": health}}), "stderr": ""}
+
+
+def test_a_leader_without_a_driver_is_restarted_once_without_a_driver_of_ours_too(action: Action) -> None:
+    arguments = {"component": "chronos", "request": {"unit": "chronos"}, "wait": 90}
+    made = action(arguments, *[scheduler("missing")] * 16, {"rc": 0}, *[scheduler("missing")] * 5, scheduler("registered", "ok"))
+    result = made.run(None, {"inventory_hostname": "m1"})
+    assert (result["state"], result["changed"]) == ("ok", True)
+    assert [command for command, stdin in made.asked if not stdin] == ["systemctl daemon-reload && systemctl restart chronos.service"]
+    preview = action({**arguments, "wait": 20}, *[scheduler("missing")] * 40, check_mode=True)
+    preview._low_level_execute_command = lambda command, **_: JOURNAL if "journalctl" in command else dict(scheduler("missing"))
+    assert preview.run(None, {})["changed"] is False
+
+
+def test_a_removed_framework_is_not_waited_for(action: Action) -> None:
+    made = action({"component": "chronos", "request": {"unit": "chronos"}, "wait": 90}, scheduler("removed"), JOURNAL)
+    result = made.run(None, {"inventory_hostname": "m1"})
+    assert result["failed"] and "chronos on m1: framework removed" in result["msg"] and len(made.asked) == 2

@@ -14,17 +14,20 @@ from ansible.errors import AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
 
 try:
-    from provisioner.adapters.ansible_probe import exchange, restart_stale
+    from provisioner.adapters.ansible_probe import exchange, restart, restart_stale
 except ImportError:  # plain ansible-playbook from a checkout: the package is not installed, but it is here
     sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
-    from provisioner.adapters.ansible_probe import exchange, restart_stale
+    from provisioner.adapters.ansible_probe import exchange, restart, restart_stale
+from provisioner.probe.health.cause import REMOVED
+from provisioner.probe.health.framework import MISSING
 
 DOCUMENTATION = """
 name: component_check
 short_description: is a component doing its job on this host
 description:
   - Polls the probe on the host until the component is in an accepted state or the time is up. Changes nothing, except that a
-    process which is found to run with other settings than its files have (it listens on another port, say) is restarted once.
+    process which is found to run with other settings than its files have (it listens on another port, say), or that leads while
+    Mesos lists no framework of it, is restarted once. A framework that Mesos has removed is not waited for.
 options:
   component: {description: Name of the component., type: str, required: true}
   request: {description: "What the probe is asked, from the role variable <component>_probe.", type: dict, default: {}}
@@ -48,6 +51,12 @@ PAUSE_SECONDS = 1.0
 JOURNAL_LINES = 20
 
 
+def framework(health: dict[str, Any]) -> str:
+    """What the answer says of a scheduler's framework, in the words of the probe; '' for other components."""
+    facts = health["facts"]
+    return str(facts.get("framework", "")) if isinstance(facts, dict) else ""
+
+
 class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible ships no types
     """See DOCUMENTATION."""
 
@@ -55,6 +64,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible ships no types
     _supports_async = False
     _requires_connection = True
     _restarted = False
+    _tried = False
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Result keys: component, state, detail, health; changed only when a process had to be restarted."""
@@ -79,11 +89,13 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible ships no types
         while True:
             left = max(0.0, deadline - time.monotonic())
             # The host itself waits for "ok" only; for anything less strict the waiting is done here.
-            there = min(left, DOUBT_SECONDS if witness else SLICE_SECONDS) if accept == ["ok"] else 0.0
+            there = min(left, SLICE_SECONDS if self._tried else DOUBT_SECONDS) if accept == ["ok"] else 0.0
             try:
                 health = self._ask(component, request, there)
-                if health["state"] not in accept and witness and doubt <= time.monotonic() < deadline:
-                    self._restarted, witness = self._restart(component, witness), {}
+                if framework(health) == REMOVED:
+                    return health
+                if health["state"] not in accept and not (self._tried or self._task.check_mode) and doubt <= time.monotonic() < deadline:
+                    self._tried, self._restarted = True, self._restart(component, request, witness, health)
             except AnsibleConnectionFailure:
                 if time.monotonic() >= deadline:
                     raise
@@ -93,10 +105,12 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible ships no types
                 return health
             time.sleep(min(PAUSE_SECONDS, max(0.0, deadline - time.monotonic())))
 
-    def _restart(self, component: str, witness: dict[str, Any]) -> bool:
-        """Whether something ran with other settings than its files have, and was restarted."""
+    def _restart(self, component: str, request: dict[str, Any], witness: dict[str, Any], health: dict[str, Any]) -> bool:
+        """Whether something was restarted: a leader without a driver, or what ran with other settings than its files have."""
         try:
-            return restart_stale(self, component, witness)
+            if framework(health) == MISSING:
+                return restart(self, [str(request["unit"])])
+            return bool(witness) and restart_stale(self, component, witness)
         except ValueError:
             return False  # what is wrong is told by the next answer
 

@@ -33,7 +33,7 @@ def leads(request: "dict[str, Any]", version: str, found: "dict[str, Any]", imag
     if kind == REGISTERED:
         known["registered_seconds"] = round(time.time() - row["since"], 1)
         return answer("ok", "leads", version, True, image, known)
-    text = removal(request) if kind == REMOVED else f"the leading Mesos master {master} {why}; 'provision up' restarts it"
+    text = removal(request) if kind == REMOVED else f"the leading Mesos master {master} {why} ('provision up' restarts it)"
     return answer("down", "leads, but " + text, version, True, image, known)
 
 

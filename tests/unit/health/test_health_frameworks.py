@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from provisioner.probe.health import ask, cause, docker_engine, systemd
+from provisioner.probe.health.mesos import frameworks
 
 Serve = Callable[..., str]
 VIA = {"X-Marathon-Via": "1.1 m2:8080"}
@@ -69,7 +70,7 @@ def test_a_leader_that_mesos_lists_from_here_is_well(serve: Serve) -> None:
 def test_a_leader_that_mesos_does_not_list_as_working_here_has_no_driver(serve: Serve, listed: list[Any], says: str) -> None:
     found = marathon(serve(own()), serve(master(listed)))
     assert (found["state"], found["leader"], found["facts"]["framework"]) == ("down", True, "missing")
-    assert says in found["detail"] and "'provision up' restarts it" in found["detail"]
+    assert says in found["detail"] and "'provision up' restarts it)" in found["detail"]
 
 
 def test_a_leader_without_an_id_is_looked_for_by_its_name(serve: Serve) -> None:
@@ -196,3 +197,11 @@ def test_chronos_container_that_ended_is_down(serve: Serve, monkeypatch: pytest.
     monkeypatch.setattr(docker_engine, "SOCKET", serve({"GET /containers/chronos/json": (200, state)}))
     found = ask("chronos", {"unit": "chronos", "address": "127.0.0.1", "port": 1, "framework": "chronos", "masters": []})
     assert found["state"] == "down" and found["detail"] == "the container chronos is exited (exit code 1)"
+
+
+def test_a_real_list_of_frameworks_says_which_are_left_and_which_were_removed(recorded: Callable[[str], Any]) -> None:
+    """Mesos 1.11.0, after Marathon's and Chronos' frameworks were torn down and each had registered anew."""
+    rows = frameworks(recorded("torn-down-api-GET_FRAMEWORKS"))
+    assert sorted((row["name"], row["removed"], row["active"] and row["connected"]) for row in rows) == [
+        ("chronos", False, True), ("chronos", True, False), ("marathon", False, True), ("marathon", True, False)]
+    assert all(row["hostname"] == "198.18.1.11" and len(row["id"]) == 41 and row["since"] > 1.7e9 for row in rows)
