@@ -16,6 +16,7 @@ from provisioner.execution import execute, locked, seen_facts
 from provisioner.lock import Lock
 from provisioner.observe import observe
 from provisioner.session import Session
+from provisioner.settled import await_settled
 from provisioner.steps import Plan, Step
 from provisioner.workload import App, Workload
 
@@ -31,6 +32,8 @@ def run_drain(session: Session, console: Console, options: argparse.Namespace) -
     host = _agent(session, options.host)
     with locked(session, console, f"drain {host}") as held:
         console.say(f"looking at what runs on {host} …")
+        # An app that Marathon does not list yet would not be kept alive.
+        await_settled(session, ["marathon"] if session.cluster.members("marathon") else [])
         work = Workload(session.cluster, session.rendered, Errands(session.transport))
         tasks, apps = work.tasks(host)[host], work.apps(host)
         console.say(f"{len(tasks)} tasks: {', '.join(tasks)}" if tasks else "no tasks")

@@ -12,7 +12,7 @@ from provisioner.adapters.errands import BrokenLink
 from provisioner.adapters.ssh import Transport
 from provisioner.cluster import Cluster
 from provisioner.errors import ProvisionError, UnreachableError
-from provisioner.smoke_steps import app, job, logs, naming, overlay
+from provisioner.smoke_steps import app, job, logs, naming, overlay, registration
 from provisioner.smoke_steps.scene import Scene, Skipped, make_scene
 
 Say = Callable[[str], None]
@@ -64,6 +64,7 @@ def _deploy(scene: Scene) -> str:
 #: What is proven, over which links, and how; in this order, because each part needs the ones before it.
 STEPS: tuple[tuple[str, str, Callable[[Scene], str]], ...] = (
     ("every host answers", "SSH", app.hosts_answer),
+    ("Mesos knows the frameworks of the leaders", "Marathon, Chronos → Mesos", registration.registered),
     ("a Marathon app is healthy on every agent", "Marathon → Mesos → Docker", _deploy),
     ("each instance has a name in Consul", "Registrator → Consul", naming.registered),
     ("it answers by its name from another host", "DNS → Docker's port mapping", naming.answers_by_name),
@@ -122,6 +123,8 @@ def _try(name: str, link: str, function: Callable[[], str]) -> Step:
 def _clean(scene: Scene) -> str:
     """Every undoing is tried; the first that did not work is what is said."""
     failed: list[BrokenLink] = []
+    if scene.begun & {"app", "job"}:
+        registration.await_settled(scene)
     for function in (f for begun, f in CLEANING if begun in scene.begun):
         try:
             function(scene)

@@ -20,10 +20,12 @@ from provisioner.components import component
 from provisioner.console import Console
 from provisioner.errors import StepFailed, UsageError
 from provisioner.execution import confirm_by_name, locked
+from provisioner.frameworks import SCHEDULERS
 from provisioner.inventory.render import host_variables
 from provisioner.observe import observe
 from provisioner.private_files import private_dir, read_private, write_private
 from provisioner.session import Session
+from provisioner.settled import await_settled
 from provisioner.steps import serves
 
 #: What makes a cluster the one it is, kept beside the inventory: the archive's name for each.
@@ -49,10 +51,14 @@ def save(session: Session, console: Console, path: Path | None = None) -> Path:
     """The same, on a cluster that is locked already."""
     now = datetime.datetime.now(datetime.UTC)
     path = path or private_dir(session.cluster.state_dir / "backups") / f"{now:%Y-%m-%dT%H-%M-%S}.tar.gz"
-    saved = dict(_identity(session))
-    for part in _parts(session, _working(session)):
+    saved, working = dict(_identity(session)), _working(session)
+    schedulers = [name for name in SCHEDULERS if working[name]]
+    leaders = await_settled(session, schedulers)
+    for part in _parts(session, working):
         console.say(f"saving {part.file} …")
         saved[part.file] = part.save()
+    if await_settled(session, schedulers) != leaders:
+        raise StepFailed("nothing was written: another member leads now, and what it listed may not be all", hint="run it again")
     archive.write(path, Archive(session.cluster.name, session.ledger.cluster_id, now.isoformat(timespec="seconds"), saved))
     console.say(f"wrote {path} ({path.stat().st_size} bytes). It holds the cluster's secrets: keep it safe.")
     return path

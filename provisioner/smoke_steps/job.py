@@ -65,7 +65,7 @@ def chronos(scene: Scene) -> tuple[Host, str, str]:
 def remove(scene: Scene) -> None:
     """Take the job out of Chronos and its file from the agents. Raises BrokenLink when Chronos does not."""
     said = fan_out(scene.agents, lambda a: scene.errands.send(a, "remove", path=result_file(scene)))
-    host, server, base = chronos(scene)
+    host, server, base = chronos(scene)  # whose leader has loaded its jobs, as `registration.await_settled` was asked before
     if _job(scene, host, server, base):
         reply = scene.errands.http(host, "DELETE", server, f"{base}/job/{scene.name}")
         if not reply.ok:

@@ -96,8 +96,8 @@ class World(Errands):
         if path == "/v1/scheduler/leader":
             return 200, {"leader": "m1:4400"}
         if method == "POST":
-            self.job = {"name": body["name"], "successCount": 0 if "chronos:m1" in self.cut else 1}
-            if "chronos:m1" not in self.cut:
+            self.job = {"name": body["name"], "successCount": 0 if "job:m1" in self.cut else 1}
+            if "job:m1" not in self.cut:
                 self.files[self.running()[-1]] = f"{body['name']}\n"
             return 204, None
         if method == "DELETE":
@@ -143,6 +143,15 @@ class World(Errands):
         found = re.search(r"http://(verify-\w+)-server:8080/ \|\| .*http://10\.32\.0\.8:8080/$", command[-1])
         return {"code": 0, "output": found[1] if found else ""}
 
+    def leads(self, name: str) -> dict[str, Any]:
+        """What the probe says of a leader: a framework that has been registered since the clock began."""
+        if f"framework:{name}" in self.cut:
+            detail = f"leads, but the framework {name} is gone"
+            return {"state": "down", "leader": True, "detail": detail, "facts": {"framework": "removed"}}
+        if f"{name}:m1" in self.cut:
+            return {"leader": False}
+        return {"leader": True, "facts": {"framework": "registered", "registered_seconds": self.clock}}
+
     def empty(self) -> bool:
         """Nothing was left behind."""
         return self.app is None and self.job is None and not self.files and not self.containers
@@ -154,6 +163,8 @@ def scene(world: World, rendered: Mapping[str, Any] = RENDERED, away: str = "", 
         for host in HOSTS:
             health = {c.name: {"state": "down" if f"{c.name}:{host.name}" in world.cut else "ok", "detail": f"the unit {c.name} speaks",
                                "facts": {"deactivated": host.name == deactivated}} for c in COMPONENTS}
+            for name in {"marathon", "chronos"} & host.groups:
+                health[name].update(world.leads(name))
             seen[host.name] = HostObservation(host.name != away, "no route to host" if host.name == away else "", health=health)
         return Observation(seen)
 
@@ -167,19 +178,22 @@ def test_a_whole_chain_is_proven_named_timed_and_left_clean() -> None:
     world, said = World(), list[str]()
     report = prove(scene(world), said.append)
     assert report.ok and world.empty()
-    assert [s.name for s in report.steps][-1] == "nothing is left behind" and len(report.steps) == 8
+    assert [s.name for s in report.steps][-1] == "nothing is left behind" and len(report.steps) == 9
     data = json.loads(json.dumps(report.as_json()))
     assert data["ok"] is True and data["broken"] == "" and set(data["steps"][0]) == {"name", "link", "ok", "seconds", "detail", "skipped"}
     assert len(said) == 1 + len(report.steps) and all(line.startswith("ok") for line in said[1:])
 
 
 @pytest.mark.parametrize(("cut", "link", "says"), [
-    ("marathon:m1", "Marathon on m1", "503"),
+    ("marathon:m1", "Marathon on m1", "the unit marathon speaks"),
+    ("framework:marathon", "Marathon on m1", "leads, but the framework marathon is gone"),
+    ("framework:chronos", "Chronos on m1", "leads, but the framework chronos is gone"),
     ("mesos_agent:a2", "Mesos agent on a2", "no instance of the app runs there"),
     ("registrator:a2", "Registrator on a2", "Consul does not know it after 20 s; Registrator on a2: the unit registrator speaks"),
     ("dns:m1", "DNS on m1", "Name or service not known"),
     ("port:192.0.2.102:31001", "the way from m1 to a2:31001", "Connection refused"),
-    ("chronos:m1", "Chronos on m1", "the job did not run within 120 s"),
+    ("chronos:m1", "Chronos on m1", "the unit chronos speaks"),
+    ("job:m1", "Chronos on m1", "the job did not run within 120 s"),
     ("logstash:a1", "Logstash on a1", "host line from a1"),
     ("twice:a1", "log forwarding on a1", "arrived 2 times"),
     ("overlay:a2", "Docker on a2", "wget: bad address"),
@@ -260,6 +274,30 @@ def test_a_host_that_goes_away_in_the_middle_is_named() -> None:
 
     report = prove(scene(Gone()), lambda _: None)
     assert report.as_json()["broken"] == "SSH to m1"
+
+
+def test_a_framework_that_is_gone_is_named_before_anything_is_started_and_without_waiting() -> None:
+    world = World("framework:chronos")
+    report = prove(scene(world), lambda _: None)
+    assert [s.name for s in report.steps if not s.ok] == ["Mesos knows the frameworks of the leaders"] and len(report.steps) == 2
+    assert world.clock == 0.0
+
+
+def test_a_leader_that_has_just_been_elected_is_waited_for_and_its_not_found_is_not_believed() -> None:
+    class JustElected(World):
+        """The leaders are registered after 4 s; Marathon's finds its apps at 10 s."""
+
+        def leads(self, name: str) -> dict[str, Any]:
+            return super().leads(name) if self.clock >= 4 else {"leader": True, "state": "down", "facts": {"framework": "missing"}}
+
+        def marathon(self, method: str, path: str, body: Any) -> tuple[int, Any]:
+            if method == "DELETE" and self.clock < 10:
+                return 404, {"message": "does not exist"}
+            return super().marathon(method, path, body)
+
+    world = JustElected("port:192.0.2.102:31001")
+    report = prove(scene(world), lambda _: None)
+    assert report.steps[1].ok and world.empty(), "nothing is left behind"
 
 
 class Here:
