@@ -130,6 +130,14 @@ def command_restart(options: argparse.Namespace) -> int:
     return _reached(run_restart(open_session(options), Console(), options))
 
 
+def command_repair(options: argparse.Namespace) -> int:
+    """Get a new framework."""
+    from provisioner.console import Console
+    from provisioner.repair import run_repair
+
+    return _reached(run_repair(open_session(options), Console(), options))
+
+
 def command_remove(options: argparse.Namespace) -> int:
     """Take hosts out of the cluster."""
     from provisioner.console import Console

@@ -85,6 +85,13 @@ class KazooTree:
         with suppress(NoNodeError):
             self._client.set_acls(path, [ACL(bits, Id(scheme, who)) for bits, scheme, who in acl])
 
+    def delete(self, path: str) -> None:
+        """Take a node without children away; one that is not there is no error."""
+        from kazoo.exceptions import NoNodeError
+
+        with suppress(NoNodeError):
+            self._client.delete(path)
+
 
 @contextmanager
 def open_tree(cluster: Cluster, host: Host, port: int, password: str) -> Iterator[KazooTree]:
