@@ -8,6 +8,7 @@ from typing import Any
 
 from provisioner.cluster import Cluster
 from provisioner.components import COMPONENTS, Component
+from provisioner.frameworks import cure, removed
 from provisioner.observe import STATES, HostObservation, Observation
 
 #: Components whose members elect a leader: component → the group of its electors, and whether they need a majority.
@@ -110,7 +111,9 @@ def _election(component: Component, rows: Sequence[Row], cluster: Cluster, seen:
             f"{len(serving)} of {len(members)} members serve ({missing} down)")
     elif missing:
         yield f"{component.title} is degraded: {len(serving)} of {len(members)} members serve ({missing} down)"
-    if serving and not leaders:
+    in_vain = [r for r in members if r.leader and r.state == "down"]
+    yield from (f"{component.title} on {r.host} {r.detail}" for r in in_vain)
+    if serving and not (leaders or in_vain):
         yield f"{component.title} has no leader"
     if len(leaders) > 1:
         yield f"{component.title} has {len(leaders)} leaders: {', '.join(leaders)}"
@@ -170,5 +173,10 @@ def _swarm(component: Component, rows: Sequence[Row], cluster: Cluster, seen: Ob
         yield f"the swarm of {', '.join(managers)} has no leader"
 
 
+def _frameworks(component: Component, rows: Sequence[Row], cluster: Cluster, seen: Observation) -> Iterator[str]:
+    if component.name in removed(seen):
+        yield f"{component.title}: Mesos has removed its framework, which only '{cure(component.name)}' cures"
+
+
 Check = Callable[[Component, Sequence[Row], Cluster, Observation], Iterator[str]]
-_CHECKS: tuple[Check, ...] = (_election, _peers, _versions, _agents, _voters, _swarm)
+_CHECKS: tuple[Check, ...] = (_election, _frameworks, _peers, _versions, _agents, _voters, _swarm)

@@ -91,11 +91,11 @@ class ClusterUnderTest:
         return [c for c in (status or self.status())["components"] if c["component"] == SHORT.get(component, component)]
 
     def leader(self, component: str) -> str:
-        """The host that leads a component; an election is waited for, LEADER_SECONDS at most."""
+        """The host that leads a component and does its work; an election is waited for, LEADER_SECONDS at most."""
         leaders: list[str] = []
 
         def one() -> bool:
-            leaders[:] = [str(row["host"]) for row in self.rows(component) if row["leader"]]
+            leaders[:] = [str(row["host"]) for row in self.rows(component) if row["leader"] and row["state"] != "down"]
             return len(leaders) == 1
 
         eventually(f"one leader of {component}", LEADER_SECONDS, one)

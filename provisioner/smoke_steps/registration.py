@@ -23,7 +23,7 @@ def registered(scene: Scene) -> str:
 
     if not all(leader(seen[0], name) for name in _used(scene)):
         scene.until(REGISTER_SECONDS, all_lead)
-    for name in _used(scene):
+    for name in sorted(_used(scene), key=lambda name: name not in removed(seen[-1])):
         if not leader(seen[-1], name):
             raise _why_not(scene, name, seen[-1])
     return ", ".join(f"{component(name).title} from {leader(seen[-1], name)}" for name in _used(scene))

@@ -18,13 +18,13 @@ from provisioner.testing import Call, FakeTransport, probed
 STEP = Step(component("zookeeper"), ("m1", "m2", "m3"), batch=1)
 
 
-def members(folder: Path, *states: str) -> LiveMembers:
+def members(folder: Path, *states: str, component: str = "zookeeper") -> LiveMembers:
     """All three are in the first of these states, then in the next; the last one lasts."""
     told = {name: [*states] for name in STEP.hosts}
 
     def answer(call: Call) -> Completed:
         state = told[call.host].pop(0) if len(told[call.host]) > 1 else told[call.host][0]
-        return probed(health={"zookeeper": {"state": state, "leader": call.host == "m1"}})
+        return probed(health={component: {"state": state, "leader": call.host == "m1"}})
 
     session = Session(write_inventory(folder))
     session.__dict__["transport"] = FakeTransport(dict.fromkeys(STEP.hosts, answer))
@@ -40,3 +40,10 @@ def test_where_nobody_serves_for_long_that_is_told(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(execution, "GATE_SECONDS", 0)
     order, serving = members(tmp_path, "down").now(STEP)
     assert (sorted(order), serving) == (["m1", "m2", "m3"], frozenset())
+
+
+def test_a_marathon_that_gave_up_the_lead_when_mesos_leader_changed_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It ends itself with 103, systemd starts it again three seconds later, and it answers after some more."""
+    monkeypatch.setattr(execution, "PAUSE_SECONDS", 0)
+    step = Step(component("marathon"), STEP.hosts, batch=1)
+    assert members(tmp_path, "down", "down", "down", "ok", component="marathon").missing(step, frozenset({"m1", "m2"})) == frozenset()

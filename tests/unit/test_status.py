@@ -76,13 +76,29 @@ def test_an_unreachable_host_downs_its_rows_and_is_named_once() -> None:
     ("zookeeper", ("m2", "m3"), "ZooKeeper has lost its quorum: 1 of 3 members serve (m2, m3 down)"),
     ("marathon", ("m2", "m3"), "Marathon is degraded: 1 of 3 members serve (m2, m3 down)"),
     ("marathon", ("m1", "m2", "m3"), "Marathon is down: 0 of 3 members serve (m1, m2, m3 down)"),
-    ("mesos_master", ("m1",), "Mesos master has no leader"),
+    ("mesos_master", ("m1",), "Mesos master on m1 fine"),
 ])
 def test_quorum_and_leaders_are_counted(component: str, down: tuple[str, ...], problem: str) -> None:
     answers = healthy()
     for host in down:
         answers[host][component].update(state="down")
     assert problem in status(answers).problems
+
+
+def test_a_leader_that_mesos_does_not_know_is_no_leader_and_says_why() -> None:
+    answers = healthy()
+    detail = "leads, but the leading Mesos master lists no framework of it"
+    answers["m1"]["chronos"].update(state="down", detail=detail, facts={"framework": "missing"})
+    found = status(answers)
+    assert found.problems == ("Chronos is degraded: 2 of 3 members serve (m1 down)", f"Chronos on m1 {detail}") and not found.healthy
+    answers["m1"]["chronos"].update(leader=False)
+    assert "Chronos has no leader" in status(answers).problems
+
+
+def test_a_removed_framework_is_a_problem_of_the_whole_component_with_its_cure() -> None:
+    answers = healthy()
+    answers["m2"]["marathon"].update(state="down", facts={"framework": "removed"})
+    assert "Marathon: Mesos has removed its framework, which only 'provision repair marathon' cures" in status(answers).problems
 
 
 def test_two_leaders_are_one_too_many() -> None:

@@ -6,11 +6,13 @@ import json
 import urllib.request
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
 
-from tests.cluster_under_test import eventually
+from tests.cluster_under_test import ClusterUnderTest, eventually
+from tests.removed_framework import is_named_refused_and_cured
 
 On = Callable[[str], Any]
 Members = Callable[[str], dict[str, str]]
@@ -85,7 +87,7 @@ def test_jobs_survive_the_loss_of_the_leader(on: On, members: Members, job: tupl
 
         eventually("another member leads", 60, taken_over)
         address = members("chronos")[leader(members, without=chief)]
-        assert listed(address, job[0]), "the job is lost"
+        eventually("the new leader has loaded the job", 60, lambda: bool(listed(address, job[0])))
         ask(address, f"job/{job[0]}", method="PUT")
         eventually("the job ran again under the new leader", 120, lambda: ran(on, members, job[1]) == 2)
     finally:
@@ -104,3 +106,18 @@ def test_passwords_are_on_no_command_line(on: On, variable: Callable[[str, str],
     seen = on("m1").check_output("ps axww -o args")
     for name in ("vault_chronos_secret", "vault_zookeeper_chronos_password", "vault_zookeeper_mesos_password"):
         assert variable("m1", name) not in seen, name
+
+
+def test_a_framework_that_mesos_removed_is_named_and_cured_by_a_repair(cluster: ClusterUnderTest, on: On, members: Members,
+                                                                         job: tuple[str, str]) -> None:
+    before = ran(on, members, job[1])
+
+    def back() -> bool:
+        with suppress(OSError, AssertionError, StopIteration):
+            if listed(leader_address(members), job[0]):
+                ask(leader_address(members), f"job/{job[0]}", method="PUT")
+                return True
+        return False
+
+    is_named_refused_and_cured(cluster, "chronos", back)
+    eventually("the job runs in the new framework", 120, lambda: ran(on, members, job[1]) > before)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
 from marathon import MarathonClient
 from marathon.models import MarathonApp
 
-from tests.cluster_under_test import eventually
+from tests.cluster_under_test import ClusterUnderTest, eventually
+from tests.removed_framework import is_named_refused_and_cured
 
 On = Callable[[str], Any]
 Members = Callable[[str], dict[str, str]]
@@ -96,11 +98,17 @@ def test_apps_survive_the_loss_of_the_leader(on: On, members: Members, app: str)
             return len(named) == 1 and named <= set(others.values())
 
         eventually("another member leads", 60, taken_over)
-        assert client(next(iter(others.values()))).get_app(app).instances == 1
+        eventually("the new leader has loaded the app", 60, lambda: _has(next(iter(others.values())), app))
         assert [t.id for t in client(next(iter(others.values()))).list_tasks(app)] == [identity], "the app was started anew"
     finally:
         on(chief).check_output("systemctl start marathon")
     eventually("all members agree again", 90, lambda: _agree(members))
+
+
+def _has(address: str, app: str) -> bool:
+    with suppress(Exception):  # whatever the client raises before the app is loaded
+        return bool(client(address).get_app(app).instances == 1)
+    return False
 
 
 def _agree(members: Members) -> bool:
@@ -108,3 +116,20 @@ def _agree(members: Members) -> bool:
         return bool(leader(members))
     except Exception:  # whatever the client raises while one member still starts
         return False
+
+
+def test_a_framework_that_mesos_removed_is_named_and_cured_by_a_repair(cluster: ClusterUnderTest, members: Members, app: str) -> None:
+    before = task(members, app)[0]
+
+    def back() -> bool:
+        with suppress(Exception):  # whatever the client raises while a member still starts
+            found = client(next(iter(members("marathon").values()))).get_app(app)
+            return found.tasks_healthy == 1 and task(members, app)[0] != before
+        return False
+
+    is_named_refused_and_cured(cluster, "marathon", back)
+
+
+def test_a_failover_timeout_that_would_end_all_tasks_in_an_upgrade_is_refused(converge: Callable[..., Any]) -> None:
+    done = converge("marathon", "m1", marathon_failover_timeout_seconds=60)
+    assert done.returncode and "marathon_failover_timeout_seconds is 60" in done.stdout

@@ -12,8 +12,10 @@ from .systemd import TIMEOUT, facts, unit
 REMOVED = "removed"
 #: What Mesos answers to a scheduler that subscribes with the id of a framework that it has removed (master.cpp).
 REFUSAL = "Framework has been removed"
+#: A Marathon that loses its leadership, or the Mesos master with which it leads, ends with this (CrashStrategy).
+GAVE_UP = "103"
 #: A member that fails over and over says why within this time.
-RECENT_SECONDS = 90.0
+RECENT_SECONDS = 180.0
 LINES = 400
 _TELLING = ("error", "exception", "refus", "fatal", "severe", "denied")
 
@@ -21,16 +23,20 @@ _TELLING = ("error", "exception", "refus", "fatal", "severe", "denied")
 def explained(error: UnhealthyError, request: "dict[str, Any]") -> UnhealthyError:
     """The same error, with the cause where the unit had to be started again, or failed."""
     name = request["unit"]
-    now = facts(unit(name))
+    found = unit(name)
+    now = facts(found)
     if not now["restarts"] and now["active"] != "failed":
         return error
     lines = journal(name, RECENT_SECONDS)
     known = dict(error.facts, unit=now)
+    often = amount(int(str(now["restarts"])), "restart")
     if _removed(lines, request):
-        often = amount(int(str(now["restarts"])), "restart")
         return UnhealthyError(f"stops again and again ({often}): {removal(request)}", error.version, dict(known, framework=REMOVED))
+    why = str(error)
+    if found.get("SubState") == "auto-restart" and found.get("ExecMainStatus") == GAVE_UP:
+        why = f"gave up the lead, as a Marathon does when Mesos' leader changes, and is being started again ({often})"
     last = telling(lines, name)
-    return UnhealthyError(f"{error}; its last words: {last}" if last else str(error), error.version, known)
+    return UnhealthyError(f"{why}; its last words: {last}" if last else why, error.version, known)
 
 
 def removal(request: "dict[str, Any]") -> str:

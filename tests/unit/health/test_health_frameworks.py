@@ -135,6 +135,14 @@ def test_a_unit_that_stops_again_and_again_over_a_removed_framework_says_so(serv
     assert marathon("127.0.0.1:1", serve(master([framework()])))["facts"].get("framework") is None, "another member has registered"
 
 
+def test_a_marathon_that_gave_up_the_lead_is_not_called_one_that_stops_again_and_again(serve: Serve, units: Any, lines: list[str]) -> None:
+    units["marathon"] = failing("103")
+    lines.append("INFO  Lost leadership; crashing")
+    detail = marathon("127.0.0.1:1", serve(master([framework()])))["detail"]
+    assert detail.startswith("gave up the lead, as a Marathon does when Mesos' leader changes, and is being started again (24 restarts)")
+    assert detail.endswith("its last words: INFO Lost leadership; crashing")
+
+
 def test_another_cause_is_told_in_the_units_own_last_words(serve: Serve, units: Any, lines: list[str]) -> None:
     units["marathon"] = failing("100")
     lines += ["INFO starting", "ERROR Failed to connect to ZooKeeper at zk://192.0.2.1:2181, exiting now.", "\tat java.base/Thread.run",
