@@ -17,7 +17,18 @@ PATIENCE = 90
 
 ENDED = frozenset({"TASK_FINISHED", "TASK_FAILED", "TASK_KILLED", "TASK_ERROR", "TASK_LOST", "TASK_GONE", "TASK_DROPPED"})
 
+#: CPUs and MB of every task
+SIZE = {"cpus": 0.05, "mem": 32}
+
 Status = dict[str, Any]
+
+
+def has_room(offer: dict[str, Any], ports: tuple[int, ...]) -> bool:
+    """Whether an offer has room for one task with these ports."""
+    resources = offer["resources"]
+    ranges = [one for resource in resources if resource["name"] == "ports" for one in resource["ranges"]["range"]]
+    enough = all(sum(r["scalar"]["value"] for r in resources if r["name"] == name) >= size for name, size in SIZE.items())
+    return enough and all(any(one["begin"] <= port <= one["end"] for one in ranges) for port in ports)
 
 
 class Framework:
@@ -82,25 +93,28 @@ class Framework:
         """Launch a task on a host as soon as it is offered: the task's id."""
         identity = f"test-{uuid.uuid4().hex[:8]}"
         resources: list[dict[str, Any]] = [{"name": name, "type": "SCALAR", "scalar": {"value": value}}
-                                           for name, value in (("cpus", 0.05), ("mem", 32))]
+                                           for name, value in SIZE.items()]
         if ports:
             resources.append({"name": "ports", "type": "RANGES", "ranges": {"range": [{"begin": port, "end": port} for port in ports]}})
-        offer = self._offer(host)
+        offer = self._offer(host, ports)
         info = {"name": identity, "task_id": {"value": identity}, "agent_id": offer["agent_id"], "resources": resources, **task}
         self._agents[identity] = offer["agent_id"]
         self._call("ACCEPT", offer_ids=[offer["id"]], operations=[{"type": "LAUNCH", "launch": {"task_infos": [info]}}],
                    filters={"refuse_seconds": 0})
         return identity
 
-    def _offer(self, host: str) -> dict[str, Any]:
+    def _offer(self, host: str, ports: tuple[int, ...]) -> dict[str, Any]:
+        """One with room for a task; what a task has left is offered apart from the rest, and goes back to be offered with it."""
         found: list[dict[str, Any]] = []
 
         def take() -> bool:
-            for one in list(self._offers.values()):
-                if one["hostname"] == host:
-                    found.append(self._offers.pop(one["id"]["value"]))
-                    return True
-            return False
+            for one in [offer for offer in list(self._offers.values()) if offer["hostname"] == host and not found]:
+                self._offers.pop(one["id"]["value"], None)
+                if has_room(one, ports):
+                    found.append(one)
+                else:
+                    self._call("DECLINE", offer_ids=[one["id"]], filters={"refuse_seconds": 0})
+            return bool(found)
 
         eventually(f"{host} is offered", PATIENCE, take)
         return found[0]

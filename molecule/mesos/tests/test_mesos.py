@@ -1,6 +1,6 @@
 """Masters elect one of them, agents register as what they are, strangers are refused, and changes keep an agent's id or are refused.
 
-That a running task outlives a restart of its agent is proven with Marathon, which can start one: molecule/marathon.
+What becomes of tasks, over a restart of their agent too, stands in test_tasks.py.
 """
 
 from __future__ import annotations
