@@ -76,7 +76,7 @@ def closure(which: System, image: str, names: Sequence[str], say: Say) -> Path:
     """A folder with these packages and everything they depend on that an image of the system lacks, downloaded once."""
     folder = cache_dir() / f"closure-{which.name}-{'-'.join(names)}-{digest(image)}"
     if not folder.is_dir():
-        with working(say, f"{' and '.join(names)} with what they need ({which.codename})"):
+        with working(say, f"{' and '.join(names)} with dependencies ({which.codename})"):
             _download(which.codename, _installed(which, image), [[*names]], folder)
         forget_older(folder)
     return folder
