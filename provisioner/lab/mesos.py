@@ -26,7 +26,8 @@ NAME = "mesos"
 NOTE = "executors and fetcher are the lab's"
 # The one architecture that Apache's release managers published the code for.
 _ARCHITECTURE = "amd64"
-_TOOLS = ("g++", "make")
+# libcurl is what the code is linked with in the end; all else that it needs every image has.
+_TOOLS = ("g++", "make", "libcurl3-gnutls")
 _BUILD_SECONDS = 600.0
 # Changes when this module makes something else of the same inputs.
 _FORMAT = "1"

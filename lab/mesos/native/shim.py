@@ -1,10 +1,10 @@
 """Writes the sources of a library that stands in for those which the official code was linked with and no system has today.
 
-    python3 shim.py LIBRARY LIBCRYPTO FOLDER
+    python3 shim.py LIBRARY FOLDER REAL...
 
 LIBRARY names OpenSSL 1.0's and libcurl's functions with their versions, and Python 2's without. The shim defines each of them.
-The few that are really used, whose arguments and results are the same in all releases of OpenSSL, go on to LIBCRYPTO, this
-system's own; every other names itself and aborts. Leaves shim.S and shim.map in FOLDER.
+The few that are really used, whose arguments and results are the same in all releases, go on to those of REAL, this system's own
+libraries; every other names itself and aborts. Leaves shim.S and shim.map in FOLDER.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-#: Digests of CRAM-MD5, of executors' tokens and of cached files.
-FORWARDED = ("EVP_sha1", "EVP_sha256", "HMAC", "SHA256")
+#: Digests of CRAM-MD5, of executors' tokens and of cached files; and how large a file is that a task wants fetched into the cache.
+FORWARDED = ("EVP_sha1", "EVP_sha256", "HMAC", "SHA256", "curl_global_init", "curl_easy_init", "curl_easy_setopt", "curl_easy_perform",
+             "curl_easy_getinfo", "curl_easy_strerror", "curl_easy_cleanup")
 _VERSIONED = re.compile(r"(OPENSSL|CURL)_")
 _PYTHON = re.compile(r"_?Py")
 #: Objects among Python's symbols; all others are functions. Only their addresses are taken.
@@ -51,8 +52,8 @@ def ending(label: str, name: str) -> str:
     return f'{label}: leaq 9f(%rip), %rdi; jmp shim_abort@PLT\n.section .rodata\n9: .asciz "{name}"\n.text'
 
 
-def main(library: str, libcrypto: str, folder: str) -> None:
-    real = dict(symbols(libcrypto, "--defined-only"))
+def main(library: str, folder: str, *libraries: str) -> None:
+    real = {name: version for path in libraries for name, version in symbols(path, "--defined-only")}
     needed = list(symbols(library, "--undefined-only"))
     known = [(name, version) for name, version in needed if _VERSIONED.match(version)]
     parts = [".text", *(versioned(name, version, real) for name, version in known)]

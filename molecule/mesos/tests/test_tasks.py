@@ -63,6 +63,16 @@ def test_what_cannot_be_fetched_fails_the_task_and_is_named_in_its_sandbox(frame
     assert "Failed to fetch 'file:///no/such/file'" in on(HOST).check_output(f"cat {framework.sandbox(task)}/stderr")
 
 
+def test_a_file_from_a_web_server_goes_through_the_cache(framework: Framework, on: On, inventory: dict[str, Any]) -> None:
+    """The agent itself asks how large it is, by libcurl, before it makes room in its cache."""
+    uri = f"{inventory['all']['vars']['repos_apt'][0]['uri'].rpartition('/')[0]}/catalogue.json"
+    pid = on(HOST).check_output("systemctl show -p MainPID --value mesos-agent")
+    for _ in range(2):
+        task = framework.launch(HOST, command={"value": "grep -q component catalogue.json", "uris": [{"value": uri, "cache": True}]})
+        assert framework.end(task)[0] == "TASK_FINISHED", on(HOST).run(f"cat {framework.sandbox(task)}/stderr").stdout
+    assert on(HOST).check_output("systemctl show -p MainPID --value mesos-agent") == pid, "the agent ended over it"
+
+
 #: A registry that wants a login, in front of the lab's own; Docker trusts one on its own host without TLS.
 GUARDED = """
 import http.server, sys, urllib.error, urllib.request
