@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.cluster_under_test import eventually, lab_name
+from tests.cluster_under_test import eventually
 from tests.mesos_container import Json, MesosContainer, lab_system
 
 pytestmark = [pytest.mark.lab, pytest.mark.skipif(lab_system().red_hat, reason="the packages are the same Debian programs as debian12's")]
@@ -31,14 +31,6 @@ AGENT_FLAGS = ("--ip=127.0.0.1", "--hostname=127.0.0.1", "--launcher=posix", "--
 def recorded(name: str) -> Any:
     """One file of recordings."""
     return json.loads((DATA / f"{name}.json").read_text())
-
-
-@pytest.fixture(scope="module")
-def box() -> Iterator[MesosContainer]:
-    """A container with the packages, without any program running."""
-    found = MesosContainer(lab_name("contract"), lab_system())
-    yield found
-    found.remove()
 
 
 # --- command lines ---------------------------------------------------------------------------------------------------

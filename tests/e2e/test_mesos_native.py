@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 
 import pytest
 
 from provisioner.lab import mesos
-from tests.cluster_under_test import eventually, lab_name
+from tests.cluster_under_test import eventually
 from tests.mesos_container import MesosContainer, lab_system
 
 pytestmark = [pytest.mark.lab, pytest.mark.skipif(lab_system().red_hat, reason="the packages are the same Debian programs as debian12's")]
@@ -29,14 +28,6 @@ REFUSED = {
                     "--ip_discovery_command=true", "--ip6_discovery_command=true", "--agent_subsystems=cpu", "--csi_plugin_config_dir=/run",
                     "--authorizer=other", "--http_executor_domain_sockets"),
 }
-
-
-@pytest.fixture(scope="module")
-def box() -> Iterator[MesosContainer]:
-    """A container with the package, without any program running."""
-    found = MesosContainer(lab_name("native"), lab_system())
-    yield found
-    found.remove()
 
 
 def test_it_says_which_release_it_is_and_which_flags_it_has(box: MesosContainer) -> None:
@@ -81,7 +72,7 @@ def test_under_another_name_it_says_which_names_it_has(box: MesosContainer) -> N
 def test_a_master_elects_itself_and_agents_outlive_the_request_that_they_cant_answer(box: MesosContainer) -> None:
     box.start("m5050", *MASTER)
     for port, acls in ACLS.items():
-        places = (f"--port={port}", f"--work_dir=/run/a{port}.work", f"--runtime_dir=/run/a{port}.run")
+        places = (f"--port={port}", f"--work_dir=/run/native{port}.work", f"--runtime_dir=/run/native{port}.run")
         box.start(f"a{port}", *AGENT, *places, *([f"--acls={acls}"] if acls else []))
 
     def registered() -> list[str]:
@@ -100,3 +91,5 @@ def test_a_master_elects_itself_and_agents_outlive_the_request_that_they_cant_an
         status, flags = box.get(port, "/flags")
         assert (status, json.loads(flags)["flags"]["launcher_dir"]) == (200, "/usr/libexec/mesos")
     assert registered() == before
+    for name in ("m5050", *(f"a{port}" for port in ACLS)):
+        box.signal(name, "KILL")
