@@ -118,6 +118,21 @@ def test_with_nothing_to_do_every_host_is_asked_once(session: Any) -> None:
     assert max(len(call.command) + len(call.stdin) for call in probes) <= 18 * 1024, "bytes to a host that runs nearly everything"
 
 
+def test_up_never_ends_well_over_a_removed_framework_also_with_nothing_to_do(session: Any) -> None:
+    def host(call: Call) -> Completed:
+        found = calm(call.request) if call.request else {}
+        if "chronos" in found.get("health", {}):
+            found["health"]["chronos"] = {"state": "down", "leader": True, "detail": "leads, but", "facts": {"framework": "removed"}}
+        return probed(**found) if found else said()
+
+    session.__dict__["transport"] = FakeTransport({h.name: host for h in session.cluster.hosts})
+    found, _ = glance(session, Console(), OPTIONS)
+    assert found is not None and found.plan.steps == (), "no role brings it back"
+    with pytest.raises(StepFailed, match="Chronos: Mesos has removed the framework") as error:
+        run_up(session, Console(), argparse.Namespace(**vars(OPTIONS), plan="", strict=False, json=False))
+    assert "'provision repair chronos'" in error.value.hint
+
+
 def test_only_the_hosts_of_what_is_named_are_asked_and_only_about_that(session: Any) -> None:
     found, _ = asked(session, only=["zookeeper"])
     assert found is not None and found.plan.steps == ()

@@ -10,6 +10,8 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
+from kazoo.client import KazooClient
+from kazoo.security import make_digest_acl
 
 from tests.cluster_under_test import ClusterUnderTest, eventually
 from tests.removed_framework import is_named_refused_and_cured
@@ -121,3 +123,22 @@ def test_a_framework_that_mesos_removed_is_named_and_cured_by_a_repair(cluster: 
 
     is_named_refused_and_cured(cluster, "chronos", back)
     eventually("the job runs in the new framework", 120, lambda: ran(on, members, job[1]) > before)
+
+
+def test_a_leader_without_a_driver_is_named_and_restarted_by_up(cluster: ClusterUnderTest, on: On, members: Members,
+                                                                zookeeper: Callable[[str], KazooClient]) -> None:
+    """Its id can't be read at the election: it leads, takes jobs and has no driver, until its process is started again."""
+    tree, node = zookeeper("m1"), "/chronos/state/state/frameworkId"
+    rules, _ = tree.get_acls(node)
+    tree.set_acls(node, [make_digest_acl("another", "secret", all=True)])
+    try:
+        for host in members("chronos"):
+            on(host).check_output("systemctl restart chronos")
+        eventually("a member leads in vain", 90,
+                   lambda: any("'provision up' restarts it" in row["detail"] for row in cluster.rows("chronos")))
+    finally:
+        tree.set_acls(node, rules)
+    plan = json.loads(cluster.run("plan", "--json", "--only", "chronos").stdout)
+    assert any("it leads, but the leading Mesos master" in reason for step in plan["steps"] for reason in step["reasons"].values())
+    cluster.up("--only", "chronos")
+    assert cluster.leader("chronos") in members("chronos")
