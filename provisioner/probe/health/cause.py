@@ -25,7 +25,8 @@ def explained(error: UnhealthyError, request: "dict[str, Any]") -> UnhealthyErro
     name = request["unit"]
     found = unit(name)
     now = facts(found)
-    if not now["restarts"] and now["active"] != "failed":
+    again = found.get("SubState") == "auto-restart"  # the restart that it waits for is not counted yet
+    if not (now["restarts"] or again or now["active"] == "failed"):
         return error
     lines = journal(name, RECENT_SECONDS)
     known = dict(error.facts, unit=now)
@@ -33,7 +34,7 @@ def explained(error: UnhealthyError, request: "dict[str, Any]") -> UnhealthyErro
     if _removed(lines, request):
         return UnhealthyError(f"stops again and again ({often}): {removal(request)}", error.version, dict(known, framework=REMOVED))
     why = str(error)
-    if found.get("SubState") == "auto-restart" and found.get("ExecMainStatus") == GAVE_UP:
+    if again and found.get("ExecMainStatus") == GAVE_UP:
         why = f"gave up the lead, as a Marathon does when Mesos' leader changes, and is being started again ({often})"
     last = telling(lines, name)
     return UnhealthyError(f"{why}; its last words: {last}" if last else why, error.version, known)

@@ -141,6 +141,8 @@ def test_a_marathon_that_gave_up_the_lead_is_not_called_one_that_stops_again_and
     detail = marathon("127.0.0.1:1", serve(master([framework()])))["detail"]
     assert detail.startswith("gave up the lead, as a Marathon does when Mesos' leader changes, and is being started again (24 restarts)")
     assert detail.endswith("its last words: INFO Lost leadership; crashing")
+    units["marathon"]["NRestarts"] = "0"
+    assert marathon("127.0.0.1:1", serve(master([framework()])))["detail"].startswith("gave up the lead"), "before the first restart"
 
 
 def test_another_cause_is_told_in_the_units_own_last_words(serve: Serve, units: Any, lines: list[str]) -> None:
