@@ -1,4 +1,7 @@
-"""The stand-in of Marathon, and what it shares with that of Chronos, without ZooKeeper and without Docker."""
+"""The stand-in of Marathon, and what it shares with that of Chronos, without ZooKeeper and without Docker.
+
+How a member leads, and what ends it: test_standin_members.py.
+"""
 
 from __future__ import annotations
 
@@ -30,8 +33,8 @@ from marathon_standin.scheduler import Scheduler, Settings  # noqa: E402
 from mesos_framework import mesos_client  # noqa: E402
 from mesos_framework.election import leader_of  # noqa: E402
 from mesos_framework.flags import FlagError, expand, from_environment, parse  # noqa: E402
-from mesos_framework.http_api import Answer, Api, Leadership, Route, serve  # noqa: E402
-from mesos_framework.mesos_client import Credential, MesosScheduler, RefusedError, records  # noqa: E402
+from mesos_framework.http_api import Answer, Api, Leadership, Manners, Route, serve  # noqa: E402
+from mesos_framework.mesos_client import Credential, MesosScheduler, RefusedError, RemovedError, records  # noqa: E402
 from mesos_framework.offers import Pool  # noqa: E402
 from mesos_framework.state_store import MemoryStore  # noqa: E402
 from mesos_framework.urls import UrlError, leading_master, parse_zk  # noqa: E402
@@ -66,9 +69,8 @@ class Leader:
         self.calls: list[tuple[str, Json]] = []
         self.scheduler = Scheduler(store or MemoryStore(), lambda kind, body: self.calls.append((kind, body)), Settings())
         self.scheduler.load()
-        self.abdicated = threading.Event()
-        api = MarathonApi(self.scheduler, {"name": "marathon"}, lambda: "m1:8080", lambda: "F", self.abdicated.set)
-        self.api = Api(api.routes(), Leadership("m1:8080", lambda: "m1:8080", lambda: True), "X-Marathon-Leader", "")
+        api = MarathonApi(self.scheduler, {"name": "marathon"}, lambda: "m1:8080", lambda: "F")
+        self.api = Api(api.routes(), Leadership("m1:8080", lambda: "m1:8080", lambda: True), Manners("X-Marathon-Leader"))
 
     def ask(self, method: str, path: str, body: object = None) -> Answer:
         return self.api.answer(method, path, json.dumps(body).encode(), {})
@@ -252,17 +254,17 @@ def masters(*answers: tuple[int, list[Json]]) -> Iterator[FakeMaster]:
 
 def test_subscription_is_renewed_and_calls_carry_the_stream() -> None:
     busy, good, last = masters((503, []), (200, [SUBSCRIBED, {"type": "HEARTBEAT"}, status("t", "TASK_RUNNING")]), (401, []))
-    found, turn, sent = [], iter([busy.at, "", good.at, last.at, last.at]), []
+    found, turn, sent = [], iter([busy.at, "", good.at]), []
 
     def on_event(event: Json) -> None:
         found.append(event["type"])
         sent.append(client.call("REVIVE"))
 
-    client = MesosScheduler(lambda: next(turn, last.at), {"name": "m"}, Credential("p", "s"), on_event)
+    client = MesosScheduler(lambda: next(turn, last.at), {"name": "m"}, Credential("p", "s"), on_event, lambda: found.append("lost"))
     assert client.call("REVIVE") is False
     with pytest.raises(RefusedError, match="401"):
         client.run()
-    assert found == ["SUBSCRIBED", "UPDATE"]
+    assert found == ["SUBSCRIBED", "UPDATE", "lost"]
     assert sent == [True, True]
     call, headers = good.calls[0]
     assert (call["type"], call["framework_id"]) == ("REVIVE", {"value": "F-7"})
@@ -272,11 +274,45 @@ def test_subscription_is_renewed_and_calls_carry_the_stream() -> None:
     assert again["framework_id"] == again["subscribe"]["framework_info"]["id"] == {"value": "F-7"}
 
 
-def test_an_error_event_ends_the_framework() -> None:
-    (master,) = masters((200, [SUBSCRIBED, {"type": "ERROR", "error": {"message": "Framework has been removed"}}]))
-    client = MesosScheduler(lambda: master.at, {}, Credential(), lambda _e: None)
-    with pytest.raises(RefusedError, match="removed"):
+REMOVED = {"type": "ERROR", "error": {"message": "Framework has been removed"}}
+
+
+def test_a_removed_id_is_refused() -> None:
+    (master,) = masters((200, [REMOVED]))
+    with pytest.raises(RemovedError):
+        MesosScheduler(lambda: master.at, {"id": {"value": "F"}}, Credential(), lambda _e: None, lambda: None).run()
+
+
+def test_a_removed_framework_is_told_nothing_by_a_master_that_goes_on_leading() -> None:
+    (master,) = masters((200, [SUBSCRIBED]))
+    silence = threading.Event()
+
+    def over() -> None:
+        silence.set()
+        raise RefusedError("the process ends here")
+
+    def on_event(_event: Json) -> None:
+        master.events[:] = [REMOVED]
+
+    client = MesosScheduler(lambda: master.at, {}, Credential(), on_event, over, heartbeat_seconds=0.2)
+    with pytest.raises(RefusedError, match="ends here"):
         client.run()
+    assert silence.is_set()
+    assert len(master.subscriptions) == 2, "it asked again while it was to go on without a word"
+
+
+def test_a_removed_framework_is_refused_by_the_next_master() -> None:
+    first, second = masters((200, [SUBSCRIBED]), (200, [REMOVED]))
+    leading, lost = [first.at], []
+
+    def on_event(_event: Json) -> None:
+        first.events[:] = [REMOVED]
+        threading.Timer(0.2, leading.__setitem__, (0, second.at)).start()
+
+    client = MesosScheduler(lambda: leading[0], {}, Credential(), on_event, lambda: lost.append("lost"))
+    with pytest.raises(RemovedError):
+        client.run()
+    assert lost == ["lost"]
 
 
 def test_records_end_with_the_stream() -> None:
@@ -317,11 +353,13 @@ def test_placement_of_a_bridged_container() -> None:
     placed = place(app, Pool.of(offer()), [])
     assert placed
     instance, task = placed
-    assert task["container"]["docker"]["port_mappings"] == [{"host_port": 31000, "container_port": 8080, "protocol": "tcp"}]
+    (port,) = instance.ports
+    assert port in range(31000, 31006)
+    assert task["container"]["docker"]["port_mappings"] == [{"host_port": port, "container_port": 8080, "protocol": "tcp"}]
     assert task["container"]["docker"]["network"] == "BRIDGE"
     assert task["command"]["shell"] is False and task["command"]["arguments"] == ["httpd", "-f"]
     told = {v["name"]: v["value"] for v in task["command"]["environment"]["variables"]}
-    assert (told["PORT0"], told["PORT_8080"], told["PORT_HTTP"], told["HOST"]) == ("31000", "31000", "31000", "a1")
+    assert (told["PORT0"], told["PORT_8080"], told["PORT_HTTP"], told["HOST"]) == (str(port), str(port), str(port), "a1")
     assert (told["SERVICE_NAME"], told["MARATHON_APP_ID"], told["MESOS_TASK_ID"]) == ("web", "/web", instance.task_id)
     assert {r["name"] for r in task["resources"]} == {"cpus", "mem", "ports"}
     assert instance.address == "10.0.0.9"
@@ -350,6 +388,13 @@ def test_constraints(constraint: list[str], hosts: list[str], fits: bool) -> Non
 
 def test_reserved_resources_are_left_alone() -> None:
     assert place({**normalize({**BRIDGE, "cpus": 5}), "version": "v"}, Pool.of(offer()), []) is None
+
+
+def test_ports_are_random_ones_of_the_offer() -> None:
+    taken = [Pool.of(offer()).take({}, [0, 31002])[1] for _ in range(50)]
+    assert {chosen for _, chosen in taken} == {31002}
+    assert len({chosen for chosen, _ in taken}) > 1
+    assert {chosen for chosen, _ in taken} <= {31000, 31001, 31003, 31004, 31005}
 
 
 # Rollout -------------------------------------------------------------------------------------------------------------
@@ -381,14 +426,13 @@ def test_an_app_from_request_to_removal() -> None:
     made = leader.ask("POST", "/v2/apps", BRIDGE)
     assert made.status == 201 and made.body["deployments"] and made.headers["X-Marathon-Leader"] == "http://m1:8080"
     assert leader.ask("POST", "/v2/apps", BRIDGE).status == 409
-    assert leader.ask("GET", "/v2/queue").body["queue"][0]["count"] == 1
     locked = leader.ask("PUT", "/v2/apps/web", {"instances": 2})
     assert locked.status == 409 and locked.body["deployments"]
     task_id = leader.run_one()
     assert [k for k, _ in leader.calls] == ["ACCEPT", "ACKNOWLEDGE"]
     shown = leader.ask("GET", "/v2/apps//web").body["app"]
-    assert (shown["tasksRunning"], shown["tasks"][0]["ports"], shown["deployments"]) == (1, [31000], [])
-    assert leader.ask("PATCH", "/v2/apps/web", {"instances": 2}).status == 200
+    assert (shown["tasksRunning"], len(shown["tasks"][0]["ports"]), shown["deployments"]) == (1, 1, [])
+    assert leader.ask("PUT", "/v2/apps/web", {"instances": 2}).status == 200
     assert len(leader.offers(offer(2))) == 1
     assert leader.ask("DELETE", "/v2/apps/web").status == 200
     assert leader.kills()[0] == task_id
@@ -444,32 +488,11 @@ def test_a_new_version_replaces_the_old_one() -> None:
     leader.run_one()
     leader.scheduler.on_event(status(old, "TASK_KILLED"))
     assert leader.ask("GET", "/v2/apps/web").body["app"]["deployments"] == []
-    assert leader.ask("POST", "/v2/apps/web/restart").status == 200
-    assert len(leader.offers(offer(4))) == 1
-
-
-def test_a_deployment_can_be_rolled_back() -> None:
-    leader = Leader()
-    leader.ask("POST", "/v2/apps", {**BRIDGE, "cpus": 99})
-    (open_one,) = leader.ask("GET", "/v2/deployments").body
-    assert leader.ask("DELETE", f"/v2/deployments/{open_one['id']}").status == 200
-    assert leader.ask("GET", "/v2/apps").body == {"apps": []}
-    assert leader.ask("DELETE", "/v2/deployments/none").status == 404
-
-
-def test_tasks_can_be_killed_and_scaled_away() -> None:
-    leader = Leader()
-    leader.ask("POST", "/v2/apps", BRIDGE)
-    task_id = leader.run_one()
-    assert leader.ask("DELETE", f"/v2/apps/web/tasks/{task_id}?scale=true").status == 200
-    assert leader.ask("GET", "/v2/apps/web").body["app"]["instances"] == 0
-    assert leader.kills() == [task_id]
-    assert leader.ask("DELETE", "/v2/apps/web/tasks/none").status == 404
 
 
 @pytest.mark.parametrize(("method", "path", "body", "code"), [
-    ("GET", "/ping", None, 200), ("GET", "/v2/info", None, 200), ("GET", "/v2/leader", None, 200), ("GET", "/metrics", None, 200),
-    ("GET", "/v2/groups", None, 200), ("POST", "/v2/apps", {"id": "/x"}, 422), ("PATCH", "/v2/apps/none", {}, 404),
+    ("GET", "/ping", None, 200), ("GET", "/v2/info", None, 200), ("GET", "/v2/leader", None, 200), ("GET", "/v2/apps", None, 200),
+    ("POST", "/v2/apps", {"id": "/x"}, 422), ("PUT", "/v2/apps/x", {}, 422),
     ("GET", "/nowhere", None, 404), ("POST", "/ping", None, 405), ("DELETE", "/v2/apps/none", None, 404),
     ("GET", "/v2/apps/none/tasks", None, 404), ("PUT", "/v2/apps", [BRIDGE], 201),
 ])
@@ -479,12 +502,6 @@ def test_status_codes(method: str, path: str, body: object, code: int) -> None:
 
 def test_bad_json_is_400() -> None:
     assert Leader().api.answer("POST", "/v2/apps", b"{", {}).status == 400
-
-
-def test_abdication() -> None:
-    leader = Leader()
-    assert leader.ask("DELETE", "/v2/leader").status == 200
-    assert leader.abdicated.wait(2)
 
 
 # Health --------------------------------------------------------------------------------------------------------------
@@ -505,13 +522,16 @@ def test_health_outcomes() -> None:
 # Following -----------------------------------------------------------------------------------------------------------
 
 
+MANNERS = Manners("X-Marathon-Leader", "X-Marathon-Via", wait_seconds=0.2, failure=502)
+
+
 def test_followers_pass_requests_on() -> None:
     answers = Api((Route("GET", "/x", lambda r: Answer(200, {"q": dict(r.query)})),),
-                  Leadership("leader:1", lambda: "leader:1", lambda: True), "X-Marathon-Leader", "X-Marathon-Via")
+                  Leadership("leader:1", lambda: "leader:1", lambda: True), MANNERS)
     server = serve(answers, "127.0.0.1", 0, "Test/1")
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
     leader = f"127.0.0.1:{server.server_port}"
-    follower = Api((), Leadership("f:1", lambda: leader, lambda: False), "X-Marathon-Leader", "X-Marathon-Via")
+    follower = Api((), Leadership("f:1", lambda: leader, lambda: False), MANNERS)
     passed = follower.answer("GET", "/x?a=1", b"", {"Accept": "application/json"})
     assert (passed.status, json.loads(passed.data())) == (200, {"q": {"a": "1"}})
     assert passed.headers["X-Marathon-Leader"] == "http://leader:1"

@@ -68,13 +68,6 @@ def _descends(name: str, parents: list[str], jobs: Mapping[str, Job]) -> bool:
     return any(p == name or _descends(name, jobs.get(p, {}).get("parents", []), jobs) for p in parents)
 
 
-def last_state(job: Job) -> str:
-    """`fresh`, `success` or `failure`: how the last run ended."""
-    if not job["lastSuccess"] and not job["lastError"]:
-        return "fresh"
-    return "success" if job["lastSuccess"] > job["lastError"] else "failure"
-
-
 def task_id(name: str, due: float, attempt: int, arguments: str) -> str:
     """`ct:<due in ms>:<attempt>:<job>:<arguments>`."""
     return f"ct:{int(due * 1000)}:{attempt}:{name}:{arguments.replace(';', '')}"

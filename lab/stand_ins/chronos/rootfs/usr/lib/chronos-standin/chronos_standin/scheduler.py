@@ -47,7 +47,6 @@ class Scheduler:
         self.lock = threading.RLock()
         self.jobs: dict[str, Job] = {}
         self.runs: dict[str, Json] = {}
-        self.durations: dict[str, list[float]] = {}
         self._finished_parents: dict[str, list[str]] = {}
         self._revived = 0.0
         self._reconcile_at = float("inf")
@@ -61,11 +60,6 @@ class Scheduler:
     def of(self, name: str) -> list[Json]:
         """The runs of a job."""
         return [r for r in self.runs.values() if r["job"] == name]
-
-    def state(self, name: str) -> str:
-        """`idle`, `queued` or how many run."""
-        running = sum(r["state"] != "QUEUED" for r in self.of(name))
-        return f"{running} running" if running else "queued" if self.of(name) else "idle"
 
     def put(self, job: Job) -> None:
         """Adds or replaces a job."""
@@ -186,7 +180,6 @@ class Scheduler:
         if job is None or parsed is None:
             return
         if good:
-            self.durations.setdefault(job["name"], []).append(now - parsed[1])
             self._succeeded(job, now)
         elif parsed[2] < job["retries"]:
             self.enqueue(job, now + self._settings.retry_seconds, parsed[2] + 1, parsed[3], self._settings.retry_seconds)
@@ -197,11 +190,6 @@ class Scheduler:
                       "disabled": disabled})
             if job["softError"]:
                 self._release_children(job["name"], now)
-
-    def succeed(self, job: Job) -> None:
-        """Counts a run as successful and lets the children go, as a finished run does."""
-        with self.lock:
-            self._succeeded(job, time.time())
 
     def _succeeded(self, job: Job, now: float) -> None:
         spent = job.get("schedule", "").startswith("R0/")

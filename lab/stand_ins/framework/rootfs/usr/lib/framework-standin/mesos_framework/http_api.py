@@ -16,7 +16,6 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 LOG = logging.getLogger("http")
-LEADER_WAIT_SECONDS = 2.5
 PROXY_SECONDS = 10
 #: Headers that belong to one connection, and those that the server writes itself.
 OWN_HEADERS = frozenset({"connection", "transfer-encoding", "content-length", "server", "date", "host"})
@@ -55,12 +54,25 @@ class Answer:
 
 @dataclass(frozen=True)
 class Route:
-    """Method, pattern of the whole path, and who answers; `local` ones are answered by every member itself."""
+    """Method, pattern of the whole path, and who answers on the leader."""
 
     method: str
     pattern: str
     handler: Callable[[Request], Answer]
-    local: bool = False
+
+
+@dataclass(frozen=True)
+class Manners:
+    """How a member passes on what only the leader answers.
+
+    Names of the headers that tell of it, how long it waits while no leader is known or it is about to lead itself, and the
+    status of an answer that could not be had.
+    """
+
+    leader_header: str = ""
+    via_header: str = ""
+    wait_seconds: float = 0.0
+    failure: int = 500
 
 
 @dataclass(frozen=True)
@@ -75,55 +87,51 @@ class Leadership:
 class Api:
     """Routes requests; answers them here, or lets the leader do so and adds the headers of the real program."""
 
-    def __init__(
-        self, routes: tuple[Route, ...], leadership: Leadership, leader_header: str = "", via_header: str = "",
-    ) -> None:
+    def __init__(self, routes: tuple[Route, ...], leadership: Leadership, manners: Manners) -> None:
         self._routes = [(r, re.compile(r.pattern)) for r in routes]
-        self._leadership = leadership
-        self._leader_header, self._via_header = leader_header, via_header
+        self._leadership, self._manners = leadership, manners
 
     def answer(self, method: str, target: str, body: bytes, headers: Mapping[str, str]) -> Answer:
         """The answer to one request."""
+        if not self._leads():
+            return self._proxy(method, target, body, headers)
         parts = urllib.parse.urlsplit(target)
         path = parts.path.rstrip("/") or "/"
         found = [(r, m) for r, p in self._routes if (m := p.fullmatch(path))]
         match = next(((r, m) for r, m in found if r.method == method), None)
-        if (match and match[0].local) or self._leads():
-            if match is None:
-                return Answer(405 if found else 404, {"message": "Method Not Allowed" if found else "URI not found"})
-            query = dict(urllib.parse.parse_qsl(parts.query, keep_blank_values=True))
-            groups = tuple(urllib.parse.unquote(g) if g else "" for g in match[1].groups())
-            answer = match[0].handler(Request(method, path, groups, query, body))
-            own = {self._leader_header: f"http://{self._leadership.own}"} if self._leader_header else {}
-            return Answer(answer.status, answer.body, {**answer.headers, **own}, answer.content_type)
-        return self._proxy(method, target, body, headers)
+        if match is None:
+            return Answer(405 if found else 404, {"message": "Method Not Allowed" if found else "URI not found"})
+        query = dict(urllib.parse.parse_qsl(parts.query, keep_blank_values=True))
+        groups = tuple(urllib.parse.unquote(g) if g else "" for g in match[1].groups())
+        answer = match[0].handler(Request(method, path, groups, query, body))
+        header = self._manners.leader_header
+        own = {header: f"http://{self._leadership.own}"} if header else {}
+        return Answer(answer.status, answer.body, {**answer.headers, **own}, answer.content_type)
 
     def _leads(self) -> bool:
-        """Whether this member leads; waits a little while nobody, or only this member's past, does."""
-        deadline = time.monotonic() + LEADER_WAIT_SECONDS
+        """Whether this member leads."""
+        deadline = time.monotonic() + self._manners.wait_seconds
         while not self._leadership.elected():
-            if self._leadership.leader() not in ("", self._leadership.own) or time.monotonic() > deadline:
+            if self._leadership.leader() not in ("", self._leadership.own) or time.monotonic() >= deadline:
                 return False
             time.sleep(0.1)
         return True
 
     def _proxy(self, method: str, target: str, body: bytes, headers: Mapping[str, str]) -> Answer:
-        leader = self._leadership.leader()
-        if leader in ("", self._leadership.own) or (self._via_header and self._via_header in headers):
-            return Answer(502, {"message": "Could not determine the current leader"})
+        leader, via = self._leadership.leader(), self._manners.via_header
+        if leader in ("", self._leadership.own) or (via and via in headers):
+            return Answer(self._manners.failure, {"message": "Could not determine the current leader"})
+        own = {via: self._leadership.own} if via else {}
         passed = {k: v for k, v in headers.items() if k.lower() not in OWN_HEADERS}
-        if self._via_header:
-            passed[self._via_header] = self._leadership.own
         connection = http.client.HTTPConnection(leader, timeout=PROXY_SECONDS)
         try:
-            connection.request(method, target, body or None, passed)
+            connection.request(method, target, body or None, {**passed, **own})
             answer = connection.getresponse()
             kept = {k: v for k, v in answer.getheaders() if k.lower() not in {*OWN_HEADERS, "content-type"}}
             content_type = answer.getheader("Content-Type", "application/json")
-            via = {self._via_header: self._leadership.own} if self._via_header else {}
-            return Answer(answer.status, answer.read().decode(), {**kept, **via}, content_type)
+            return Answer(answer.status, answer.read().decode(), {**kept, **own}, content_type)
         except (OSError, http.client.HTTPException) as error:
-            return Answer(502, {"message": f"Error proxying request to leader {leader}: {error!r}"})
+            return Answer(self._manners.failure, {"message": f"Error proxying request to leader {leader}: {error!r}"})
         finally:
             connection.close()
 

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import queue
 import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn, Protocol
 
 from kazoo.handlers.threading import KazooTimeoutError
+from kazoo.security import ACL, OPEN_ACL_UNSAFE
 
 from mesos_framework.election import LeaderLatch, MasterDetector, connect
-from mesos_framework.http_api import Api, Leadership, Route, serve
-from mesos_framework.mesos_client import Credential, Event, MesosScheduler, RefusedError
+from mesos_framework.http_api import Api, Leadership, Manners, Route, serve
+from mesos_framework.mesos_client import Credential, Event, MesosScheduler, RefusedError, RemovedError
 from mesos_framework.state_store import ZooKeeperStore
 from mesos_framework.urls import ZkUrl
 
@@ -25,6 +28,9 @@ LOG = logging.getLogger("member")
 FLAG_ERROR, TERMINATED = 1, 143
 TICK_SECONDS = 1.0
 LEAVE_SECONDS = 5.0
+#: A new leader of a real program reads its apps or jobs for as long as it takes; here it takes this long.
+LOAD_SECONDS = 2.0
+READ_SECONDS = 2.0
 
 
 class Brain(Protocol):
@@ -46,7 +52,7 @@ class ExitCodes:
 
     zookeeper_failure: int = 1
     zookeeper_loss: int = 1
-    abdicated: int = 1
+    leadership_loss: int = 1
     refused: int = 1
     removed: int = 1
     bind: int = 1
@@ -54,21 +60,36 @@ class ExitCodes:
 
 
 @dataclass(frozen=True)
+class Rules:
+    """The ACLs of a member with ZooKeeper credentials: of its state, of the election's node, and of its own node in it."""
+
+    state: Sequence[ACL]
+    election: Sequence[ACL]
+    member: Sequence[ACL]
+
+
+@dataclass(frozen=True)
 class MemberSpec:
-    """Who the member is and where it keeps things: `own` is host:port, `zk.path` the root of `state` and `latch`."""
+    """Who the member is and where it keeps things: `own` is host:port, `zk.path` the root of `state` and `latch`.
+
+    `framework_id` is the node of that id below the state; `patient`: a moment without ZooKeeper does not end the process.
+    """
 
     product: str
     own: str
     address: str
     port: int
     zk: ZkUrl
-    state: str
     latch: str
-    private_latch: bool
+    framework_id: str
+    rules: Rules
     master: str
     credential: Credential
     framework_info: Callable[[str], dict[str, Any]]
+    manners: Manners
     exits: ExitCodes = ExitCodes()
+    heartbeat_seconds: float = math.inf
+    patient: bool = True
 
 
 def end(code: int, why: str) -> NoReturn:
@@ -85,22 +106,34 @@ def log_to_stdout() -> None:
     logging.getLogger("kazoo").setLevel(logging.WARNING)
 
 
-class Member:
+class Member(ABC):
     """One member of a cluster of schedulers. Making it connects to ZooKeeper, and ends the process when that fails."""
 
     def __init__(self, spec: MemberSpec) -> None:
-        self._spec = spec
+        self.spec = spec
         try:
-            self._client = connect(spec.zk, self._lost)
+            client = connect(spec.zk, self._lost, spec.rules.state, patient=spec.patient)
             self._detector = MasterDetector(spec.master, self._lost)
         except KazooTimeoutError:
             end(spec.exits.zookeeper_failure, f"Failed to connect to ZooKeeper at {spec.zk.redacted}, exiting now.")
-        self.store = ZooKeeperStore(self._client, f"{spec.zk.path}/{spec.state}")
-        latch = f"{spec.zk.path}/{spec.latch}"
-        self._latch = LeaderLatch(self._client, latch, spec.own, private=spec.private_latch)
+        self.store = ZooKeeperStore(client, f"{spec.zk.path}/state")
+        rules = (spec.rules.election, spec.rules.member) if spec.zk.auth else (OPEN_ACL_UNSAFE, OPEN_ACL_UNSAFE)
+        self._latch = LeaderLatch(client, f"{spec.zk.path}/{spec.latch}", spec.own, *rules)
         self._calls: queue.Queue[tuple[str, dict[str, Any]]] = queue.Queue()
         self._mesos: MesosScheduler | None = None
-        self._leading = threading.Event()
+        self._ready = threading.Event()
+
+    @abstractmethod
+    def lead(self, brain: Brain) -> None:
+        """Takes the cluster over from the last leader; runs in the thread that follows the election."""
+
+    @abstractmethod
+    def disconnected(self) -> None:
+        """The Mesos master that had registered the framework leads no longer; when this returns, the next one is looked for."""
+
+    def leads(self) -> bool:
+        """Whether this member answers requests itself."""
+        return self._ready.is_set()
 
     def emit(self, kind: str, body: dict[str, Any]) -> None:
         """Queues a Mesos call; it is sent outside the caller's locks."""
@@ -114,77 +147,80 @@ class Member:
         """The id that Mesos gave, "" before the first registration."""
         return self._mesos.framework_id if self._mesos else ""
 
-    def abdicate(self) -> None:
-        """Hands the leadership over and ends the process."""
-        self._latch.leave()
-        end(self._spec.exits.abdicated, "Leadership ended gracefully")
-
-    def run(self, brain: Brain, routes: tuple[Route, ...], headers: tuple[str, str], *more: Callable[[], None]) -> None:
-        """Serves until the process ends; `more` runs in threads of its own on the leader."""
-        leadership = Leadership(self._spec.own, self.leader, self._leading.is_set)
-        api = Api(routes, leadership, *headers)
+    def run(self, brain: Brain, routes: tuple[Route, ...]) -> None:
+        """Serves until the process ends."""
+        api = Api(routes, Leadership(self.spec.own, self.leader, self.leads), self.spec.manners)
         try:
-            server = serve(api, self._spec.address, self._spec.port, self._spec.product)
+            server = serve(api, self.spec.address, self.spec.port, self.spec.product)
         except OSError as error:
-            end(self._spec.exits.bind, f"Cannot listen on {self._spec.address}:{self._spec.port}: {error.strerror}")
-        signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=self._terminate, daemon=True).start())
+            end(self.spec.exits.bind, f"Cannot listen on {self.spec.address}:{self.spec.port}: {error.strerror}")
+        signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=self.leave, args=(TERMINATED, "Terminated"), daemon=True).start())
         self._latch.enter()
-        self._start(lambda: self._latch.follow(lambda: self._lead(brain, more)))
+        self.start(lambda: self._latch.follow(lambda: self.lead(brain), self._defeated))
         server.serve_forever()
 
-    def _lead(self, brain: Brain, more: tuple[Callable[[], None], ...]) -> None:
-        """Takes the cluster over from the last leader."""
-        brain.load()
-        info = self._spec.framework_info(str(self.store.load("framework").get("id", "")))
+    def answer_requests(self) -> None:
+        """From now on requests are answered here."""
+        self._ready.set()
 
+    def stored_id(self) -> str:
+        """The framework's id as the last leader stored it, "" without one. Raises kazoo's errors, its timeout error among them."""
+        return self.store.read(self.spec.framework_id, READ_SECONDS)
+
+    def drive(self, brain: Brain, framework_id: str) -> None:
+        """Registers with Mesos, under this id or, if it is empty, a new one."""
         def on_event(event: Event) -> None:
             if event["type"] == "SUBSCRIBED":
-                self.store.put("framework", "id", event["subscribed"]["framework_id"]["value"])
-                LOG.info("Registered as %s", self.framework_id())
+                self.store.write(self.spec.framework_id, mesos.framework_id)
+                LOG.info("Registered as %s", mesos.framework_id)
             brain.on_event(event)
 
-        self._mesos = MesosScheduler(self._detector.detect, info, self._spec.credential, on_event)
-        mesos = self._mesos
-        for work in (lambda: self._register(mesos), lambda: self._send_calls(mesos), lambda: _tick(brain), *more):
-            self._start(work)
-        self._leading.set()
+        mesos = self._mesos = MesosScheduler(
+            self._detector.detect, self.spec.framework_info(framework_id), self.spec.credential, on_event, self.disconnected,
+            self.spec.heartbeat_seconds,
+        )
+        self.start(lambda: self._register(mesos))
+        self.start(lambda: self._send_calls(mesos))
+
+    def leave(self, code: int, why: str) -> None:
+        """Takes the member out of the election and ends the process."""
+        # Without ZooKeeper the latch cannot be left: it then goes with the session.
+        threading.Timer(LEAVE_SECONDS, end, (code, why)).start()
+        self._latch.leave()
+        end(code, why)
+
+    def start(self, work: Callable[[], None]) -> None:
+        """Runs something in a thread of its own; what it does not catch ends the process."""
+        def guarded() -> None:
+            try:
+                work()
+            except Exception:
+                LOG.exception("Terminating due to uncaught exception")
+                end(self.spec.exits.uncaught, "uncaught exception")
+
+        threading.Thread(target=guarded, daemon=True).start()
 
     def _register(self, mesos: MesosScheduler) -> None:
         try:
             mesos.run()
         except RefusedError as error:
-            removed = "removed" in str(error) or "Completed framework" in str(error)
-            if removed:
-                # The next start registers as a new framework, as the real program's does.
-                self.store.drop("framework", "id")
-            end(self._spec.exits.removed if removed else self._spec.exits.refused, f"Error: {error}")
+            # A removed id stays where it is stored: every member that takes over meets the same refusal.
+            self.leave(self.spec.exits.removed if isinstance(error, RemovedError) else self.spec.exits.refused, f"Error: {error}")
 
     def _send_calls(self, mesos: MesosScheduler) -> None:
         while True:
             kind, body = self._calls.get()
             mesos.call(kind, **body)
 
+    def _defeated(self) -> None:
+        self.leave(self.spec.exits.leadership_loss, "Lost leadership; crashing")
+
     def _lost(self) -> None:
-        end(self._spec.exits.zookeeper_loss, "The connection to ZooKeeper is lost, exiting now.")
-
-    def _terminate(self) -> None:
-        # Without ZooKeeper the latch cannot be left: it then goes with the session.
-        threading.Timer(LEAVE_SECONDS, end, (TERMINATED, "Terminated")).start()
-        self._latch.leave()
-        end(TERMINATED, "Terminated")
-
-    def _start(self, work: Callable[[], None]) -> None:
-        def guarded() -> None:
-            try:
-                work()
-            except Exception:
-                LOG.exception("Terminating due to uncaught exception")
-                end(self._spec.exits.uncaught, "uncaught exception")
-
-        threading.Thread(target=guarded, daemon=True).start()
+        end(self.spec.exits.zookeeper_loss, "The connection to ZooKeeper is lost, exiting now.")
 
 
-def _tick(brain: Brain) -> None:
+def tick(brain: Brain) -> None:
+    """Lets a brain do once a second what time calls for."""
     while True:
         brain.tick()
         time.sleep(TICK_SECONDS)

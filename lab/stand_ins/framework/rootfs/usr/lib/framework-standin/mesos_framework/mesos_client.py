@@ -7,6 +7,7 @@ import contextlib
 import http.client
 import json
 import logging
+import math
 import socket
 import threading
 import time
@@ -25,7 +26,11 @@ Event = dict[str, Any]
 
 
 class RefusedError(Exception):
-    """The master will never take this framework as it is: wrong credentials, or it was removed."""
+    """The master will never take this framework as it is: its credentials are wrong, or its settings."""
+
+
+class RemovedError(RefusedError):
+    """The framework was torn down, or was away for longer than its failover timeout: its id is worth nothing any more."""
 
 
 def records(stream: BinaryIO) -> Iterator[bytes]:
@@ -59,16 +64,23 @@ class MesosScheduler:
     """One subscription that is renewed for ever, and the calls that go with it.
 
     `framework_info` has no id before the first registration; `on_event` gets every event in the order of the stream,
-    SUBSCRIBED first, and runs in the thread of `run`.
+    SUBSCRIBED first; `on_disconnected` runs when the master that had registered the framework leads no longer. Both run in the
+    thread of `run`.
+
+    The native driver of the real programs does not hear of its framework's removal, because the master sends it no word;
+    here the stream ends. So what happens then is theirs: nothing, until `heartbeat_seconds` without a sign of the master are
+    taken for a disconnection (Marathon), or for ever (Chronos, infinity), or until the master changes.
     """
 
     def __init__(
         self, detect: Callable[[], str], framework_info: dict[str, Any], credential: Credential,
-        on_event: Callable[[Event], None],
+        on_event: Callable[[Event], None], on_disconnected: Callable[[], None], heartbeat_seconds: float = math.inf,
     ) -> None:
-        self._detect, self._info, self._credential, self._on_event = detect, framework_info, credential, on_event
+        self._detect, self._info, self._credential = detect, framework_info, credential
+        self._on_event, self._on_disconnected, self._heartbeat_seconds = on_event, on_disconnected, heartbeat_seconds
         self._stream_id = ""
         self._lock = threading.Lock()
+        self._registered_with = ""
         self.master = ""
 
     @property
@@ -77,14 +89,34 @@ class MesosScheduler:
         return str(self._info.get("id", {}).get("value", ""))
 
     def run(self) -> None:
-        """Subscribes again whenever the stream ends; raises RefusedError when there is no point in it."""
+        """Subscribes again whenever the stream ends. Raises RefusedError, and RemovedError when it subscribes with a removed id."""
         while True:
+            leading = self._detect()
+            if self._registered_with not in ("", leading):
+                self._disconnected()
             try:
-                self._subscribe()
+                if leading:
+                    self._subscribe(leading)
+            except RemovedError:
+                if not self._registered_with:
+                    raise
+                self._go_on_without_a_word(leading)
             except (OSError, http.client.HTTPException, ValueError) as error:
-                LOG.warning("Lost the Mesos master %s: %r", self.master, error)
+                LOG.warning("Lost the Mesos master %s: %r", leading, error)
             self.master = ""
             time.sleep(RETRY_SECONDS)
+
+    def _disconnected(self) -> None:
+        LOG.warning("Disconnected")
+        self._registered_with = ""
+        self._on_disconnected()
+
+    def _go_on_without_a_word(self, leading: str) -> None:
+        self.master = ""
+        deadline = time.monotonic() + self._heartbeat_seconds
+        while self._detect() == leading and time.monotonic() < deadline:
+            time.sleep(RETRY_SECONDS)
+        self._disconnected()
 
     def call(self, kind: str, **body: Any) -> bool:
         """Sends one call; False when no master took it (it is then not done and has to be made again later)."""
@@ -106,10 +138,7 @@ class MesosScheduler:
             LOG.warning("%s was answered with %s %s", kind, answer.status, text)
         return answer.status == http.HTTPStatus.ACCEPTED
 
-    def _subscribe(self) -> None:
-        target = self._detect()
-        if not target:
-            return
+    def _subscribe(self, target: str) -> None:
         connection = http.client.HTTPConnection(target, timeout=CONNECT_SECONDS)
         connection.connect()
         try:
@@ -137,11 +166,13 @@ class MesosScheduler:
         for record in records(answer):
             event = json.loads(record)
             if event["type"] == "SUBSCRIBED":
+                self._registered_with = target
                 self._info["id"] = event["subscribed"]["framework_id"]
                 interval = float(event["subscribed"].get("heartbeat_interval_seconds", 15))
                 stream_socket.settimeout(interval * MISSED_HEARTBEATS)
             elif event["type"] == "ERROR":
-                raise RefusedError(event.get("error", {}).get("message", "the master reported an error"))
+                message = event.get("error", {}).get("message", "the master reported an error")
+                raise RemovedError(message) if "Framework has been removed" in message else RefusedError(message)
             if event["type"] != "HEARTBEAT":
                 self._on_event(event)
 
@@ -149,7 +180,7 @@ class MesosScheduler:
         """Ends the stream of a master that another one has replaced: a frozen one would not say so itself."""
         while self.master == target:
             time.sleep(DETECT_SECONDS)
-            if self._detect() not in ("", target) and self.master == target:
+            if self._detect() != target and self.master == target:
                 with contextlib.suppress(OSError):
                     stream_socket.shutdown(socket.SHUT_RDWR)
                 return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -41,11 +42,14 @@ class Pool:
         return sizes and free
 
     def take(self, scalars: dict[str, float], ports: Sequence[int]) -> tuple[list[Json], list[int]]:
-        """Removes a share that fits; returns it as Mesos resources, and the host ports in the order asked for."""
+        """Removes a share that fits; returns it as Mesos resources, and the host ports in the order asked for.
+
+        Any port is a random one of the offer, as with the real Marathon.
+        """
         for name, size in scalars.items():
             self.scalars[name] = self.scalars.get(name, 0.0) - size
         fixed = {p for p in ports if p}
-        free = iter([p for p in self.ports if p not in fixed])
+        free = iter(random.sample([p for p in self.ports if p not in fixed], sum(not p for p in ports)))
         chosen = [p or next(free) for p in ports]
         self.ports = [p for p in self.ports if p not in chosen]
         resources = [scalar(name, size) for name, size in scalars.items() if size]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import urllib.parse
 from typing import Any, Protocol
@@ -54,17 +55,27 @@ class ZooKeeperStore:
         return {urllib.parse.unquote(n): json.loads(self._client.get(f"{self._path}/{kind}/{n}")[0]) for n in names}
 
     def put(self, kind: str, name: str, document: Any) -> None:
-        data = json.dumps(document, separators=(",", ":")).encode()
-        try:
-            self._client.set(self._node(kind, name), data)
-        except NoNodeError:
-            self._client.create(self._node(kind, name), data, makepath=True)
+        self.write(_node(kind, name), json.dumps(document, separators=(",", ":")))
 
     def drop(self, kind: str, name: str) -> None:
-        try:
-            self._client.delete(self._node(kind, name))
-        except NoNodeError:
-            return
+        with contextlib.suppress(NoNodeError):
+            self._client.delete(f"{self._path}/{_node(kind, name)}")
 
-    def _node(self, kind: str, name: str) -> str:
-        return f"{self._path}/{kind}/{urllib.parse.quote(name, safe='')}"
+    def read(self, node: str, seconds: float) -> str:
+        """The text of a node below the store's path, "" without it. Raises kazoo's errors, its timeout error after `seconds`."""
+        try:
+            return str(self._client.get_async(f"{self._path}/{node}").get(timeout=seconds)[0].decode())
+        except NoNodeError:
+            return ""
+
+    def write(self, node: str, text: str) -> None:
+        """Sets the text of a node below the store's path."""
+        path = f"{self._path}/{node}"
+        try:
+            self._client.set(path, text.encode())
+        except NoNodeError:
+            self._client.create(path, text.encode(), makepath=True)
+
+
+def _node(kind: str, name: str) -> str:
+    return f"{kind}/{urllib.parse.quote(name, safe='')}"

@@ -8,9 +8,7 @@ from typing import Any
 
 from mesos_framework.state_store import StateStore
 
-from marathon_standin.apps import App
-
-KIND = "deployments"
+KIND = "deployment"
 
 
 class LockedError(Exception):
@@ -26,13 +24,12 @@ class LockedError(Exception):
 
 @dataclass(frozen=True)
 class Deployment:
-    """One change: `action` is the real program's word, `previous` the app before it (None when it was new)."""
+    """One change; `action` is the real program's word."""
 
     id: str
     version: str
     app_id: str
     action: str
-    previous: App | None
 
     def shown(self) -> dict[str, Any]:
         """The API's form, with its single step."""
@@ -58,13 +55,13 @@ class Deployments:
         """Ids of the deployments that work on an app."""
         return [d.id for d in self.open.values() if d.app_id == app_id]
 
-    def begin(self, app_id: str, version: str, action: str, previous: App | None, *, force: bool) -> Deployment:
+    def begin(self, app_id: str, version: str, action: str, *, force: bool) -> Deployment:
         """Opens one; with `force` those under way for the app are dropped. Raises LockedError."""
         busy = self.of(app_id)
         if busy and not force:
             raise LockedError(busy)
         self.finish(app_id)
-        deployment = Deployment(str(uuid.uuid4()), version, app_id, action, previous)
+        deployment = Deployment(str(uuid.uuid4()), version, app_id, action)
         self.open[deployment.id] = deployment
         self._store.put(KIND, deployment.id, vars(deployment))
         return deployment

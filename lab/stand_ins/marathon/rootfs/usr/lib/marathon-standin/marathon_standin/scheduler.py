@@ -20,6 +20,8 @@ from marathon_standin.rollout import Decision, decide
 
 LOG = logging.getLogger("scheduler")
 Json = dict[str, Any]
+#: The real program's category of instances in its store.
+INSTANCES = "instance"
 #: An app that ran without failure for this long starts with the first back-off again.
 STABLE_SECONDS = 60.0
 
@@ -72,7 +74,7 @@ class Scheduler:
         """Takes over the state that the last leader stored."""
         with self.lock:
             self.apps = self._store.load("apps")
-            self.instances = {k: Instance(**v) for k, v in self._store.load("instances").items()}
+            self.instances = {k: Instance(**v) for k, v in self._store.load(INSTANCES).items()}
             self.deployments.load()
 
     def of(self, app_id: str) -> list[Instance]:
@@ -85,7 +87,7 @@ class Scheduler:
             # A version is the moment of its change, and two changes never share one.
             self._changed_at = max(time.time(), self._changed_at + 0.001)
             version, previous = timestamp(self._changed_at), self.apps.get(app_id)
-            deployment = self.deployments.begin(app_id, version, action, previous, force=force)
+            deployment = self.deployments.begin(app_id, version, action, force=force)
             self.backoffs.pop(app_id, None)
             if app is None:
                 self.apps.pop(app_id, None)
@@ -102,7 +104,7 @@ class Scheduler:
     def kill(self, instance: Instance) -> None:
         """Asks Mesos to end an instance; asked again until its task has ended."""
         instance.killing_at = time.time()
-        self._store.put("instances", instance.task_id, instance.document())
+        self._store.put(INSTANCES, instance.task_id, instance.document())
         self._kill_task(instance.task_id, instance.agent_id)
 
     def on_event(self, event: Json) -> None:
@@ -172,7 +174,7 @@ class Scheduler:
                         break
                     instance, task = placed
                     self.instances[instance.task_id] = instance
-                    self._store.put("instances", instance.task_id, instance.document())
+                    self._store.put(INSTANCES, instance.task_id, instance.document())
                     tasks.append(task)
             ids = {"offer_ids": [offer["id"]]}
             if tasks:
@@ -204,12 +206,12 @@ class Scheduler:
         instance.ip_addresses = found or instance.ip_addresses or [instance.address]
         if instance.state == "TASK_RUNNING" and not instance.started_at:
             instance.started_at = float(status.get("timestamp") or time.time())
-        self._store.put("instances", instance.task_id, instance.document())
+        self._store.put(INSTANCES, instance.task_id, instance.document())
 
     def _ended(self, instance: Instance, state: str, message: str) -> None:
         now = time.time()
         del self.instances[instance.task_id]
-        self._store.drop("instances", instance.task_id)
+        self._store.drop(INSTANCES, instance.task_id)
         if instance.killing_at or instance.app_id not in self.apps:
             return
         app = self.apps[instance.app_id]
