@@ -5,6 +5,16 @@ none; then the agents, because a master that knows no credentials refuses an age
 the masters again, which require them from now on. A framework that subscribed without a principal ends there, and its
 tasks are orphans. ZooKeeper's nodes keep the rules they were made with, so those that are there get theirs by a step of its own,
 when everybody who writes to them brings a password.
+
+Marathon's members change together. One with a password makes its node of the election readable for itself only
+(RichCuratorFramework of 1.11), and one without that can't read every node knows no leader: a leader ends itself then (status 103), and a
+follower that stands next in line can't lead and lets no other. So all but the leader stop; the first that comes back with a
+password takes over from the leader, which ends itself and is changed next. Chronos makes the nodes of its election for all to
+read and write, and what it stores for all to read (ZookeeperModule of 3.0.2; Mesos' ZooKeeperState), so its members change one
+after the other, the leader last.
+
+A run that was cut off is completed by the next one: members that have their password already are left alone; beside one that serves with a
+password those without can neither lead nor harm, and are simply changed.
 """
 
 from __future__ import annotations
@@ -17,7 +27,8 @@ from provisioner.cluster import Cluster
 from provisioner.components import component
 from provisioner.errors import StepFailed, UsageError
 from provisioner.observe import Observation
-from provisioner.steps import Step
+from provisioner.steps import Step, serves
+from provisioner.upgrade_steps import one_electable
 
 #: The variable of the inventory.
 SETTING = "cluster_authentication"
@@ -56,10 +67,24 @@ def switched_on(steps: Sequence[Step], cluster: Cluster, seen: Observation, *, p
     ignorant = tuple(name for name in last[0].hosts if not serving.get(name, {}).get("knows_credentials"))
     first = [replace(last[0], hosts=ignorant, why="know the credentials and require none yet", variables={"mesos_authentication": "known"})]
     place = list(steps).index(last[0])
-    others = [step for step in steps[place + 1:] if step.component != masters]
+    others = _marathon_together([step for step in steps[place + 1:] if step.component != masters], cluster, seen)
     keeper = next(h.name for h in cluster.members("zookeeper"))
     protect = Step(component("zookeeper"), (keeper,), verb=PROTECT, why="what was made without a password gets its owner")
     return [*steps[:place], *(first if ignorant else []), *others, protect, replace(last[0], why="require credentials from now on")]
+
+
+def _marathon_together(steps: Sequence[Step], cluster: Cluster, seen: Observation) -> list[Step]:
+    """The same steps, with Marathon's in the order in which no member with a password serves beside one without."""
+    marathon = component("marathon")
+    todo = [host for step in steps if step.component == marathon for host in step.hosts]
+    changed = any(serves(seen, h.name, marathon) for h in cluster.members("marathon") if h.name not in todo)
+    why = "members with and without a ZooKeeper password can't form one group"
+    together = [] if changed else one_electable(marathon, todo, seen, why)
+    if not together:
+        return list(steps)
+    first = next(place for place, step in enumerate(steps) if step.component == marathon)
+    rest = [step for step in steps[first:] if step.component != marathon]
+    return [*steps[:first], *together, *rest]
 
 
 def _masters(seen: Observation) -> dict[str, Mapping[str, Any]]:

@@ -16,7 +16,7 @@ from provisioner.host_names import host_list
 from provisioner.observe import Observation
 from provisioner.rolling import BATCH, rolled
 from provisioner.steps import Plan, Step, leads, serves
-from provisioner.upgrade_steps import drained_agents, one_electable, order, with_agents_drained
+from provisioner.upgrade_steps import drained_agents, migrated, order, with_agents_drained
 from provisioner.versions import Moves
 
 #: Groups whose members vote.
@@ -46,7 +46,7 @@ def make_plan(cluster: Cluster, rendered: Mapping[str, Any], seen: Observation, 
             grown = growth(component, hosts, cluster, seen, rendered)
             if grown and limit:
                 raise UsageError(f"{component.title} gets new members, which concerns all of them", hint="leave out --limit")
-            steps += grown or one_electable(component, hosts, seen, moving or {}) or rolled(component, hosts, cluster, seen, batch)
+            steps += grown or migrated(component, hosts, seen, moving or {}) or rolled(component, hosts, cluster, seen, batch)
         if component.name == "mesos_agent":
             steps += with_agents_drained(drained, todo, cluster, seen, batch)
     steps = switched_on(steps, cluster, seen, partial=bool(only or limit), moving=bool(moving))

@@ -51,15 +51,24 @@ def with_agents_drained(drained: frozenset[str], todo: Mapping[str, Sequence[str
     return steps
 
 
-def one_electable(marathon: Component, hosts: Sequence[str], seen: Observation, moving: Moves) -> list[Step]:
+def migrated(marathon: Component, hosts: Sequence[str], seen: Observation, moving: Moves) -> list[Step]:
     """Marathon's own order, where its version moves; nothing for other components, or where a single one serves."""
-    moved = moving.get("marathon", {}) if marathon.name == "marathon" else {}
+    if marathon.name != "marathon" or not moving.get("marathon"):
+        return []
+    return one_electable(marathon, hosts, seen, "none of the old version may lead once the state was migrated")
+
+
+def one_electable(marathon: Component, hosts: Sequence[str], seen: Observation, why: str) -> list[Step]:
+    """Members that can't serve beside those that were changed: all but the leader stop, the leader is changed after the first other.
+
+    Nothing where no other than the last of them serves.
+    """
     turns = in_order(marathon, hosts, seen)
     others, last = turns[:-1], turns[-1:]
     serving = tuple(h for h in others if serves(seen, h, marathon))
-    if not moved or not serving:
+    if not serving:
         return []
     first, rest = others[:1], others[1:]
-    steps = [Step(marathon, serving, verb="stop", why="none of the old version may lead once the state was migrated"),
+    steps = [Step(marathon, serving, verb="stop", why=why),
              Step(marathon, tuple(first), all_or_none=True), Step(marathon, tuple(last), all_or_none=True)]
     return [*steps, Step(marathon, tuple(rest), batch=1, all_or_none=True)] if rest else steps

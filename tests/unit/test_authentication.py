@@ -21,9 +21,12 @@ from tests.unit.test_upgrade_steps import living
 OPEN = ((31, "world", "anyone"),)
 
 
-def observed(knowing: tuple[str, ...] = (), demanding: tuple[str, ...] = (), away: tuple[str, ...] = ()) -> Observation:
-    """Everything serves; what the masters say of themselves."""
+def observed(knowing: tuple[str, ...] = (), demanding: tuple[str, ...] = (), away: tuple[str, ...] = (),
+             no_marathon: tuple[str, ...] = ()) -> Observation:
+    """Everything serves, Marathon not on all hosts; what the masters say of themselves."""
     health = living()
+    for host in no_marathon:
+        health[host]["marathon"] = {"state": "down"}
     for host in ("m1", "m2", "m3"):
         health[host]["mesos_master"]["facts"] = {"quorum": 2, "ensemble_size": 3, "knows_credentials": host in knowing,
                                                  "authenticates": host in demanding}
@@ -41,11 +44,32 @@ def named(plan: list[Step]) -> list[tuple[str, str]]:
 
 def test_masters_know_before_agents_bring_and_demand_when_everybody_brings() -> None:
     plan = steps(observed())
-    assert named(plan) == [("up", "zookeeper"), ("up", "mesos_master"), ("up", "mesos_agent"), ("up", "marathon"), ("up", "chronos"),
-                           ("protect", "zookeeper"), ("up", "mesos_master")]
+    assert named(plan) == [("up", "zookeeper"), ("up", "mesos_master"), ("up", "mesos_agent"), ("stop", "marathon"), ("up", "marathon"),
+                           ("up", "marathon"), ("up", "marathon"), ("up", "chronos"), ("protect", "zookeeper"), ("up", "mesos_master")]
     first, last = (s for s in plan if s.component.name == "mesos_master")
     assert (first.variables, last.variables) == ({"mesos_authentication": "known"}, {})
     assert (first.batch, last.batch, first.hosts, last.hosts) == (1, 1, ("m2", "m3", "m1"), ("m2", "m3", "m1"))
+
+
+def marathons(plan: list[Step]) -> list[tuple[str, tuple[str, ...]]]:
+    return [(s.verb, s.hosts) for s in plan if s.component.name == "marathon"]
+
+
+def test_no_marathon_with_a_password_serves_beside_one_without_but_the_leader() -> None:
+    plan = steps(observed())
+    assert marathons(plan) == [("stop", ("m2", "m3")), ("up", ("m2",)), ("up", ("m1",)), ("up", ("m3",))]
+    stop = next(s for s in plan if s.verb == "stop")
+    assert stop.describe() == "stop Marathon on m2, m3 (all at once): members with and without a ZooKeeper password can't form one group"
+    assert [s.hosts for s in plan if s.component.name == "chronos"] == [("m2", "m3", "m1")], "Chronos changes one after the other"
+
+
+def test_a_switch_that_was_cut_off_at_marathon_is_completed() -> None:
+    """First: the others are stopped, only the leader runs. Then: one has its password and leads; another is stopped, one has none."""
+    stopped = steps(observed(no_marathon=("m2", "m3")))
+    assert marathons(stopped) == [("up", ("m2", "m3")), ("up", ("m1",))]
+    found = observed(no_marathon=("m3",))
+    changed = dataclasses.replace(found.hosts["m2"], unsettled={"marathon": ""})
+    assert marathons(steps(dataclasses.replace(found, hosts={**found.hosts, "m2": changed}))) == [("up", ("m3",)), ("up", ("m1",))]
 
 
 def test_a_switch_that_was_cut_off_goes_on_and_takes_nothing_back() -> None:
