@@ -20,7 +20,7 @@ GONE_SECONDS = 90
 def service(on: On, variable: Callable[[str, str], Any]) -> Iterator[str]:
     """A container on a1 with a published port, a name and tags for Consul; its service name."""
     name = f"scenario-{uuid.uuid4().hex[:8]}"
-    image = f"{variable('a1', 'registrator_image').rsplit('/', 1)[0]}/busybox:1.35"
+    image = f"{variable('a1', 'docker_registry')}/busybox:1.35"
     on("a1").check_output(f"docker run --detach --rm --name {name} --publish 8000 --env SERVICE_NAME={name} --env SERVICE_TAGS=blue,fast "
                           f"{image} httpd -f -p 8000 -h /tmp")
     yield name
@@ -59,7 +59,7 @@ def test_what_ended_while_registrator_was_away_disappears_too(on: On, service: s
 
 def test_what_began_while_registrator_was_away_appears(on: On, variable: Callable[[str, str], Any]) -> None:
     name = f"scenario-{uuid.uuid4().hex[:8]}"
-    image = f"{variable('a1', 'registrator_image').rsplit('/', 1)[0]}/busybox:1.35"
+    image = f"{variable('a1', 'docker_registry')}/busybox:1.35"
     on("a1").check_output("systemctl stop registrator")
     try:
         on("a1").check_output(f"docker run --detach --rm --name {name} --publish 8000 --env SERVICE_NAME={name} {image} httpd -f -p 8000")
