@@ -192,6 +192,8 @@ def test_a_marathon_ends_when_mesos_leader_changes_and_a_chronos_goes_on(process
     with pytest.raises(Ended, match="103"):
         one.disconnected()
     assert not [path for path in process.nodes.data if "-latch-" in path], "the next member has to wait for its session"
+    with pytest.raises(Ended, match="103"):
+        one.disconnected()  # its node is gone already
     chronos().disconnected()
 
 

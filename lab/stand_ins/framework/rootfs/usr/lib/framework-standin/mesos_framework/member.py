@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import math
 import os
@@ -15,6 +16,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn, Protocol
 
+from kazoo.exceptions import KazooException
 from kazoo.handlers.threading import KazooTimeoutError
 from kazoo.security import ACL, OPEN_ACL_UNSAFE
 
@@ -186,7 +188,8 @@ class Member(ABC):
         """Takes the member out of the election and ends the process."""
         # Without ZooKeeper the latch cannot be left: it then goes with the session.
         threading.Timer(LEAVE_SECONDS, end, (code, why)).start()
-        self._latch.leave()
+        with contextlib.suppress(KazooException):
+            self._latch.leave()
         end(code, why)
 
     def start(self, work: Callable[[], None]) -> None:

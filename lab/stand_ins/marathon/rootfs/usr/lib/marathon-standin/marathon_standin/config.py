@@ -17,15 +17,6 @@ from marathon_standin.scheduler import Settings
 
 #: Real flags that would change what a client sees and that this stand-in cannot honour.
 UNSUPPORTED = ("disable_http", "ssl_keystore_path", "http_credentials", "plugin_conf")
-_SHOWN = (
-    "checkpoint", "decline_offer_duration", "default_network_name", "env_vars_prefix", "executor", "failover_timeout",
-    "framework_name", "ha", "launch_token_refresh_interval", "local_port_max", "local_port_min", "mesos_leader_ui_url",
-    "mesos_role", "min_revive_offers_interval", "reconciliation_initial_delay", "reconciliation_interval",
-    "scale_apps_initial_delay", "scale_apps_interval", "task_launch_confirm_timeout", "task_launch_timeout", "webui_url",
-    "maintenance_mode",
-)
-_SHOWN_ZK = ("zk_compression", "zk_compression_threshold", "zk_connection_timeout", "zk_max_node_size", "zk_max_versions",
-             "zk_session_timeout", "zk_timeout")
 
 
 def flags() -> tuple[Flag, ...]:
@@ -73,14 +64,12 @@ class Config:
         return {**info, **({"id": {"value": framework_id}} if framework_id else {})}
 
     def info(self) -> dict[str, Any]:
-        """The part of /v2/info that does not change while the program runs."""
-        features = [f for f in str(self.values.get("enable_features", "")).split(",") if f]
-        own = {"hostname": self.hostname, "features": features, "master": _redacted(str(self.values["master"]))}
+        """The part of /v2/info that does not change while the program runs, as far as a client can't do without it."""
         return {
             "name": "marathon", "version": VERSION, "buildref": "standin",
-            "marathon_config": {**{n: self.values.get(n) for n in _SHOWN}, **own},
-            "zookeeper_config": {"zk": self.zk.redacted, **{n: self.values.get(n) for n in _SHOWN_ZK}},
-            "http_config": {"http_port": self.values["http_port"], "https_port": self.values["https_port"]},
+            "marathon_config": {"hostname": self.hostname, "master": _redacted(str(self.values["master"])),
+                                "failover_timeout": self.values["failover_timeout"]},
+            "zookeeper_config": {"zk": self.zk.redacted}, "http_config": {"http_port": self.values["http_port"]},
         }
 
 
