@@ -1,8 +1,9 @@
 """Changes of version: the order of the stack, agents that are drained first, a state that old and new must not share. Pure functions.
 
-Sources of the rules: Mesos' upgrade instructions (masters before agents, agents before schedulers); Marathon's upgrade guide (stop
-all but one, start one of the new version, then stop the last old one: the new leader migrates the state, after which an old
-one must not lead again); Docker's documentation of live restore (not across all major versions).
+Sources of the rules: Mesos' upgrade instructions (masters before agents, agents before schedulers) and its page on agent recovery
+(tasks outlive an agent that is replaced by a newer one, those of frameworks without checkpoints excepted, which a drain would end
+too); Marathon's upgrade guide (stop all but one, start one of the new version, then stop the last old one: the new leader
+migrates the state, after which an old one must not lead again); Docker's documentation of live restore (not across all major versions).
 """
 
 from __future__ import annotations
@@ -28,10 +29,9 @@ def order(moving: Moves) -> tuple[Component, ...]:
 
 
 def drained_agents(todo: Mapping[str, Sequence[str]], seen: Observation, moving: Moves) -> frozenset[str]:
-    """The agents whose tasks move away first: those where Docker or the agent itself gets another version and that serve now."""
+    """The agents whose tasks move away first: those where Docker gets another version and that serve now."""
     agent = component("mesos_agent")
-    return frozenset(host for name in ("docker", agent.name) for host in todo.get(name, ())
-                     if host in moving.get(name, {}) and serves(seen, host, agent))
+    return frozenset(host for host in todo.get("docker", ()) if host in moving.get("docker", {}) and serves(seen, host, agent))
 
 
 def with_agents_drained(drained: frozenset[str], todo: Mapping[str, Sequence[str]], cluster: Cluster, seen: Observation,

@@ -41,12 +41,23 @@ def test_the_order_is_that_of_an_upgrade_only_when_a_version_moves() -> None:
     assert names.index("docker") < names.index("zookeeper")
 
 
-def test_agents_are_drained_batch_after_batch_when_docker_or_the_agent_moves() -> None:
-    for component in ("docker", "mesos_agent"):
-        steps = [(s.verb, s.component.name, s.hosts) for s in plan(moving(component)) if {"a1", "a2"} & set(s.hosts)
+def test_agents_are_drained_batch_after_batch_when_docker_moves() -> None:
+    for moves in (moving("docker"), moving("docker", "mesos_agent")):
+        steps = [(s.verb, s.component.name, s.hosts) for s in plan(moves) if {"a1", "a2"} & set(s.hosts)
                  and s.component.name in ("docker", "mesos_agent")]
         assert steps == [(verb, name, (host,)) for host in ("a1", "a2")
                          for verb, name in (("drain", "mesos_agent"), ("up", "docker"), ("up", "mesos_agent"))]
+
+
+def test_agents_that_only_get_another_mesos_keep_their_tasks_and_change_batch_after_batch() -> None:
+    steps = plan(moving("mesos_master", "mesos_agent"))
+    assert all(s.verb == "up" for s in steps)
+    assert [(s.hosts, s.batch) for s in steps if s.component.name == "mesos_agent"] == [(("a1", "a2"), 1)]
+
+
+def test_only_the_agents_whose_docker_moves_are_drained() -> None:
+    steps = plan({"mesos_agent": moving("mesos_agent")["mesos_agent"], "docker": {"a2": Move("1", "2")}})
+    assert [(s.verb, s.hosts) for s in steps if s.component.name == "mesos_agent"] == [("up", ("a1",)), ("drain", ("a2",)), ("up", ("a2",))]
 
 
 def test_agents_are_not_drained_for_other_versions() -> None:
@@ -56,7 +67,7 @@ def test_agents_are_not_drained_for_other_versions() -> None:
 def test_an_agent_that_is_down_has_nothing_to_drain() -> None:
     health = living()
     health["a1"]["mesos_agent"] = {"state": "down"}
-    steps = make_plan(cluster(), RENDERED, seen(health), moving=moving("mesos_agent")).steps
+    steps = make_plan(cluster(), RENDERED, seen(health), moving=moving("docker", "mesos_agent")).steps
     assert [s.hosts for s in steps if s.verb == "drain"] == [("a2",)]
     assert ("a1",) in [s.hosts for s in steps if s.component.name == "mesos_agent" and s.verb == "up"]
 
