@@ -1,8 +1,8 @@
 """Changes of version: where there are some, and those that are known to lose data or to fail, which are refused. Pure functions.
 
 Sources of the rules: Marathon's upgrade guide (no minor release may be skipped), Consul's upgrade instructions (at most two
-minor releases at a time), and for all of them that an older program need not read what a newer one has written (ZooKeeper's
-snapshots, Marathon's and Chronos' state after its migration, Mesos' replicated log, Consul's raft store).
+minor releases at a time; 2.0 from 1.21.7 on), and for all of them that an older program need not read what a newer one has
+written (ZooKeeper's snapshots, Marathon's and Chronos' state after its migration, Mesos' replicated log, Consul's raft store).
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from provisioner.observe import Observation
 
 #: How many minor releases of the same major one may go up at once, by role.
 MINORS_AT_ONCE = {"marathon": 1, "consul": 2}
+#: The oldest version from which a major release is reached, by role.
+WAY_INTO = {"consul": {2: (1, 21, 7)}}
 #: A Debian epoch, then the numbers that people call the version.
 _NUMBERS = re.compile(r"(?:\d+:)?v?(\d+(?:\.\d+)*)")
 
@@ -78,6 +80,9 @@ def _why(role: str, move: Move) -> str:
     running, goal = _comparable(move.running, move.wanted)
     if goal < running:
         return "an older version need not read what a newer one has written"
+    first = WAY_INTO.get(role, {}).get(goal[0], ()) if goal[:1] > running[:1] else ()
+    if numbers(move.running) < first:
+        return f"{goal[0]}.x is reached from {'.'.join(map(str, first))} or newer only"
     most = MINORS_AT_ONCE.get(role)
     if most and len(goal) > 1 and goal[0] == running[0] and goal[1] - running[1] > most:
         return f"at most {most} minor {'release' if most == 1 else 'releases'} at a time: {goal[0]}.{running[1] + most} is next"

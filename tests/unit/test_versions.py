@@ -33,7 +33,8 @@ def test_the_numbers_of_a_version(text: str, expected: tuple[int, ...]) -> None:
 @pytest.mark.parametrize(("now", "wanted"), [
     ({"zookeeper": "3.8.0"}, {"zookeeper": "3.9.6"}), ({"zookeeper": "3.9.6-1"}, {"zookeeper": "distribution"}),
     ({"mesos_master": "1.9.0"}, {"mesos": "1.11.0+standin"}), ({"marathon": "1.10.9"}, {"marathon": "1.11.24"}),
-    ({"consul": "1.20.1"}, {"consul": "1.22.0"}), ({"consul": "1.8.7"}, {"consul": "2.0.4"}), ({}, {"zookeeper": "3.8.0"}),
+    ({"consul": "1.20.1"}, {"consul": "1.22.0"}), ({"consul": "1.21.7"}, {"consul": "2.0.4"}), ({}, {"zookeeper": "3.8.0"}),
+    ({"consul": "1.22.3"}, {"consul": "2"}),
     ({"mesos_agent": "1.11.0"}, {"mesos": "1.11"}),
 ])
 def test_what_may_be_done_in_one_go(now: dict[str, str], wanted: dict[str, str]) -> None:
@@ -45,6 +46,9 @@ def test_what_may_be_done_in_one_go(now: dict[str, str], wanted: dict[str, str])
     ({"mesos_agent": "1.11.0"}, {"mesos": "1.9.0"}, "a1: Mesos agent runs 1.11.0"),
     ({"marathon": "1.8.222"}, {"marathon": "1.11.24"}, "at most 1 minor release at a time: 1.9 is next"),
     ({"consul": "1.8.7"}, {"consul": "1.20.1"}, "at most 2 minor releases at a time: 1.10 is next"),
+    ({"consul": "1.10.12"}, {"consul": "1.14.11"}, "at most 2 minor releases at a time: 1.12 is next"),
+    ({"consul": "1.21.6"}, {"consul": "2.0.4"}, "2.x is reached from 1.21.7 or newer only"),
+    ({"mesos_master": "1.11.0"}, {"mesos": "1.10.0"}, "m1: Mesos master runs 1.11.0, 1.10.0 is asked for: an older version"),
 ])
 def test_what_may_not(now: dict[str, str], wanted: dict[str, str], said: str) -> None:
     with pytest.raises(StepFailed, match="nothing was changed") as error:
