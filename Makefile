@@ -109,3 +109,5 @@ lock: ## renew requirements.lock from pyproject.toml
 	  --strip-extras --allow-unsafe --extra dev -o requirements.lock pyproject.toml
 	$(BIN)/pip-compile --quiet --generate-hashes --no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
 	  --strip-extras --allow-unsafe -o bench/requirements.lock bench/requirements.in
+	for list in tests/*/requirements.in; do $(BIN)/pip-compile --quiet --generate-hashes --no-emit-index-url --no-emit-find-links \
+	  --no-emit-trusted-host --strip-extras --unsafe-package http-parser -o $${list%.in}.lock $$list; done
