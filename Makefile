@@ -44,7 +44,7 @@ lint: $(READY) ## ruff, mypy strict, yamllint, ansible-lint production, shellche
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/yamllint --strict .
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/ansible-lint --offline roles playbooks molecule/shared molecule/mesos/converge.yml
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/ansible-lint --offline roles playbooks molecule/shared molecule/mesos/converge.yml molecule/upgrade/create.yml
 	$(BIN)/shellcheck $$(git grep -lE '^#!.*/(ba)?sh' -- ':!*.py' ':!*.md' ':!*.yml') lab/node/init.sh
 
 .PHONY: e2e

@@ -1,27 +1,29 @@
-"""What a site's mirror holds after its owner has fetched new releases, for a lab of Debian 12.
+"""What a site's mirror holds before and after its owner has fetched new releases, for a lab of Debian 12.
 
-Docker is the next Debian release's (another major version), Consul is built from its Go module, two minor releases on. Of
-ZooKeeper no package source in reach has a second version: its packages are the same programs under a higher revision, as after
-a rebuild by the distribution. The stand-ins, too, are the same programs; what they say of themselves differs.
+Mesos goes from an older release to the lab's own, Consul from the lab's to newer ones (`next_consul`), Docker is the next Debian
+release's (another major version). Of ZooKeeper no package source in reach has a second version: its packages are the same programs
+under a higher revision, as after a rebuild by the distribution. The stand-ins, too, are the same programs; what they say of
+themselves differs.
 """
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 from pathlib import Path
 
-from provisioner.lab import debs, packages
-from provisioner.lab.cache import cache_dir, tree_digest
+from provisioner.lab import debs, images, mesos, packages
+from provisioner.lab.cache import exclusively
 from provisioner.lab.catalogue import upstream
 from provisioner.lab.repackaged import architecture, pack_consul
+from provisioner.lab.systems import DEFAULT_SYSTEM, system
+from tests import next_consul
 from tests.cluster_under_test import ClusterUnderTest
 
 STAND_INS = Path(__file__).resolve().parents[1] / "lab/stand_ins"
-#: Number that the lab has → the next one, by component.
-NEXT = {"mesos": ("1.11.0", "1.12.0"), "logstash": ("9.5.6", "9.6.0"), "marathon": ("1.11.24", "1.12.0"), "chronos": ("3.0.2", "3.0.3"),
-        "registrator": ("7.4.0", "7.5.0")}
+#: Number that the cluster has at first → the next one, by component.
+NEXT = {"mesos": ("1.10.0", mesos.current().version), "logstash": ("9.5.6", "9.6.0"), "marathon": ("1.11.24", "1.12.0"),
+        "chronos": ("3.0.2", "3.0.3"), "registrator": ("7.4.0", "7.5.0")}
 #: A host that has the image, where the program says its version, and what starts it.
 IMAGES = {
     "marathon": ("m1", "/usr/lib/marathon-standin/marathon_standin/__init__.py", "/marathon/bin/marathon"),
@@ -33,24 +35,38 @@ DOCKER = ("trixie", ("docker.io", "docker-cli"))
 ZOOKEEPER = ("zookeeper", "libzookeeper-java")
 #: Behind a revision of Debian's.
 REBUILT = "+next1"
-CONSUL = Path(__file__).parent / "next_consul"
-CONSUL_VERSION = "1.10.12"
+
+
+def older(place: Path) -> Path:
+    """A folder in `place` for `provision lab up --artifacts`, with what the cluster has at first and the lab itself has not."""
+    folder = place / "older"
+    (folder / "deb").mkdir(parents=True, exist_ok=True)
+    hosts, release = system(DEFAULT_SYSTEM), mesos.releases()[NEXT["mesos"][0]]
+    with exclusively(print):
+        shutil.copy(mesos.package(release, hosts, images.node_image(hosts, print), print).path, folder / "deb")
+    return folder
 
 
 def make(cluster: ClusterUnderTest, registry: str, folder: Path) -> Path:
-    """A folder for `provision lab up --artifacts`; images and ZooKeeper are made of what hosts of the cluster have."""
+    """The same for the next versions, with Consul's first; images and ZooKeeper are made of what hosts of the cluster have."""
     for name in ("deb", "images", "archives"):
         (folder / name).mkdir(parents=True)
-    for name in ("mesos", "logstash"):
-        _package(name, folder)
+    _package("logstash", folder)
     for name in IMAGES:
         _image(cluster, registry, name, folder / "images" / f"{name}.tar")
     codename, names = DOCKER
     for name in names:
         shutil.copy(packages.single(codename, name, print), folder / "deb")
     _zookeeper(cluster, folder / "deb")
-    _consul(folder / "archives" / f"consul_{CONSUL_VERSION}_linux_{architecture()}.zip")
+    put_consul(next_consul.RELEASES[0], folder)
     return folder
+
+
+def put_consul(release: str, folder: Path) -> None:
+    """This release, and no other, is in the folder from now on."""
+    for path in (folder / "archives").iterdir():
+        path.unlink()
+    pack_consul(next_consul.built(release), folder / "archives" / f"consul_{release}_linux_{architecture()}.zip")
 
 
 def docker_version(folder: Path) -> str:
@@ -94,19 +110,6 @@ def _zookeeper(cluster: ClusterUnderTest, folder: Path) -> None:
     for name in ZOOKEEPER:
         _take(cluster, "m1", f"/root/next/{name}.deb", folder / f"{name}.deb")
     cluster.host("m1").run("rm -r /root/next")
-
-
-def _consul(target: Path) -> None:
-    """Built by Go once on a machine: a quarter of an hour on two cores."""
-    kept = cache_dir() / f"next-consul-{tree_digest(CONSUL)}"
-    if not kept.exists():
-        built = kept.with_suffix(".new")
-        # Go 1.23 and newer refuse what this Consul's golang.org/x/net asks of the linker.
-        flags = ["-ldflags", f"-s -w -checklinkname=0 -X github.com/hashicorp/consul/version.GitDescribe=v{CONSUL_VERSION}"]
-        subprocess.run(["go", "build", *flags, "-o", str(built), "github.com/hashicorp/consul"], cwd=CONSUL, check=True,
-                       env={**os.environ, "CGO_ENABLED": "0"})
-        built.rename(kept)
-    pack_consul(kept, target)
 
 
 def _take(cluster: ClusterUnderTest, host: str, path: str, target: Path) -> None:

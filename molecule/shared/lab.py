@@ -1,4 +1,4 @@
-"""The lab behind every scenario: `create`, `prepare`, `up`, `up_open`, `destroy`, called by the playbooks beside this file.
+"""The lab behind every scenario: `create`, `create_older`, `prepare`, `up`, `up_open`, `destroy`, called by the scenarios' playbooks.
 
 One lab serves scenario after scenario: each brings up what its component stands on, which the scenarios before it may
 have done already. Environment: LAB_OS (operating system of the hosts), LAB_NAME (another lab than the usual one), NEEDS
@@ -26,6 +26,7 @@ from provisioner.private_files import write_private
 from provisioner.session import Session
 from provisioner.witness import questions
 from tests.cluster_under_test import HOME, ClusterUnderTest, lab_name, provision
+from tests.next_versions import older
 
 SYSTEM = os.environ.get("LAB_OS") or "debian12"
 NAME = os.environ.get("LAB_NAME") or lab_name(f"molecule{SYSTEM}")
@@ -35,6 +36,13 @@ CLUSTER = ClusterUnderTest(NAME, HOME)
 def create() -> None:
     """Make the lab, or find it there."""
     provision("lab", "up", "--name", NAME, "--os", SYSTEM, *shlex.split(os.environ.get("LAB_SHAPE", "")))
+
+
+def create_older() -> None:
+    """Make a lab whose cluster starts with older versions, in the place of one whose hosts have had newer ones."""
+    provision("lab", "down", "--name", NAME, "--ignore-missing")
+    folder = older(Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"]))
+    provision("lab", "up", "--name", NAME, "--os", SYSTEM, "--artifacts", str(folder))
 
 
 def prepare() -> None:
@@ -80,4 +88,4 @@ def destroy() -> None:
 
 if __name__ == "__main__":
     os.chdir(HOME)
-    {"create": create, "prepare": prepare, "up": up, "up_open": up_open, "destroy": destroy}[sys.argv[1]]()
+    {"create": create, "create_older": create_older, "prepare": prepare, "up": up, "up_open": up_open, "destroy": destroy}[sys.argv[1]]()

@@ -1,27 +1,34 @@
 """A living cluster gets new versions of everything it runs under two clients that never stop.
 
-What is asserted: the order, nothing acknowledged is lost, and how often who leads changes: once for a component's own change. When
-the engines below Marathon and Chronos change, once each, and one of them once more where they lead on two hosts and the one that
-leaves its host first goes to the other. How long each client waited is printed as a table.
+What is asserted: the order, nothing acknowledged is lost, tasks go on while Mesos changes below them, there is no way back, and how
+often who leads changes: once for a component's own change. A Marathon that leads ends itself when Mesos' leader changes. When the
+engines below Marathon and Chronos change, once each, and one of them once more where they lead on two hosts and the one that leaves
+its host first goes to the other. How long each client waited is printed as a table.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from marathon import MarathonClient, MarathonError
+from marathon.models import MarathonApp
 
 from tests.cluster_under_test import ClusterUnderTest, eventually, provision
 from tests.leaders import Leaders
-from tests.next_versions import CONSUL_VERSION, NEXT, REBUILT, docker_version, make
+from tests.next_consul import RELEASES
+from tests.next_versions import NEXT, REBUILT, docker_version, make, older, put_consul
 from tests.two_clients import PATH, Client, report_gaps
 
 Written = tuple[Client, list[str]]
 Members = Callable[[str], dict[str, str]]
+#: By app: its task's id, the host, and the process there.
+Tasks = Callable[[], dict[str, tuple[str, str, str]]]
 GAPS: list[tuple[str, float, float]] = []
 CHANGES: dict[str, dict[str, int]] = {}
 #: Who led Marathon and Chronos before the engines changed.
@@ -40,6 +47,12 @@ def measured(request: pytest.FixtureRequest, cluster: ClusterUnderTest, written:
     name = request.node.name.removeprefix("test_")
     GAPS.append((name, written[0].gap(), asked.gap()))
     CHANGES[name] = {**leaders.changes(), "consul": consul_term(cluster) - term}
+
+
+def offer_consul(cluster: ClusterUnderTest, folder: Path, release: str) -> None:
+    """The mirror has this release of Consul, and all else that is in the folder."""
+    put_consul(release, folder)
+    provision("lab", "up", "--name", cluster.lab, "--artifacts", str(folder))
 
 
 def consul_term(cluster: ClusterUnderTest) -> int:
@@ -62,6 +75,27 @@ def zookeeper_packages(cluster: ClusterUnderTest) -> set[bool]:
 
 
 @pytest.fixture(scope="module")
+def tasks(cluster: ClusterUnderTest, members: Members, inventory: dict[str, Any]) -> Iterator[Tasks]:
+    """A task of each containerizer, and how to ask what has become of them. They sleep, each for a time of its own."""
+    client = MarathonClient(f"http://{next(iter(members('marathon').values()))}:8080", timeout=20)
+    docker = {"image": f"{inventory['all']['vars']['docker_registry']}/busybox:1.35", "network": "HOST"}
+    for name, seconds, container in (("command", 41001, None), ("docker", 41002, {"type": "DOCKER", "docker": docker})):
+        app = {"id": f"/goes-on/{name}", "cmd": f"exec sleep {seconds}", "cpus": 0.1, "mem": 32, "container": container}
+        client.create_app(app["id"], MarathonApp.from_json(app))
+
+    def ask() -> dict[str, tuple[str, str, str]]:
+        try:
+            found = client.list_tasks("/goes-on/command") + client.list_tasks("/goes-on/docker")
+        except (MarathonError, OSError):  # between two leaders
+            return {}
+        return {task.app_id: (task.id, task.host, cluster.host(task.host).run("pgrep -f '^sleep 4100[12]'")) for task in found}
+
+    eventually("the tasks run", 120, lambda: len(ask()) == 2)
+    yield ask
+    client.delete_group("/goes-on", force=True)
+
+
+@pytest.fixture(scope="module")
 def newer(cluster: ClusterUnderTest, inventory: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The mirror has the next versions, made in this folder. The lab goes afterwards: no other scenario is to meet them."""
     folder = make(cluster, inventory["all"]["vars"]["docker_registry"], tmp_path_factory.mktemp("next"))
@@ -78,24 +112,33 @@ def test_the_plan_has_the_order_of_an_upgrade(cluster: ClusterUnderTest, newer: 
     assert [s["hosts"] for s in steps if s["verb"] == "drain"] == [["a1"], ["a2"]]
 
 
-def test_quorums_first_then_a_pause(cluster: ClusterUnderTest, newer: Path, measured: None) -> None:
+def test_quorums_first_then_a_pause(cluster: ClusterUnderTest, newer: Path, tasks: Tasks, measured: None) -> None:
+    before = tasks()
     said = cluster.run("upgrade", "--yes", "--pause-after", "mesos_master").stderr
     assert "paused after mesos_master" in said
     assert "wrote" in said, "no backup was made"
     old, new = NEXT["mesos"]
     assert (versions(cluster, "mesos_master"), versions(cluster, "mesos_agent")) == ({new}, {old})
-    assert (versions(cluster, "consul"), zookeeper_packages(cluster)) == ({CONSUL_VERSION}, {True})
+    assert (versions(cluster, "consul"), zookeeper_packages(cluster)) == ({RELEASES[0]}, {True})
     eventually("all is well", 90, lambda: bool(cluster.status()["healthy"]))
+    eventually("Marathon names its tasks, which went on", 60, lambda: tasks() == before)
 
 
-def test_engines_and_agents(cluster: ClusterUnderTest, newer: Path, measured: None) -> None:
+def test_agents_get_another_mesos_below_their_tasks(cluster: ClusterUnderTest, newer: Path, tasks: Tasks, measured: None) -> None:
+    before = tasks()
+    cluster.up("--only", "mesos_agent")
+    assert versions(cluster, "mesos_agent") == {NEXT["mesos"][1]}
+    eventually("all is well but what waits for its turn", 90, lambda: all(row["state"] == "ok" for row in cluster.rows("mesos_agent")))
+    assert tasks() == before
+
+
+def test_another_docker_moves_the_tasks_first(cluster: ClusterUnderTest, newer: Path, measured: None) -> None:
     before = versions(cluster, "docker")
     LEADERS.update({name: cluster.leader(name) for name in ("marathon", "chronos")})
     said = cluster.run("upgrade", "--yes", "--no-backup", "--pause-after", "mesos_agent").stderr
     assert "paused after mesos_agent" in said
     eventually("all is well", 90, lambda: bool(cluster.status()["healthy"]))
     assert versions(cluster, "docker") == {docker_version(newer)} != before
-    assert versions(cluster, "mesos_agent") == {NEXT["mesos"][1]}
 
 
 def test_then_the_rest(cluster: ClusterUnderTest, newer: Path, measured: None) -> None:
@@ -106,6 +149,19 @@ def test_then_the_rest(cluster: ClusterUnderTest, newer: Path, measured: None) -
     assert cluster.up()["changed"] == 0
 
 
+def test_consul_goes_on_as_far_as_its_vendor_lets_it_in_one_go(cluster: ClusterUnderTest, newer: Path, measured: None) -> None:
+    _, next_one, last = RELEASES
+    offer_consul(cluster, newer, last)
+    refused = cluster.run("upgrade", "--yes", check=False)
+    assert refused.returncode == 5
+    assert "at most 2 minor releases at a time" in refused.stderr
+    for release in (next_one, last):
+        offer_consul(cluster, newer, release)
+        cluster.run("upgrade", "--yes", "--no-backup")
+        eventually("all is well", 90, lambda: bool(cluster.status()["healthy"]))
+        assert versions(cluster, "consul") == {release}
+
+
 def test_nothing_acknowledged_was_lost_and_leaders_changed_once(written: Written, asked: Client, zookeeper: Any) -> None:
     writer, acknowledged = written
     names = {path.rpartition("/")[2] for path in list(acknowledged)}
@@ -114,9 +170,24 @@ def test_nothing_acknowledged_was_lost_and_leaders_changed_once(written: Written
     assert names - set(client.get_children(PATH)) == set()
     rows = [f"{what:<38}" + ", ".join(f"{name} {count}" for name, count in counts.items()) for what, counts in CHANGES.items()]
     report_gaps("gaps-upgrade", GAPS, len(names), writer.errors, "\n".join(["changes of leader:", *rows]))
-    quorums, engines, rest = CHANGES["quorums_first_then_a_pause"], CHANGES["engines_and_agents"], CHANGES["then_the_rest"]
-    assert quorums == {"zookeeper": 1, "mesos_master": 1, "marathon": 0, "chronos": 0, "consul": 1}
+    engines, rest = CHANGES["another_docker_moves_the_tasks_first"], CHANGES["then_the_rest"]
+    assert CHANGES["quorums_first_then_a_pause"] == {"zookeeper": 1, "mesos_master": 1, "marathon": 1, "chronos": 0, "consul": 1}
     together = (engines.pop("marathon"), engines.pop("chronos"))
     assert engines == {"zookeeper": 0, "mesos_master": 0, "consul": 0}
     assert together == (1, 1) or (len({*LEADERS.values()}) == 2 and together in ((1, 2), (2, 1)))
     assert rest == {"zookeeper": 0, "mesos_master": 0, "marathon": 1, "chronos": 1, "consul": 0}
+    assert set(CHANGES["agents_get_another_mesos_below_their_tasks"].values()) == {0}
+    assert CHANGES["consul_goes_on_as_far_as_its_vendor_lets_it_in_one_go"] == {
+        "zookeeper": 0, "mesos_master": 0, "marathon": 0, "chronos": 0, "consul": 2}
+
+
+def test_the_way_back_is_refused_before_anything_changes(cluster: ClusterUnderTest, newer: Path) -> None:
+    old, new = NEXT["mesos"]
+    provision("lab", "up", "--name", cluster.lab, "--artifacts", str(older(Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"]))))
+    running = {host: cluster.host(host).run("systemctl show --property=ActiveEnterTimestamp 'mesos-*'") for host in ("m1", "a1")}
+    refused = cluster.run("up", "--yes", check=False)
+    assert (refused.returncode, "nothing was changed" in refused.stderr) == (5, True)
+    for what in ("m1: Mesos master", "a1: Mesos agent"):
+        assert f"{what} runs {new}, {old} is asked for" in " ".join(refused.stderr.split())
+    assert running == {host: cluster.host(host).run("systemctl show --property=ActiveEnterTimestamp 'mesos-*'") for host in running}
+    assert (versions(cluster, "mesos_master"), versions(cluster, "mesos_agent")) == ({new}, {new})
