@@ -48,7 +48,10 @@ def older(place: Path) -> Path:
 
 
 def make(cluster: ClusterUnderTest, registry: str, folder: Path) -> Path:
-    """The same for the next versions, with Consul's first; images and ZooKeeper are made of what hosts of the cluster have."""
+    """The same for the next versions, with Consul's first; images and ZooKeeper are made of what hosts of the cluster have.
+
+    All of Consul's are built now, so that no build slows down what a test measures.
+    """
     for name in ("deb", "images", "archives"):
         (folder / name).mkdir(parents=True)
     _package("logstash", folder)
@@ -58,7 +61,8 @@ def make(cluster: ClusterUnderTest, registry: str, folder: Path) -> Path:
     for name in names:
         shutil.copy(packages.single(codename, name, print), folder / "deb")
     _zookeeper(cluster, folder / "deb")
-    put_consul(next_consul.RELEASES[0], folder)
+    for release in reversed(next_consul.RELEASES):
+        put_consul(release, folder)
     return folder
 
 

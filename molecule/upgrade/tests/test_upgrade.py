@@ -88,9 +88,9 @@ def tasks(cluster: ClusterUnderTest, members: Members, inventory: dict[str, Any]
             found = client.list_tasks("/goes-on/command") + client.list_tasks("/goes-on/docker")
         except (MarathonError, OSError):  # between two leaders
             return {}
-        return {task.app_id: (task.id, task.host, cluster.host(task.host).run("pgrep -f '^sleep 4100[12]'")) for task in found}
+        return {task.app_id: (task.id, task.host, cluster.host(task.host).run("pgrep -f '^sleep 4100[12]'", check=False)) for task in found}
 
-    eventually("the tasks run", 120, lambda: len(ask()) == 2)
+    eventually("both tasks run", 120, lambda: [bool(process) for _, _, process in ask().values()] == [True, True])
     yield ask
     client.delete_group("/goes-on", force=True)
 
