@@ -125,7 +125,7 @@ _VALUES = st.one_of(st.text("ab1:#-'\"{}[]&*!|>%@`,? é🙂", min_size=1, max_si
     ["yes", "1:20", ":", "a:", "...", "---", "2020-01-01", "a: b", "a #b", "'", '"', "- x", "~", "null", "1e3", "0x1f", "x # terraform"]))
 
 
-@settings(max_examples=100, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(max_examples=100, suppress_health_check=[HealthCheck.too_slow])
 @given(_NAMES, _NAMES, st.dictionaries(st.sampled_from(["k1", "k2", "k3"]), _VALUES))
 def test_any_outputs_after_any_others_read_back_as_they_are(first: list[str], second: list[str], values: dict[str, str]) -> None:
     def wanted(names: list[str]) -> dict[str, Any]:

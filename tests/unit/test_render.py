@@ -93,7 +93,7 @@ def test_a_host_that_sorts_first_changes_no_id(tmp_path: Path) -> None:
     assert {n: host_variables(after, n)["zookeeper_id"] for n in ids} == ids
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.permutations(["m1", "m2", "m3", "m4", "m5"]), st.permutations(["a1", "a2", "a10"]))
 def test_the_order_of_writing_changes_no_byte(tmp_path_factory: pytest.TempPathFactory, masters: list[str], agents: list[str]) -> None:
     folder = tmp_path_factory.mktemp("order")
@@ -101,7 +101,7 @@ def test_the_order_of_writing_changes_no_byte(tmp_path_factory: pytest.TempPathF
     assert text == to_json(rendered(folder, inventory(sorted(masters), sorted(agents))))
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.sets(st.integers(1, 60), min_size=1, max_size=8))
 def test_one_more_agent_changes_no_other_hosts_own_lines(tmp_path_factory: pytest.TempPathFactory, numbers: set[int]) -> None:
     folder = tmp_path_factory.mktemp("more")
