@@ -146,10 +146,11 @@ def test_a_chronos_that_can_not_read_its_id_leads_without_a_driver(process: Proc
     chronos().store.write("frameworkId", "F-1")
     process.nodes.rules[CHRONOS_ID] = []
     blind = chronos()
-    blind.lead(brain(blind))
+    late = brain(blind)
+    late.load = lambda: process.nodes.rules.update({CHRONOS_ID: OPEN_ACL_UNSAFE})
+    blind.lead(late)
     assert blind.leads()
     assert (len(process.threads), blind.framework_id()) == (1, ""), "it has a driver, or does not queue jobs"
-    process.nodes.rules[CHRONOS_ID] = OPEN_ACL_UNSAFE
     again = chronos()
     again.lead(brain(again))
     register(again)

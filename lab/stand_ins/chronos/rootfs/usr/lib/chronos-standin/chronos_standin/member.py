@@ -50,15 +50,16 @@ class ChronosMember(Member):
     def lead(self, brain: Brain) -> None:
         """See Member."""
         self.answer_requests()
+        try:
+            known: str | None = self.stored_id()
+        except (KazooException, KazooTimeoutError) as error:
+            LOG.error("Listener threw an exception: the framework's id could not be read: %r", error)
+            known = None
         time.sleep(LOAD_SECONDS)
         brain.load()
         self.start(lambda: tick(brain))
-        try:
-            known = self.stored_id()
-        except (KazooException, KazooTimeoutError) as error:
-            LOG.error("Listener threw an exception: the framework's id could not be read: %r", error)
-            return
-        self.drive(brain, known)
+        if known is not None:
+            self.drive(brain, known)
 
     def disconnected(self) -> None:
         """See Member: the driver finds the next master by itself."""
