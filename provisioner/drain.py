@@ -47,7 +47,7 @@ def run_drain(session: Session, console: Console, options: argparse.Namespace) -
         _remember(session, drained=True, host=host)
         try:
             work.deactivate(host)  # before anything is started: else it could be started here
-            with _doubled(work, [a for a in apps if set(a.hosts) == {host}], host, console):
+            with doubled(work, [a for a in apps if set(a.hosts) == {host}], host, console):
                 _play(session, console, held, result, Step(AGENT, (host,), verb="drain"))
                 work.await_elsewhere([a.name for a in apps], host)
         except BaseException:
@@ -74,7 +74,7 @@ def run_undrain(session: Session, console: Console, options: argparse.Namespace)
 
 
 @contextmanager
-def _doubled(work: Workload, apps: Sequence[App], host: str, console: Console) -> Iterator[None]:
+def doubled(work: Workload, apps: Sequence[App], host: str, console: Console) -> Iterator[None]:
     """While it lasts, apps that run nowhere else have one instance more, on another agent."""
     try:
         for app in apps:
@@ -85,7 +85,8 @@ def _doubled(work: Workload, apps: Sequence[App], host: str, console: Console) -
         yield
     finally:
         for app in apps:
-            work.scale(app.name, app.instances)
+            # An instance that found no place leaves a deployment that locks its app.
+            work.scale(app.name, app.instances, force=True)
 
 
 def _agent(session: Session, name: str) -> str:

@@ -97,9 +97,9 @@ class Workload:
         apps = [App(str(each["id"]), int(each["instances"]), tuple(where.get(str(each["id"]), []))) for each in found]
         return [a for a in apps if agent in a.hosts]
 
-    def scale(self, app: str, instances: int) -> None:
-        """Tell Marathon how many instances an app is to have. Raises StepFailed when it refuses."""
-        self._marathon.ask("PUT", f"/v2/apps{quote(app)}", {"instances": instances})
+    def scale(self, app: str, instances: int, *, force: bool = False) -> None:
+        """Tell Marathon how many instances an app is to have; with `force` also while it is at work on the app. Raises StepFailed."""
+        self._marathon.ask("PUT", f"/v2/apps{quote(app)}{'?force=true' if force else ''}", {"instances": instances})
 
     def await_elsewhere(self, apps: Sequence[str], agent: str, *, at_least: int | None = None) -> None:
         """Wait until each app has its instances, or `at_least` so many, in order on other agents. Raises StepFailed when time is up."""

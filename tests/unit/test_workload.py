@@ -11,6 +11,8 @@ import pytest
 from provisioner import workload
 from provisioner.adapters.errands import Errands, Reply
 from provisioner.cluster import Cluster, Host
+from provisioner.console import Console
+from provisioner.drain import doubled
 from provisioner.errors import StepFailed
 from provisioner.testing import FakeTransport
 from provisioner.workload import App, Workload
@@ -87,3 +89,15 @@ def test_an_app_is_in_order_when_its_healthy_instances_elsewhere_suffice(monkeyp
 def test_a_refusal_of_marathon_is_shown() -> None:
     with pytest.raises(StepFailed, match="Marathon answers 404 to PUT /v2/apps/gone"):
         work().scale("/gone", 2)
+
+
+def test_an_instance_that_found_no_place_is_not_asked_for_any_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The deployment that waits for it locks the app; a drain that gave up would leave each app one instance more."""
+    monkeypatch.setattr(workload, "HEALTHY_SECONDS", 0.0)
+    answers = Answers(**{"web": {"app": {"instances": 1, "tasks": []}}, "web?force=true": {}, "db": {"app": {}}, "db?force=true": {}})
+    apps = [App("/web", 1, ("a1",)), App("/db", 2, ("a1",))]
+    with pytest.raises(StepFailed, match="0 of 1"), doubled(Workload(CLUSTER, RENDERED, answers), apps, "a1", Console()):
+        pass
+    assert [call for call in answers.asked if call[0] == "PUT"] == [
+        ("PUT", "/v2/apps/web", {"instances": 2}), ("PUT", "/v2/apps/db", {"instances": 3}),
+        ("PUT", "/v2/apps/web?force=true", {"instances": 1}), ("PUT", "/v2/apps/db?force=true", {"instances": 2})]
