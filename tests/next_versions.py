@@ -82,7 +82,7 @@ def _package(name: str, folder: Path) -> None:
     source = folder / name
     shutil.copytree(STAND_INS / name, source, symlinks=True)
     before, after = NEXT[name]
-    for path in (source / "DEBIAN/control", *source.rglob("process.py"), *source.rglob("logstash_standin/__init__.py")):
+    for path in (source / "DEBIAN/control", *source.rglob("logstash_standin/__init__.py")):
         path.write_text(path.read_text().replace(before, after))
     debs.build(source, folder / "deb")
 

@@ -10,8 +10,9 @@ import pytest
 from ruamel.yaml import YAML
 
 from provisioner.inventory.load import load
-from provisioner.lab import default_inventory
-from provisioner.paths import lab_dir
+from provisioner.lab import default_inventory, images, mesos
+from provisioner.lab.cache import exclusively
+from provisioner.lab.systems import DEFAULT_SYSTEM, system
 from tests.cluster_under_test import HOME, ClusterUnderTest, lab_name, provision
 
 pytestmark = pytest.mark.lab
@@ -40,16 +41,17 @@ firewall-cmd --state
 
 
 def other_mesos(folder: Path) -> None:
-    """A package `mesos` of another version, as somebody's own build would be dropped in: programs only."""
-    source = lab_dir() / "stand_ins" / "mesos"
-    tree = folder / "tree"
-    subprocess.run(["cp", "-a", str(source / "rootfs"), str(tree)], check=True)
-    subprocess.run(["cp", "-a", str(source / "DEBIAN"), str(tree / "DEBIAN")], check=True)
+    """A package `mesos` of another version, as an operator's own build would be dropped in: the lab's under another number."""
+    hosts, tree = system(DEFAULT_SYSTEM), folder / "tree"
+    with exclusively(print):
+        images.python_image(print)
+        package = mesos.package(mesos.current(), hosts, images.node_image(hosts, print), print)
+    subprocess.run(["dpkg-deb", "--raw-extract", str(package.path), str(tree)], check=True)
     control = tree / "DEBIAN" / "control"
     lines = [f"Version: {OTHER_VERSION}" if line.startswith("Version:") else line for line in control.read_text().splitlines()]
     control.write_text("\n".join(lines) + "\n")
     (folder / "deb").mkdir()
-    subprocess.run(["dpkg-deb", "--build", "--root-owner-group", str(tree), str(folder / "deb" / "mesos_other.deb")],
+    subprocess.run(["dpkg-deb", "--build", "--root-owner-group", "-Zgzip", "-z1", str(tree), str(folder / "deb" / "mesos_other.deb")],
                    check=True, capture_output=True)
 
 
@@ -112,9 +114,9 @@ def test_the_package_given_as_artifact_is_what_runs(cluster: ClusterUnderTest) -
     assert "MESOS_LAUNCHER=" in agent
 
 
-def test_a_real_agent_would_find_its_cgroups(cluster: ClusterUnderTest) -> None:
+def test_an_agent_finds_its_cgroups(cluster: ClusterUnderTest) -> None:
     found = cluster.host("a1").run("findmnt -rno TARGET -t cgroup2 || true").split()
-    assert found in ([], ["/sys/fs/cgroup"]), "cgroup2 anywhere else makes a real agent refuse to start"
+    assert found in ([], ["/sys/fs/cgroup"]), "an agent of Mesos 1.12 refuses to start where cgroup2 is anywhere else"
     cluster.host("a1").run("d=/sys/fs/cgroup; [ ! -d $d/freezer ] || d=$d/freezer; mkdir $d/probe && rmdir $d/probe")
 
 

@@ -40,7 +40,10 @@ def test_status_is_healthy_and_complete(cluster: ClusterUnderTest) -> None:
     for component in ("zookeeper", "mesos_master", "marathon", "chronos", "consul"):
         assert sum(r["leader"] for r in rows if r["component"] == component) == 1, component
     stand_ins = {r["component"] for r in rows if r["stand_in"]}
-    assert stand_ins == {"mesos_master", "mesos_agent", "marathon", "chronos", "registrator", "logstash"}
+    assert stand_ins == {"marathon", "chronos", "registrator", "logstash"}
+    ours = [r for r in rows if r["component"] in ("mesos_master", "mesos_agent")]
+    assert {r["version"] for r in ours} == {"1.11.0"}
+    assert all("executors and fetcher are the lab's" in r["detail"] for r in ours if r["component"] == "mesos_agent")
 
 
 def test_a_znode_written_on_one_member_is_read_on_another(members: Members) -> None:
