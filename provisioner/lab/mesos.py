@@ -79,6 +79,8 @@ def package(release: Release, which: System, node_image: str, say: Say) -> Deb:
     if not target.is_dir():
         archive = _archive(release, say)
         image = _build_image(which, node_image)
+        if image != node_image:
+            images.python_image(say)
         tools = packages.closure(_build_system(which), image, _TOOLS, say)
         with working(say, f"package {NAME} {release.version} ({which.codename})"):
             _build(release, archive, image, tools, target)

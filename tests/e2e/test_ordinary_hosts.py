@@ -44,7 +44,6 @@ def other_mesos(folder: Path) -> None:
     """A package `mesos` of another version, as an operator's own build would be dropped in: the lab's under another number."""
     hosts, tree = system(DEFAULT_SYSTEM), folder / "tree"
     with exclusively(print):
-        images.python_image(print)
         package = mesos.package(mesos.current(), hosts, images.node_image(hosts, print), print)
     subprocess.run(["dpkg-deb", "--raw-extract", str(package.path), str(tree)], check=True)
     control = tree / "DEBIAN" / "control"
