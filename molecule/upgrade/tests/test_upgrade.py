@@ -1,9 +1,10 @@
 """A living cluster gets new versions of everything it runs under two clients that never stop.
 
-What is asserted: the order, nothing acknowledged is lost, tasks go on while Mesos changes below them, there is no way back, and how
-often who leads changes: once for a component's own change. A Marathon that leads ends itself when Mesos' leader changes. When the
-engines below Marathon and Chronos change, once each, and one of them once more where they lead on two hosts and the one that leaves
-its host first goes to the other. How long each client waited is printed as a table.
+What is asserted: the order, nothing acknowledged is lost, both clients are served again after each part, tasks go on while Mesos
+changes below them, there is no way back, and how often who leads changes: once for a component's own change. A Marathon that leads
+ends itself when Mesos' leader changes or its ZooKeeper goes. When the engines below Marathon and Chronos change, once each, and one of
+them once more where they lead on two hosts and the one that leaves its host first goes to the other. How long each client waited is
+printed as a table.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -29,6 +31,9 @@ Written = tuple[Client, list[str]]
 Members = Callable[[str], dict[str, str]]
 #: By app: its task's id, the host, and the process there.
 Tasks = Callable[[], dict[str, tuple[str, str, str]]]
+#: Within what time of an answer a client counts as served.
+ANSWERED_SECONDS = 5.0
+ZOOKEEPERS = 3
 GAPS: list[tuple[str, float, float]] = []
 CHANGES: dict[str, dict[str, int]] = {}
 #: Who led Marathon and Chronos before the engines changed.
@@ -44,6 +49,8 @@ def measured(request: pytest.FixtureRequest, cluster: ClusterUnderTest, written:
     term = consul_term(cluster)
     with Leaders(members) as leaders:
         yield
+    for client in (written[0], asked):
+        eventually("the client is answered again", 120, lambda client=client: time.monotonic() - client.answered < ANSWERED_SECONDS)
     name = request.node.name.removeprefix("test_")
     GAPS.append((name, written[0].gap(), asked.gap()))
     CHANGES[name] = {**leaders.changes(), "consul": consul_term(cluster) - term}
@@ -92,7 +99,8 @@ def tasks(cluster: ClusterUnderTest, members: Members, inventory: dict[str, Any]
 
     eventually("both tasks run", 120, lambda: [bool(process) for _, _, process in ask().values()] == [True, True])
     yield ask
-    client.delete_group("/goes-on", force=True)
+    for name in ("command", "docker"):
+        client.delete_app(f"/goes-on/{name}", force=True)
 
 
 @pytest.fixture(scope="module")
@@ -171,7 +179,10 @@ def test_nothing_acknowledged_was_lost_and_leaders_changed_once(written: Written
     rows = [f"{what:<38}" + ", ".join(f"{name} {count}" for name, count in counts.items()) for what, counts in CHANGES.items()]
     report_gaps("gaps-upgrade", GAPS, len(names), writer.errors, "\n".join(["changes of leader:", *rows]))
     engines, rest = CHANGES["another_docker_moves_the_tasks_first"], CHANGES["then_the_rest"]
-    assert CHANGES["quorums_first_then_a_pause"] == {"zookeeper": 1, "mesos_master": 1, "marathon": 1, "chronos": 0, "consul": 1}
+    quorums = CHANGES["quorums_first_then_a_pause"]
+    # Marathon's leader also ends when the member of ZooKeeper that it talks to goes, and Mesos' leader changes once.
+    assert 1 <= quorums.pop("marathon") <= 1 + ZOOKEEPERS
+    assert quorums == {"zookeeper": 1, "mesos_master": 1, "chronos": 0, "consul": 1}
     together = (engines.pop("marathon"), engines.pop("chronos"))
     assert engines == {"zookeeper": 0, "mesos_master": 0, "consul": 0}
     assert together == (1, 1) or (len({*LEADERS.values()}) == 2 and together in ((1, 2), (2, 1)))
@@ -188,6 +199,6 @@ def test_the_way_back_is_refused_before_anything_changes(cluster: ClusterUnderTe
     refused = cluster.run("up", "--yes", check=False)
     assert (refused.returncode, "nothing was changed" in refused.stderr) == (5, True)
     for what in ("m1: Mesos master", "a1: Mesos agent"):
-        assert f"{what} runs {new}, {old} is asked for" in " ".join(refused.stderr.split())
+        assert re.search(rf"{what} runs {new}\S*, {old}\S* is asked for", refused.stderr), refused.stderr
     assert running == {host: cluster.host(host).run("systemctl show --property=ActiveEnterTimestamp 'mesos-*'") for host in running}
     assert (versions(cluster, "mesos_master"), versions(cluster, "mesos_agent")) == ({new}, {new})
