@@ -218,6 +218,7 @@ def _mesos(host: Host, w: Wiring) -> Variables:
         "mesos_masters": w.at("mesos_master", "mesos_master_port"),
         "mesos_cgroup_requirement": entry.get("cgroup", "any"),
         "mesos_docker_requirement": entry.get("docker"),
+        "mesos_docker_api": str(entry.get("docker_api", "") or ""),
     }
 
 

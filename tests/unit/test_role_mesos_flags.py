@@ -121,6 +121,15 @@ def test_launchers_that_do_not(now: Any, launcher: str, requirement: str, versio
     assert sentence in problem
 
 
+@pytest.mark.parametrize(("speaks", "reads", "line"), [
+    ("1.45", "1.44", 'DOCKER_API_VERSION="1.44"'), ("1.100", "1.44", 'DOCKER_API_VERSION="1.44"'), ("1.44", "1.44", ""),
+    ("1.41", "1.44", ""),  # an older engine refuses a client that wants a newer API
+    ("1.45", "", ""), ("", "1.44", ""),
+])
+def test_the_agents_docker_client_speaks_an_api_that_mesos_reads(speaks: str, reads: str, line: str) -> None:
+    assert plan.docker_environment({"docker_api": speaks}, reads) == line
+
+
 # Changes of a registered agent ---------------------------------------------------------------------------------------
 
 RUNNING = {

@@ -5,6 +5,7 @@ Argument: JSON {component, address, port, masters: ["address:port"], authenticat
 cgroup       v1, hybrid (v1, and cgroup2 mounted on `cgroup2`), v2 or none
 controllers  whether the cgroups an agent needs are there and writable
 systemd      whether the host is booted with systemd; root_slice: whether its slices are at the root of the cgroups we see
+docker_api   the newest API that the engine of an agent's host speaks, "" without one
 docker       whether there is a Docker socket; running: whether our unit runs; other: whether the other component is here
 unmasked     units of Mesos packages that nothing keeps from starting (a stray master of its own would be elected)
 absent       the address if this host does not have it, else ""; taken: whether another program holds the port
@@ -115,6 +116,15 @@ def registered(server):
     return known
 
 
+def docker_api():
+    """As the engine says it: "1.45"."""
+    command = ["docker", "version", "--format", "{{.Server.APIVersion}}"]
+    try:
+        return subprocess.check_output(command, stderr=subprocess.DEVNULL, timeout=30).decode().strip()
+    except (OSError, subprocess.SubprocessError):
+        return ""
+
+
 def bind_error(address, port):
     with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -136,7 +146,7 @@ def main():
     foreign = [u for u in ("mesos-master", "mesos-slave", "mesos-agent") if u != "mesos-" + component]
     found = {
         "systemd": pathlib.Path("/run/systemd/system").is_dir(), "root_slice": root_slice(), "running": running, "other": here,
-        "docker": pathlib.Path("/var/run/docker.sock").exists(),
+        "docker": pathlib.Path("/var/run/docker.sock").exists(), "docker_api": docker_api() if component == "agent" else "",
         "unit": pathlib.Path(f"/etc/systemd/system/mesos-{component}.service").is_file(),
         "unmasked": [u for u in foreign if not os.path.lexists(f"/etc/systemd/system/{u}.service")],
         "absent": address if failed == errno.EADDRNOTAVAIL else "", "taken": failed == errno.EADDRINUSE and not running,

@@ -66,6 +66,21 @@ def _quoted(value: Any) -> str:
     return re.sub(r'([\\"$`])', r"\\\1", text)
 
 
+def docker_environment(now: dict[str, Any], newest: str) -> str:
+    """The line that keeps the agent's Docker client at an API which this build of Mesos reads; "" where the engine speaks no newer one.
+
+    Apache's 1.11.0 wants `ContainerConfig` in the description of an image (src/docker/docker.cpp), which Docker leaves out from API
+    1.45 (Engine 26) on. `newest` is "" for a build that reads any.
+    """
+    if not newest or not now["docker_api"] or _numbers(now["docker_api"]) <= _numbers(newest):
+        return ""
+    return f'DOCKER_API_VERSION="{newest}"'
+
+
+def _numbers(version: str) -> list[int]:
+    return [int(part) for part in version.split(".")]
+
+
 def isolation(now: dict[str, Any], launcher: str, requirement: str, version: str, hostname: str) -> dict[str, Any]:
     """How an agent can start tasks on this host: `flags`, or `problems` when it cannot.
 
@@ -223,7 +238,8 @@ class FilterModule:
     def filters(self) -> dict[str, Any]:
         """Ansible's way to ask."""
         return {
-            "mesos_flag_problems": flag_problems, "mesos_environment": environment, "mesos_isolation": isolation,
+            "mesos_flag_problems": flag_problems, "mesos_environment": environment,
+            "mesos_docker_environment": docker_environment, "mesos_isolation": isolation,
             "mesos_attributes": attributes, "mesos_attribute_problems": attribute_problems,
             "mesos_resource_problems": resource_problems, "mesos_agent_conflicts": agent_conflicts,
         }
