@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, field
 from typing import Any
 
+from provisioner.lab import mesos
 from provisioner.lab.debs import Deb
 from provisioner.lab.systems import System
 
@@ -16,8 +17,8 @@ _DISTRIBUTION = {"docker.io": "docker", "zookeeper": "zookeeper"}
 _COMPANIONS = {"docker.io": ("docker-cli",)}
 #: The same engine under its vendor's names, as the lab's RPMs have it.
 _RED_HAT = {"docker.io": ["docker-ce", "docker-ce-cli", "containerd.io"]}
-#: What Apache's own code of Mesos needs; of a package that `--artifacts` brings nothing is known.
-_APACHE = {"cgroup": "any", "docker": "<29", "docker_api": "1.44"}
+#: What the lab's builds of Apache's code need, v1 for limits only; of other packages that `--artifacts` brings nothing is known.
+_APACHE = {"cgroup": "v1-optional", "docker": "<29", "docker_api": "1.44"}
 #: Packages outside the distribution that are a component's artefact.
 _OWN = ("mesos", "logstash")
 
@@ -89,10 +90,10 @@ def _archive(archive: Archive) -> dict[str, Any]:
 
 def _own(deb: Deb, published: Published) -> dict[str, Any]:
     further: dict[str, str] = {}
-    if deb.package == "mesos":
-        further = {"cgroup": "any", "docker": ""}
+    if deb.package == mesos.NAME:
+        further = _APACHE if mesos.made_here(deb.version) else {"cgroup": "any", "docker": ""}
     if deb.package in published.notes:
-        further = {**_APACHE, "note": published.notes[deb.package]}
+        further = {**further, "note": published.notes[deb.package]}
     stand_in = deb.package in published.stand_ins
     return {"component": deb.package, "version": deb.version, "kind": "package", "package": deb.package, "stand_in": stand_in, **further}
 

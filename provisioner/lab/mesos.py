@@ -24,6 +24,8 @@ from provisioner.paths import lab_dir
 NAME = "mesos"
 #: What a reader of `status` has to know about it.
 NOTE = "executors and fetcher are the lab's"
+# Ends the version of each package that is made here, as package/DEBIAN/control has it.
+_REVISION = "-lab1"
 # The one architecture that Apache's release managers published the code for.
 _ARCHITECTURE = "amd64"
 # libcurl is what the code is linked with in the end; all else that it needs every image has.
@@ -57,6 +59,11 @@ def current() -> Release:
     """The release that labs get."""
     version: str = json.loads((lab_dir() / NAME / "releases.json").read_text())["current"]
     return releases()[version]
+
+
+def made_here(version: str) -> bool:
+    """Whether a package of this version was built here, be it now or for another lab."""
+    return version.endswith(_REVISION)
 
 
 def check_architecture(architecture: str) -> None:

@@ -57,6 +57,15 @@ def test_the_driver_picks_what_the_mirror_serves(tmp_path: Path) -> None:
     assert found.pick("docker").get("packages") == {"Debian": ["docker.io"]}
 
 
+@pytest.mark.parametrize(("version", "cgroup", "api"), [
+    ("1.11.0-lab1", "v1-optional", "1.44"), ("1.10.0-lab1", "v1-optional", "1.44"), ("1.11.0-2.0.1", "any", "")])
+def test_needs_of_the_labs_builds_of_mesos_are_known_when_they_are_brought(tmp_path: Path, version: str, cgroup: str, api: str) -> None:
+    path = tmp_path / "catalogue.json"
+    path.write_text(json.dumps(entries(replace(PUBLISHED, own=(Deb(Path("m"), "mesos", version),), notes={}))))
+    found = driver.load(path).pick("mesos")
+    assert (found.get("cgroup"), found.get("docker_api")) == (cgroup, api)
+
+
 def test_an_engine_that_was_brought_takes_the_place_of_the_distributions_with_its_command_line(tmp_path: Path) -> None:
     brought = (Deb(Path("d"), "docker.io", "26.1.5+dfsg1-9"), Deb(Path("c"), "docker-cli", "26.1.5+dfsg1-9"))
     path = tmp_path / "catalogue.json"

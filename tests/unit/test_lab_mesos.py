@@ -115,7 +115,10 @@ def test_on_another_architecture_a_lab_needs_another_package(tmp_path: Path, mon
         work._build(lab, tmp_path, print)
 
 
-def test_the_control_file_takes_the_releases_version() -> None:
+def test_the_control_file_takes_the_releases_version_and_is_known_again_by_it() -> None:
     control = (lab_dir() / "mesos" / "package" / "DEBIAN" / "control").read_text()
     assert "Version: @VERSION@-lab1\n" in control
+    (version,) = re.findall(r"^Version: (.*)$", control, re.MULTILINE)
+    assert mesos.made_here(version.replace("@VERSION@", "1.11.0"))
+    assert not mesos.made_here("1.11.0-2.0.1")
     assert "standin" not in json.dumps(control)

@@ -112,11 +112,18 @@ def cgroup(layout: str, *elsewhere: str) -> dict[str, Any]:
 @pytest.mark.parametrize(("has", "needs", "severity"), [
     (cgroup("v2"), "v2", "ok"), (cgroup("v2"), "any", "ok"), (cgroup("v2"), "v1", "fail"), (cgroup("v1"), "v1", "ok"),
     (cgroup("v1"), "v2", "fail"), (cgroup("hybrid", "/sys/fs/cgroup/unified"), "v2", "fail"), (cgroup("none"), "any", "fail"),
-    (cgroup("hybrid", "/sys/fs/cgroup/unified"), "v1", "warn"),
+    (cgroup("hybrid", "/sys/fs/cgroup/unified"), "v1", "warn"), (cgroup("v1"), "v1-optional", "ok"), (cgroup("v2"), "v1-optional", "warn"),
+    (cgroup("none"), "v1-optional", "fail"),
 ])
 def test_control_groups(has: dict[str, Any], needs: str, severity: str) -> None:
     host = seen("mesos_agent", facts=has, variables={"mesos_cgroup_requirement": needs, "mesos_version": "1.11.0"})
     assert only(cgroups, host).severity == severity
+
+
+@pytest.mark.parametrize(("has", "launcher", "severity"), [("v2", "linux", "fail"), ("v1", "linux", "ok"), ("v2", "posix", "warn")])
+def test_a_launcher_that_limits_needs_what_the_build_can_limit_with(has: str, launcher: str, severity: str) -> None:
+    variables = {"mesos_cgroup_requirement": "v1-optional", "mesos_agent_launcher": launcher}
+    assert only(cgroups, seen("mesos_agent", facts=cgroup(has), variables=variables)).severity == severity
 
 
 def test_control_groups_matter_to_agents_with_a_real_mesos_only() -> None:

@@ -95,6 +95,8 @@ def test_flags_of_chronos() -> None:
     (HYBRID, "auto", "v1", ("linux", True, "docker,mesos")), (V2, "auto", "v2", ("linux", False, "docker,mesos")),
     (V2, "posix", "v1", ("posix", False, "mesos")), ({**V1, "controllers": False}, "auto", "any", ("posix", False, "docker,mesos")),
     ({**V1, "systemd": False}, "auto", "any", ("linux", False, "docker,mesos")),
+    (V1, "auto", "v1-optional", ("linux", True, "docker,mesos")), (HYBRID, "linux", "v1-optional", ("linux", True, "docker,mesos")),
+    (V2, "auto", "v1-optional", ("posix", False, "docker,mesos")), (V2, "posix", "v1-optional", ("posix", False, "docker,mesos")),
 ])
 def test_launchers_that_work(now: Any, launcher: str, requirement: str, expected: tuple[str, bool, str]) -> None:
     chosen = plan.isolation(now, launcher, requirement, "1.11.0", "a1")
@@ -115,6 +117,7 @@ def test_agents_that_share_a_cgroup_root_get_their_own_name() -> None:
     (V1, "auto", "v2", "1.11.0-0.9.0", "needs cgroup v2"), (HYBRID, "auto", "v2", "1.11.0-0.9.0", "needs cgroup v2"),
     (V2, "auto", "v1", "1.11.0", "needs cgroup v1"), (HYBRID, "auto", "any", "1.12.0", "/sys/fs/cgroup/unified"),
     ({**V1, "controllers": False}, "linux", "any", "1.11.0", "no writable cgroups"),
+    (V2, "linux", "v1-optional", "1.11.0", "launcher linux for cgroup v1 only"),
 ])
 def test_launchers_that_do_not(now: Any, launcher: str, requirement: str, version: str, sentence: str) -> None:
     (problem,) = plan.isolation(now, launcher, requirement, version, "a1")["problems"]

@@ -2,16 +2,15 @@
 #include <unistd.h>
 
 #include "authorization.h"
+#include "containerizers.h"
 #include "library.h"
 #include "programs.h"
 
 using namespace mesos::internal::slave;
-using mesos::internal::PendingFutureTracker;
 using mesos::master::detector::MasterDetector;
 
 static const string READERS = "mesos-agent-readonly", WRITERS = "mesos-agent-readwrite";
-// The tracker is in no library, and this one endpoint needs it: without, a request would end the agent.
-static PendingFutureTracker* const NO_TRACKER = nullptr;
+// Without the tracker a request to this one endpoint would end the agent.
 static const char* const TRACKERS_ENDPOINT = "/containerizer/debug";
 
 static Settings agentSettings(Flags& flags, const Arguments& arguments) {
@@ -42,16 +41,6 @@ static mesos::SecretGenerator* secretGenerator(const Settings& settings) {
   return reinterpret_cast<mesos::SecretGenerator*>(generator);
 }
 
-static Containerizer* containerizers(const Settings& settings, const Flags& flags, GarbageCollector* collector, VolumeGidManager* gids) {
-  auto* secrets = need(mesos::SecretResolver::create(settings.optional("secret_resolver")), "a secret resolver");
-  auto* fetcher = make<Fetcher>(flags);
-#ifdef MESOS_1_10
-  return need(Containerizer::create(flags, false, fetcher, collector, secrets, gids, NO_TRACKER), "a containerizer");
-#else
-  return need(Containerizer::create(flags, false, fetcher, collector, secrets, gids, NO_TRACKER, nullptr), "a containerizer");
-#endif
-}
-
 int agent(const Arguments& arguments) {
   Flags& flags = *make<Flags>();
   const Settings settings = agentSettings(flags, arguments);
@@ -62,7 +51,7 @@ int agent(const Arguments& arguments) {
   useSystemd(settings, arguments.values[0]);
   auto* collector = make<GarbageCollector>(settings.text("work_dir"));
   auto* gids = settings.has("volume_gid_range") ? need(VolumeGidManager::create(flags), "a volume gid manager") : nullptr;
-  auto* containerizer = containerizers(settings, flags, collector, gids);
+  auto* containerizer = containerizers(settings, flags, arguments, collector, gids);
   const Option<Duration> session(settings.duration("zk_session_timeout"));
   auto* detector = need(MasterDetector::create(settings.contents("master"), Option<string>(), session), "a master detector");
   auto authorization = authorizer(settings, TRACKERS_ENDPOINT);

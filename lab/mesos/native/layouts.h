@@ -3,7 +3,7 @@
 //
 // Classes are opaque: room without members. Nothing here reads them, and make() checks that the library needs less than half of
 // the room. What is relied on beyond names is:
-//   Option, Try, Owned, Duration, Warnings, Authentication, URL, State    the layouts written out below
+//   Option, Try, Result, Owned, Shared, Duration, Version, Warnings, Authentication, URL, State    the layouts written out below
 //   MasterContender                                                       the order of its virtual functions
 //   MesosContainerizerLaunch, NetworkCniIsolatorSetup                     where their flags lie (containerizer.cpp)
 // checkLayouts() and containerizer.cpp try these at each start, on values that the library makes; releases.json pins the library
@@ -65,10 +65,21 @@ public:
   bool isError() const { return !data.isSome(); }
   const string& error() const { return failure.get().message; }
   const T& get() const { return data.get(); }
+  const Option<T>& value() const { return data; }
 
 private:
   Option<T> data;
   Option<Error> failure;
+};
+
+// An error, a value, or neither.
+template <typename T>
+class Result {
+public:
+  bool isNone() const { return !data.isError() && !data.get().isSome(); }
+
+private:
+  Try<Option<T>> data;
 };
 
 struct Nothing {};
@@ -82,6 +93,23 @@ template <size_t size>
 struct Opaque {
   alignas(8) char room[size];
 };
+
+// Apart from the two lists it is three numbers.
+struct Version {
+  uint32_t major, minor, patch;
+  std::vector<string> prerelease, build;
+};
+
+namespace JSON {
+struct Object {
+  Opaque<sizeof(std::map<string, int>)> opaque;
+};
+}  // namespace JSON
+
+namespace cgroups {
+// Where a hierarchy of control groups v1 with this controller is mounted.
+Result<string> hierarchy(const string& controller);
+}  // namespace cgroups
 
 namespace os {
 Try<Nothing> mkdir(const string& folder, bool recursive, bool sync);
@@ -113,7 +141,11 @@ struct UPID {
 };
 template <typename T>
 struct Owned {
-  std::shared_ptr<void> data;
+  std::shared_ptr<void> data;  // what it points to begins with a T*
+};
+template <typename T>
+struct Shared {
+  std::shared_ptr<void> data;  // as above; the rest of it is for giving the T back, which is not done here
 };
 // The arguments: the delegate, and the realms of authentication for writing and for reading.
 bool initialize(const Option<string>&, const Option<string>&, const Option<string>&);
@@ -162,6 +194,11 @@ struct MessageLite {
 };
 }  // namespace protobuf
 }  // namespace google
+
+struct Docker {
+  static Try<process::Owned<Docker>> create(const string& program, const string& socket, bool validate, const Option<JSON::Object>& config);
+  Try<Nothing> validateVersion(const Version& least) const;
+};
 
 namespace mesos {
 struct Authorizer;
@@ -230,6 +267,9 @@ struct State {
 }  // namespace state
 
 namespace slave {
+struct ContainerLogger {
+  static Try<ContainerLogger*> create(const Option<string>& module);
+};
 struct ResourceEstimator {
   static Try<ResourceEstimator*> create(const Option<string>& module);
 };
@@ -328,6 +368,15 @@ struct Containerizer {
   static Try<Containerizer*> create(const Flags&, bool local, Fetcher*, GarbageCollector*, SecretResolver*, VolumeGidManager*,
                                     PendingFutureTracker*, CSIServer*);
 #endif
+};
+struct NvidiaComponents {};
+struct DockerContainerizer {
+  DockerContainerizer(const Flags&, Fetcher*, const process::Owned<mesos::slave::ContainerLogger>&, process::Shared<Docker>,
+                      const Option<NvidiaComponents>&);
+  Opaque<256> opaque;
+};
+struct ComposingContainerizer {
+  static Try<Containerizer*> create(const std::vector<Containerizer*>&);
 };
 using DomainSocket = process::network::internal::Socket<process::network::unix::Address>;
 struct Slave {

@@ -5,7 +5,7 @@
 
 #include <iostream>
 
-extern "C" const abi::__class_type_info _ZTIN5flags9FlagsBaseE, _ZTIN7process11ProcessBaseE;
+extern "C" const abi::__class_type_info _ZTIN5flags9FlagsBaseE, _ZTIN7process11ProcessBaseE, _ZTI6Docker;
 
 void quit(const string& message) {
   // In one piece: the library's threads may be writing, too.
@@ -43,6 +43,8 @@ flags::FlagsBase* asFlags(void* object) { return static_cast<flags::FlagsBase*>(
 process::ProcessBase* asProcess(void* object) {
   return static_cast<process::ProcessBase*>(base(object, _ZTIN7process11ProcessBaseE));
 }
+
+Docker* asDocker(void* object) { return static_cast<Docker*>(base(object, _ZTI6Docker)); }
 
 void runActor(void* actor) {
   const Duration forever{-1000000000};

@@ -16,6 +16,7 @@ void checkLayouts();
 // Bases of objects of unknown layout, found through the objects' own type information.
 flags::FlagsBase* asFlags(void* object);
 process::ProcessBase* asProcess(void* object);
+Docker* asDocker(void* object);
 
 // Starts an actor of the library and returns when it has ended.
 void runActor(void* actor);

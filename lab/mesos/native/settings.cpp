@@ -103,6 +103,12 @@ Settings load(void* object, const Arguments& arguments, std::initializer_list<co
   return settings;
 }
 
+void loadAgain(void* flags, const Arguments& arguments) {
+  const bool duplicates = true;
+  auto loaded = asFlags(flags)->load(PREFIX, arguments.count, arguments.values, false, duplicates);
+  if (loaded.isError()) quit(loaded.error());
+}
+
 void allow(const Settings& settings, const char* flag, std::initializer_list<const char*> values) {
   for (const char* value : values)
     if (settings.text(flag) == value) return;

@@ -37,5 +37,8 @@ string readFile(const string& path);
 // flag among `refused` that is set.
 Settings load(void* flags, const Arguments& arguments, std::initializer_list<const char*> refused);
 
+// Fills another object of the same flags; of one that is given twice the last counts.
+void loadAgain(void* flags, const Arguments& arguments);
+
 // Ends the program unless a flag has one of these values.
 void allow(const Settings& settings, const char* flag, std::initializer_list<const char*> values);

@@ -84,23 +84,29 @@ def _numbers(version: str) -> list[int]:
 def isolation(now: dict[str, Any], launcher: str, requirement: str, version: str, hostname: str) -> dict[str, Any]:
     """How an agent can start tasks on this host: `flags`, or `problems` when it cannot.
 
-    `now["cgroup"]` is v1, hybrid (v1 with cgroup2 mounted elsewhere), v2 or none; `requirement` (v1, v2, any) is what the
-    build of Mesos needs. Wrong pairs do not fail cleanly: the agent aborts in a loop.
+    `now["cgroup"]` is v1, hybrid (v1 with cgroup2 mounted elsewhere), v2 or none; `requirement` is what the build of Mesos
+    needs: v1, v2, any, or v1-optional (v1 for launcher linux, nothing for posix and for Docker's containers).
+    Wrong pairs do not fail cleanly: the agent aborts in a loop.
     """
     layout, problems = now["cgroup"], []
+    unlimited = requirement == "v1-optional" and layout == "v2"
     if requirement == "v2" and layout != "v2":
         problems.append(f"This build of Mesos needs cgroup v2, and this host has {layout}: boot it with "
                         "systemd.unified_cgroup_hierarchy=1, or choose another build of Mesos.")
     if requirement == "v1" and layout == "v2" and launcher != "posix":
         problems.append("This build of Mesos needs cgroup v1, and this host has v2: choose a build for v2, or set "
                         "mesos_agent_launcher to posix (then without limits and without Docker containers).")
+    if unlimited and launcher == "linux":
+        problems.append("This build of Mesos has launcher linux for cgroup v1 only, and this host has v2: set mesos_agent_launcher to "
+                        "auto or posix (then commands run without limits; Docker limits its containers itself), or boot it with "
+                        "systemd.unified_cgroup_hierarchy=0.")
     if layout == "hybrid" and version.startswith("1.12"):
         problems.append("Mesos 1.12 does not start where cgroup2 is mounted elsewhere than /sys/fs/cgroup, and here it is on "
                         f"{now['cgroup2']}: boot with systemd.legacy_systemd_cgroup_controller=1.")
     if launcher == "linux" and not now["controllers"]:
         problems.append("mesos_agent_launcher is linux, but this host has no writable cgroups for cpu, memory and freezer: "
                         "set it to auto or posix.")
-    linux = launcher == "linux" or (launcher == "auto" and now["controllers"])
+    linux = launcher == "linux" or (launcher == "auto" and now["controllers"] and not unlimited)
     flags: dict[str, Any] = {
         "containerizers": "mesos" if requirement == "v1" and layout == "v2" else "docker,mesos",
         "launcher": "linux" if linux else "posix", "isolation": LINUX_ISOLATION if linux else POSIX_ISOLATION,
