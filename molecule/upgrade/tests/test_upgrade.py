@@ -14,6 +14,7 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +51,7 @@ def measured(request: pytest.FixtureRequest, cluster: ClusterUnderTest, written:
     with Leaders(members) as leaders:
         yield
     for client in (written[0], asked):
-        eventually("the client is answered again", 120, lambda client=client: time.monotonic() - client.answered < ANSWERED_SECONDS)
+        eventually("the client is answered again", 120, partial(answered, client))
     name = request.node.name.removeprefix("test_")
     GAPS.append((name, written[0].gap(), asked.gap()))
     CHANGES[name] = {**leaders.changes(), "consul": consul_term(cluster) - term}
@@ -60,6 +61,11 @@ def offer_consul(cluster: ClusterUnderTest, folder: Path, release: str) -> None:
     """The mirror has this release of Consul, and all else that is in the folder."""
     put_consul(release, folder)
     provision("lab", "up", "--name", cluster.lab, "--artifacts", str(folder))
+
+
+def answered(client: Client) -> bool:
+    """Whether it has just been served."""
+    return time.monotonic() - client.answered < ANSWERED_SECONDS
 
 
 def consul_term(cluster: ClusterUnderTest) -> int:
