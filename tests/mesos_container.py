@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
-from provisioner.lab import content
+from provisioner.lab import content, engine
 from provisioner.lab.artifacts import Artifacts
+from provisioner.lab.cache import exclusively
 from provisioner.lab.images import node_image, python_image
 from provisioner.lab.systems import DEFAULT_SYSTEM, System, system
 
@@ -53,12 +55,21 @@ def lab_system() -> System:
     return system(os.environ.get("LAB_OS") or DEFAULT_SYSTEM)
 
 
+@contextmanager
+def building() -> Iterator[None]:
+    """For what is built before any lab is there: the engine runs (installed if need be), and no lab is built meanwhile."""
+    engine.ensure(print)
+    with exclusively(print):
+        yield
+
+
 class MesosContainer:
     """A container in which the packages are installed out of the repository that a lab's mirror would serve."""
 
     def __init__(self, name: str, which: System) -> None:
-        image, (_, base) = node_image(which, print), python_image(print)
-        repository = content.build(content.ingredients(which, image, base, Artifacts()), print) / "www" / "apt"
+        with building():
+            image, (_, base) = node_image(which, print), python_image(print)
+            repository = content.build(content.ingredients(which, image, base, Artifacts()), print) / "www" / "apt"
         self.name = name
         self.remove()
         subprocess.run(["docker", "run", "--detach", "--name", name, "--network", "none", "--tmpfs", "/run",

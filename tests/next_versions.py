@@ -13,12 +13,12 @@ import subprocess
 from pathlib import Path
 
 from provisioner.lab import debs, images, mesos, packages
-from provisioner.lab.cache import exclusively
 from provisioner.lab.catalogue import upstream
 from provisioner.lab.repackaged import architecture, pack_consul
 from provisioner.lab.systems import DEFAULT_SYSTEM, system
 from tests import next_consul
 from tests.cluster_under_test import ClusterUnderTest
+from tests.mesos_container import building
 
 STAND_INS = Path(__file__).resolve().parents[1] / "lab/stand_ins"
 #: Number that the cluster has at first → the next one, by component.
@@ -42,7 +42,7 @@ def older(place: Path) -> Path:
     folder = place / "older"
     (folder / "deb").mkdir(parents=True, exist_ok=True)
     hosts, release = system(DEFAULT_SYSTEM), mesos.releases()[NEXT["mesos"][0]]
-    with exclusively(print):
+    with building():
         shutil.copy(mesos.package(release, hosts, images.node_image(hosts, print), print).path, folder / "deb")
     return folder
 

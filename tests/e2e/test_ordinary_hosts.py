@@ -11,9 +11,9 @@ from ruamel.yaml import YAML
 
 from provisioner.inventory.load import load
 from provisioner.lab import default_inventory, images, mesos
-from provisioner.lab.cache import exclusively
 from provisioner.lab.systems import DEFAULT_SYSTEM, system
 from tests.cluster_under_test import HOME, ClusterUnderTest, lab_name, provision
+from tests.mesos_container import building
 
 pytestmark = pytest.mark.lab
 LAB = lab_name("plain")
@@ -43,7 +43,7 @@ firewall-cmd --state
 def other_mesos(folder: Path) -> None:
     """A package `mesos` of another version, as an operator's own build would be dropped in: the lab's under another number."""
     hosts, tree = system(DEFAULT_SYSTEM), folder / "tree"
-    with exclusively(print):
+    with building():
         package = mesos.package(mesos.current(), hosts, images.node_image(hosts, print), print)
     subprocess.run(["dpkg-deb", "--raw-extract", str(package.path), str(tree)], check=True)
     control = tree / "DEBIAN" / "control"
