@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
 import urllib.request
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -19,23 +18,6 @@ Members = Callable[[str], dict[str, str]]
 
 #: Answers 200 to whoever asks for a file that is there.
 SERVE = "mkdir -p www && echo alive >www/index.html && cd www && exec "
-
-
-def leads(master: str) -> bool:
-    with urllib.request.urlopen(f"http://{master}/metrics/snapshot", timeout=10) as answer:
-        return bool(json.load(answer)["master/elected"])
-
-
-@pytest.fixture(scope="module")
-def framework(members: Members, variable: Callable[[str, str], Any]) -> Iterator[Framework]:
-    masters = [f"{address}:5050" for address in members("mesos_master").values()]
-    with Framework(next(master for master in masters if leads(master)), "marathon", variable("m1", "vault_marathon_secret")) as one:
-        yield one
-
-
-@pytest.fixture(scope="module")
-def image(inventory: dict[str, Any]) -> str:
-    return f"{inventory['all']['vars']['docker_registry']}/busybox:1.35"
 
 
 def docker(image: str, **more: Any) -> dict[str, Any]:
@@ -218,6 +200,7 @@ def test_a_task_is_asked_to_end_and_killed_after_its_grace_period(framework: Fra
         assert [state["state"] for state in framework.told(one)][-2:] == ["TASK_KILLING", "TASK_KILLED"]
 
 
+@pytest.mark.usefixtures("control_groups")
 def test_tasks_outlive_a_restart_of_their_agent_and_can_still_be_killed(framework: Framework, image: str, on: On) -> None:
     beat = "while :; do date +%s%N >beat; sleep 0.2; done"
     tasks = [framework.launch(HOST, command={"value": beat}),
