@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from provisioner.components import component
 from provisioner.errors import StepFailed
-from provisioner.observe import Observation, observe
+from provisioner.observe import Observation
 from provisioner.probe.health.cause import REMOVED
 from provisioner.probe.health.framework import REGISTERED
-
-if TYPE_CHECKING:
-    from provisioner.session import Session
 
 #: The components that are frameworks.
 SCHEDULERS = ("marathon", "chronos")
@@ -55,10 +52,3 @@ def refuse_removed(seen: Observation) -> None:
         titles = " and ".join(component(name).title for name in names)
         raise StepFailed(f"{titles}: Mesos has removed the framework, and every restart meets the same refusal; all else is done",
                          hint="; ".join(f"'{cure(name)}' says what is lost, and gets a new framework" for name in names))
-
-
-def refuse_still_removed(session: Session, before: Observation) -> None:
-    """The same after a run: whoever was removed before it is looked at again."""
-    names = removed(before)
-    if names:
-        refuse_removed(observe(session.cluster, session.rendered, session.transport, components=names, sections=("health",)))

@@ -1,4 +1,4 @@
-"""Waiting for leaders of Marathon and Chronos whose lists can be believed: one that was just elected may list nothing."""
+"""Waiting for Marathon and Chronos: for leaders whose lists can be believed, and for members that a change below them has ended."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Collection
 from provisioner.components import component
 from provisioner.errors import StepFailed
 from provisioner.execution import look_patiently
-from provisioner.frameworks import leader, settled
+from provisioner.frameworks import SCHEDULERS, leader, refuse_removed, removed, settled
 from provisioner.observe import Observation, observe
 from provisioner.session import Session
 
@@ -27,6 +27,38 @@ def await_settled(session: Session, names: Collection[str]) -> dict[str, str]:
     seen = look_patiently(lambda: observe(session.cluster, session.rendered, session.transport, sections=("health",), components=names),
                           refuse) if names else Observation({})
     return {name: leader(seen, name) for name in names}
+
+
+def await_back(session: Session, before: Observation) -> None:
+    """Wait until every Marathon and Chronos that was well before a run is so after it.
+
+    When its ZooKeeper or Mesos' leader goes, Marathon's leader ends itself and comes back as a follower some ten seconds later. Waits for
+    at most a minute. Raises StepFailed when one is not back, or when Mesos has removed its framework.
+    """
+    well = {(name, host) for name in SCHEDULERS for host, said in before.hosts.items()
+            if (said.health.get(name) or {}).get("state") == "ok"}
+    names = {name for name, _ in well} | {*removed(before)}
+    if not names:
+        return
+    hosts = [host.name for host in session.cluster.hosts if host.groups & names and before.hosts[host.name].reachable]
+
+    def refuse(seen: Observation) -> None:
+        lost = sorted((name, host) for name, host in well if seen.hosts[host].reachable and _state(seen, host, name) != "ok")
+        if lost and not removed(seen):
+            name, host = lost[0]
+            raise StepFailed(f"{component(name).title} on {host} was well before this run and is not now: {_detail(seen, host, name)}",
+                             hint="'provision status' says what is wrong; 'provision up' again cures most of it")
+
+    refuse_removed(look_patiently(lambda: observe(session.cluster, session.rendered, session.transport, sections=("health",),
+                                                  hosts=hosts, components=names), refuse))
+
+
+def _state(seen: Observation, host: str, name: str) -> str:
+    return str((seen.health(host, name) or {}).get("state"))
+
+
+def _detail(seen: Observation, host: str, name: str) -> str:
+    return str((seen.health(host, name) or {}).get("detail") or "it does not answer")
 
 
 def _said(session: Session, name: str, seen: Observation) -> str:

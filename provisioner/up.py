@@ -8,7 +8,7 @@ from pathlib import Path
 from provisioner.components import COMPONENTS
 from provisioner.console import Console, summary
 from provisioner.engine import Result
-from provisioner.frameworks import refuse_removed, refuse_still_removed
+from provisioner.frameworks import refuse_removed
 from provisioner.glance import glance
 from provisioner.inventory.render import host_variables
 from provisioner.session import Session
@@ -30,6 +30,7 @@ def run_up(session: Session, console: Console, options: argparse.Namespace) -> R
     # Not before: a rerun with nothing to do would spend more time on these than on anything else.
     from provisioner.execution import confirm, execute, locked
     from provisioner.look import look_closely
+    from provisioner.settled import await_back
 
     with locked(session, console, "looking at the hosts", strict=options.strict) as held:
         found = look_closely(session, console, options, silent)
@@ -46,7 +47,9 @@ def run_up(session: Session, console: Console, options: argparse.Namespace) -> R
             finally:
                 if options.json and result.failed:
                     console.json(result.as_json())
-        refuse_still_removed(session, found.seen)
+            await_back(session, found.seen)
+        else:
+            refuse_removed(found.seen)
     console.say(summary(result))
     if found.plan.steps and not options.json:
         _endpoints(session, console)

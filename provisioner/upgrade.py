@@ -13,9 +13,10 @@ from provisioner.console import Console, summary
 from provisioner.engine import Result
 from provisioner.errors import UsageError
 from provisioner.execution import confirm, execute, locked
-from provisioner.frameworks import refuse_still_removed
+from provisioner.frameworks import refuse_removed
 from provisioner.look import look
 from provisioner.session import Session
+from provisioner.settled import await_back
 from provisioner.steps import Plan
 from provisioner.upgrade_steps import order
 
@@ -37,7 +38,9 @@ def run_upgrade(session: Session, console: Console, options: argparse.Namespace)
             if not options.no_backup:
                 save(session, console)
             execute(session, console, plan, held, result, facts=found.facts, witnesses=found.witnesses)
-        refuse_still_removed(session, found.seen)
+            await_back(session, found.seen)
+        else:
+            refuse_removed(found.seen)
     console.say(summary(result))
     left = len(found.plan.steps) - len(plan.steps)
     if left:

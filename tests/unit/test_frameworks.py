@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 
+from provisioner import execution, settled
 from provisioner.errors import StepFailed
 from provisioner.frameworks import leader, refuse_removed, removed
 from provisioner.observe import HostObservation, Observation
 from provisioner.plan import make_plan
+from provisioner.settled import await_back
 from tests.unit.test_plan import RENDERED, cluster
 
 NO_DRIVER = {"state": "down", "leader": True, "detail": "leads, but the leading Mesos master 192.0.2.11:5050 lists no framework of it "
@@ -57,3 +59,39 @@ def test_a_removed_framework_ends_a_run_with_the_cures_command() -> None:
 def test_only_a_member_that_mesos_lists_is_the_leader() -> None:
     assert leader(seen({"m1": GONE, "m2": NO_DRIVER}), "chronos") == ""
     assert leader(seen({"m3": {"state": "ok", "leader": True, "facts": {"framework": "registered"}}}), "chronos") == "m3"
+
+
+@pytest.fixture
+def looks(monkeypatch: pytest.MonkeyPatch) -> list[Observation]:
+    """What is seen one after the other, the last of it from then on; time is up at once."""
+    found: list[Observation] = []
+    monkeypatch.setattr(settled, "observe", lambda *_, **__: found.pop(0) if len(found) > 1 else found[0])
+    monkeypatch.setattr(execution, "PAUSE_SECONDS", 0.0)
+    return found
+
+
+class _Session:
+    cluster, rendered, transport = cluster(), RENDERED, None
+
+
+def test_a_run_waits_for_members_that_a_change_below_them_has_ended(looks: list[Observation]) -> None:
+    looks[:] = [seen({"m2": DOWN}), seen({"m2": DOWN}), seen({})]
+    await_back(_Session(), seen({}))  # type: ignore[arg-type]  # all that it asks of a session
+    assert looks == [seen({})], "it went on before m2 was back"
+
+
+@pytest.mark.parametrize(("before", "after", "sentence"), [
+    ({}, {"m2": DOWN}, "Chronos on m2 was well before this run and is not now: the unit chronos is stopped"),
+    ({}, {"m1": GONE, "m2": DOWN}, "Mesos has removed the framework"), ({"m1": GONE}, {"m1": GONE}, "Mesos has removed the framework"),
+])
+def test_a_run_does_not_end_green_over_a_member_that_it_cost(
+        looks: list[Observation], monkeypatch: pytest.MonkeyPatch, before: dict[str, Any], after: dict[str, Any], sentence: str) -> None:
+    monkeypatch.setattr(execution, "CALM_SECONDS", -1.0)
+    looks[:] = [seen(after)]
+    with pytest.raises(StepFailed, match=sentence):
+        await_back(_Session(), seen(before))  # type: ignore[arg-type]
+
+
+def test_a_member_that_was_ill_before_is_not_waited_for(looks: list[Observation]) -> None:
+    looks[:] = [seen({"m2": DOWN})]
+    await_back(_Session(), seen({"m2": DOWN}))  # type: ignore[arg-type]

@@ -27,6 +27,15 @@ def steps(cluster: ClusterUnderTest, *arguments: str) -> list[str]:
     return re.findall(r"^ +[0-9]+\. (.+? on [a-z0-9, ]+?)(?:$| \(|:)", done.stdout + done.stderr, re.MULTILINE)
 
 
+def await_schedulers(cluster: ClusterUnderTest, *harmed: tuple[str, str]) -> None:
+    """Marathon's leader ends itself when its ZooKeeper goes and comes back by itself; members that were harmed (component, host) do not."""
+    def back() -> bool:
+        rows = [row for name in ("marathon", "chronos") for row in cluster.rows(name)]
+        return all(row["state"] == "ok" for row in rows if (row["component"], row["host"]) not in harmed)
+
+    eventually("every other Marathon and Chronos is back", 90, back)
+
+
 @pytest.fixture
 def by_mitogen(cluster: ClusterUnderTest) -> Iterator[None]:
     """The inventory asks for mitogen, as long as this lasts."""
@@ -87,6 +96,7 @@ def test_only_what_drifted_is_done_again(cluster: ClusterUnderTest) -> None:
         assert cluster.leader("zookeeper") != "m3"
     for _, host, damage, _ in DRIFT:
         cluster.host(host).run(damage)
+    await_schedulers(cluster, ("marathon", "m1"), ("chronos", "m3"))
     worked_on = [tuple(step.split(" on ")) for step in steps(cluster)]
     assert {(component, host) for component, hosts in worked_on for host in hosts.split(", ")} == {(c, h) for c, h, _, _ in DRIFT}
     for _, host, _, mended in DRIFT:
@@ -123,6 +133,7 @@ def test_a_process_that_listens_elsewhere_is_restarted_although_its_file_is_righ
     """The role finds every file as it should be, and then that nobody answers."""
     config, on_m3 = "/etc/zookeeper/provisioner/zoo.cfg", cluster.host("m3").run
     on_m3(f"cp -p {config} /tmp/kept; sed -i 's/=2181$/=12181/' {config}; systemctl restart zookeeper; sleep 1; cp -p /tmp/kept {config}")
+    await_schedulers(cluster)
     assert steps(cluster) == ["ZooKeeper on m3"]
     on_m3("rm /tmp/kept; ss -Hlnt 'sport = :2181' | grep -q .")
     assert steps(cluster) == []
@@ -165,6 +176,7 @@ dpkg --audit | grep "$java"
 
 def test_an_installation_that_was_cut_off_is_finished(cluster: ClusterUnderTest) -> None:
     cluster.host("m3").run(CUT_OFF)
+    await_schedulers(cluster)
     assert steps(cluster) == ["ZooKeeper on m3"]
     cluster.host("m3").run('test -z "$(dpkg --audit)" && test -f /var/lib/provisioner/applied/zookeeper.json && java -version')
     assert cluster.status()["healthy"]
