@@ -48,11 +48,14 @@ def run_repair(session: Session, console: Console, options: argparse.Namespace) 
         mesos = _mesos(session)
         with _tree(session, seen) as tree:
             found = kept(tree, store)
-            old = refuse(scheduler, variables[scheduler.probe_variable]["framework"], seen, found, mesos)
+            name = variables[scheduler.probe_variable]["framework"]
+            old = refuse(scheduler, name, seen, found, mesos)
             console.say(f"removed by Mesos: {old or 'a framework that it has forgotten since'}; stored: "
                         f"{'its id' if found.identity else 'no id any more'}, {len(found.instances)} nodes about instances")
             console.say(f"Mesos has ended all tasks of the old framework already. {LOST[scheduler.name]}")
             confirm_by_name(options.yes, cluster.name, f"{scheduler.title} gets a new framework id.")
+            # The question may have stood for an hour, in which a member can have registered.
+            refuse(scheduler, name, _look(session, scheduler), kept(tree, store), _mesos(session))
             hosts = tuple(host.name for host in cluster.members(scheduler.name))
             result = Result(cluster.name)
             run = {verb: Plan(cluster.name, (Step(scheduler, hosts, verb=verb, all_or_none=True),), voters(cluster))
@@ -80,7 +83,7 @@ def refuse(scheduler: Component, name: str, seen: Observation, found: Kept, meso
         if not row["removed"]:
             raise StepFailed(f"nothing was changed: Mesos still has {scheduler.title}'s framework {row['id']}, so its tasks are not lost",
                              hint="'provision up' restarts the leader, which takes it over again")
-    if found.identity and not own and scheduler.name not in removed(seen):
+    if (found.identity or found.instances) and not own and scheduler.name not in removed(seen):
         raise StepFailed(f"nothing was changed: neither Mesos nor {scheduler.title} says that the framework was removed",
                          hint="'provision up' first: a member that Mesos refuses will say so")
     return str(own[0]["id"]) if own else ""

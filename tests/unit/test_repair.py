@@ -72,8 +72,8 @@ def row(identity: str, *, gone: bool, name: str = "marathon") -> dict[str, Any]:
     return {"id": identity, "name": name, "hostname": "192.0.2.1", "active": not gone, "connected": not gone, "removed": gone, "since": 0.0}
 
 
-def refused(found: Observation, stored: Node | None, *rows: dict[str, Any]) -> str:
-    return refuse(component("marathon"), "marathon", found, Kept(stored, ()), rows)
+def refused(found: Observation, stored: Node | None, *rows: dict[str, Any], instances: tuple[Node, ...] = ()) -> str:
+    return refuse(component("marathon"), "marathon", found, Kept(stored, instances), rows)
 
 
 @pytest.mark.parametrize(("framework", "stored", "rows", "old"), [
@@ -98,12 +98,19 @@ def test_it_is_refused_where_something_else_is_the_matter(found: Observation, st
         refused(found, stored, *rows)
 
 
+def test_records_of_instances_go_only_where_mesos_or_marathon_says_that_the_framework_was_removed() -> None:
+    records = (Node("/marathon/state/instance/3", b"", ()),)
+    with pytest.raises(StepFailed, match="neither Mesos nor Marathon says that the framework was removed"):
+        refused(seen("missing"), None, instances=records)
+    assert refused(seen("removed"), None, instances=records) == ""
+
+
 @pytest.fixture
 def session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Session, Tree, list[str]]:
     """A cluster whose Marathon was removed: its session, ZooKeeper's tree, and what was done in turn."""
     opened, tree, done = Session(write_inventory(tmp_path)), Tree(STORED.path), list[str]()
     names = [h.name for h in opened.cluster.hosts]
-    answers = [seen("removed"), seen("registered", "ok")]
+    answers = [seen("removed"), seen("removed"), seen("registered", "ok")]
 
     def look(*_: Any, **__: Any) -> Observation:
         found = (answers.pop(0) if len(answers) > 1 else answers[0]).hosts["m1"]
@@ -144,6 +151,15 @@ def test_nothing_is_touched_before_the_clusters_name_is_given(session: Any) -> N
     opened, tree, done = session
     with pytest.raises(UsageError, match="was not typed"):
         run_repair(opened, Console(), options(yes="another"))
+    assert not tree.deleted and set(done) == {"closed"}
+
+
+def test_a_leader_that_registered_while_the_name_was_typed_keeps_its_framework(session: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened, tree, done = session
+    lists = [[row(GONE, gone=True)], [row(GONE, gone=False)]]
+    monkeypatch.setattr(repair, "_mesos", lambda _: lists.pop(0))
+    with pytest.raises(StepFailed, match=f"nothing was changed: Mesos still has Marathon's framework {GONE}"):
+        run_repair(opened, Console(), options(yes=opened.cluster.name))
     assert not tree.deleted and set(done) == {"closed"}
 
 
