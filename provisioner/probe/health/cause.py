@@ -28,10 +28,11 @@ def explained(error: UnhealthyError, request: "dict[str, Any]") -> UnhealthyErro
     again = found.get("SubState") == "auto-restart"  # the restart that it waits for is not counted yet
     if not (now["restarts"] or again or now["active"] == "failed"):
         return error
-    lines = journal(name, RECENT_SECONDS)
+    restarts = int(str(now["restarts"]))
+    lines, fresh = of_this_start(journal(name, RECENT_SECONDS), name, restarts)
     known = dict(error.facts, unit=now)
-    often = amount(int(str(now["restarts"])), "restart")
-    if _removed(lines, request):
+    often = amount(restarts, "restart")
+    if _removed(lines, fresh, request):
         return UnhealthyError(f"stops again and again ({often}): {removal(request)}", error.version, dict(known, framework=REMOVED))
     why = str(error)
     if again and found.get("ExecMainStatus") == GAVE_UP:
@@ -48,8 +49,20 @@ def removal(request: "dict[str, Any]") -> str:
 
 def was_refused(request: "dict[str, Any]") -> bool:
     """Did Mesos refuse its framework since the unit is up?"""
+    return any(REFUSAL in line for line in journal(request["unit"], time.time() - began(request)))
+
+
+def began(request: "dict[str, Any]") -> float:
+    """When its unit came up, in seconds since the epoch by this host's clock."""
     since = int(unit(request["unit"]).get("ActiveEnterTimestampMonotonic") or 0) / 1e6
-    return any(REFUSAL in line for line in journal(request["unit"], time.monotonic() - since))
+    return time.time() - (time.monotonic() - since)
+
+
+def of_this_start(lines: "list[str]", name: str, restarts: int) -> "tuple[list[str], bool]":
+    """Those of the lines that were written since somebody, and not systemd by itself, started the unit; was that within them?"""
+    begins = [number for number, line in enumerate(lines) if line.startswith("Started ") and name in line.lower()]
+    fresh = len(begins) > restarts
+    return (lines[begins[-restarts - 1]:] if fresh else lines), fresh
 
 
 def telling(lines: "list[str]", name: str) -> str:
@@ -69,8 +82,11 @@ def journal(name: str, seconds: float) -> "list[str]":
     return done.stdout.decode("utf-8", "replace").splitlines()
 
 
-def _removed(lines: "list[str]", request: "dict[str, Any]") -> bool:
-    """Mesos refused it, or lists it among the removed ones, and no other member has registered since."""
+def _removed(lines: "list[str]", fresh: bool, request: "dict[str, Any]") -> bool:
+    """Mesos refused it, or lists it among the removed ones, and no other member has registered since.
+
+    One that was started a moment ago would say that it was refused: what is listed is then that of before a repair.
+    """
     refused = any(REFUSAL in line for line in lines)
     try:
         rows = frameworks(ask_leader(request["masters"], "GET_FRAMEWORKS")[1])
@@ -79,4 +95,4 @@ def _removed(lines: "list[str]", request: "dict[str, Any]") -> bool:
     mine = [row for row in rows if row["name"] == request["framework"]]
     if any(row["active"] and row["connected"] and not row["removed"] for row in mine):
         return False
-    return refused or bool(mine and all(row["removed"] for row in mine))
+    return refused or bool(mine and not fresh and all(row["removed"] for row in mine))

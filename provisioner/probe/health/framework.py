@@ -10,7 +10,7 @@ import time
 from typing import Any
 
 from .answer import UnhealthyError, answer
-from .cause import REMOVED, removal, was_refused
+from .cause import REMOVED, began, removal, was_refused
 from .mesos import ask_leader, frameworks
 
 #: What `facts["framework"]` of a leader may be, beside REMOVED. UNKNOWN: no Mesos master leads.
@@ -18,7 +18,11 @@ REGISTERED, MISSING, UNKNOWN = "registered", "missing", "unknown"
 
 
 def leads(request: "dict[str, Any]", version: str, found: "dict[str, Any]", image: str = "") -> "dict[str, Any]":
-    """The answer about a member that says it leads. `found` may have the `framework_id` that it has stored."""
+    """The answer about a member that says it leads. `found` may have the `framework_id` that it has stored.
+
+    Without one, a framework that was removed and had registered last before this process began is not its own: after a repair the
+    old one is listed for as long as the master leads.
+    """
     try:
         master, listing = ask_leader(request["masters"], "GET_FRAMEWORKS")
     except UnhealthyError as error:
@@ -26,7 +30,8 @@ def leads(request: "dict[str, Any]", version: str, found: "dict[str, Any]", imag
         known = dict(found, framework=UNKNOWN, itself="ok")
         return answer("degraded", f"leads, but whether Mesos knows its framework can't be told: {error}", version, True, image, known)
     own = found.get("framework_id", "")
-    kind, why, row = judge(frameworks(listing), own, request)
+    rows = [row for row in frameworks(listing) if own or not (row["removed"] and 0 < row["since"] < began(request))]
+    kind, why, row = judge(rows, own, request)
     if kind == MISSING and was_refused(request):
         kind = REMOVED
     known = dict(found, framework=kind, framework_id=row.get("id", own), master=master)

@@ -195,6 +195,33 @@ def test_a_chronos_that_leads_without_a_framework_is_down(serve: Serve, chronos:
     assert chronos(dict(leads), serve(master([away], [CHRONOS])))["facts"]["framework"] == "missing"
 
 
+def test_after_a_repair_the_framework_of_before_is_not_that_of_a_leader_that_has_none_yet(serve: Serve, chronos: Look, units: Any) -> None:
+    units["chronos"] = units["marathon"] = up_for(5)  # and what Mesos has removed had registered 100 s ago
+    found = chronos({PATH: (200, {"leader": "127.0.0.1:PORT"})}, serve(master([], [CHRONOS])))
+    assert (found["state"], found["facts"]["framework"]) == ("down", "missing")
+    fresh = serve(own({**INFO, "frameworkId": None}))
+    assert marathon(fresh, serve(master([], [framework()])))["facts"]["framework"] == "missing"
+    assert marathon(serve(own()), serve(master([], [framework()])))["facts"]["framework"] == "removed", "by its own id"
+    units["marathon"] = up_for(500)
+    assert marathon(fresh, serve(master([], [framework()])))["facts"]["framework"] == "removed"
+
+
+def up_for(seconds: float) -> dict[str, str]:
+    return {"LoadState": "loaded", "ActiveState": "active", "SubState": "running", "NRestarts": "0", "Result": "success",
+            "ActiveEnterTimestampMonotonic": str(int((time.monotonic() - seconds) * 1e6))}
+
+
+def test_a_refusal_of_before_a_repair_is_not_that_of_a_member_that_ends_for_another_reason(
+        serve: Serve, units: Any, lines: list[str]) -> None:
+    units["marathon"] = {**failing("103"), "NRestarts": "1"}
+    lines += ["Started marathon.service - Marathon.", "Error: Framework has been removed", "Started marathon.service - Marathon.",
+              "INFO  Lost leadership; crashing", "Started Marathon.", "INFO  Lost leadership; crashing"]
+    found = marathon("127.0.0.1:1", serve(master([], [framework()])))
+    assert found["facts"].get("framework") is None and found["detail"].startswith("gave up the lead")
+    units["marathon"]["NRestarts"] = "2"
+    assert marathon("127.0.0.1:1", serve(master([], [framework()])))["facts"]["framework"] == "removed"
+
+
 def test_a_chronos_that_follows_is_not_ill_when_its_leader_is(chronos: Look) -> None:
     html = "<html><pre>Error proxying request to leader (maybe the leadership just changed?)\n\nError:\njava.net.ConnectException</pre>"
     found = chronos({PATH: (500, html)})
