@@ -12,8 +12,10 @@ from provisioner.observe import Observation, observe
 from provisioner.session import Session
 
 
-def await_settled(session: Session, names: Collection[str]) -> dict[str, str]:
-    """The leader's host of each of these components, when it has had time to load what it keeps.
+def await_settled(session: Session, names: Collection[str]) -> dict[str, tuple[str, object]]:
+    """Of each of these components the leader's host, and when Mesos took it in, when it has had time to load what it keeps.
+
+    The time (seconds since the epoch by the master's clock) tells a leader from the same member that was elected again.
 
     Waits for at most a minute. Raises StepFailed that says which has none, and what the member that should lead says of itself.
     """
@@ -26,7 +28,12 @@ def await_settled(session: Session, names: Collection[str]) -> dict[str, str]:
 
     seen = look_patiently(lambda: observe(session.cluster, session.rendered, session.transport, sections=("health",), components=names),
                           refuse) if names else Observation({})
-    return {name: leader(seen, name) for name in names}
+    return {name: _leadership(seen, name) for name in names}
+
+
+def _leadership(seen: Observation, name: str) -> tuple[str, object]:
+    host = leader(seen, name)
+    return host, (seen.health(host, name) or {})["facts"].get("registered")
 
 
 def await_back(session: Session, before: Observation) -> None:

@@ -58,7 +58,7 @@ def save(session: Session, console: Console, path: Path | None = None) -> Path:
         console.say(f"saving {part.file} …")
         saved[part.file] = part.save()
     if await_settled(session, schedulers) != leaders:
-        raise StepFailed("nothing was written: another member leads now, and what it listed may not be all", hint="run it again")
+        raise StepFailed("nothing was written: there was an election meanwhile, and what was listed may not be all", hint="run it again")
     archive.write(path, Archive(session.cluster.name, session.ledger.cluster_id, now.isoformat(timespec="seconds"), saved))
     console.say(f"wrote {path} ({path.stat().st_size} bytes). It holds the cluster's secrets: keep it safe.")
     return path

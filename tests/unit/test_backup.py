@@ -12,19 +12,21 @@ from pathlib import Path
 
 import pytest
 
-from provisioner import ledger, secrets
+from provisioner import ledger, secrets, settled
 from provisioner.adapters.errands import Errands, Reply
 from provisioner.adapters.ssh import Completed
 from provisioner.adapters.zookeeper import Node, Tree
 from provisioner.api import Api
 from provisioner.backup import archive
+from provisioner.backup import run as backup_run
 from provisioner.backup.archive import Archive
 from provisioner.backup.parts import OWN_TREES, ChronosJobs, ConsulSnapshot, MarathonApps, ZooKeeperNodes
-from provisioner.backup.run import SAVED, _parts, _working, run_restore
+from provisioner.backup.run import SAVED, _parts, _working, run_restore, save
 from provisioner.cluster import Host
 from provisioner.console import Console
 from provisioner.errors import StepFailed, UnreachableError, UsageError
 from provisioner.inventory.init import write_inventory
+from provisioner.observe import HostObservation, Observation
 from provisioner.session import Session
 from provisioner.testing import Call, FakeTransport, host_that_probes, said
 
@@ -199,3 +201,24 @@ def test_every_part_is_asked_of_hosts_where_it_works(tmp_path: Path) -> None:
 def test_what_works_nowhere_can_not_be_saved(tmp_path: Path) -> None:
     with pytest.raises(StepFailed, match="nothing was done: zookeeper works on none"):
         _working(session_that_sees(tmp_path, "down"))
+
+
+@pytest.mark.parametrize(("later", "fine"), [(("m1", 100.0), True), (("m1", 200.0), False), (("m2", 200.0), False)])
+def test_nothing_is_written_when_there_was_an_election_meanwhile(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch, later: tuple[str, float], fine: bool) -> None:
+    """Also when the same member leads again: what it listed before it had loaded what it keeps may have been nothing."""
+    def led(host: str, registered: float) -> Observation:
+        leads = {"state": "ok", "facts": {"framework": "registered", "registered": registered, "registered_seconds": 60}}
+        return Observation({host: HostObservation(True, health={"marathon": leads, "chronos": leads})})
+
+    session, looks = session_that_sees(tmp_path, "ok"), [led("m1", 100.0), led(*later)]
+    monkeypatch.setattr(settled, "observe", lambda *_, **__: looks.pop(0))
+    monkeypatch.setattr(backup_run, "_parts", lambda *_: [])
+    ledger.save(session.cluster, session.ledger)
+    file = tmp_path / "b.tar.gz"
+    if fine:
+        assert save(session, Console(), file) == file and file.exists()
+    else:
+        with pytest.raises(StepFailed, match="nothing was written: there was an election meanwhile"):
+            save(session, Console(), file)
+        assert not file.exists()

@@ -17,8 +17,8 @@ from provisioner.session import Session
 from provisioner.settled import await_settled
 
 
-def led(host: str, seconds: float, framework: str = "registered", state: str = "ok") -> Observation:
-    facts = {"framework": framework, "registered_seconds": seconds}
+def led(host: str, seconds: float, framework: str = "registered", state: str = "ok", registered: float = 7.5) -> Observation:
+    facts = {"framework": framework, "registered_seconds": seconds, "registered": registered}
     leads = {"state": state, "leader": True, "detail": "leads, says it", "facts": facts}
     follows = {"state": "ok", "leader": False, "detail": "follows", "facts": {}}
     return Observation({h: HostObservation(True, health={"marathon": leads if h == host else follows}) for h in ("m1", "m2", "m3")})
@@ -38,8 +38,8 @@ def session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[S
 def test_a_leader_is_believed_when_mesos_has_known_it_for_some_seconds(session: Any) -> None:
     opened, looks = session
     looks += [led("m1", 100), led("m2", 0.5), led("m2", 4), led("m2", 11), led("m2", 12)]
-    assert await_settled(opened, ["marathon"]) == {"marathon": "m1"}
-    assert await_settled(opened, ["marathon"]) == {"marathon": "m2"}
+    assert await_settled(opened, ["marathon"]) == {"marathon": ("m1", 7.5)}
+    assert await_settled(opened, ["marathon"]) == {"marathon": ("m2", 7.5)}
     assert len(looks) == 1, "it waited until the new leader had led for ten seconds"
     assert await_settled(opened, []) == {}
 

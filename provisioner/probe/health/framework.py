@@ -36,7 +36,7 @@ def leads(request: "dict[str, Any]", version: str, found: "dict[str, Any]", imag
         kind = REMOVED
     known = dict(found, framework=kind, framework_id=row.get("id", own), master=master)
     if kind == REGISTERED:
-        known["registered_seconds"] = round(time.time() - row["since"], 1)
+        known["registered"], known["registered_seconds"] = row["since"], round(time.time() - row["since"], 1)
         return answer("ok", "leads", version, True, image, known)
     text = removal(request) if kind == REMOVED else f"the leading Mesos master {master} {why} ('provision up' restarts it)"
     return answer("down", "leads, but " + text, version, True, image, known)
