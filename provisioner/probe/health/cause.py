@@ -17,6 +17,8 @@ GAVE_UP = "103"
 #: A member that fails over and over says why within this time.
 RECENT_SECONDS = 180.0
 LINES = 400
+#: A leader that was refused goes on to lead, and writes a lot, until somebody looks.
+MANY_LINES = 10000
 _TELLING = ("error", "exception", "refus", "fatal", "severe", "denied")
 
 
@@ -49,7 +51,7 @@ def removal(request: "dict[str, Any]") -> str:
 
 def was_refused(request: "dict[str, Any]") -> bool:
     """Did Mesos refuse its framework since the unit is up?"""
-    return any(REFUSAL in line for line in journal(request["unit"], time.time() - began(request)))
+    return any(REFUSAL in line for line in journal(request["unit"], time.time() - began(request), MANY_LINES))
 
 
 def began(request: "dict[str, Any]") -> float:
@@ -72,9 +74,9 @@ def telling(lines: "list[str]", name: str) -> str:
     return " ".join((errors or own or [""])[-1].split())[:300]
 
 
-def journal(name: str, seconds: float) -> "list[str]":
+def journal(name: str, seconds: float, most: int = LINES) -> "list[str]":
     """The last lines of a unit within so many seconds; none where there is no journal."""
-    command = ["journalctl", "-u", name, "-n", str(LINES), f"--since=-{seconds:.0f}s", "--no-pager", "-q", "-o", "cat"]
+    command = ["journalctl", "-u", name, "-n", str(most), f"--since=-{seconds:.0f}s", "--no-pager", "-q", "-o", "cat"]
     try:
         done = subprocess.run(command, timeout=TIMEOUT, check=False, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     except (OSError, subprocess.TimeoutExpired):

@@ -34,7 +34,7 @@ def master(living: Any = (), completed: Any = ()) -> dict[str, Any]:
 def lines(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What the unit's journal holds."""
     found: list[str] = []
-    monkeypatch.setattr(cause, "journal", lambda name, seconds: found)
+    monkeypatch.setattr(cause, "journal", lambda name, seconds, most=cause.LINES: found[-most:])
     return found
 
 
@@ -87,6 +87,7 @@ def test_a_framework_that_mesos_removed_needs_a_repair(serve: Serve) -> None:
 
 def test_a_refusal_in_the_journal_counts_when_mesos_has_forgotten_the_removed_framework(serve: Serve, lines: list[str]) -> None:
     lines.append("[2026-11-29] WARN  Error: Framework has been removed")
+    lines += ["INFO  it leads on, and writes what it does"] * 1000
     assert marathon(serve(own()), serve(master()))["facts"]["framework"] == "removed"
     assert marathon(serve(own()), serve(master([framework()])))["state"] == "ok", "registered since"
 
