@@ -1,5 +1,6 @@
 """Why a scheduler does not work, as its unit's last lines and Mesos' list of frameworks tell it."""
 
+import re
 import subprocess
 import time
 from typing import Any
@@ -19,6 +20,8 @@ RECENT_SECONDS = 180.0
 LINES = 400
 #: A leader that was refused goes on to lead, and writes a lot, until somebody looks.
 MANY_LINES = 10000
+#: Programs quote the address of ZooKeeper that they can't use, with the password in it.
+_LOGIN = re.compile(r"://[^@/\s]+:[^@\s]*@")
 _TELLING = ("error", "exception", "refus", "fatal", "severe", "denied")
 
 
@@ -68,10 +71,10 @@ def of_this_start(lines: "list[str]", name: str, restarts: int) -> "tuple[list[s
 
 
 def telling(lines: "list[str]", name: str) -> str:
-    """The last line in which the program itself speaks of an error, else its last line; at most 300 characters."""
+    """The last line in which the program itself speaks of an error, else its last; at most 300 characters, no passwords of URLs."""
     own = [line for line in lines if not line.startswith((name + ".service", "Start", "Stopp", "Failed to start", "\t", " "))]
     errors = [line for line in own if any(word in line.lower() for word in _TELLING)]
-    return " ".join((errors or own or [""])[-1].split())[:300]
+    return _LOGIN.sub("://***@", " ".join((errors or own or [""])[-1].split()))[:300]
 
 
 def journal(name: str, seconds: float, most: int = LINES) -> "list[str]":

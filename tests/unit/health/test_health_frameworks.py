@@ -153,6 +153,8 @@ def test_another_cause_is_told_in_the_units_own_last_words(serve: Serve, units: 
     detail = marathon("127.0.0.1:1", serve(master([framework()])))["detail"]
     assert "24 restarts, last result exit-code, exit status 100" in detail
     assert detail.endswith("its last words: ERROR Failed to connect to ZooKeeper at zk://192.0.2.1:2181, exiting now.")
+    lines.append("Error: Bad arguments for option 'zk': 'zk://marathon:a/b:c@192.0.2.1:2181' - no path")
+    assert marathon("127.0.0.1:1", serve(master([framework()])))["detail"].endswith("'zk': 'zk://***@192.0.2.1:2181' - no path")
 
 
 @pytest.fixture
