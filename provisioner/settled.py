@@ -10,6 +10,7 @@ from provisioner.execution import look_patiently
 from provisioner.frameworks import SCHEDULERS, leader, refuse_removed, removed, settled
 from provisioner.observe import Observation, observe
 from provisioner.session import Session
+from provisioner.steps import Plan
 
 
 def await_settled(session: Session, names: Collection[str]) -> dict[str, tuple[str, object]]:
@@ -36,15 +37,18 @@ def _leadership(seen: Observation, name: str) -> tuple[str, object]:
     return host, (seen.health(host, name) or {})["facts"].get("registered")
 
 
-def await_back(session: Session, before: Observation) -> None:
-    """Wait until every Marathon and Chronos that was well before a run is so after it.
+def await_back(session: Session, before: Observation, plan: Plan) -> None:
+    """Wait until every Marathon and Chronos that was well before a run is so after it, and those that its plan touched have a leader.
 
-    When its ZooKeeper or Mesos' leader goes, Marathon's leader ends itself and comes back as a follower some ten seconds later. Waits for
-    at most a minute. Raises StepFailed when one is not back, or when Mesos has removed its framework.
+    When its ZooKeeper or Mesos' leader goes, Marathon's leader ends itself and comes back as a follower some ten seconds later. The check
+    of a member that was brought up says only that it follows: the one it follows may have been elected after its own check, and lead
+    without a driver. Waits for at most a minute. Raises StepFailed when one is not back or none leads, or when Mesos has removed its
+    framework.
     """
+    touched = sorted({step.component.name for step in plan.steps} & {*SCHEDULERS})
     well = {(name, host) for name in SCHEDULERS for host, said in before.hosts.items()
             if (said.health.get(name) or {}).get("state") == "ok"}
-    names = {name for name, _ in well} | {*removed(before)}
+    names = {name for name, _ in well} | {*removed(before), *touched}
     if not names:
         return
     hosts = [host.name for host in session.cluster.hosts if host.groups & names and before.hosts[host.name].reachable]
@@ -55,6 +59,10 @@ def await_back(session: Session, before: Observation) -> None:
             name, host = lost[0]
             raise StepFailed(f"{component(name).title} on {host} was well before this run and is not now: {_detail(seen, host, name)}",
                              hint="'provision status' says what is wrong; 'provision up' again cures most of it")
+        for name in touched:
+            if not (leader(seen, name) or removed(seen)):
+                raise StepFailed(f"{component(name).title} has no leader that Mesos knows: {_said(session, name, seen)}",
+                                 hint="'provision up' again: it restarts a leader without a driver")
 
     refuse_removed(look_patiently(lambda: observe(session.cluster, session.rendered, session.transport, sections=("health",),
                                                   hosts=hosts, components=names), refuse))

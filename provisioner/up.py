@@ -47,7 +47,7 @@ def run_up(session: Session, console: Console, options: argparse.Namespace) -> R
             finally:
                 if options.json and result.failed:
                     console.json(result.as_json())
-            await_back(session, found.seen)
+            await_back(session, found.seen, found.plan)
         else:
             refuse_removed(found.seen)
     console.say(summary(result))

@@ -38,7 +38,7 @@ def run_upgrade(session: Session, console: Console, options: argparse.Namespace)
             if not options.no_backup:
                 save(session, console)
             execute(session, console, plan, held, result, facts=found.facts, witnesses=found.witnesses)
-            await_back(session, found.seen)
+            await_back(session, found.seen, plan)
         else:
             refuse_removed(found.seen)
     console.say(summary(result))

@@ -7,11 +7,13 @@ from typing import Any
 import pytest
 
 from provisioner import execution, settled
+from provisioner.components import component
 from provisioner.errors import StepFailed
 from provisioner.frameworks import leader, refuse_removed, removed
 from provisioner.observe import HostObservation, Observation
 from provisioner.plan import make_plan
 from provisioner.settled import await_back
+from provisioner.steps import Plan, Step
 from tests.unit.test_plan import RENDERED, cluster
 
 NO_DRIVER = {"state": "down", "leader": True, "detail": "leads, but the leading Mesos master 192.0.2.11:5050 lists no framework of it "
@@ -70,13 +72,16 @@ def looks(monkeypatch: pytest.MonkeyPatch) -> list[Observation]:
     return found
 
 
+NOTHING = Plan("c", ())
+
+
 class _Session:
     cluster, rendered, transport = cluster(), RENDERED, None
 
 
 def test_a_run_waits_for_members_that_a_change_below_them_has_ended(looks: list[Observation]) -> None:
     looks[:] = [seen({"m2": DOWN}), seen({"m2": DOWN}), seen({})]
-    await_back(_Session(), seen({}))  # type: ignore[arg-type]  # all that it asks of a session
+    await_back(_Session(), seen({}), NOTHING)  # type: ignore[arg-type]  # all that it asks of a session
     assert looks == [seen({})], "it went on before m2 was back"
 
 
@@ -89,9 +94,26 @@ def test_a_run_does_not_end_green_over_a_member_that_it_cost(
     monkeypatch.setattr(execution, "CALM_SECONDS", -1.0)
     looks[:] = [seen(after)]
     with pytest.raises(StepFailed, match=sentence):
-        await_back(_Session(), seen(before))  # type: ignore[arg-type]
+        await_back(_Session(), seen(before), NOTHING)  # type: ignore[arg-type]
 
 
 def test_a_member_that_was_ill_before_is_not_waited_for(looks: list[Observation]) -> None:
     looks[:] = [seen({"m2": DOWN})]
-    await_back(_Session(), seen({"m2": DOWN}))  # type: ignore[arg-type]
+    await_back(_Session(), seen({"m2": DOWN}), NOTHING)  # type: ignore[arg-type]
+
+
+def test_a_run_does_not_end_green_over_a_leader_without_a_driver_that_was_elected_after_the_checks(
+        looks: list[Observation], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Seen at the first election of a fresh cluster: none was well before."""
+    brought_up, fresh = Plan("c", (Step(component("chronos"), ("m1", "m2", "m3")),)), seen(dict.fromkeys(("m1", "m2", "m3"), DOWN))
+    leads = {"state": "ok", "leader": True, "detail": "leads", "facts": {"framework": "registered"}}
+    looks[:] = [seen({"m2": NO_DRIVER}), seen({}), seen({"m2": leads}), seen({"m2": NO_DRIVER})]
+    await_back(_Session(), fresh, brought_up)  # type: ignore[arg-type]
+    assert len(looks) == 1, "an election is waited for"
+    await_back(_Session(), fresh, NOTHING)  # type: ignore[arg-type]
+    monkeypatch.setattr(execution, "CALM_SECONDS", -1.0)
+    with pytest.raises(StepFailed, match=r"Chronos has no leader that Mesos knows: m2 leads, but .*lists no framework of it"):
+        await_back(_Session(), fresh, brought_up)  # type: ignore[arg-type]
+    looks[:] = [seen({"m2": GONE})]
+    with pytest.raises(StepFailed, match="Mesos has removed the framework"):
+        await_back(_Session(), fresh, brought_up)  # type: ignore[arg-type]
