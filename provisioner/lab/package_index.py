@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import ast
 import base64
+import http.client
+import os
 import re
 import ssl
 import sys
@@ -18,6 +20,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import IO
 
 from provisioner.errors import ProvisionError
 from provisioner.lab.cache import file_sha256, link_or_copy
@@ -73,7 +76,8 @@ def check(wanted: Wanted, path: Path) -> None:
 def configured(project: str) -> Settings:
     """What pip on this machine would use for a project. Raises ProvisionError when there is no pip."""
     listing = run([sys.executable, "-m", "pip", "config", "list"], what="reading pip's configuration")
-    options = parse_options(listing)
+    bundle = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or ""  # no options of pip's, but it takes them
+    options = {"cert": bundle, **parse_options(listing)}
     return settings_of(options, project, default_index="" if "index-url" in options else _default_index())
 
 
@@ -94,11 +98,17 @@ def settings_of(options: Mapping[str, str], project: str, default_index: str) ->
         indexes = []
     name = re.sub(r"[-_.]+", "-", project).lower()
     links = options.get("find-links", "").split()
-    pages = [f"{index.rstrip('/')}/{name}/" for index in indexes if index] + [link for link in links if re.match("https?:", link)]
-    folders = [Path(urllib.request.url2pathname(link.removeprefix("file://"))) for link in links if not re.match("https?:", link)]
+    pages = [_page(index, name) for index in indexes if index] + [link for link in links if re.match("https?:", link)]
+    folders = [Path(urllib.request.url2pathname(link.removeprefix("file://"))).expanduser()
+               for link in links if not re.match("https?:", link)]
     return Settings(tuple(pages), tuple(folders), options.get("cert", ""), options.get("client-cert", ""), options.get("proxy", ""),
                     tuple(options.get("trusted-host", "").split()), float(options.get("timeout") or options.get("default-timeout")
                                                                           or _DEFAULT_SECONDS))
+
+
+def _page(index: str, name: str) -> str:
+    """An index's page of a project; an index in a folder is a file for each."""
+    return f"{index.rstrip('/')}/{name}/{'index.html' if index.startswith('file:') else ''}"
 
 
 def _default_index() -> str:
@@ -114,17 +124,18 @@ def _default_index() -> str:
 def _bring(wanted: Wanted, settings: Settings, target: Path) -> None:
     local = next((folder / wanted.name for folder in settings.folders if (folder / wanted.name).is_file()), None)
     if local:
-        link_or_copy(local, target)
+        target.unlink(missing_ok=True)  # a run that was interrupted may have left a second name for this very file
+        link_or_copy(local.resolve(), target)
         return
     said = []
     for page in settings.pages:
         try:
             address = next((url for url in links(page, _read(page, settings).decode(errors="replace")) if _name(url) == wanted.name), "")
             if address:
-                target.write_bytes(_read(address, settings))
+                target.write_bytes(_read(_with_login(address, page), settings))
                 return
             said.append(f"{_public(page)} does not list it")
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, http.client.HTTPException) as error:
             said.append(f"{_public(page)}: {error}")
     raise _missing(wanted, said, target)
 
@@ -149,6 +160,24 @@ def _name(address: str) -> str:
     return urllib.parse.unquote(urllib.parse.urlparse(address).path).rpartition("/")[2]
 
 
+def _with_login(address: str, page: str) -> str:
+    """A file on its index's own host is asked for with the index's name and password, as pip does."""
+    file, index = urllib.parse.urlsplit(address), urllib.parse.urlsplit(page)
+    same = (file.scheme, file.netloc) == (index.scheme, index.netloc.rpartition("@")[2])
+    return file._replace(netloc=index.netloc).geturl() if same else address
+
+
+class _Redirects(urllib.request.HTTPRedirectHandler):
+    """A password goes no further than to the host that it is for, and not from TLS to plain text."""
+
+    def redirect_request(self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: http.client.HTTPMessage,
+                         newurl: str) -> urllib.request.Request | None:
+        found = super().redirect_request(req, fp, code, msg, headers, newurl)
+        if found and (found.host, found.type) not in ((req.host, req.type), (req.host, "https")):
+            found.remove_header("Authorization")
+        return found
+
+
 def _read(address: str, settings: Settings) -> bytes:
     parts = urllib.parse.urlsplit(address)
     login, at, place = parts.netloc.rpartition("@")
@@ -161,13 +190,14 @@ def _read(address: str, settings: Settings) -> bytes:
 
 
 def _opener(settings: Settings, place: str) -> urllib.request.OpenerDirector:
-    context = ssl.create_default_context(cafile=settings.certificates or None)
+    own = Path(settings.certificates) if settings.certificates else None
+    context = ssl.create_default_context(capath=own) if own and own.is_dir() else ssl.create_default_context(cafile=own)
     if settings.client_certificate:
         context.load_cert_chain(settings.client_certificate)
     if place in settings.trusted or place.partition(":")[0] in settings.trusted:
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     proxies = {"http": settings.proxy, "https": settings.proxy} if settings.proxy else None
-    return urllib.request.build_opener(urllib.request.ProxyHandler(proxies), urllib.request.HTTPSHandler(context=context))
+    return urllib.request.build_opener(_Redirects, urllib.request.ProxyHandler(proxies), urllib.request.HTTPSHandler(context=context))
 
 
 def _public(address: str) -> str:

@@ -23,12 +23,20 @@ WANTED = Wanted("mesos.scheduler", "mesos.scheduler-1.11.0.linux-x86_64.tar.gz",
 
 class Index(http.server.SimpleHTTPRequestHandler):
     seen: list[tuple[str, str]]
+    #: path → where it is now
+    moved: dict[str, str]
 
     def log_message(self, format: str, *args: object) -> None:
         """Nothing: the test's output is for failures."""
 
     def do_GET(self) -> None:
         self.seen.append((self.path, self.headers.get("Authorization", "")))
+        if self.path in self.moved:
+            self.send_response(302)
+            self.send_header("Location", self.moved[self.path])
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
         super().do_GET()
 
 
@@ -37,7 +45,7 @@ def index(tmp_path: Path) -> Iterator[tuple[Path, str, list[tuple[str, str]]]]:
     """An empty index's folder, its address, and what it is asked: path and login."""
     folder, seen = tmp_path / "index", list[tuple[str, str]]()
     (folder / "simple" / "mesos-scheduler").mkdir(parents=True)
-    handler = type("Served", (Index,), {"seen": seen})
+    handler = type("Served", (Index,), {"seen": seen, "moved": {}})
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(handler, directory=str(folder))) as serving:
         threading.Thread(target=serving.serve_forever, daemon=True).start()
         yield folder, f"http://127.0.0.1:{serving.server_address[1]}/simple", seen
@@ -55,7 +63,8 @@ def publish(folder: Path, content: bytes = CONTENT) -> None:
 @pytest.fixture
 def only(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     """pip without any configuration but what the test sets."""
-    for name in ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS", "PIP_NO_INDEX", "PIP_PROXY", "PIP_CERT", "PIP_TIMEOUT"):
+    for name in ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS", "PIP_NO_INDEX", "PIP_PROXY", "PIP_CERT", "PIP_TIMEOUT",
+                 "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
     return monkeypatch
@@ -78,6 +87,51 @@ def test_the_file_comes_from_the_index_that_pip_is_configured_for(
     assert not seen, "it is there already"
 
 
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_a_password_goes_to_its_own_host_and_no_other(
+    tmp_path: Path, index: tuple[Path, str, list[tuple[str, str]]], only: pytest.MonkeyPatch, elsewhere: bool,
+) -> None:
+    """With the page's redirect, and with a link to the file that names the host; both happen on private indexes."""
+    folder, address, _ = index
+    publish(folder)
+    asked, place = list[tuple[str, str]](), urlsplit(address).netloc
+    moved = {"/private/mesos-scheduler/": f"{address}/mesos-scheduler/" if elsewhere else "/simple/mesos-scheduler/"}
+    handler = type("Private", (Index,), {"seen": asked, "moved": moved})
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(handler, directory=str(folder))) as private:
+        threading.Thread(target=private.serve_forever, daemon=True).start()
+        own = f"127.0.0.1:{private.server_address[1]}"
+        page = folder / "simple" / "mesos-scheduler" / "index.html"
+        page.write_text(f'<a href="http://{place if elsewhere else own}/files/{WANTED.name}">{WANTED.name}</a>')
+        only.setenv("PIP_INDEX_URL", f"http://me:s3cret@{own}/private")
+        fetch(WANTED, tmp_path / WANTED.name)
+        private.shutdown()
+    login = "Basic " + base64.b64encode(b"me:s3cret").decode()
+    assert {said for _, said in asked} == {login}
+    assert len(asked) == (1 if elsewhere else 3)
+    assert {said for _, said in index[2]} == ({""} if elsewhere else set())
+
+
+def test_a_download_that_breaks_off_is_a_miss_that_is_named(tmp_path: Path, only: pytest.MonkeyPatch) -> None:
+    class Broken(http.server.BaseHTTPRequestHandler):
+        def log_message(self, format: str, *args: object) -> None:
+            """Nothing."""
+
+        def do_GET(self) -> None:
+            body = f'<a href="/{WANTED.name}">it</a>'.encode() if self.path.endswith("/") else CONTENT
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body) + (not self.path.endswith("/"))))
+            self.end_headers()
+            self.wfile.write(body)
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Broken) as serving:
+        threading.Thread(target=serving.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{serving.server_address[1]}/simple"
+        only.setenv("PIP_INDEX_URL", address)
+        with pytest.raises(ProvisionError, match=f"{address}/mesos-scheduler/: IncompleteRead"):
+            fetch(WANTED, tmp_path / WANTED.name)
+        serving.shutdown()
+
+
 def test_the_next_index_is_asked_when_one_is_away_or_lacks_the_file(
     tmp_path: Path, index: tuple[Path, str, list[tuple[str, str]]], only: pytest.MonkeyPatch,
 ) -> None:
@@ -97,6 +151,37 @@ def test_a_folder_of_find_links_is_enough(tmp_path: Path, only: pytest.MonkeyPat
     only.setenv("PIP_FIND_LINKS", str(wheels))
     fetch(WANTED, tmp_path / WANTED.name)
     assert (tmp_path / WANTED.name).read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("links_to", ["~/wheels", "file://HOME/wheels"])
+def test_a_folder_may_be_below_home_and_have_links(tmp_path: Path, only: pytest.MonkeyPatch, links_to: str) -> None:
+    home, cache = tmp_path / "home", tmp_path / "cache"
+    (home / "wheels").mkdir(parents=True)
+    cache.mkdir()
+    (home / "store").write_bytes(CONTENT)
+    (home / "wheels" / WANTED.name).symlink_to("../store")
+    only.setenv("HOME", str(home))
+    only.setenv("PIP_NO_INDEX", "1")
+    only.setenv("PIP_FIND_LINKS", links_to.replace("HOME", str(home)))
+    fetch(WANTED, cache / WANTED.name)
+    assert not (cache / WANTED.name).is_symlink()
+    assert (cache / WANTED.name).read_bytes() == CONTENT
+
+
+def test_an_index_in_a_folder_is_read(tmp_path: Path, index: tuple[Path, str, list[tuple[str, str]]], only: pytest.MonkeyPatch) -> None:
+    folder, _, seen = index
+    publish(folder)
+    only.setenv("PIP_INDEX_URL", f"file://{folder}/simple")
+    fetch(WANTED, tmp_path / WANTED.name)
+    assert (tmp_path / WANTED.name).read_bytes() == CONTENT
+    assert seen == []
+
+
+def test_certificates_come_from_where_pip_takes_them(only: pytest.MonkeyPatch) -> None:
+    only.setenv("REQUESTS_CA_BUNDLE", "/site.pem")
+    assert configured("p").certificates == "/site.pem"
+    only.setenv("PIP_CERT", "/pip.pem")
+    assert configured("p").certificates == "/pip.pem"
 
 
 def test_another_file_under_the_name_is_refused_and_not_kept(
