@@ -53,8 +53,9 @@ def _tar(archive: Path, folder: Path) -> None:
             if member.name.startswith("/"):
                 raise ArchiveError(f"'{member.name}' leads out of the sandbox")
             where = _within(folder, member.name)
-            if member.issym():
+            if member.issym() or member.islnk():  # what has two names may be a link, too
                 links.append(where)
+            if member.issym():
                 _within(folder, str(Path(member.name).parent / member.linkname))
                 if where.is_symlink():
                     where.unlink()

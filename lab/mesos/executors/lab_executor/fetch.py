@@ -45,7 +45,7 @@ def main() -> int:
         say(f"can't become user '{info.get('user')}': {error}")
         return 1
     for item in info.get("items", []):
-        uri = item["uri"]["value"]
+        uri = public(item["uri"]["value"])
         try:
             where = fetch(item, sandbox, info)
         except (FetchError, ArchiveError, OSError, ValueError, http.client.HTTPException) as error:
@@ -55,6 +55,13 @@ def main() -> int:
     return 0
 
 
+def public(uri: str) -> str:
+    """A URI without the user and password in it: others may read a task's stderr."""
+    scheme, separator, rest = uri.partition("://")
+    host, slash, path = rest.partition("/")
+    return f"{scheme}{separator}{host.rpartition('@')[2]}{slash}{path}"
+
+
 def become(info: dict[str, Any]) -> None:
     """Make the cache's directory and switch to the task's user, so that only what that user may read is fetched."""
     user = pwd.getpwnam(info["user"]) if "user" in info else None
@@ -62,7 +69,7 @@ def become(info: dict[str, Any]) -> None:
         cache = Path(info["cache_directory"])
         cache.mkdir(parents=True, exist_ok=True)
         if user:
-            os.chown(cache, user.pw_uid, -1)
+            os.chown(cache, user.pw_uid, -1, follow_symlinks=False)
     if user and user.pw_uid != os.geteuid():
         os.initgroups(user.pw_name, user.pw_gid)
         os.setgid(user.pw_gid)
@@ -137,7 +144,8 @@ def download(value: str, target: Path, info: dict[str, Any]) -> None:
         raise FetchError("only file, http, https and ftp: the lab's fetcher has no Hadoop client")
     stalled = info.get("stall_timeout", {}).get("nanoseconds", STALLED * 1e9) / 1e9
     try:
-        with urllib.request.urlopen(request(value), timeout=stalled) as answer, target.open("wb") as file:  # noqa: S310 - see above
+        opener = urllib.request.build_opener(Redirects)
+        with opener.open(request(value), timeout=stalled) as answer, target.open("wb") as file:
             shutil.copyfileobj(answer, file)
             size = answer.headers.get("Content-Length")
         if size is not None and target.stat().st_size != int(size):
@@ -147,6 +155,17 @@ def download(value: str, target: Path, info: dict[str, Any]) -> None:
         raise FetchError(f"Error downloading resource, received HTTP return code {error.code}") from None
     except urllib.error.URLError as error:
         raise FetchError(f"Error downloading resource: {error.reason}") from None
+
+
+class Redirects(urllib.request.HTTPRedirectHandler):
+    """A password goes no further than to the host that it is for, and not from TLS to plain text."""
+
+    def redirect_request(self, req: urllib.request.Request, *more: Any) -> urllib.request.Request | None:
+        """The request to where an answer leads."""
+        found = super().redirect_request(req, *more)
+        if found and (found.host, found.type) not in ((req.host, req.type), (req.host, "https")):
+            found.remove_header("Authorization")
+        return found
 
 
 def request(value: str) -> urllib.request.Request:
