@@ -48,6 +48,8 @@ def build(source: Path, folder: Path) -> Deb:
         tree = Path(scratch) / "tree"
         shutil.copytree(source / "rootfs", tree, symlinks=True, ignore=shutil.ignore_patterns("__pycache__", ".keep"))
         shutil.copytree(source / "DEBIAN", tree / "DEBIAN")
+        # Of any umask: users of hosts read these files, and dpkg-deb refuses a folder of control files with 0700.
+        run(["chmod", "--recursive", "u+rwX,go=rX", str(tree)], what=f"permissions of package {source.name}")
         for script in ("preinst", "postinst", "prerm", "postrm"):
             if (tree / "DEBIAN" / script).exists():
                 (tree / "DEBIAN" / script).chmod(0o755)
