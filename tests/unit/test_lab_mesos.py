@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import re
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -86,6 +88,17 @@ def test_it_is_compiled_without_a_network_of_sources_that_it_cant_change() -> No
     mounts = [value for flag, value in itertools.pairwise(command) if flag == "--volume"]
     assert [mount for mount in mounts if not mount.endswith(":ro")] == ["/new:/out"]
     assert command[command.index("/build.sh") + 1:][2:4] == ["1.10.0", "MESOS_1_10"]
+
+
+def test_a_build_that_fails_leaves_nothing_that_its_user_cant_remove(tmp_path: Path) -> None:
+    (tmp_path / "dpkg").write_text("#!/bin/sh\n")
+    (tmp_path / "make").write_text("#!/bin/sh\nexit 2\n")
+    (tmp_path / "chown").write_text('#!/bin/sh\necho "$@"\n')
+    for program in tmp_path.iterdir():
+        program.chmod(0o755)
+    done = subprocess.run(["sh", str(lab_dir() / "mesos" / "build.sh"), "a", "m", "1.11.0", "", "1000:1000"], text=True, check=False,
+                          env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}, capture_output=True)
+    assert (done.returncode, done.stdout) == (2, "--recursive 1000:1000 /out\n")
 
 
 def test_a_kept_archive_that_is_damaged_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
