@@ -190,3 +190,15 @@ def test_checks_tell_only_what_changes(tmp_path: Any) -> None:
     watch.stop()
     assert told == [{"type": "COMMAND", "command": {"exit_code": 0}}, {"type": "COMMAND", "command": {"exit_code": 1}},
                     {"type": "COMMAND", "command": {}}]
+
+
+def test_a_check_that_cannot_be_performed_fails_each_time() -> None:
+    done = threading.Event()
+
+    def tell(healthy: bool, kill: bool) -> None:
+        if kill:
+            done.set()
+
+    watch = watch_health({**QUICK, "consecutive_failures": 2, "command": {"value": "tr\0e"}}, HERE, tell)
+    assert done.wait(10)
+    watch.stop()

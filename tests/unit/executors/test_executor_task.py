@@ -154,6 +154,16 @@ def test_a_fault_of_the_executor_itself_is_told(stage: Stage, monkeypatch: pytes
     assert stage.puppet.stops.get(timeout=PATIENCE) == 0
 
 
+def test_a_task_that_no_process_can_be_is_told_of(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    def start(task: dict[str, Any]) -> None:
+        raise ValueError("illegal environment variable name")
+
+    monkeypatch.setattr(stage.puppet, "start", start)
+    stage.begin()
+    state, message, *_ = told(stage.next())
+    assert (state, "illegal environment variable name" in message) == ("TASK_FAILED", True)
+
+
 def test_a_second_task_is_refused(stage: Stage) -> None:
     stage.launch()
     stage.executor.handle({"type": "LAUNCH", "launch": {"task": {"task_id": {"value": "other"}}}})
@@ -267,6 +277,19 @@ def test_too_many_failures_kill_the_task_and_say_why() -> None:
     assert stage.puppet.stops.get(timeout=PATIENCE) == 3
     health(stage, (True, False))
     assert told(stage.end(-15)) == ("TASK_KILLED", "Command terminated with signal Terminated", None, False)
+
+
+def test_the_failure_that_kills_is_the_last_one_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long it takes until the kill begins."""
+    stage, killed = Stage(health_check={**NEVER, "delay_seconds": 0, "interval_seconds": 0.05, "grace_period_seconds": 0,
+                                        "consecutive_failures": 1, "command": {"value": "exit 1"}}), threading.Event()
+    monkeypatch.setattr(stage.executor, "kill", lambda *of: killed.set())
+    stage.launch()
+    assert killed.wait(PATIENCE)
+    (watch,) = stage.executor._watches
+    assert watch._stopped.is_set()
+    assert stage.next()["healthy"] is False
+    assert stage.sent.empty()
 
 
 def test_check_results_are_in_every_update() -> None:

@@ -98,6 +98,9 @@ class TaskExecutor:
         except LaunchError as error:
             self._finish("TASK_FAILED", message=str(error))
             return
+        except Exception as error:  # a TaskInfo may hold anything, such as a variable whose name no process can have
+            self._finish("TASK_FAILED", message=f"The lab's executor failed: {error!r}")
+            return
         limit = task.get("max_completion_time", {}).get("nanoseconds", 0) / 1e9
         if limit > 0:
             later(limit, lambda: self.kill(0, KILLED_BY_TIME))
@@ -223,6 +226,8 @@ class TaskExecutor:
                 return
             self._shown["healthy"] = healthy
             self._update("TASK_RUNNING", reason="REASON_TASK_HEALTH_CHECK_STATUS_UPDATED")
+            if kill:
+                self._stop_watches()  # one more failure would be told before the kill has begun
         if kill:
             self.kill(self._grace({}), KILLED_BY_HEALTH)
 

@@ -39,6 +39,8 @@ class Watch:
                 found = perform(self._check, self._target, timeout)
             except CheckError as error:
                 why = str(error)
+            except Exception as error:  # a check that can't be performed has failed, and the next one is due all the same
+                why = repr(error)
             if not self._stopped.is_set():
                 self._act(found, why)
             pause = float(self._check.get("interval_seconds", INTERVAL))
