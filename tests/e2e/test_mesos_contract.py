@@ -207,7 +207,7 @@ def test_a_follower_sends_clients_to_the_leader(whole: MesosContainer) -> None:
 def test_a_leader_answers_as_recorded(whole: MesosContainer) -> None:
     """With the maintenance calls among them, after which the agents have ended: the machine was down."""
     assert problems(whole, PORTS[0], "leader") == []
-    assert not whole.runs("a5051")
+    eventually("the agent has ended", WAIT_SECONDS, lambda: not whole.runs("a5051"))
 
 
 def test_a_locked_master_asks_for_a_password(box: MesosContainer) -> None:
