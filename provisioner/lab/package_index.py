@@ -75,7 +75,8 @@ def check(wanted: Wanted, path: Path) -> None:
 
 def configured(project: str) -> Settings:
     """What pip on this machine would use for a project. Raises ProvisionError when there is no pip."""
-    listing = run([sys.executable, "-m", "pip", "config", "list"], what="reading pip's configuration")
+    # A pip that is configured to be quiet would list nothing.
+    listing = run(["env", "PIP_QUIET=0", sys.executable, "-m", "pip", "config", "list"], what="reading pip's configuration")
     bundle = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or ""  # no options of pip's, but it takes them
     options = {"cert": bundle, **parse_options(listing)}
     return settings_of(options, project, default_index="" if "index-url" in options else _default_index())

@@ -221,6 +221,13 @@ def test_without_a_configuration_pips_own_index_is_asked(only: pytest.MonkeyPatc
     assert found.pages[0].startswith("https://") and found.pages[0].endswith("/simple/mesos-scheduler/")
 
 
+def test_a_pip_that_is_quiet_is_configured_all_the_same(tmp_path: Path, only: pytest.MonkeyPatch) -> None:
+    (tmp_path / "pip.conf").write_text("[global]\nno-index = true\nfind-links = /wheels\ncert = /site.pem\nquiet = 1\n")
+    only.setenv("PIP_CONFIG_FILE", str(tmp_path / "pip.conf"))
+    found = configured("p")
+    assert (found.pages, found.folders, found.certificates) == ((), (Path("/wheels"),), "/site.pem")
+
+
 def test_the_environment_wins_over_options_of_download_and_these_over_global_ones() -> None:
     listing = ("download.timeout='30'\nglobal.timeout='20'\n:env:.cert='/env.pem'\nglobal.cert='/global.pem'\nglobal.index-url='https://a/s'\n"
                "install.index-url='https://other/simple'\n")
