@@ -61,7 +61,7 @@ class Framework:
         self._listener.join(PATIENCE)  # the master ends the stream
 
     def _post(self, call: dict[str, Any]) -> http.client.HTTPResponse:
-        connection = http.client.HTTPConnection(self._master, timeout=None if call["type"] == "SUBSCRIBE" else 10)
+        connection = http.client.HTTPConnection(self._master, timeout=None if call["type"] == "SUBSCRIBE" else PATIENCE)
         identity = {"framework_id": self.id} if self.id else {}
         connection.request("POST", "/api/v1/scheduler", json.dumps({**call, **identity}), self._headers)
         answer = connection.getresponse()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import urllib.request
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -180,10 +181,14 @@ def test_a_check_tells_its_result_and_kills_nothing(framework: Framework) -> Non
     assert framework.end(task)[0] == "TASK_KILLED"
 
 
-def test_a_task_is_asked_to_end_and_killed_after_its_grace_period(framework: Framework, image: str) -> None:
+def is_there(on: On, path: str) -> bool:
+    return bool(on(HOST).run(f"test -e {path}").rc == 0)
+
+
+def test_a_task_is_asked_to_end_and_killed_after_its_grace_period(framework: Framework, image: str, on: On) -> None:
     """One that ends when asked has all the time it is given; one that does not is killed."""
     polite, stubborn = "trap 'sleep 1; exit 5' TERM", "trap '' TERM"
-    loop = "touch ready; while :; do sleep 0.1; done"
+    loop = 'touch "$MESOS_SANDBOX/ready"; while :; do sleep 0.1; done'
     policy: dict[str, Any] = {"kill_policy": {"grace_period": {"nanoseconds": 30_000_000_000}}}
     kinds: dict[str, dict[str, Any]] = {"Command terminated with signal Killed": {},
                                         "Container exited with status 137": {"container": docker(image)}}
@@ -193,6 +198,7 @@ def test_a_task_is_asked_to_end_and_killed_after_its_grace_period(framework: Fra
         other = framework.launch(HOST, **kind, **policy, command={"value": f"{stubborn}; {loop}"})
         for task in (one, other):
             framework.wait(task, state="TASK_RUNNING")
+            eventually("the shell has set its trap", 30, partial(is_there, on, f"{framework.sandbox(task)}/ready"))
         framework.kill(one)
         framework.kill(other, kill_policy={"grace_period": {"nanoseconds": 1_000_000_000}})
         assert framework.end(one) == ("TASK_KILLED", f"{word} exited with status 5")
