@@ -67,19 +67,19 @@ class MesosContainer:
     """A container in which the packages are installed out of the repository that a lab's mirror would serve."""
 
     def __init__(self, name: str, which: System) -> None:
-        with building():
+        self.name = name
+        with building():  # till the end: another lab's content takes the place of this one's
+            self.remove()
             image, (_, base) = node_image(which, print), python_image(print)
             repository = content.build(content.ingredients(which, image, base, Artifacts()), print) / "www" / "apt"
-        self.name = name
-        self.remove()
-        subprocess.run(["docker", "run", "--detach", "--name", name, "--network", "none", "--tmpfs", "/run",
-                        "--volume", f"{repository}:/mirror:ro", image, "sleep", "infinity"], check=True, capture_output=True)
-        # Without a network the engine gives no address for the container's own name, which a Mesos without --ip looks up.
-        self.shell(f"""set -e
-            echo "127.0.0.1 $(hostname)" >>/etc/hosts
-            echo 'deb [trusted=yes] file:/mirror {which.codename} main' >/etc/apt/sources.list
-            apt-get -qq update
-            DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends mesos libzookeeper-java {which.java}""")
+            subprocess.run(["docker", "run", "--detach", "--name", name, "--network", "none", "--tmpfs", "/run",
+                            "--volume", f"{repository}:/mirror:ro", image, "sleep", "infinity"], check=True, capture_output=True)
+            # Without a network the engine gives no address for the container's own name, which a Mesos without --ip looks up.
+            self.shell(f"""set -e
+                echo "127.0.0.1 $(hostname)" >>/etc/hosts
+                echo 'deb [trusted=yes] file:/mirror {which.codename} main' >/etc/apt/sources.list
+                apt-get -qq update
+                DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends mesos libzookeeper-java {which.java}""")
 
     def remove(self) -> None:
         """The container with everything in it."""

@@ -25,7 +25,7 @@ from provisioner.paths import lab_dir
 # The last Debian release that carries Consul; the program runs on all of them.
 _CONSUL_CODENAME = "bullseye"
 # Changes when this module makes something else of the same ingredients.
-_FORMAT = "7"
+_FORMAT = "8"
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
