@@ -138,7 +138,7 @@ def test_quorums_first_then_a_pause(cluster: ClusterUnderTest, newer: Path, task
     eventually("Marathon names its tasks, which went on", 60, lambda: tasks() == before)
 
 
-def test_agents_get_another_mesos_below_their_tasks(cluster: ClusterUnderTest, newer: Path, tasks: Tasks, measured: None) -> None:
+def test_agents_get_another_mesos_below_tasks(cluster: ClusterUnderTest, newer: Path, tasks: Tasks, measured: None) -> None:
     before = tasks()
     cluster.up("--only", "mesos_agent")
     assert versions(cluster, "mesos_agent") == {NEXT["mesos"][1]}
@@ -163,7 +163,7 @@ def test_then_the_rest(cluster: ClusterUnderTest, newer: Path, measured: None) -
     assert cluster.up()["changed"] == 0
 
 
-def test_consul_goes_on_as_far_as_its_vendor_lets_it_in_one_go(cluster: ClusterUnderTest, newer: Path, measured: None) -> None:
+def test_consul_goes_on_step_by_step(cluster: ClusterUnderTest, newer: Path, measured: None) -> None:
     _, next_one, last = RELEASES
     offer_consul(cluster, newer, last)
     refused = cluster.run("upgrade", "--yes", check=False)
@@ -193,8 +193,8 @@ def test_nothing_acknowledged_was_lost_and_leaders_changed_once(written: Written
     assert engines == {"zookeeper": 0, "mesos_master": 0, "consul": 0}
     assert together == (1, 1) or (len({*LEADERS.values()}) == 2 and together in ((1, 2), (2, 1)))
     assert rest == {"zookeeper": 0, "mesos_master": 0, "marathon": 1, "chronos": 1, "consul": 0}
-    assert set(CHANGES["agents_get_another_mesos_below_their_tasks"].values()) == {0}
-    assert CHANGES["consul_goes_on_as_far_as_its_vendor_lets_it_in_one_go"] == {
+    assert set(CHANGES["agents_get_another_mesos_below_tasks"].values()) == {0}
+    assert CHANGES["consul_goes_on_step_by_step"] == {
         "zookeeper": 0, "mesos_master": 0, "marathon": 0, "chronos": 0, "consul": 2}
 
 
