@@ -50,5 +50,5 @@ def refuse_removed(seen: Observation) -> None:
     names = removed(seen)
     if names:
         titles = " and ".join(component(name).title for name in names)
-        raise StepFailed(f"{titles}: Mesos has removed the framework, and every restart meets the same refusal; all else is done",
+        raise StepFailed(f"{titles}: Mesos has removed the framework, and every restart meets the same refusal",
                          hint="; ".join(f"'{cure(name)}' says what is lost, and gets a new framework" for name in names))

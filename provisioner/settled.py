@@ -18,8 +18,14 @@ def await_settled(session: Session, names: Collection[str]) -> dict[str, tuple[s
 
     The time (seconds since the epoch by the master's clock) tells a leader from the same member that was elected again.
 
-    Waits for at most a minute. Raises StepFailed that says which has none, and what the member that should lead says of itself.
+    Waits for at most a minute. Raises StepFailed that says which has none, and what the member that should lead says of itself; at once
+    where Mesos has removed a framework, which no waiting cures.
     """
+    def look() -> Observation:
+        seen = observe(session.cluster, session.rendered, session.transport, sections=("health",), components=names)
+        refuse_removed(seen)
+        return seen
+
     def refuse(seen: Observation) -> None:
         for name in names:
             if not settled(seen, name):
@@ -27,8 +33,7 @@ def await_settled(session: Session, names: Collection[str]) -> dict[str, tuple[s
                                  f"so what it lists may not be all: {_said(session, name, seen)}",
                                  hint="'provision status' says what is wrong")
 
-    seen = look_patiently(lambda: observe(session.cluster, session.rendered, session.transport, sections=("health",), components=names),
-                          refuse) if names else Observation({})
+    seen = look_patiently(look, refuse) if names else Observation({})
     return {name: _leadership(seen, name) for name in names}
 
 

@@ -50,3 +50,12 @@ def test_without_such_a_leader_the_reason_is_given(session: Any, seen: Observati
     looks.append(seen)
     with pytest.raises(StepFailed, match=r"Marathon has no leader that Mesos has known for some seconds.*: m[12] (leads|follows)"):
         await_settled(opened, ["marathon"])
+
+
+def test_a_removed_framework_is_not_waited_for(session: Any) -> None:
+    opened, looks = session
+    looks += [led("m2", 0, "removed", "down"), led("m2", 100)]
+    with pytest.raises(StepFailed, match="Mesos has removed the framework") as error:
+        await_settled(opened, ["marathon"])
+    assert "provision repair marathon" in error.value.hint
+    assert len(looks) == 1, "it waited"

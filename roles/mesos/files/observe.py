@@ -120,9 +120,10 @@ def docker_api():
     """As the engine says it: "1.45"."""
     command = ["docker", "version", "--format", "{{.Server.APIVersion}}"]
     try:
-        return subprocess.check_output(command, stderr=subprocess.DEVNULL, timeout=30).decode().strip()
+        said = subprocess.check_output(command, stderr=subprocess.DEVNULL, timeout=30).decode().strip()
     except (OSError, subprocess.SubprocessError):
         return ""
+    return said if re.match(r"\d+\.\d+$", said) else ""
 
 
 def bind_error(address, port):
