@@ -3,11 +3,12 @@
 import re
 import subprocess
 import time
+from collections.abc import Callable
 from typing import Any
 
 from .answer import UnhealthyError, amount
 from .mesos import ask_leader, frameworks
-from .systemd import TIMEOUT, facts, unit
+from .systemd import TIMEOUT, facts, running, unit
 
 #: What `facts["framework"]` is where Mesos has removed the framework.
 REMOVED = "removed"
@@ -23,6 +24,15 @@ MANY_LINES = 10000
 #: Programs quote the address of ZooKeeper that they can't use, with the password in it.
 _LOGIN = re.compile(r"://[^@/\s]+:[^@\s]*@")
 _TELLING = ("error", "exception", "refus", "fatal", "severe", "denied")
+
+
+def with_cause(request: "dict[str, Any]", ask: "Callable[[dict[str, Any]], dict[str, Any]]") -> "dict[str, Any]":
+    """The answer of `ask` about a scheduler whose unit runs. Raises UnhealthyError that also says why it does not."""
+    try:
+        running(request["unit"], request.get("steady", 0))
+        return ask(request)
+    except UnhealthyError as error:
+        raise explained(error, request) from error
 
 
 def explained(error: UnhealthyError, request: "dict[str, Any]") -> UnhealthyError:

@@ -7,9 +7,8 @@ from typing import Any
 
 from . import framework
 from .answer import UnhealthyError, answer, tag_of
-from .cause import explained
+from .cause import with_cause
 from .docker_engine import container, image_of
-from .systemd import running
 from .web import get
 
 # 3.x, then 2.x.
@@ -20,11 +19,7 @@ NOT_PASSED_ON = "proxying request to leader"
 
 def health(request: "dict[str, Any]") -> "dict[str, Any]":
     """Answer for one Chronos."""
-    try:
-        running(request["unit"], request.get("steady", 0))
-        return _answers(request)
-    except UnhealthyError as error:
-        raise explained(error, request) from error
+    return with_cause(request, _answers)
 
 
 def _answers(request: "dict[str, Any]") -> "dict[str, Any]":

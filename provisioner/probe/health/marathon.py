@@ -6,9 +6,8 @@ A follower passes every request on to the leader, so what it hands back is the l
 from typing import Any
 
 from . import framework
-from .answer import UnhealthyError, answer
-from .cause import explained
-from .systemd import running
+from .answer import answer
+from .cause import with_cause
 from .web import Reply, get
 
 #: In the answers that a follower passes on.
@@ -19,11 +18,7 @@ NO_LEADER = "current leader"
 
 def health(request: "dict[str, Any]") -> "dict[str, Any]":
     """Answer for one Marathon."""
-    try:
-        running(request["unit"], request.get("steady", 0))
-        return _answers(request)
-    except UnhealthyError as error:
-        raise explained(error, request) from error
+    return with_cause(request, _answers)
 
 
 def _answers(request: "dict[str, Any]") -> "dict[str, Any]":
