@@ -9,10 +9,10 @@ LAB ?= default
 # Scenarios that only 'make nightly' and 'make molecule' run: with logstash 'make test' would take more than 50 minutes.
 LONG := logstash drift rebuild upgrade authentication failover chaos scale
 
-$(READY): requirements.lock pyproject.toml
+$(READY): requirements.lock pyproject.toml lab/pyproject.toml
 	python3 -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e . -e lab
 	touch $@
 
 .PHONY: help

@@ -13,8 +13,10 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from bench.contenders import PROVISION
-from provisioner.lab import default_inventory, find, snapshots
 from provisioner.paths import project_dir
+from provisioner_lab import snapshots
+from provisioner_lab.model import default_inventory
+from provisioner_lab.work import find
 
 #: The exit code of a run that did everything except on hosts that do not answer.
 SOME_SILENT = 4

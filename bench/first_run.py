@@ -14,11 +14,11 @@ from ruamel.yaml import YAML
 from bench import plain
 from bench.commands import timed
 from bench.contenders import TUNED, whole_cluster
-from provisioner import ledger, secrets
-from provisioner.lab import default_inventory
+from provisioner.context import Session
+from provisioner.hosts.host_keys import establish
 from provisioner.paths import project_dir
-from provisioner.session import Session
-from provisioner.trust import establish
+from provisioner.state import ledger, secrets
+from provisioner_lab.model import default_inventory
 
 
 def first_run(lab: str, size: tuple[str, ...], work: Path, repetitions: int) -> dict[str, list[float]]:

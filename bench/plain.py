@@ -11,10 +11,10 @@ from pathlib import Path
 
 import yaml
 
-from provisioner import secrets
 from provisioner.components import COMPONENTS
-from provisioner.private_files import write_private
-from provisioner.session import Session
+from provisioner.context import Session
+from provisioner.state import secrets
+from provisioner.state.files import write_private
 
 #: The role of which there is a port for pyinfra, and the files it writes.
 PORTED = "zookeeper"

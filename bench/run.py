@@ -25,9 +25,10 @@ from bench.commands import timed
 from bench.contenders import OURS, Contender
 from bench.first_run import first_run
 from bench.measured import Cost
-from provisioner.lab import default_inventory, find
+from provisioner.context import Session
 from provisioner.paths import project_dir
-from provisioner.session import Session
+from provisioner_lab.model import default_inventory
+from provisioner_lab.work import find
 from tests.results import keep, machine
 
 RESULTS = Path(__file__).parent / "results"

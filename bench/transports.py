@@ -18,9 +18,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from bench import measured
 from bench.contenders import TOOLS, at_once
 from bench.measured import Cost
-from provisioner.lab import default_inventory, find
+from provisioner.context import Session
 from provisioner.paths import project_dir
-from provisioner.session import Session
+from provisioner_lab.model import default_inventory
+from provisioner_lab.work import find
 from tests.results import keep
 
 PARAMIKO = """

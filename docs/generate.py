@@ -23,9 +23,9 @@ from rich.console import Console
 
 from provisioner.cli import parser
 from provisioner.console import make_table, status_rows
+from provisioner.context import Session
 from provisioner.inventory.schema import CLUSTER_VARIABLES, CONNECTION_VARIABLES, HOST_VARIABLES, RENDERED
 from provisioner.paths import inventory_examples_dir, project_dir, roles_dir
-from provisioner.session import Session
 
 BEGIN, END = "<!-- variables -->", "<!-- /variables -->"
 DOCS = project_dir() / "docs"

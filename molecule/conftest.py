@@ -17,7 +17,7 @@ import pytest
 import testinfra
 from kazoo.client import KazooClient
 
-from provisioner.adapters.ansible import mitogen_settings
+from provisioner.run.ansible import mitogen_settings
 from tests.belongings import Belongings
 from tests.cluster_under_test import HOME, ClusterUnderTest, lab_name
 from tests.two_clients import Client, asker, writer

@@ -21,7 +21,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from provisioner.adapters.ansible import mitogen_settings
+from provisioner.run.ansible import mitogen_settings
 from tests.results import ROOT, keep
 
 #: "authentication" builds a cluster anew, so it comes after "upgrade", which throws its lab away. The last one leaves a larger lab behind.

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from provisioner import __version__
 from provisioner.errors import ProvisionError, UsageError
@@ -194,6 +196,18 @@ def _strict(command: _Parser) -> _Parser:
     return command
 
 
+def write_report(error: BaseException) -> Path:
+    """Write the traceback and the command into a file of its own (0600) and return its path."""
+    import tempfile
+    import traceback
+
+    descriptor, name = tempfile.mkstemp(prefix="provision-report-", suffix=".txt")
+    with os.fdopen(descriptor, "w") as report:
+        report.write(f"provision {__version__}, Python {sys.version}\n{sys.argv}\n\n")
+        report.write("".join(traceback.format_exception(error)))
+    return Path(name)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code. Every error is printed as what, where and what to do next."""
     for ended in (signal.SIGTERM, signal.SIGHUP):  # from outside, or because the terminal is gone: like by Ctrl-C, children go with us
@@ -201,7 +215,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             signal.signal(ended, signal.default_int_handler)
     try:
         options = parser().parse_args(arguments)
-        from provisioner import commands
+        from provisioner.verbs import commands
 
         handler: Callable[[argparse.Namespace], int] = getattr(commands, f"command_{options.command}")
         return handler(options)
@@ -214,8 +228,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         return 0
     except Exception as error:  # the user gets a path, not a traceback
-        from provisioner.crash import write_report
-
         sys.stderr.write(f"error: unexpected {type(error).__name__}: {error}\n→ please report it with {write_report(error)}\n")
         return 1
 

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from rich.status import Status as Spinner
     from rich.table import Table
 
-    from provisioner.adapters.ansible import Event, Outcome
-    from provisioner.engine import Result
-    from provisioner.steps import Plan, Step
+    from provisioner.plan.steps import Plan, Step
+    from provisioner.run.ansible import Event, Outcome
+    from provisioner.run.engine import Result
 
 STATE_STYLE = {"ok": "green", "degraded": "yellow", "down": "red", "warn": "yellow", "fail": "red"}
 #: Wide enough for a status row where stdout is a file or a pipe.

@@ -11,7 +11,7 @@ _CHECKOUT = _PACKAGE.parent
 
 @functools.cache
 def project_dir() -> Path:
-    """The folder that holds `roles`, `playbooks`, `inventory` and `lab`."""
+    """The folder that holds `roles`, `playbooks` and `inventory`."""
     return _CHECKOUT if (_CHECKOUT / "roles").is_dir() else _PACKAGE / "_data"
 
 
@@ -23,11 +23,6 @@ def roles_dir() -> Path:
 def playbooks_dir() -> Path:
     """One playbook per verb."""
     return project_dir() / "playbooks"
-
-
-def lab_dir() -> Path:
-    """What lab hosts are made of."""
-    return project_dir() / "lab"
 
 
 def inventory_examples_dir() -> Path:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from provisioner.inventory.load import load
-from provisioner.lab import default_inventory
+from provisioner_lab.model import default_inventory
 from tests.cluster_under_test import HOME, PROVISION, ClusterUnderTest, eventually
 from tests.drift import Drifting
 

@@ -10,9 +10,9 @@ import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from provisioner.lab import default_inventory, under_test
-from provisioner.lab.model import own_name
-from provisioner.lab.under_test import COMMAND_SECONDS, PROVISION, ClusterUnderTest, eventually
+from provisioner_lab import under_test
+from provisioner_lab.model import default_inventory, own_name
+from provisioner_lab.under_test import COMMAND_SECONDS, PROVISION, ClusterUnderTest, eventually
 
 __all__ = ["HOME", "PROVISION", "ClusterUnderTest", "eventually", "interrupted", "lab_name", "mitogen", "provision"]
 

@@ -11,10 +11,10 @@ import random
 import shlex
 from collections.abc import Callable, Iterable, Mapping
 
-from provisioner import kept_facts
-from provisioner.lab import default_inventory
-from provisioner.session import Session
-from provisioner.witness import questions
+from provisioner.context import Session
+from provisioner.plan.fingerprint import questions
+from provisioner.state import fact_cache
+from provisioner_lab.model import default_inventory
 from tests.cluster_under_test import HOME, ClusterUnderTest
 from tests.harms import ON_FILES, STOPPING, Harm, harms, inventory_script, look_script
 
@@ -29,7 +29,7 @@ class Drifting:
 
     def __init__(self, cluster: ClusterUnderTest) -> None:
         session = Session(default_inventory(cluster.lab, HOME))
-        asked = questions(session.cluster, session.rendered, session.defaults, kept_facts.read(session.cluster), session.ledger.cluster_id)
+        asked = questions(session.cluster, session.rendered, session.defaults, fact_cache.read(session.cluster), session.ledger.cluster_id)
         self._cluster = cluster
         self._witnesses = {host: {name: one["witness"] for name, one in own.items()} for host, own in asked.items()}
         self._voters = sorted(h.name for h in session.cluster.members("zookeeper"))

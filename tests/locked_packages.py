@@ -7,7 +7,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from provisioner.lab.cache import cache_dir, digest, forget_older
+from provisioner_lab.cache import cache_dir, digest, forget_older
 
 
 def installed(lock: Path) -> Path:

@@ -9,11 +9,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from provisioner.lab import content, engine
-from provisioner.lab.artifacts import Artifacts
-from provisioner.lab.cache import exclusively
-from provisioner.lab.images import node_image, python_image
-from provisioner.lab.systems import DEFAULT_SYSTEM, System, system
+from provisioner_lab import content, engine
+from provisioner_lab.artifacts import Artifacts
+from provisioner_lab.cache import exclusively
+from provisioner_lab.images import node_image, python_image
+from provisioner_lab.systems import DEFAULT_SYSTEM, System, system
 
 Json = dict[str, Any]
 #: Runs inside: every row of stdin is one HTTP request; prints [status, headers, text] for each, [0, {}, why] without an answer.

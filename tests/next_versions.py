@@ -12,10 +12,10 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from provisioner.lab import debs, images, mesos, packages
-from provisioner.lab.catalogue import upstream
-from provisioner.lab.repackaged import architecture, pack_consul
-from provisioner.lab.systems import DEFAULT_SYSTEM, system
+from provisioner_lab import debs, images, mesos, packages
+from provisioner_lab.catalogue import upstream
+from provisioner_lab.repackaged import architecture, pack_consul
+from provisioner_lab.systems import DEFAULT_SYSTEM, system
 from tests import next_consul
 from tests.cluster_under_test import ClusterUnderTest
 from tests.mesos_container import building

@@ -2,7 +2,7 @@
 
 from urllib.request import urlopen
 
-from provisioner.lab.under_test import eventually
+from provisioner_lab.under_test import eventually
 
 APP = {"id": "/hello", "cpus": 0.1, "mem": 32, "cmd": "echo alive > index.html && exec python3 -m http.server $PORT0"}
 

@@ -16,15 +16,15 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from provisioner import ledger, secrets
-from provisioner.adapters.ansible import seed_facts
-from provisioner.adapters.ssh_options import ansible_ssh_args
-from provisioner.facts import to_ansible_facts
-from provisioner.lab import default_inventory
-from provisioner.observe import observe
-from provisioner.private_files import write_private
-from provisioner.session import Session
-from provisioner.witness import questions
+from provisioner.cluster.facts import to_ansible_facts
+from provisioner.context import Session
+from provisioner.hosts.login import ansible_ssh_args
+from provisioner.observe.observation import observe
+from provisioner.plan.fingerprint import questions
+from provisioner.run.ansible import seed_facts
+from provisioner.state import ledger, secrets
+from provisioner.state.files import write_private
+from provisioner_lab.model import default_inventory
 from tests.cluster_under_test import HOME, ClusterUnderTest, lab_name, provision
 from tests.next_versions import older
 

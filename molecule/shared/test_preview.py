@@ -11,7 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from provisioner.adapters.ansible import mitogen_settings
+from provisioner.run.ansible import mitogen_settings
 
 
 def test_a_preview_reports_no_change() -> None:

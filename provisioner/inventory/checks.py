@@ -5,11 +5,11 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Callable, Iterator, Mapping
 
-from provisioner.cluster import Cluster, Host
+from provisioner.cluster.model import Cluster, Host
 from provisioner.inventory.groups import ALL, HOST_WIDE
 from provisioner.inventory.ports import OWN_LINE, Lines, clashes
-from provisioner.inventory.problems import Problems, show
 from provisioner.inventory.schema import Schema
+from provisioner.state.problems import Problems, show
 
 #: Groups whose members vote. More than nine only make every write slower.
 VOTERS = ("zookeeper", "mesos_master", "consul_server")

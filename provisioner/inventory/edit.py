@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator
 from typing import Any
 
 from provisioner.errors import InventoryError
-from provisioner.inventory.document import Node, parse
+from provisioner.state.yaml_document import Node, parse
 
 
 def without_hosts(text: str, names: Collection[str], source: str) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from urllib.parse import urlsplit
 
 from provisioner.components import COMPONENTS
-from provisioner.inventory.problems import show
+from provisioner.state.problems import show
 
 Check = Callable[[object], str]
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from provisioner.cluster import SHORTHANDS
+from provisioner.cluster.model import SHORTHANDS
 from provisioner.components import COMPONENTS, SERVER_GROUPS
 from provisioner.inventory import formats
-from provisioner.inventory.document import Node
-from provisioner.inventory.problems import Problems, show
 from provisioner.inventory.schema import Schema
+from provisioner.state.problems import Problems, show
+from provisioner.state.yaml_document import Node
 
 ALL = "all"
 #: Components that run on every host whatever is written; they have no group of their own in an inventory.

@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 
-from provisioner.cluster import SHORTHANDS, Cluster, Host, name_order
+from provisioner.cluster.model import SHORTHANDS, Cluster, Host, name_order
 from provisioner.inventory import checks
-from provisioner.inventory.document import parse, read_text
 from provisioner.inventory.formats import HOSTS_MAX
 from provisioner.inventory.groups import ALL, DEFAULT_GROUP, HOST_WIDE, Reader, Setting, Written
 from provisioner.inventory.ports import OWN_LINE, Lines
-from provisioner.inventory.problems import Problems
 from provisioner.inventory.schema import Schema, load_schema
+from provisioner.state.problems import Problems
+from provisioner.state.yaml_document import parse, read_text
 
 
 def load(path: Path, schema: Schema | None = None) -> Cluster:

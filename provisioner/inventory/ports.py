@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from provisioner.cluster import Host
+from provisioner.cluster.model import Host
 
 #: Host → variable → the line it was written on; under OWN_LINE the line that names the host.
 Lines = Mapping[str, Mapping[str, int]]

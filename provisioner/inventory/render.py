@@ -13,12 +13,12 @@ from typing import Any
 
 import yaml
 
-from provisioner.catalogue import Catalogue
-from provisioner.cluster import Cluster, Host
+from provisioner.cluster.catalogue import Catalogue
+from provisioner.cluster.model import Cluster, Host
 from provisioner.components import COMPONENTS, SERVER_GROUPS
 from provisioner.errors import InventoryError
 from provisioner.inventory.wiring import WIRINGS, Wiring
-from provisioner.ledger import Ledger
+from provisioner.state.ledger import Ledger
 
 
 def render(cluster: Cluster, ledger: Ledger, catalogue: Catalogue, defaults: Mapping[str, Any]) -> dict[str, Any]:

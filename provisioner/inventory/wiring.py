@@ -11,11 +11,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from provisioner.catalogue import Catalogue, Entry
-from provisioner.cluster import Cluster, Host
+from provisioner.cluster.catalogue import Catalogue, Entry
+from provisioner.cluster.model import Cluster, Host
 from provisioner.errors import InventoryError
 from provisioner.inventory.ports import task_ports
-from provisioner.ledger import Ledger
+from provisioner.state.ledger import Ledger
 
 Variables = dict[str, Any]
 #: Swarm managers beyond this only slow its raft down (Docker's own guidance: 3, 5 or 7).

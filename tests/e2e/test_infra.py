@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from provisioner.adapters.terraform import PROGRAMS, Terraform
 from provisioner.inventory.load import load
-from provisioner.lab.under_test import provision
 from provisioner.paths import project_dir
+from provisioner.verbs.infra.terraform import PROGRAMS, Terraform
+from provisioner_lab.under_test import provision
 from tests.cluster_under_test import lab_name
 
 pytestmark = [pytest.mark.lab, pytest.mark.skipif(not any(map(shutil.which, PROGRAMS)), reason="neither terraform nor tofu is installed")]

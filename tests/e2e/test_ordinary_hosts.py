@@ -10,8 +10,9 @@ import pytest
 from ruamel.yaml import YAML
 
 from provisioner.inventory.load import load
-from provisioner.lab import default_inventory, images, mesos
-from provisioner.lab.systems import DEFAULT_SYSTEM, system
+from provisioner_lab import images, mesos
+from provisioner_lab.model import default_inventory
+from provisioner_lab.systems import DEFAULT_SYSTEM, system
 from tests.cluster_under_test import HOME, ClusterUnderTest, lab_name, provision
 from tests.mesos_container import building
 

@@ -8,11 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from provisioner import lab
 from provisioner.errors import ProvisionError, UsageError
-from provisioner.lab import restore, snapshots
-from provisioner.lab.commands import run
-from provisioner.lab.under_test import LabHost
+from provisioner_lab import restore, snapshots, work
+from provisioner_lab.commands import run
+from provisioner_lab.under_test import LabHost
 from tests.cluster_under_test import HOME, lab_name, provision
 
 pytestmark = pytest.mark.lab
@@ -37,7 +36,7 @@ def clean_up() -> None:
     """What this run made, or an earlier one that was cut off."""
     for name in (LAB, COPY):
         with contextlib.suppress(UsageError):
-            lab.down(name, say=print)
+            work.down(name, say=print)
     with contextlib.suppress(UsageError):
         snapshots.remove(NAME)
 
@@ -52,7 +51,7 @@ def left_of(name: str) -> str:
 def before() -> Iterator[str]:
     """What the one host of a lab said that was then kept, and removed."""
     clean_up()
-    lab.up(LAB, masters=1, agents=0, directory=HOME, say=print)
+    work.up(LAB, masters=1, agents=0, directory=HOME, say=print)
     host = LabHost(LAB, "m1")
     host.run(CHANGE)
     said = host.run(LOOK)
@@ -60,7 +59,7 @@ def before() -> Iterator[str]:
     assert host.run(LOOK) == said, "it goes on"
     refused = provision("lab", "restore", NAME, "--name", COPY, check=False)
     assert (refused.returncode, f"the lab '{LAB}' uses the network" in refused.stderr) == (2, True), refused.stderr
-    lab.down(LAB, say=print)
+    work.down(LAB, say=print)
     yield said
     clean_up()
 
@@ -79,7 +78,7 @@ def test_an_engine_that_never_saw_it_takes_it_from_the_files(before: str) -> Non
     run(["docker", "volume", "rm", kept.volume("m1")], what="another engine")
     provision("lab", "restore", NAME)
     assert LabHost(LAB, "m1").run(LOOK) == before
-    lab.down(LAB, say=print)
+    work.down(LAB, say=print)
 
 
 def test_a_restore_that_fails_half_way_leaves_nothing(before: str, tmp_path: Path) -> None:

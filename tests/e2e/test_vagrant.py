@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from provisioner import lab
 from provisioner.errors import UsageError
-from provisioner.lab.model import LABEL_LAB
-from provisioner.lab.vagrant import environment
+from provisioner_lab import nodes, work
+from provisioner_lab.model import LABEL_LAB, Lab
+from provisioner_lab.vagrant import environment
 from tests.cluster_under_test import lab_name, provision
 
 pytestmark = pytest.mark.lab
@@ -25,17 +25,17 @@ STAND_IN = Path(__file__).resolve().parents[1] / "unit" / "vagrant_settings.rb"
 
 
 @pytest.fixture(scope="module")
-def home() -> Iterator[lab.Lab]:
+def home() -> Iterator[Lab]:
     """One master and one agent."""
     with contextlib.suppress(UsageError):  # there is none, unless an earlier run was cut off
-        lab.down(LAB, say=print)
+        work.down(LAB, say=print)
     provision("lab", "up", "--name", LAB, "--masters", "1", "--agents", "1", "--backend", "vagrant")
-    yield lab.find(LAB)
+    yield work.find(LAB)
     with contextlib.suppress(UsageError):  # the last test removes it
-        lab.down(LAB, say=print)
+        work.down(LAB, say=print)
 
 
-def vagrant(home: lab.Lab, *arguments: str) -> str:
+def vagrant(home: Lab, *arguments: str) -> str:
     """What Vagrant itself says about the lab."""
     return run(["vagrant", *arguments], environment(home))
 
@@ -46,31 +46,31 @@ def run(argv: list[str], settings: dict[str, str]) -> str:
     return done.stdout
 
 
-def states(home: lab.Lab) -> dict[str, str]:
+def states(home: Lab) -> dict[str, str]:
     """Host → its state in Vagrant's words."""
     rows = [line.split(",") for line in vagrant(home, "status", "--machine-readable").splitlines()]
     return {row[1]: row[3] for row in rows if row[2] == "state"}
 
 
-def names(home: lab.Lab) -> dict[str, str]:
+def names(home: Lab) -> dict[str, str]:
     """Host → what it says it is called, asked over SSH as the inventory says."""
     lines = provision("run", "--lab", home.name, "hostname").stdout.splitlines()
     return {host.strip(): name.strip() for host, bar, name in (line.partition("|") for line in lines) if bar}
 
 
-def test_the_inventory_opens_every_host(home: lab.Lab) -> None:
+def test_the_inventory_opens_every_host(home: Lab) -> None:
     assert names(home) == {"m1": "m1", "a1": "a1"}
 
 
-def test_vagrant_and_the_lab_say_the_same(home: lab.Lab) -> None:
+def test_vagrant_and_the_lab_say_the_same(home: Lab) -> None:
     assert states(home) == {"m1": "running", "a1": "running"}
-    assert lab.status(LAB).states == {"m1": "running", "a1": "running", "mirror": "running"}
-    assert [each.backend for each in lab.labs() if each.name == LAB] == ["vagrant"]
+    assert work.status(LAB).states == {"m1": "running", "a1": "running", "mirror": "running"}
+    assert [each.backend for each in work.labs() if each.name == LAB] == ["vagrant"]
 
 
-def test_a_host_that_vagrant_halted_comes_back_as_the_same(home: lab.Lab) -> None:
+def test_a_host_that_vagrant_halted_comes_back_as_the_same(home: Lab) -> None:
     vagrant(home, "halt", "a1")
-    assert lab.status(LAB).states["a1"] == "exited"
+    assert work.status(LAB).states["a1"] == "exited"
     refused = provision("lab", "up", "--name", LAB, "--backend", "docker", check=False)
     assert (refused.returncode, "are made by vagrant" in refused.stderr) == (UsageError.exit_code, True)
     provision("lab", "up", "--name", LAB)
@@ -78,7 +78,7 @@ def test_a_host_that_vagrant_halted_comes_back_as_the_same(home: lab.Lab) -> Non
     assert names(home)["a1"] == "a1", "the same host key"
 
 
-def test_a_host_is_prepared_as_a_virtual_machine_would_be(home: lab.Lab, tmp_path: Path) -> None:
+def test_a_host_is_prepared_as_a_virtual_machine_would_be(home: Lab, tmp_path: Path) -> None:
     """Vagrant accepts the settings for VirtualBox (a stand-in that only tells its version), and the script lets the inventory's user in."""
     key = tmp_path / "id"
     run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], {})
@@ -96,7 +96,7 @@ def test_a_host_is_prepared_as_a_virtual_machine_would_be(home: lab.Lab, tmp_pat
     lines = [json.loads(line) for line in run(["ruby", str(STAND_IN), str(tmp_path / "Vagrantfile")], {}).splitlines()]
     (script,) = [values[1] for _, what, values in lines if what == "provision"]
     for _ in range(2):  # also on a machine that has been prepared
-        done = lab.node_exec(home, "m1", ["sh", "-s", "--", *script["args"]], stdin=script["inline"].encode())
+        done = nodes.exec_in(home, "m1", ["sh", "-s", "--", *script["args"]], stdin=script["inline"].encode())
         assert done.returncode == 0, done.stderr.decode()
     options = {"IdentityFile": key, "UserKnownHostsFile": home.cluster_state / "known_hosts", "IdentitiesOnly": "yes", "BatchMode": "yes"}
     login = ["ssh", "-F", "none", *(f"-o{name}={value}" for name, value in options.items()), f"{USER}@{address}"]
@@ -104,7 +104,7 @@ def test_a_host_is_prepared_as_a_virtual_machine_would_be(home: lab.Lab, tmp_pat
 
 
 
-def test_nothing_is_left(home: lab.Lab) -> None:
+def test_nothing_is_left(home: Lab) -> None:
     assert home.vagrant.is_dir()
     provision("lab", "down", "--name", LAB)
     mine = ["--filter", f"label={LABEL_LAB}={LAB}"]

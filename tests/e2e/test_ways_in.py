@@ -13,16 +13,16 @@ from pathlib import Path
 
 import pytest
 
-from provisioner import lab
-from provisioner.adapters.probe import ask
-from provisioner.adapters.ssh import OpenSsh, SshError, Transport, fan_out, first_contact
-from provisioner.adapters.ssh_paramiko import Paramiko
-from provisioner.adapters.ssh_plain import plain_logins
-from provisioner.cluster import Cluster, Host
+from provisioner.cluster.model import Cluster, Host
 from provisioner.errors import UnreachableError, UsageError
-from provisioner.known_hosts import KnownHosts
-from provisioner.testing import FakeTransport
-from provisioner.trust import establish
+from provisioner.hosts.host_keys import establish
+from provisioner.hosts.known_hosts import KnownHosts
+from provisioner.hosts.openssh import OpenSsh, SshError, Transport, fan_out, first_contact
+from provisioner.hosts.paramiko import Paramiko
+from provisioner.hosts.plain_login import plain_logins
+from provisioner.observe.probe_client import ask
+from provisioner_lab import nodes, work
+from provisioner_lab.testing import FakeTransport
 from tests.cluster_under_test import lab_name
 
 pytestmark = pytest.mark.lab
@@ -43,24 +43,24 @@ ssh-keygen -q -t ed25519 -N '' -f /etc/ssh/other_key
 
 
 @pytest.fixture(scope="module")
-def home() -> Iterator[lab.LabStatus]:
+def home() -> Iterator[work.LabStatus]:
     """Two hosts; m1 has a second sshd that takes passwords, and the users deploy (sudo with a password) and guest (no sudo)."""
     with contextlib.suppress(UsageError):  # there is none, unless an earlier run was cut off
-        lab.down(LAB, say=print)
-    status = lab.up(LAB, masters=1, agents=1, say=print)
+        work.down(LAB, say=print)
+    status = work.up(LAB, masters=1, agents=1, say=print)
     on_host(status, "m1", SETUP, stdin=None, PASSWORD=PASSWORD)
     yield status
-    lab.down(LAB, say=print)
+    work.down(LAB, say=print)
 
 
-def on_host(status: lab.LabStatus, host: str, script: str, stdin: bytes | None = None, **environment: str) -> str:
+def on_host(status: work.LabStatus, host: str, script: str, stdin: bytes | None = None, **environment: str) -> str:
     words = [f"{name}={value}" for name, value in environment.items()]
-    done = lab.node_exec(status.lab, host, ["env", *words, "bash", "-c", script], stdin=stdin)
+    done = nodes.exec_in(status.lab, host, ["env", *words, "bash", "-c", script], stdin=stdin)
     assert done.returncode == 0, done.stderr.decode()
     return done.stdout.decode()
 
 
-def cluster_of(status: lab.LabStatus, folder: Path, variables: dict[str, object], names: tuple[str, ...] = ("m1",)) -> Cluster:
+def cluster_of(status: work.LabStatus, folder: Path, variables: dict[str, object], names: tuple[str, ...] = ("m1",)) -> Cluster:
     """A cluster with a state folder of its own, so with no known host keys."""
     addresses = {node.name: node.address for node in status.nodes}
     port, user = int(str(variables.get("ansible_port", 22))), str(variables["ansible_user"])
@@ -68,7 +68,7 @@ def cluster_of(status: lab.LabStatus, folder: Path, variables: dict[str, object]
     return Cluster("ways", folder / "inventory.yml", hosts)
 
 
-def with_key(status: lab.LabStatus) -> dict[str, object]:
+def with_key(status: work.LabStatus) -> dict[str, object]:
     return {"ansible_user": "operator", "ansible_ssh_private_key_file": str(status.lab.key)}
 
 
@@ -96,12 +96,12 @@ def refused(cluster: Cluster, *, become: bool = False) -> SshError:
     return error.value
 
 
-def failed_logins(status: lab.LabStatus, pattern: str) -> int:
+def failed_logins(status: work.LabStatus, pattern: str) -> int:
     """How often the host's journal tells of a refused password."""
     return int(on_host(status, "m1", f"journalctl -o cat --no-pager | grep -c -- '{pattern}' || true"))
 
 
-def test_a_payload_arrives_unchanged_as_root(home: lab.LabStatus, tmp_path: Path) -> None:
+def test_a_payload_arrives_unchanged_as_root(home: work.LabStatus, tmp_path: Path) -> None:
     for transport, host in ways(cluster_of(home, tmp_path, with_key(home))):
         done = transport.run(host, "sha256sum; id -u", PAYLOAD, become=True)
         assert done.stdout.decode().split() == [hashlib.sha256(PAYLOAD).hexdigest(), "-", "0"]
@@ -109,12 +109,12 @@ def test_a_payload_arrives_unchanged_as_root(home: lab.LabStatus, tmp_path: Path
         assert (done.code, done.stdout, done.stderr) == (7, b"out\n", b"err\n")
 
 
-def test_password_login(home: lab.LabStatus, tmp_path: Path) -> None:
+def test_password_login(home: work.LabStatus, tmp_path: Path) -> None:
     transport, host = trusted(cluster_of(home, tmp_path, by_password()))
     assert transport.run(host, "id -un").stdout == b"deploy\n"
 
 
-def test_a_wrong_password_is_tried_once(home: lab.LabStatus, tmp_path: Path) -> None:
+def test_a_wrong_password_is_tried_once(home: work.LabStatus, tmp_path: Path) -> None:
     before = failed_logins(home, "Failed password for deploy")
     error = refused(cluster_of(home, tmp_path, by_password(password="wrong")))
     assert error.cause == "auth"
@@ -122,7 +122,7 @@ def test_a_wrong_password_is_tried_once(home: lab.LabStatus, tmp_path: Path) -> 
     assert failed_logins(home, "Failed password for deploy") == before + 1
 
 
-def test_one_refusal_stops_before_the_other_hosts(home: lab.LabStatus, tmp_path: Path) -> None:
+def test_one_refusal_stops_before_the_other_hosts(home: work.LabStatus, tmp_path: Path) -> None:
     cluster = cluster_of(home, tmp_path, {**with_key(home), "ansible_user": "nobody-knows"}, ("m1", "a1"))
     establish(cluster, say=print)
     with pytest.raises(SshError, match="refused the login of nobody-knows") as error:
@@ -132,7 +132,7 @@ def test_one_refusal_stops_before_the_other_hosts(home: lab.LabStatus, tmp_path:
     assert refusals.count("0") == 1, "the second host was not asked"
 
 
-def test_sudo_with_a_password_leaves_the_payload_alone(home: lab.LabStatus, tmp_path: Path) -> None:
+def test_sudo_with_a_password_leaves_the_payload_alone(home: work.LabStatus, tmp_path: Path) -> None:
     transport, host = trusted(cluster_of(home, tmp_path, {**by_password(), "ansible_become_password": PASSWORD}))
     for _ in range(2):  # the second time sudo may remember, and must not leave the password to the command
         done = transport.run(host, "sha256sum; id -u", PAYLOAD, become=True)
@@ -140,12 +140,12 @@ def test_sudo_with_a_password_leaves_the_payload_alone(home: lab.LabStatus, tmp_
     assert transport.run(host, "exit 9", become=True).code == 9
 
 
-def test_sudo_that_needs_no_password_does_not_leak_it_into_the_payload(home: lab.LabStatus, tmp_path: Path) -> None:
+def test_sudo_that_needs_no_password_does_not_leak_it_into_the_payload(home: work.LabStatus, tmp_path: Path) -> None:
     transport, host = trusted(cluster_of(home, tmp_path, {**with_key(home), "ansible_become_password": "not needed"}))
     assert transport.run(host, "cat", PAYLOAD, become=True).stdout == PAYLOAD
 
 
-def test_a_wrong_sudo_password_is_tried_once(home: lab.LabStatus, tmp_path: Path) -> None:
+def test_a_wrong_sudo_password_is_tried_once(home: work.LabStatus, tmp_path: Path) -> None:
     on_host(home, "m1", "rm -rf /run/sudo/ts/deploy")
     before = failed_logins(home, "sudo:auth): authentication failure.*user=deploy")
     error = refused(cluster_of(home, tmp_path, {**by_password(), "ansible_become_password": "wrong"}), become=True)
@@ -153,19 +153,19 @@ def test_a_wrong_sudo_password_is_tried_once(home: lab.LabStatus, tmp_path: Path
     assert failed_logins(home, "sudo:auth): authentication failure.*user=deploy") == before + 1
 
 
-def test_sudo_that_asks_and_gets_nothing(home: lab.LabStatus, tmp_path: Path) -> None:
+def test_sudo_that_asks_and_gets_nothing(home: work.LabStatus, tmp_path: Path) -> None:
     on_host(home, "m1", "rm -rf /run/sudo/ts/deploy")
     error = refused(cluster_of(home, tmp_path, by_password()), become=True)
     assert (error.cause, error.message) == ("sudo", "sudo asks deploy for a password")
     assert "ansible_become_password" in error.hint
 
 
-def test_a_user_without_sudo(home: lab.LabStatus, tmp_path: Path) -> None:
+def test_a_user_without_sudo(home: work.LabStatus, tmp_path: Path) -> None:
     error = refused(cluster_of(home, tmp_path, {**by_password("guest"), "ansible_become_password": PASSWORD}), become=True)
     assert (error.cause, error.message) == ("sudo", "guest may not use sudo")
 
 
-def test_no_password_is_ever_in_an_argument_list_or_a_file(home: lab.LabStatus, tmp_path: Path) -> None:
+def test_no_password_is_ever_in_an_argument_list_or_a_file(home: work.LabStatus, tmp_path: Path) -> None:
     transport, host = trusted(cluster_of(home, tmp_path, {**by_password(), "ansible_become_password": PASSWORD}))
     running = threading.Thread(target=transport.run, args=(host, "sleep 2"), kwargs={"become": True})
     running.start()
@@ -183,7 +183,7 @@ def test_no_password_is_ever_in_an_argument_list_or_a_file(home: lab.LabStatus, 
     assert all(PASSWORD.encode() not in p.read_bytes() for p in files)
 
 
-def test_first_contact_shows_and_records_the_key(home: lab.LabStatus, tmp_path: Path) -> None:
+def test_first_contact_shows_and_records_the_key(home: work.LabStatus, tmp_path: Path) -> None:
     said: list[str] = []
     cluster = cluster_of(home, tmp_path, with_key(home), ("m1", "a1"))
     with pytest.raises(UnreachableError, match="host keys of m1, a1 are not known"):
@@ -197,14 +197,14 @@ def test_first_contact_shows_and_records_the_key(home: lab.LabStatus, tmp_path: 
     assert len(said) == 2, "the second time nothing is new"
 
 
-def test_an_untrusted_host_gets_nothing(home: lab.LabStatus, tmp_path: Path) -> None:
+def test_an_untrusted_host_gets_nothing(home: work.LabStatus, tmp_path: Path) -> None:
     cluster = cluster_of(home, tmp_path, with_key(home))
     with pytest.raises(SshError) as error:
         OpenSsh(cluster).run(cluster.hosts[0], "true")
     assert error.value.cause == "host-key-unknown"
 
 
-def test_a_changed_key_is_refused_with_both_fingerprints(home: lab.LabStatus, tmp_path: Path) -> None:
+def test_a_changed_key_is_refused_with_both_fingerprints(home: work.LabStatus, tmp_path: Path) -> None:
     cluster = cluster_of(home, tmp_path, by_password())
     transport, host = trusted(cluster)
     transport.run(host, "true")
@@ -224,7 +224,7 @@ def test_a_changed_key_is_refused_with_both_fingerprints(home: lab.LabStatus, tm
     assert transport.run(host, "true").code == 0
 
 
-def test_through_a_jump_host(home: lab.LabStatus, tmp_path: Path) -> None:
+def test_through_a_jump_host(home: work.LabStatus, tmp_path: Path) -> None:
     jump = next(node.address for node in home.nodes if node.name == "m1")
     config = tmp_path / "ssh_config"
     config.write_text(f"Host {jump}\n  User operator\n  IdentityFile {home.lab.key}\n  StrictHostKeyChecking accept-new\n"
@@ -235,7 +235,7 @@ def test_through_a_jump_host(home: lab.LabStatus, tmp_path: Path) -> None:
     assert came_from == jump
 
 
-def test_what_does_not_answer_is_named(home: lab.LabStatus, tmp_path: Path) -> None:
+def test_what_does_not_answer_is_named(home: work.LabStatus, tmp_path: Path) -> None:
     cluster = cluster_of(home, tmp_path, with_key(home))
     address = cluster.hosts[0].address
     away = address.rsplit(".", 1)[0] + ".250"
@@ -247,7 +247,7 @@ def test_what_does_not_answer_is_named(home: lab.LabStatus, tmp_path: Path) -> N
     assert {name: error.cause for name, error in scanned.items() if isinstance(error, SshError)} == causes
 
 
-def test_a_command_that_hangs_is_given_up(home: lab.LabStatus, tmp_path: Path) -> None:
+def test_a_command_that_hangs_is_given_up(home: work.LabStatus, tmp_path: Path) -> None:
     for transport, host in ways(cluster_of(home, tmp_path, with_key(home))):
         began = time.monotonic()
         with pytest.raises(SshError, match="no end of the command within 1 s"):
@@ -255,13 +255,13 @@ def test_a_command_that_hangs_is_given_up(home: lab.LabStatus, tmp_path: Path) -
         assert time.monotonic() - began < 10
 
 
-def test_a_host_that_never_stops_talking_is_cut_off(home: lab.LabStatus, tmp_path: Path) -> None:
+def test_a_host_that_never_stops_talking_is_cut_off(home: work.LabStatus, tmp_path: Path) -> None:
     for transport, host in ways(cluster_of(home, tmp_path, with_key(home))):
         with pytest.raises(SshError, match="more than 8 MiB"):
             transport.run(host, "cat /dev/zero")
 
 
-def test_what_paramiko_cannot_do_is_left_to_ssh(home: lab.LabStatus, tmp_path: Path) -> None:
+def test_what_paramiko_cannot_do_is_left_to_ssh(home: work.LabStatus, tmp_path: Path) -> None:
     """A refused key, a host key that is not the recorded one, and a login that is not plain."""
     cluster = cluster_of(home, tmp_path, {**with_key(home), "ansible_user": "nobody-knows"}, ("m1", "a1"))
     transport, host = trusted(cluster)
@@ -276,19 +276,19 @@ def test_what_paramiko_cannot_do_is_left_to_ssh(home: lab.LabStatus, tmp_path: P
     assert plain_logins(by_jump) == frozenset()
 
 
-def test_a_host_without_python_is_named(home: lab.LabStatus, tmp_path: Path) -> None:
+def test_a_host_without_python_is_named(home: work.LabStatus, tmp_path: Path) -> None:
     transport, host = trusted(cluster_of(home, tmp_path, {**with_key(home), "ansible_python_interpreter": "/usr/bin/python4"}))
     with pytest.raises(SshError) as error:
         ask(transport, host, {"sections": ["facts"]})
     assert error.value.cause == "python"
 
 
-def test_the_shared_connection_is_private_and_reused(home: lab.LabStatus, tmp_path: Path) -> None:
+def test_the_shared_connection_is_private_and_reused(home: work.LabStatus, tmp_path: Path) -> None:
     cluster = cluster_of(home, tmp_path, with_key(home))
     transport, host = trusted(cluster)
     first = transport.run(host, "echo $SSH_CONNECTION").stdout
     assert transport.run(host, "echo $SSH_CONNECTION").stdout == first, "the same TCP connection"
-    from provisioner.adapters.ssh_options import control_dir
+    from provisioner.hosts.login import control_dir
 
     folder = control_dir(cluster)
     assert folder.stat().st_mode & 0o777 == 0o700

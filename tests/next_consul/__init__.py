@@ -10,7 +10,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from provisioner.lab.cache import cache_dir, tree_digest
+from provisioner_lab.cache import cache_dir, tree_digest
 from tests.locked_packages import installed
 
 HERE = Path(__file__).parent

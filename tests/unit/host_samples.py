@@ -6,8 +6,8 @@ import copy
 from pathlib import Path
 from typing import Any
 
-from provisioner.cluster import Cluster, Host
-from provisioner.preflight.report import Seen
+from provisioner.cluster.model import Cluster, Host
+from provisioner.observe.preflight.report import Seen
 
 _DISK = {"device": 1, "size_mb": 100_000, "free_mb": 80_000, "inodes": 6_000_000, "free_inodes": 5_000_000, "read_only": False,
          "noexec": False}

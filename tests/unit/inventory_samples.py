@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from provisioner.cluster import Cluster
+from provisioner.cluster.model import Cluster
 from provisioner.errors import InventoryError
 from provisioner.inventory.load import load
 from provisioner.inventory.schema import Schema, Variable, load_schema

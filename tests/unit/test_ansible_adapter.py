@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from provisioner.adapters import ansible
-from provisioner.adapters.ansible import AnsiblePlaybooks, Event, Outcome, Run, seed_facts
 from provisioner.errors import ProvisionError
+from provisioner.run import ansible
+from provisioner.run.ansible import AnsiblePlaybooks, Event, Outcome, Run, seed_facts
 
 PLAYBOOK = """
 - name: Try

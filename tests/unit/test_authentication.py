@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from provisioner.adapters.zookeeper import Node
 from provisioner.errors import ProvisionError, StepFailed, UsageError
-from provisioner.observe import Observation
-from provisioner.owners import READ, Rules, give_owners
-from provisioner.plan import make_plan
-from provisioner.steps import Step
-from provisioner.versions import Move
+from provisioner.hosts.zookeeper import Node
+from provisioner.observe.observation import Observation
+from provisioner.plan.make import make_plan
+from provisioner.plan.steps import Step
+from provisioner.plan.versions import Move
+from provisioner.run.znode_acls import READ, Rules, give_owners
 from tests.unit.test_plan import RENDERED, cluster, seen
 from tests.unit.test_upgrade_steps import living
 

@@ -12,23 +12,24 @@ from pathlib import Path
 
 import pytest
 
-from provisioner import ledger, secrets, settled
-from provisioner.adapters.errands import Errands, Reply
-from provisioner.adapters.ssh import Completed
-from provisioner.adapters.zookeeper import Node, Tree
-from provisioner.api import Api
-from provisioner.backup import archive
-from provisioner.backup import run as backup_run
-from provisioner.backup.archive import Archive
-from provisioner.backup.parts import OWN_TREES, ChronosJobs, ConsulSnapshot, MarathonApps, ZooKeeperNodes
-from provisioner.backup.run import SAVED, _parts, _working, run_restore, save
-from provisioner.cluster import Host
+from provisioner.cluster.model import Host
 from provisioner.console import Console
+from provisioner.context import Session
 from provisioner.errors import StepFailed, UnreachableError, UsageError
-from provisioner.inventory.init import write_inventory
-from provisioner.observe import HostObservation, Observation
-from provisioner.session import Session
-from provisioner.testing import Call, FakeTransport, host_that_probes, said
+from provisioner.hosts.http_api import Api
+from provisioner.hosts.openssh import Completed
+from provisioner.hosts.remote_calls import Errands, Reply
+from provisioner.hosts.zookeeper import Node, Tree
+from provisioner.inventory.starter import write_inventory
+from provisioner.observe.observation import HostObservation, Observation
+from provisioner.run import settled
+from provisioner.state import ledger, secrets
+from provisioner.verbs.backup import archive
+from provisioner.verbs.backup import run as backup_run
+from provisioner.verbs.backup.archive import Archive
+from provisioner.verbs.backup.parts import OWN_TREES, ChronosJobs, ConsulSnapshot, MarathonApps, ZooKeeperNodes
+from provisioner.verbs.backup.run import SAVED, _parts, _working, run_restore, save
+from provisioner_lab.testing import Call, FakeTransport, host_that_probes, said
 
 M1, M2 = Host("m1", "192.0.2.1"), Host("m2", "192.0.2.2")
 MADE = Archive("c", "an id", "2026-11-23T00:00:00+00:00", {"identity/ledger.yml": b"ledger", "marathon.json": b"[]"})

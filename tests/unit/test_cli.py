@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from provisioner import commands
 from provisioner.cli import main, parser
 from provisioner.errors import InventoryError
+from provisioner.verbs import commands
 
 
 def test_help_of_every_command(capsys: pytest.CaptureFixture[str]) -> None:
@@ -77,7 +77,7 @@ def test_an_unforeseen_error_leaves_a_report_and_no_traceback(
     assert main(["validate"]) == 1
     text = capsys.readouterr().err
     assert "Traceback" not in text
-    report = next(tmp_path.glob("provision-crash-*.txt"))
+    report = next(tmp_path.glob("provision-report-*.txt"))
     assert str(report) in text
     assert "nobody thought of this" in report.read_text()
     assert report.stat().st_mode & 0o077 == 0

@@ -12,7 +12,7 @@ from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
 
 from provisioner.adapters.action_plugins import component_check
 from provisioner.adapters.action_plugins.component_check import ActionModule
-from provisioner.testing import sent
+from provisioner_lab.testing import sent
 from tests.unit.fake_action import fake_action
 
 REQUEST = {"unit": "zookeeper", "port": 2181}

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from provisioner.adapters.action_plugins.component_note import ActionModule
-from provisioner.testing import sent
+from provisioner_lab.testing import sent
 from tests.unit.fake_action import fake_action
 
 DONE = {"component": "zookeeper", "state": "done", "witness": {"units": {}}, "digest": "d", "request": {"unit": "zookeeper"}}

@@ -79,9 +79,9 @@ def test_facts_are_read_in_the_one_way_that_digests_see() -> None:
             assert other.findall(path.read_text()) == [], path
 
 
-def test_only_the_adapters_and_the_lab_start_programs() -> None:
-    allowed = {"adapters", "lab", "probe"}  # the probe runs on hosts
-    own = {"trust.py", "on_host.py"}  # ssh-keyscan's job, and a program for hosts
+def test_only_hosts_ansible_and_terraform_start_programs() -> None:
+    allowed = {"hosts", "probe"}  # the probe runs on hosts
+    own = {"ansible.py", "supervisor.py", "terraform.py"}
     for path in (project_dir() / "provisioner").rglob("*.py"):
         if path.name in own or allowed & set(path.relative_to(project_dir() / "provisioner").parts):
             continue
@@ -98,10 +98,10 @@ def test_generated_documentation_is_current_in_a_terminal_of_any_width(monkeypat
 
 
 def test_only_the_console_prints() -> None:
-    allowed = {"console.py", "cli.py", "commands.py", "session.py"}
+    allowed = {"console.py", "cli.py", "commands.py", "context.py"}
     found = []
     for path in (project_dir() / "provisioner").rglob("*.py"):
-        if path.name in allowed or "probe" in path.parts or path.name == "on_host.py":  # these two run on hosts
+        if path.name in allowed or "probe" in path.parts or path.name == "remote_agent.py":  # these two run on hosts
             continue
         calls = (n for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.Call))
         found += [f"{path}:{c.lineno}" for c in calls if isinstance(c.func, ast.Name) and c.func.id == "print"]

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from provisioner.adapters.ansible import Event, Outcome
 from provisioner.components import component
-from provisioner.engine import Engine, Result
 from provisioner.errors import StepFailed, StoppedError, UnreachableError
-from provisioner.journal import Journal
-from provisioner.steps import Plan, Step
+from provisioner.plan.steps import Plan, Step
+from provisioner.run.ansible import Event, Outcome
+from provisioner.run.engine import Engine, Result
+from provisioner.state.journal import Journal
 
 NOTES = {"m1": {"docker": {"witness": {}, "digest": "d1"}}, "m2": {"dns": {"witness": {}, "digest": "d2"}}}
 

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from provisioner.cluster import Cluster, Host
+from provisioner.cluster.model import Cluster, Host
 from provisioner.components import component
-from provisioner.ensemble import growth, margins, refuse_too_few_masters, zookeeper_shrink
 from provisioner.errors import StepFailed, UsageError
-from provisioner.observe import HostObservation, Observation
-from provisioner.plan import make_plan
-from provisioner.steps import Step
+from provisioner.observe.observation import HostObservation, Observation
+from provisioner.plan.make import make_plan
+from provisioner.plan.quorum import growth, margins, refuse_too_few_masters, zookeeper_shrink
+from provisioner.plan.steps import Step
 
 MASTER = frozenset({"masters", "consul", "consul_server", "zookeeper", "mesos_master"})
 CLIENT = frozenset({"agents", "consul"})

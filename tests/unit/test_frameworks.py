@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
-from provisioner import execution, settled
 from provisioner.components import component
 from provisioner.errors import StepFailed
-from provisioner.frameworks import leader, refuse_removed, removed
-from provisioner.observe import HostObservation, Observation
-from provisioner.plan import make_plan
-from provisioner.settled import await_back
-from provisioner.steps import Plan, Step
+from provisioner.observe.frameworks import leader, refuse_removed, removed
+from provisioner.observe.observation import HostObservation, Observation
+from provisioner.plan.make import make_plan
+from provisioner.plan.steps import Plan, Step
+from provisioner.run import execute, settled
+from provisioner.run.settled import await_back
 from tests.unit.test_plan import RENDERED, cluster
 
 NO_DRIVER = {"state": "down", "leader": True, "detail": "leads, but the leading Mesos master 192.0.2.11:5050 lists no framework of it "
@@ -68,7 +68,7 @@ def looks(monkeypatch: pytest.MonkeyPatch) -> list[Observation]:
     """What is seen one after the other, the last of it from then on; time is up at once."""
     found: list[Observation] = []
     monkeypatch.setattr(settled, "observe", lambda *_, **__: found.pop(0) if len(found) > 1 else found[0])
-    monkeypatch.setattr(execution, "PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr(execute, "PAUSE_SECONDS", 0.0)
     return found
 
 
@@ -91,7 +91,7 @@ def test_a_run_waits_for_members_that_a_change_below_them_has_ended(looks: list[
 ])
 def test_a_run_does_not_end_green_over_a_member_that_it_cost(
         looks: list[Observation], monkeypatch: pytest.MonkeyPatch, before: dict[str, Any], after: dict[str, Any], sentence: str) -> None:
-    monkeypatch.setattr(execution, "CALM_SECONDS", -1.0)
+    monkeypatch.setattr(execute, "CALM_SECONDS", -1.0)
     looks[:] = [seen(after)]
     with pytest.raises(StepFailed, match=sentence):
         await_back(_Session(), seen(before), NOTHING)  # type: ignore[arg-type]
@@ -111,7 +111,7 @@ def test_a_run_does_not_end_green_over_a_leader_without_a_driver_that_was_electe
     await_back(_Session(), fresh, brought_up)  # type: ignore[arg-type]
     assert len(looks) == 1, "an election is waited for"
     await_back(_Session(), fresh, NOTHING)  # type: ignore[arg-type]
-    monkeypatch.setattr(execution, "CALM_SECONDS", -1.0)
+    monkeypatch.setattr(execute, "CALM_SECONDS", -1.0)
     with pytest.raises(StepFailed, match=r"Chronos has no leader that Mesos knows: m2 leads, but .*lists no framework of it"):
         await_back(_Session(), fresh, brought_up)  # type: ignore[arg-type]
     looks[:] = [seen({"m2": GONE})]

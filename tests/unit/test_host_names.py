@@ -8,7 +8,7 @@ from ansible.plugins.inventory import expand_hostname_range
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provisioner.host_names import FEW, host_list
+from provisioner.cluster.names import FEW, host_list
 
 NAME = st.builds("{}{:0{}}{}".format, st.sampled_from(["", "a", "b2-"]), st.integers(0, 120), st.integers(1, 3),
                  st.sampled_from(["", "x", "-y"]))

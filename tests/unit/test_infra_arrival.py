@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from provisioner import trust
-from provisioner.adapters.ssh import OpenSsh
-from provisioner.cluster import Cluster, Host
+from provisioner.cluster.model import Cluster, Host
 from provisioner.errors import UnreachableError
-from provisioner.infra import arrival
-from provisioner.infra.arrival import await_hosts
-from provisioner.known_hosts import KnownHosts, record
+from provisioner.hosts import host_keys
+from provisioner.hosts.known_hosts import KnownHosts, record
+from provisioner.hosts.openssh import OpenSsh
+from provisioner.verbs.infra import arrival
+from provisioner.verbs.infra.arrival import await_hosts
 from tests.unit.ssh_servers import SshServer
 
 KEY = "AAAAC3NzaC1lZDI1NTE5AAAAIFtJuNl+kWFyEsmxYaiFyIsCcQXZ/pjtYYFPQW5S8iXt"
@@ -24,7 +24,7 @@ Make = Callable[..., SshServer]
 
 @pytest.fixture
 def make(monkeypatch: pytest.MonkeyPatch) -> Iterator[Make]:
-    monkeypatch.setattr(trust, "CONNECT_SECONDS", 0.5)
+    monkeypatch.setattr(host_keys, "CONNECT_SECONDS", 0.5)
     monkeypatch.setattr(arrival, "PAUSE_SECONDS", 0.1)
     servers: list[SshServer] = []
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from provisioner.errors import InventoryError
-from provisioner.infra.contract import Machine, read
+from provisioner.verbs.infra.contract import Machine, read
 
 GOOD: dict[str, Any] = {
     "hosts": {"m1": {"address": "192.0.2.11", "groups": ["masters"], "variables": {"cluster_address": "10.0.0.11", "ansible_port": None}},

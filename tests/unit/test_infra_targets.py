@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from provisioner.adapters.process import run_bounded
-from provisioner.adapters.terraform import PROGRAMS, Terraform, find_binary
-from provisioner.infra.contract import read
-from provisioner.infra.inventory import merged, tree
+from provisioner.hosts.process import run_bounded
 from provisioner.inventory.load import load
 from provisioner.paths import project_dir
+from provisioner.verbs.infra.contract import read
+from provisioner.verbs.infra.inventory import merged, tree
+from provisioner.verbs.infra.terraform import PROGRAMS, Terraform, find_binary
 
 TERRAFORM = project_dir() / "terraform"
 PROVIDERS = ("aws", "libvirt", "openstack")

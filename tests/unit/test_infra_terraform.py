@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from provisioner.adapters.terraform import PROGRAMS, Terraform, find_binary
 from provisioner.cli import main
 from provisioner.errors import ProvisionError, StepFailed, StoppedError, UsageError
+from provisioner.verbs.infra.terraform import PROGRAMS, Terraform, find_binary
 from tests.unit.ssh_servers import SshServer
 
 pytestmark = pytest.mark.skipif(not any(map(shutil.which, PROGRAMS)), reason="neither terraform nor tofu is installed")

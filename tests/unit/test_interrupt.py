@@ -9,7 +9,7 @@ import pytest
 
 from provisioner.cli import main
 from provisioner.errors import StoppedError
-from provisioner.interrupt import SafePoint
+from provisioner.run.interrupt import SafePoint
 
 
 def test_the_first_one_waits_for_a_safe_point_and_the_second_does_not() -> None:

@@ -11,16 +11,16 @@ from pathlib import Path
 import pytest
 
 from provisioner.errors import UsageError
-from provisioner.lab import repository
-from provisioner.lab.artifacts import SavedConsul, read_artifacts, unpack
-from provisioner.lab.cache import file_sha256
-from provisioner.lab.content import ingredients
-from provisioner.lab.debs import build
-from provisioner.lab.image_layers import Layer
-from provisioner.lab.packages import together
-from provisioner.lab.stand_ins import read_stand_ins
-from provisioner.lab.systems import system
-from provisioner.paths import lab_dir
+from provisioner_lab import repository
+from provisioner_lab.artifacts import SavedConsul, read_artifacts, unpack
+from provisioner_lab.cache import file_sha256
+from provisioner_lab.content import ingredients
+from provisioner_lab.debs import build
+from provisioner_lab.image_layers import Layer
+from provisioner_lab.packages import together
+from provisioner_lab.paths import lab_dir
+from provisioner_lab.stand_ins import read_stand_ins
+from provisioner_lab.systems import system
 
 
 def package(folder: Path, name: str, version: str, content: str = "", depends: str = "") -> None:

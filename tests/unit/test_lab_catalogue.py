@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from provisioner import catalogue as driver
-from provisioner.lab.catalogue import Archive, Published, entries, upstream
-from provisioner.lab.debs import Deb
-from provisioner.lab.systems import system
+from provisioner.cluster import catalogue as driver
+from provisioner_lab.catalogue import Archive, Published, entries, upstream
+from provisioner_lab.debs import Deb
+from provisioner_lab.systems import system
 
 PUBLISHED = Published(
     system=system("debian12"),

@@ -9,9 +9,9 @@ import pytest
 
 from provisioner.errors import InventoryError
 from provisioner.inventory.load import load
-from provisioner.lab.inventory import merged, save
-from provisioner.lab.keys import pin
-from provisioner.lab.model import Lab, node_names
+from provisioner_lab.inventory import merged, save
+from provisioner_lab.keys import pin
+from provisioner_lab.model import Lab, node_names
 
 
 def lab_in(folder: Path) -> Lab:

@@ -13,14 +13,14 @@ from pathlib import Path
 import pytest
 
 from provisioner.errors import ProvisionError, UsageError
-from provisioner.lab import content, images, mesos, work
-from provisioner.lab.artifacts import Artifacts, read_artifacts
-from provisioner.lab.cache import file_sha256
-from provisioner.lab.image_layers import Layer
-from provisioner.lab.model import Lab
-from provisioner.lab.package_index import Wanted
-from provisioner.lab.systems import system
-from provisioner.paths import lab_dir
+from provisioner_lab import content, images, mesos, work
+from provisioner_lab.artifacts import Artifacts, read_artifacts
+from provisioner_lab.cache import file_sha256
+from provisioner_lab.image_layers import Layer
+from provisioner_lab.model import Lab
+from provisioner_lab.package_index import Wanted
+from provisioner_lab.paths import lab_dir
+from provisioner_lab.systems import system
 from tests.unit.test_lab_artifacts import package
 
 BASE = Layer(Path("x"), "d", "i")

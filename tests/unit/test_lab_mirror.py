@@ -9,10 +9,10 @@ from types import ModuleType
 import pytest
 
 from provisioner.errors import UsageError
-from provisioner.lab.images import node_recipe, python_recipe, read_packages
-from provisioner.lab.packages import list_path, refused
-from provisioner.lab.systems import SYSTEMS, source_lines, system
-from provisioner.paths import lab_dir
+from provisioner_lab.images import node_recipe, python_recipe, read_packages
+from provisioner_lab.packages import list_path, refused
+from provisioner_lab.paths import lab_dir
+from provisioner_lab.systems import SYSTEMS, source_lines, system
 
 HOSTS = {"m1": bytes([198, 18, 0, 11])}
 

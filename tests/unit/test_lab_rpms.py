@@ -9,15 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from provisioner import catalogue as driver
+from provisioner.cluster import catalogue as driver
 from provisioner.errors import UsageError
-from provisioner.lab.catalogue import Archive, Published, entries
-from provisioner.lab.debs import Control, Deb, relations
-from provisioner.lab.images import read_packages
-from provisioner.lab.packages import list_path
-from provisioner.lab.repackaged import jars_needed
-from provisioner.lab.rpms import Recipe, file_list, named, plan, prepare, read_recipes, recipes_path, rpm_version, spec
-from provisioner.lab.systems import system
+from provisioner_lab.catalogue import Archive, Published, entries
+from provisioner_lab.debs import Control, Deb, relations
+from provisioner_lab.images import read_packages
+from provisioner_lab.packages import list_path
+from provisioner_lab.repackaged import jars_needed
+from provisioner_lab.rpms import Recipe, file_list, named, plan, prepare, read_recipes, recipes_path, rpm_version, spec
+from provisioner_lab.systems import system
 
 
 def package(name: str, *depends: tuple[str, ...], version: str = "1-1", provides: tuple[str, ...] = ()) -> Control:
@@ -95,7 +95,7 @@ def test_a_tree_has_the_recipes_files_under_usr_and_nothing_it_does_not_want(tmp
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
             (folder / path).write_text("Debian's")
 
-    monkeypatch.setattr("provisioner.lab.debs.extract", extract)
+    monkeypatch.setattr("provisioner_lab.debs.extract", extract)
     recipe = Recipe("x-ng", ("x",), links={"usr/sbin/y": "x"}, files={"etc/x.conf": "RedHat's"})
     prepare(plan([package("x")], [recipe])[0], tmp_path, scripts=False)
     tree = tmp_path / "trees" / "x-ng"

@@ -10,11 +10,11 @@ import pytest
 
 from provisioner.errors import ProvisionError, UsageError
 from provisioner.inventory.load import load
-from provisioner.lab import inventory, restore, snapshots
-from provisioner.lab.commands import piped, run
-from provisioner.lab.freeze import take
-from provisioner.lab.model import Lab
-from provisioner.lab.snapshots import Snapshot
+from provisioner_lab import inventory, restore, snapshots
+from provisioner_lab.commands import piped, run
+from provisioner_lab.freeze import take
+from provisioner_lab.model import Lab
+from provisioner_lab.snapshots import Snapshot
 
 SUBNET = ipaddress.IPv4Network("198.18.7.0/24")
 KEPT = Snapshot("mine", "0123456789ab", "2026-01-02T03:04:05Z", "demo", "demo", "debian12", str(SUBNET), "/w", (1, 1), ("m1", "a1"),
@@ -42,7 +42,7 @@ echo "$*" >>did
 def shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder of the snapshots of this test."""
     monkeypatch.setattr(snapshots, "cache_dir", lambda: tmp_path / "cache")
-    monkeypatch.setattr("provisioner.lab.cache.cache_dir", lambda: tmp_path)
+    monkeypatch.setattr("provisioner_lab.cache.cache_dir", lambda: tmp_path)
     return tmp_path / "cache" / "snapshots"
 
 
@@ -152,7 +152,7 @@ def test_a_restore_that_fails_leaves_nothing(engine: Path, tmp_path: Path, monke
     put(KEPT, first)
     monkeypatch.setattr(restore, "networks_in_use", list)
     monkeypatch.setattr(restore, "allow_watchers", lambda hosts: None)
-    monkeypatch.setattr("provisioner.lab.engine.ensure", lambda say: None)
+    monkeypatch.setattr("provisioner_lab.engine.ensure", lambda say: None)
     (engine / "broken").write_text("^volume create .*copy-a1")
     with pytest.raises(ProvisionError, match="disk of copy-a1 failed"):
         restore.restore("mine", "copy", directory=tmp_path, say=print)

@@ -14,9 +14,9 @@ import pytest
 from provisioner.cli import main
 from provisioner.errors import InventoryError, ProvisionError, UsageError
 from provisioner.inventory.load import load
-from provisioner.lab import engine, nodes, vagrant, work
-from provisioner.lab.model import Lab
-from provisioner.lab.vagrantfile import Machines, Size, of_inventory, of_lab, ruby
+from provisioner_lab import engine, nodes, vagrant, work
+from provisioner_lab.model import Lab
+from provisioner_lab.vagrantfile import Machines, Size, of_inventory, of_lab, ruby
 from tests.unit.test_render import GOLDEN
 
 LAB = Lab("demo", Path("/w"), "debian12", ipaddress.IPv4Network("198.18.4.0/24"), "vagrant")

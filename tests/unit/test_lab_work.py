@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from provisioner.errors import UsageError
-from provisioner.lab import content, engine, images, work
-from provisioner.lab.image_layers import Layer
-from provisioner.lab.model import Lab
+from provisioner_lab import content, engine, images, work
+from provisioner_lab.image_layers import Layer
+from provisioner_lab.model import Lab
 
 
 def test_where_no_engine_was_ever_installed_there_is_no_lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

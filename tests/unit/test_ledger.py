@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from provisioner.cluster import Cluster, Host
+from provisioner.cluster.model import Cluster, Host
 from provisioner.errors import InventoryError
-from provisioner.ledger import Ledger, assign, ledger_path, load, save
+from provisioner.state.ledger import Ledger, assign, ledger_path, load, save
 
 EMPTY = Ledger("00000000-0000-4000-8000-000000000000")
 

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from provisioner.cluster import Cluster
-from provisioner.inventory.init import write_inventory
+from provisioner.cluster.model import Cluster
 from provisioner.inventory.load import load
+from provisioner.inventory.starter import write_inventory
 from provisioner.paths import inventory_examples_dir
 from tests.unit.inventory_samples import THREE, load_text
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from provisioner.errors import InventoryError
-from provisioner.inventory.document import SIZE_MAX
 from provisioner.inventory.load import load
+from provisioner.state.yaml_document import SIZE_MAX
 from tests.unit.inventory_samples import SCHEMA, THREE, load_text, refusal
 
 AGENTS = "agents:\n  hosts:\n"

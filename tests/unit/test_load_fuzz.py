@@ -11,10 +11,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from provisioner.errors import InventoryError
-from provisioner.inventory.document import parse
 from provisioner.inventory.formats import expand
 from provisioner.inventory.ports import task_ports
 from provisioner.paths import inventory_examples_dir
+from provisioner.state.yaml_document import parse
 from tests.unit.inventory_samples import SCHEMA, load_text
 
 BOUNDED = settings(max_examples=150, deadline=2000, suppress_health_check=[HealthCheck.too_slow])

@@ -14,11 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from provisioner import lock
-from provisioner.adapters.ssh_errors import SshError
-from provisioner.cluster import Cluster, Host
+from provisioner.cluster.model import Cluster, Host
 from provisioner.errors import LockedError, UnreachableError
-from provisioner.lock import Lock, unlock
+from provisioner.hosts.failures import SshError
+from provisioner.run import lock
+from provisioner.run.lock import Lock, unlock
 
 GROUPS = frozenset({"zookeeper"})
 CLUSTER = Cluster("c", Path("/nowhere/inventory.yml"), tuple(Host(n, "192.0.2.1", groups=GROUPS) for n in ("m1", "m2", "m3")))

@@ -9,23 +9,24 @@ from typing import Any
 
 import pytest
 
-from provisioner import kept_facts, look
-from provisioner.adapters.ssh import Completed
-from provisioner.adapters.ssh_options import login
-from provisioner.cluster import Cluster, Host
-from provisioner.commands import _reached
+from provisioner.cluster.facts import to_ansible_facts
+from provisioner.cluster.model import Cluster, Host
 from provisioner.console import Console
+from provisioner.context import Session
 from provisioner.errors import StepFailed, UnreachableError
-from provisioner.facts import to_ansible_facts
-from provisioner.glance import Look, glance
-from provisioner.inventory.init import write_inventory
-from provisioner.known_hosts import KnownHosts, record
-from provisioner.look import _judge
-from provisioner.preflight import Report
-from provisioner.preflight.report import Finding
-from provisioner.session import Session
-from provisioner.testing import Call, FakeTransport, probed, said
-from provisioner.up import run_up
+from provisioner.hosts.known_hosts import KnownHosts, record
+from provisioner.hosts.login import login
+from provisioner.hosts.openssh import Completed
+from provisioner.inventory.starter import write_inventory
+from provisioner.observe.preflight import Report
+from provisioner.observe.preflight.report import Finding
+from provisioner.plan import look
+from provisioner.plan.glance import Look, glance
+from provisioner.plan.look import _judge
+from provisioner.state import fact_cache
+from provisioner.verbs.commands import _reached
+from provisioner.verbs.up import run_up
+from provisioner_lab.testing import Call, FakeTransport, probed, said
 from tests.unit.host_samples import facts
 
 HOSTS = (*(Host(n, "192.0.2.1", groups=frozenset({"zookeeper", "mesos_master"})) for n in ("m1", "m2", "m3")),
@@ -78,14 +79,14 @@ KEY = "AAAAC3NzaC1lZDI1NTE5AAAAIA" + "A" * 42
 def calm(request: dict[str, Any]) -> dict[str, Any]:
     """A host on which everything is as applied, and works."""
     return {"facts": facts(), "health": {name: {"state": "ok"} for name in request["health"]},
-            "unsettled": dict.fromkeys(request.get("witness", {}), "")}
+            "unsettled": dict.fromkeys(request.get("applied", {}), "")}
 
 
 @pytest.fixture
 def session(tmp_path: Path) -> Any:
     """Three masters and two agents whose keys and facts were kept by an earlier look."""
     found: Any = Session(write_inventory(tmp_path))
-    kept_facts.keep(found.cluster, {h.name: to_ansible_facts(facts()) for h in found.cluster.hosts})
+    fact_cache.keep(found.cluster, {h.name: to_ansible_facts(facts()) for h in found.cluster.hosts})
     record(found.cluster, [f"{login(h, found.cluster).known_as} ssh-ed25519 {KEY}" for h in found.cluster.hosts])
     return found
 
@@ -136,7 +137,7 @@ def test_up_never_ends_well_over_a_removed_framework_also_with_nothing_to_do(ses
 def test_only_the_hosts_of_what_is_named_are_asked_and_only_about_that(session: Any) -> None:
     found, _ = asked(session, only=["zookeeper"])
     assert found is not None and found.plan.steps == ()
-    probes = {call.host: set(call.request["witness"]) | set(call.request["health"]) for call in session.transport.calls}
+    probes = {call.host: set(call.request["applied"]) | set(call.request["health"]) for call in session.transport.calls}
     assert probes == {h.name: {"zookeeper"} for h in session.cluster.members("zookeeper")}
     assert asked(session, only=["docker"], drift="m1")[0] is not None, "what drifted is another component's"
     assert asked(session, only=["common"], drift="m1")[0] is None

@@ -7,7 +7,7 @@ from itertools import pairwise
 import pytest
 
 from provisioner.errors import StepFailed
-from provisioner.versions import Move, refuse_bad_changes
+from provisioner.plan.versions import Move, refuse_bad_changes
 from tests.next_consul import HERE, RELEASES
 
 #: What the lab has, from Debian 11, and what follows.

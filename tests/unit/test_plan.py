@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from provisioner.cluster import Cluster, Host
+from provisioner.cluster.model import Cluster, Host
 from provisioner.components import COMPONENTS, component, component_names
 from provisioner.errors import UsageError
-from provisioner.observe import HostObservation, Observation
-from provisioner.plan import make_plan
-from provisioner.rolling import rolled, share
+from provisioner.observe.observation import HostObservation, Observation
+from provisioner.plan.make import make_plan
+from provisioner.plan.rolling import rolled, share
 
 MASTER = frozenset({"masters", "consul_server", "logstash_server", "zookeeper", "mesos_master", "marathon", "chronos",
                     *(c.name for c in COMPONENTS if c.shorthand == "all")})

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from provisioner.adapters.ssh import SshError
+from provisioner.cluster.facts import to_ansible_facts
 from provisioner.errors import UnreachableError
-from provisioner.facts import to_ansible_facts
-from provisioner.preflight import Report, preflight
-from provisioner.testing import Behaviour, Call, FakeTransport, host_that_probes, probed, said
+from provisioner.hosts.openssh import SshError
+from provisioner.observe.preflight import Report, preflight
+from provisioner_lab.testing import Behaviour, Call, FakeTransport, host_that_probes, probed, said
 from tests.unit.host_samples import cluster, facts, found, rendered
 
 GROUPS = frozenset({"common", "repos", "kernel", "zookeeper"})

@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 
 from provisioner.errors import UnreachableError
-from provisioner.preflight import HOST_RULES
-from provisioner.preflight.engine import cluster_store, docker_range, fits, overlay
-from provisioner.preflight.fleet import clocks, duplicates
-from provisioner.preflight.ports import free_ports, needed_ports
-from provisioner.preflight.report import Finding, Report, Seen
-from provisioner.preflight.size import cpus, disks, memory, memory_needed
-from provisioner.preflight.sources import Sources
-from provisioner.preflight.system import (
+from provisioner.observe.preflight import HOST_RULES
+from provisioner.observe.preflight.docker import cluster_store, docker_range, fits, overlay
+from provisioner.observe.preflight.fleet import clocks, duplicates
+from provisioner.observe.preflight.ports import free_ports, needed_ports
+from provisioner.observe.preflight.report import Finding, Report, Seen
+from provisioner.observe.preflight.size import cpus, disks, memory, memory_needed
+from provisioner.observe.preflight.sources import Sources
+from provisioner.observe.preflight.system import (
     address,
     architecture,
     cgroups,

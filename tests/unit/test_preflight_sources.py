@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from provisioner.components import SERVER_GROUPS, component_names
-from provisioner.preflight.report import Finding
-from provisioner.preflight.sources import Sources, reached, same_version, split_image
+from provisioner.observe.preflight.report import Finding
+from provisioner.observe.preflight.sources import Sources, reached, same_version, split_image
 from tests.unit.host_samples import seen
 
 ALL = (*component_names(), *SERVER_GROUPS)

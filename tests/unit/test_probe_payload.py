@@ -15,7 +15,7 @@ import provisioner.probe
 from provisioner.probe import main, payload, read_answer
 from provisioner.probe.health import COMPONENTS
 from provisioner.probe.main import MAX_ANSWER, VERSION
-from provisioner.testing import sent
+from provisioner_lab.testing import sent
 
 SOURCES = sorted(path for path in Path(provisioner.probe.__file__).parent.rglob("*.py")
                  if path != Path(provisioner.probe.__file__))
@@ -47,7 +47,7 @@ def test_only_what_is_asked_for_is_sent() -> None:
     assert nothing["probe"] == "", "the driver's half stays here"
     asked, _ = sent(payload({"sections": ["unsettled", "health"], "health": {"zookeeper": {}}})[1])
     assert {name.removeprefix("probe.") for name in asked} == {
-        "probe", "main", "witness", "files", "network", "health", "health.answer", "health.zookeeper", "health.systemd"}
+        "probe", "main", "applied", "files", "network", "health", "health.answer", "health.zookeeper", "health.systemd"}
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda p: p.name)

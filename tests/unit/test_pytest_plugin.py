@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from provisioner.lab import provisioned, under_test
+import provisioner_lab
 from provisioner.paths import project_dir
+from provisioner_lab import provisioned, under_test
 
 pytest_plugins = ("pytester",)
 
@@ -28,7 +29,7 @@ esac
 """
 BREAKS_THINGS = """
 import pathlib, pytest
-from provisioner.lab.under_test import ClusterUnderTest
+from provisioner_lab.under_test import ClusterUnderTest
 
 DID = pathlib.Path("did")
 
@@ -117,15 +118,15 @@ def test_what_a_failing_test_broke_is_mended_last_first_before_its_fixtures_go(
 
 
 def test_loading_it_loads_nothing_heavy() -> None:
-    script = ("import sys, provisioner.pytest_plugin; heavy = ('yaml', 'ansible', 'rich', 'ruamel');"
-              "print([m for m in sys.modules if m.partition('.')[0] in heavy or m.startswith('provisioner.')])")
+    script = ("import sys, provisioner_lab.pytest_plugin; heavy = ('yaml', 'ansible', 'rich', 'ruamel');"
+              "print([m for m in sys.modules if m.partition('.')[0] in heavy or m.startswith(('provisioner.', 'provisioner_lab.'))])")
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "['provisioner.pytest_plugin']"
+    assert done.stdout.strip() == "['provisioner_lab.pytest_plugin']"
 
 
 def test_only_the_plugin_needs_pytest() -> None:
     found = []
-    for path in (project_dir() / "provisioner").rglob("*.py"):
+    for path in Path(provisioner_lab.__file__).parent.rglob("*.py"):
         imports = (node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Import | ast.ImportFrom))
         for node in imports:
             names = [str(node.module)] if isinstance(node, ast.ImportFrom) else [each.name for each in node.names]
@@ -159,7 +160,7 @@ case "$what" in status) echo '{{"healthy": true}}' ;; {answers} esac
     for module in (provisioned, under_test):
         monkeypatch.setattr(module, "PROVISION", str(program))
     monkeypatch.setattr(provisioned, "exists", lambda name: kept)
-    monkeypatch.setattr("provisioner.lab.engine.answers", lambda: False)
+    monkeypatch.setattr("provisioner_lab.engine.answers", lambda: False)
     with provisioned.provisioned("probe", tmp_path, (), keep=False, snapshot="mine", say=print):
         pass
     assert did.read_text().splitlines() == said

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from provisioner import reboot
-from provisioner.adapters.ssh import Completed
-from provisioner.cluster import Cluster, Host
+from provisioner.cluster.model import Cluster, Host
 from provisioner.errors import StepFailed, UnreachableError
-from provisioner.reboot import Reboots
-from provisioner.testing import Call, FakeTransport, probed, said
+from provisioner.hosts.openssh import Completed
+from provisioner.run import reboot
+from provisioner.run.reboot import Reboots
+from provisioner_lab.testing import Call, FakeTransport, probed, said
 
 GROUPS = frozenset({"zookeeper", "kernel"})
 HOSTS = tuple(Host(n, f"192.0.2.{i}", groups=GROUPS) for i, n in enumerate(("m1", "m2", "m3")))

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from provisioner import remote
-from provisioner.adapters.ssh import SshError
-from provisioner.cluster import Cluster
+from provisioner.cluster.model import Cluster
 from provisioner.errors import UnreachableError, UsageError
-from provisioner.remote import run, ssh
-from provisioner.testing import Behaviour, FakeTransport, said
+from provisioner.hosts.openssh import SshError
+from provisioner.verbs import remote
+from provisioner.verbs.remote import run, ssh
+from provisioner_lab.testing import Behaviour, FakeTransport, said
 from tests.unit.host_samples import cluster
 
 

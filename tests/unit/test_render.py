@@ -10,11 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from provisioner import catalogue, ledger
+from provisioner.cluster import catalogue
 from provisioner.errors import InventoryError
 from provisioner.inventory.load import load
 from provisioner.inventory.render import host_variables, render, to_json, to_yaml
 from provisioner.inventory.schema import load_schema
+from provisioner.state import ledger
 
 DEFAULTS = load_schema().all_defaults()
 GOLDEN = Path(__file__).parent / "golden"

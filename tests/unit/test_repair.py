@@ -9,16 +9,16 @@ from typing import Any
 
 import pytest
 
-from provisioner import repair
-from provisioner.adapters.zookeeper import Node
 from provisioner.components import component
 from provisioner.console import Console
+from provisioner.context import Session
 from provisioner.errors import StepFailed, UnreachableError, UsageError
-from provisioner.framework_store import Kept, forget, kept, store_of
-from provisioner.inventory.init import write_inventory
-from provisioner.observe import HostObservation, Observation
-from provisioner.repair import refuse, run_repair
-from provisioner.session import Session
+from provisioner.hosts.zookeeper import Node
+from provisioner.inventory.starter import write_inventory
+from provisioner.observe.observation import HostObservation, Observation
+from provisioner.run.framework_store import Kept, forget, kept, store_of
+from provisioner.verbs import repair
+from provisioner.verbs.repair import refuse, run_repair
 
 GONE, NEW = "ca42257c-d92e-4841-8868-1afd0edbd8ff-0000", "ca42257c-d92e-4841-8868-1afd0edbd8ff-0005"
 #: As Marathon writes it: a message with one field. Chronos wraps the same into an entry of Mesos' state.

@@ -6,8 +6,8 @@ import pytest
 
 from provisioner.components import COMPONENTS
 from provisioner.errors import StepFailed, UnreachableError
-from provisioner.observe import HostObservation, Observation
-from provisioner.reset import refuse, steps
+from provisioner.observe.observation import HostObservation, Observation
+from provisioner.verbs.reset import refuse, steps
 from tests.unit.test_plan import cluster
 
 OURS = "00000000-0000-4000-8000-000000000000"

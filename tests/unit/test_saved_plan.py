@@ -10,10 +10,10 @@ import pytest
 
 from provisioner.components import component
 from provisioner.errors import StepFailed, UsageError
-from provisioner.glance import Look
-from provisioner.observe import Observation
-from provisioner.saved_plan import recall, refuse_moved, save
-from provisioner.steps import Plan, Step
+from provisioner.observe.observation import Observation
+from provisioner.plan.glance import Look
+from provisioner.plan.saved import recall, refuse_moved, save
+from provisioner.plan.steps import Plan, Step
 
 ZOOKEEPER = component("zookeeper")
 

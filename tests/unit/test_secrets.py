@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from provisioner import secrets
-from provisioner.cluster import Cluster
+from provisioner.cluster.model import Cluster
 from provisioner.errors import ProvisionError, UsageError
+from provisioner.state import secrets
 
 
 @pytest.fixture
@@ -168,7 +168,7 @@ def test_a_full_disk_leaves_what_was_there(cluster: Cluster, monkeypatch: pytest
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(secrets, "PURPOSES", {**secrets.PURPOSES, "vault_new_secret": lambda: "new"})
-    monkeypatch.setattr("provisioner.private_files.os.fsync", full)
+    monkeypatch.setattr("provisioner.state.files.os.fsync", full)
     with pytest.raises(ProvisionError, match="can't write the file: No space left on device"):
         secrets.ensure(cluster)
     assert path.read_bytes() == content

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from provisioner import execution, settled
+from provisioner.context import Session
 from provisioner.errors import StepFailed
-from provisioner.inventory.init import write_inventory
-from provisioner.observe import HostObservation, Observation
-from provisioner.session import Session
-from provisioner.settled import await_settled
+from provisioner.inventory.starter import write_inventory
+from provisioner.observe.observation import HostObservation, Observation
+from provisioner.run import execute, settled
+from provisioner.run.settled import await_settled
 
 
 def led(host: str, seconds: float, framework: str = "registered", state: str = "ok", registered: float = 7.5) -> Observation:
@@ -30,7 +30,7 @@ def session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[S
     looks: list[Observation] = []
     clock = [0.0]
     fake = SimpleNamespace(monotonic=lambda: clock[0], sleep=lambda seconds: clock.__setitem__(0, clock[0] + seconds))
-    monkeypatch.setattr(execution, "time", fake)
+    monkeypatch.setattr(execute, "time", fake)
     monkeypatch.setattr(settled, "observe", lambda *_, **__: looks.pop(0) if len(looks) > 1 else looks[0])
     yield Session(write_inventory(tmp_path)), looks
 

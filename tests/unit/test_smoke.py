@@ -11,14 +11,14 @@ from typing import Any
 
 import pytest
 
-from provisioner.adapters.errands import BrokenLink, Errands
-from provisioner.adapters.ssh import Completed
-from provisioner.cluster import Cluster, Host
+from provisioner.cluster.model import Cluster, Host
 from provisioner.components import COMPONENTS
 from provisioner.errors import UnreachableError
-from provisioner.observe import HostObservation, Observation
-from provisioner.smoke import prove
-from provisioner.smoke_steps.scene import Scene
+from provisioner.hosts.openssh import Completed
+from provisioner.hosts.remote_calls import BrokenLink, Errands
+from provisioner.observe.observation import HostObservation, Observation
+from provisioner.verbs.proofs.proof import Scene
+from provisioner.verbs.verify import prove
 
 ALL = frozenset(c.name for c in COMPONENTS if c.shorthand == "all")
 MASTER = ALL | {"masters", "consul_server", "logstash_server", *(c.name for c in COMPONENTS if c.shorthand == "masters")}

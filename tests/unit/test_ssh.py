@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from provisioner.adapters.process import DeadlineError, OutputTooLargeError, kill_all, run_bounded
-from provisioner.adapters.ssh import OpenSsh, SshError, fan_out, first_contact
-from provisioner.adapters.ssh_errors import become_failure, changed_key, printable, ssh_failure
-from provisioner.adapters.ssh_options import Login, login
-from provisioner.cluster import Cluster, Host
+from provisioner.cluster.model import Cluster, Host
 from provisioner.errors import UnreachableError, UsageError
-from provisioner.testing import FakeTransport, said
+from provisioner.hosts.failures import become_failure, changed_key, printable, ssh_failure
+from provisioner.hosts.login import Login, login
+from provisioner.hosts.openssh import OpenSsh, SshError, fan_out, first_contact
+from provisioner.hosts.process import DeadlineError, OutputTooLargeError, kill_all, run_bounded
+from provisioner_lab.testing import FakeTransport, said
 from tests.unit.host_samples import cluster
 
 HOST = Host("m1", "10.0.0.1", 22, "deploy")

@@ -11,19 +11,19 @@ from pathlib import Path
 
 import pytest
 
-from provisioner.adapters import ssh_options
-from provisioner.adapters.become import as_root
-from provisioner.adapters.ssh import ansible_ssh_args
-from provisioner.adapters.ssh_errors import become_failure
-from provisioner.adapters.ssh_options import ASKPASS, control_dir, environment, host_options, login
-from provisioner.cluster import Host
+from provisioner.cluster.model import Host
 from provisioner.errors import InventoryError, UsageError
+from provisioner.hosts import login as login_options
+from provisioner.hosts.failures import become_failure
+from provisioner.hosts.login import ASKPASS, control_dir, environment, host_options, login
+from provisioner.hosts.openssh import ansible_ssh_args
+from provisioner.hosts.sudo import as_root
 from tests.unit.host_samples import cluster
 
 HOST = Host("m1", "10.0.0.1", 22, "deploy")
 
 
-def login_of(folder: Path, **variables: object) -> ssh_options.Login:
+def login_of(folder: Path, **variables: object) -> login_options.Login:
     return login(replace(HOST, variables=variables, where="inventory.yml:7"), cluster(folder, "m1"))
 
 
@@ -39,14 +39,14 @@ def test_ansible_gets_the_same_known_hosts_and_connections(tmp_path: Path) -> No
     assert settings["ControlPath"].startswith(str(control_dir(of)))
     assert settings["ControlPath"].endswith("/%C")
     assert len(settings["ControlPath"]) - len("%C") + 40 + 17 < 104
-    assert ssh_options.cluster_options(of) == shlex.split(ansible_ssh_args(of))
+    assert login_options.cluster_options(of) == shlex.split(ansible_ssh_args(of))
 
 
 def test_a_path_with_spaces_and_percents_survives_ssh(tmp_path: Path) -> None:
     folder = tmp_path / "my 100% cluster"
     folder.mkdir()
     of = cluster(folder, "m1")
-    shown = subprocess.run(["ssh", "-G", *ssh_options.cluster_options(of), "10.0.0.1"], capture_output=True, text=True, check=True).stdout
+    shown = subprocess.run(["ssh", "-G", *login_options.cluster_options(of), "10.0.0.1"], capture_output=True, text=True, check=True).stdout
     assert f"userknownhostsfile {folder}/.provision/test/known_hosts" in shown.replace("%%", "%").replace('"', "").splitlines()
 
 
@@ -97,7 +97,7 @@ def test_askpass_answers_only_for_the_host_itself(tmp_path: Path, question: str,
 def test_the_socket_folder_is_private(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
     short = Path("/tmp") if len(str(tmp_path)) > 30 else tmp_path  # pytest's own folders have long names
-    monkeypatch.setattr(ssh_options, "SOCKET_PATH_MAX", 200)
+    monkeypatch.setattr(login_options, "SOCKET_PATH_MAX", 200)
     of = cluster(tmp_path, "m1")
     folder = control_dir(of)
     assert folder.parent.parent == tmp_path

@@ -9,13 +9,14 @@ from pathlib import Path
 import paramiko
 import pytest
 
-from provisioner.adapters import ssh_options, ssh_paramiko
-from provisioner.adapters.ssh import Completed, OpenSsh, SshError, fan_out
-from provisioner.adapters.ssh_paramiko import Paramiko
-from provisioner.cluster import Cluster, Host
-from provisioner.known_hosts import record
-from provisioner.session import FEWEST, Session
-from provisioner.testing import FakeTransport
+from provisioner.cluster.model import Cluster, Host
+from provisioner.context import FEWEST, Session
+from provisioner.hosts import login
+from provisioner.hosts import paramiko as ssh_paramiko
+from provisioner.hosts.known_hosts import record
+from provisioner.hosts.openssh import Completed, OpenSsh, SshError, fan_out
+from provisioner.hosts.paramiko import Paramiko
+from provisioner_lab.testing import FakeTransport
 from tests.unit.ssh_servers import SshServer
 
 KEY = "AAAAC3NzaC1lZDI1NTE5AAAAIA" + "A" * 42
@@ -96,7 +97,7 @@ def test_many_plain_hosts_are_asked_by_paramiko_where_no_connection_is_open(key:
         found = Cluster("test", session.path, tuple(Host(name, name, 22, variables=variables) for name in names))
         record(found, [f"{name} ssh-ed25519 {KEY}" for name in names])
         session.__dict__["cluster"] = found
-        monkeypatch.setattr(ssh_options, "any_open", lambda _: connected)
+        monkeypatch.setattr(login, "any_open", lambda _: connected)
         return type(session.one_question)
 
     assert way(FEWEST - 1) is OpenSsh

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from provisioner.adapters import ssh_plain
-from provisioner.adapters.ssh_options import any_open, control_dir
-from provisioner.adapters.ssh_plain import plain_logins
-from provisioner.cluster import Cluster
-from provisioner.known_hosts import record
+from provisioner.cluster.model import Cluster
+from provisioner.hosts import plain_login
+from provisioner.hosts.known_hosts import record
+from provisioner.hosts.login import any_open, control_dir
+from provisioner.hosts.plain_login import plain_logins
 from tests.unit.host_samples import cluster
 
 KEY = "AAAAC3NzaC1lZDI1NTE5AAAAIJ0y0yVtLd2XzNDjC4zBWCQ4HDXnIVYZPHdr3YbnFqWg"
@@ -25,8 +25,8 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         file.parent.mkdir()
     system.write_text("# Debian's\nInclude ssh_config.d/*.conf\nHost *\n    SendEnv LANG LC_*\n    HashKnownHosts yes\n"
                       "    GSSAPIAuthentication yes\n")
-    monkeypatch.setattr(ssh_plain, "SYSTEM_CONFIG", system)
-    monkeypatch.setattr(ssh_plain, "_own_config", lambda: own)
+    monkeypatch.setattr(plain_login, "SYSTEM_CONFIG", system)
+    monkeypatch.setattr(plain_login, "_own_config", lambda: own)
     return own
 
 

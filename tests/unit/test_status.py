@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from provisioner.adapters.ssh import Completed
-from provisioner.cluster import Cluster, Host
+from provisioner.cluster.model import Cluster, Host
 from provisioner.components import COMPONENTS
 from provisioner.errors import UnreachableError
-from provisioner.observe import HostObservation, Observation, observe
-from provisioner.status import Status, strangers, summarize
-from provisioner.testing import sent
+from provisioner.hosts.openssh import Completed
+from provisioner.observe.observation import HostObservation, Observation, observe
+from provisioner.observe.status import Status, strangers, summarize
+from provisioner_lab.testing import sent
 
 ALL = frozenset(c.name for c in COMPONENTS if c.shorthand == "all")
 MASTER = ALL | {"masters", "consul_server", "logstash_server", *(c.name for c in COMPONENTS if c.shorthand == "masters")}

@@ -12,12 +12,12 @@ from pathlib import Path
 import paramiko
 import pytest
 
-from provisioner import trust
-from provisioner.adapters.ssh import SshError
-from provisioner.cluster import Cluster, Host
+from provisioner.cluster.model import Cluster, Host
 from provisioner.errors import UnreachableError
-from provisioner.known_hosts import KnownHosts, fingerprint, forget, record
-from provisioner.trust import HostKey, config_of, establish, read_route, scan
+from provisioner.hosts import host_keys
+from provisioner.hosts.host_keys import HostKey, config_of, establish, read_route, scan
+from provisioner.hosts.known_hosts import KnownHosts, fingerprint, forget, record
+from provisioner.hosts.openssh import SshError
 from tests.unit.host_samples import cluster
 
 KEY = "AAAAC3NzaC1lZDI1NTE5AAAAIFtJuNl+kWFyEsmxYaiFyIsCcQXZ/pjtYYFPQW5S8iXt"
@@ -89,7 +89,7 @@ def test_only_hosts_without_a_key_are_contacted(tmp_path: Path, monkeypatch: pyt
             raise SshError("timeout", "does not answer")
         return HostKey((host.address, "other.name"), "ssh-ed25519", KEY)
 
-    monkeypatch.setattr(trust, "scan", fake)
+    monkeypatch.setattr(host_keys, "scan", fake)
     lines: list[str] = []
     lost = establish(of, say=lines.append)
     assert sorted(asked) == ["m2", "m3"]

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from provisioner.components import COMPONENTS
-from provisioner.plan import make_plan
-from provisioner.steps import Plan, Step
-from provisioner.upgrade import up_to
-from provisioner.upgrade_steps import ORDER
-from provisioner.versions import Move, Moves
+from provisioner.plan.make import make_plan
+from provisioner.plan.steps import Plan, Step
+from provisioner.plan.upgrade_order import ORDER
+from provisioner.plan.versions import Move, Moves
+from provisioner.verbs.upgrade import up_to
 from tests.unit.test_plan import RENDERED, cluster, seen
 
 SERVING: dict[str, Any] = {"state": "ok", "leader": False}

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from provisioner.cluster import Cluster, Host
+from provisioner.cluster.model import Cluster, Host
 from provisioner.errors import StepFailed
-from provisioner.observe import HostObservation, Observation
-from provisioner.versions import Move, moves, numbers, refuse_bad_changes
+from provisioner.observe.observation import HostObservation, Observation
+from provisioner.plan.versions import Move, moves, numbers, refuse_bad_changes
 
 CLUSTER = Cluster("c", Path("/nowhere/inventory.yml"), (
     Host("m1", "192.0.2.1", groups=frozenset({"zookeeper", "mesos_master", "marathon", "consul"})),

@@ -14,9 +14,9 @@ import pytest
 
 from provisioner.components import COMPONENTS, component
 from provisioner.inventory.schema import load_schema
+from provisioner.plan.fingerprint import digest, witness
+from provisioner.probe import applied as host
 from provisioner.probe import notes
-from provisioner.probe import witness as host
-from provisioner.witness import digest, witness
 
 DIGEST = "d" * 64
 

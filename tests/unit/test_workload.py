@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from provisioner import workload
-from provisioner.adapters.errands import Errands, Reply
-from provisioner.cluster import Cluster, Host
+from provisioner.cluster.model import Cluster, Host
 from provisioner.console import Console
-from provisioner.drain import doubled
 from provisioner.errors import StepFailed
-from provisioner.testing import FakeTransport
-from provisioner.workload import App, Workload
+from provisioner.hosts.remote_calls import Errands, Reply
+from provisioner.observe import workload
+from provisioner.observe.workload import App, Workload
+from provisioner.verbs.drain import doubled
+from provisioner_lab.testing import FakeTransport
 
 MASTER = frozenset({"mesos_master", "marathon"})
 CLUSTER = Cluster("c", Path("/nowhere/inventory.yml"), (Host("m1", "192.0.2.1", groups=MASTER), Host("m2", "192.0.2.2", groups=MASTER)))

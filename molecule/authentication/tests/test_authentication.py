@@ -16,7 +16,7 @@ import pytest
 from kazoo.client import KazooClient
 from kazoo.exceptions import NoAuthError
 
-from provisioner.lab import default_inventory
+from provisioner_lab.model import default_inventory
 from tests.belongings import Belongings
 from tests.cluster_under_test import ClusterUnderTest, eventually, interrupted
 from tests.two_clients import Client, report_gaps

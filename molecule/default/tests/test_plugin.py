@@ -11,7 +11,7 @@ from tests.results import ROOT
 
 CONFTEST = """
 import pathlib, pytest
-from provisioner.lab.under_test import ClusterUnderTest
+from provisioner_lab.under_test import ClusterUnderTest
 
 @pytest.fixture(scope="session")
 def cluster():

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from provisioner.lab import default_inventory
+from provisioner_lab.model import default_inventory
 from tests.belongings import DATA, NAME, NODE, Belongings
 from tests.cluster_under_test import ClusterUnderTest, eventually, provision
 from tests.results import keep

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from provisioner.inventory.load import load
-from provisioner.lab import default_inventory
+from provisioner_lab.model import default_inventory
 from tests.chaos import two_at_once
 from tests.cluster_under_test import PROVISION, ClusterUnderTest, eventually, mitogen
 from tests.drift import Drifting

@@ -15,7 +15,7 @@ import pytest
 from kazoo.client import KazooClient
 from ruamel.yaml import YAML
 
-from provisioner.lab import default_inventory
+from provisioner_lab.model import default_inventory
 from tests.cluster_under_test import ClusterUnderTest, eventually, provision
 
 Members = Callable[[str], dict[str, str]]

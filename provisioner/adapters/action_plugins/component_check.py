@@ -14,10 +14,10 @@ from ansible.errors import AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
 
 try:
-    from provisioner.adapters.ansible_probe import exchange, restart, restart_stale
+    from provisioner.run.ansible_probe import exchange, restart, restart_stale
 except ImportError:  # plain ansible-playbook from a checkout: the package is not installed, but it is here
     sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
-    from provisioner.adapters.ansible_probe import exchange, restart, restart_stale
+    from provisioner.run.ansible_probe import exchange, restart, restart_stale
 from provisioner.probe.health.cause import REMOVED
 from provisioner.probe.health.framework import MISSING
 

@@ -14,10 +14,10 @@ from typing import Any
 from ansible.plugins.action import ActionBase
 
 try:
-    from provisioner.adapters.ansible_probe import exchange, restart_stale
+    from provisioner.run.ansible_probe import exchange, restart_stale
 except ImportError:  # plain ansible-playbook from a checkout: the package is not installed, but it is here
     sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
-    from provisioner.adapters.ansible_probe import exchange, restart_stale
+    from provisioner.run.ansible_probe import exchange, restart_stale
 
 DOCUMENTATION = """
 name: component_note

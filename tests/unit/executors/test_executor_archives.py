@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.mesos.executors.lab_executor.archives import ArchiveError, extract
+from lab_executor.archives import ArchiveError, extract
 
 
 def tar(path: Path, *members: tuple[str, str, str], mode: str = "w") -> Path:

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from lab.mesos.executors.lab_executor.checks import CheckError, Target, complaint, perform
-from lab.mesos.executors.lab_executor.watch import Health, watch_check, watch_health
+from lab_executor.checks import CheckError, Target, complaint, perform
+from lab_executor.watch import Health, watch_check, watch_health
 
 HERE = Target()
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from lab.mesos.executors.lab_executor.docker import run_arguments
-from lab.mesos.executors.lab_executor.runner import LaunchError
+from lab_executor.docker import run_arguments
+from lab_executor.runner import LaunchError
 
 FLAGS = {"container": "mesos-c1", "sandbox_directory": "/box", "mapped_directory": "/mnt/mesos/sandbox", "docker": "docker",
          "docker_socket": "/var/run/docker.sock"}

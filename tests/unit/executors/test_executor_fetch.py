@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from lab.mesos.executors.lab_executor.fetch import FetchError, destination, main
+from lab_executor.fetch import FetchError, destination, main
 from tests.unit.executors.test_executor_archives import tar
 
 EXECUTORS = Path(__file__).parents[3] / "lab/mesos/executors"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.mesos.executors.lab_executor.kill import Escalation, signal_tree, tree
+from lab_executor.kill import Escalation, signal_tree, tree
 
 Process = subprocess.Popen[bytes]
 

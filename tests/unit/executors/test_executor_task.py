@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from lab.mesos.executors.lab_executor import task as lifecycle
-from lab.mesos.executors.lab_executor.checks import Target
-from lab.mesos.executors.lab_executor.runner import LaunchError, describe
-from lab.mesos.executors.lab_executor.settings import Settings
-from lab.mesos.executors.lab_executor.task import TaskExecutor
+from lab_executor import task as lifecycle
+from lab_executor.checks import Target
+from lab_executor.runner import LaunchError, describe
+from lab_executor.settings import Settings
+from lab_executor.task import TaskExecutor
 
 PATIENCE = 20
 SETTINGS = Settings("f", "x", "s", "slave(1)@127.0.0.1:1", checkpoint=True, recovery_timeout=1, shutdown_grace=5, token="", flags={})

@@ -16,8 +16,8 @@ from typing import Any
 
 import pytest
 
-from lab.mesos.executors.lab_executor.messages import RECEIVED, SENT
-from lab.mesos.executors.lab_executor.wire import decode, encode
+from lab_executor.messages import RECEIVED, SENT
+from lab_executor.wire import decode, encode
 
 PROGRAM = Path(__file__).parents[3] / "lab/mesos/executors/mesos-docker-executor"
 PATIENCE = 20

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lab.mesos.executors.lab_executor.messages import KILL_POLICY, RECEIVED, SENT, STATUS, TASK
-from lab.mesos.executors.lab_executor.wire import Field, Message, decode, encode, split, varint
+from lab_executor.messages import KILL_POLICY, RECEIVED, SENT, STATUS, TASK
+from lab_executor.wire import Field, Message, decode, encode, split, varint
 
 EVERY = Message({1: Field("number", "int"), 2: Field("yes", "bool"), 3: Field("real", "double"), 4: Field("text", "string"),
                  5: Field("raw", "bytes"), 6: Field("many", "string", many=True), 16: Field("inner", KILL_POLICY)})

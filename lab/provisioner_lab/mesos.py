@@ -1,0 +1,139 @@
+"""Package `mesos` of the lab: Apache's own code with the lab's programs around it, built in a container; see lab/mesos/README.md."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from provisioner.errors import UsageError
+from provisioner_lab import debs, images, package_index, packages
+from provisioner_lab.cache import cache_dir, digest, forget_older, tree_digest
+from provisioner_lab.commands import Say, run, working
+from provisioner_lab.debs import Deb
+from provisioner_lab.package_index import Wanted
+from provisioner_lab.paths import lab_dir
+from provisioner_lab.systems import SERVICE_SYSTEM, System
+
+#: Package name, by which an artefact of the user's replaces it.
+NAME = "mesos"
+#: What a reader of `status` has to know about it.
+NOTE = "executors and fetcher are the lab's"
+# Ends the version of each package that is made here, as package/DEBIAN/control has it.
+_REVISION = "-lab1"
+# The one architecture that Apache's release managers published the code for.
+_ARCHITECTURE = "amd64"
+# libcurl is what the code is linked with in the end; all else that it needs every image has.
+_TOOLS = ("g++", "make", "libcurl3-gnutls")
+_BUILD_SECONDS = 600.0
+# Changes when this module makes something else of the same inputs.
+_FORMAT = "1"
+
+
+@dataclass(frozen=True)
+class Release:
+    """A release of Mesos: where its code is, and what the sources of the launcher have to know of it."""
+
+    version: str
+    archive: Wanted
+    member: str  # path of the library in the archive
+    defines: tuple[str, ...]
+
+
+def releases() -> dict[str, Release]:
+    """All releases that can be built, by version."""
+    path = lab_dir() / NAME / "releases.json"
+    data = json.loads(path.read_text())
+    return {
+        version: Release(version, Wanted(data["project"], item["archive"], item["sha256"]), data["member"], tuple(item["defines"]))
+        for version, item in data["releases"].items()
+    }
+
+
+def current() -> Release:
+    """The release that labs get."""
+    version: str = json.loads((lab_dir() / NAME / "releases.json").read_text())["current"]
+    return releases()[version]
+
+
+def made_here(version: str) -> bool:
+    """Whether a package of this version was built here, be it now or for another lab."""
+    return version.endswith(_REVISION)
+
+
+def check_architecture(architecture: str) -> None:
+    """Raises UsageError on a machine that the code was not published for; `architecture` is Debian's word."""
+    if architecture != _ARCHITECTURE:
+        raise UsageError(f"the official code of Mesos exists for x86-64 only, and this machine is {architecture}",
+                         hint="bring a package of Mesos for it: provision lab up --artifacts DIR, with DIR/deb/mesos_*.deb")
+
+
+def stamp(release: Release, which: System, node_image: str) -> str:
+    """Changes when the package would."""
+    inputs = [tree_digest(_part(name)) for name in ("native", "package", "executors")]
+    facts = [repr(release), _build_image(which, node_image), *_TOOLS, _part("build.sh").read_text()]
+    return digest(_FORMAT, *inputs, *facts)
+
+
+def package(release: Release, which: System, node_image: str, say: Say) -> Deb:
+    """The package for hosts of this system, built if need be. Raises ProvisionError."""
+    target = cache_dir() / f"{NAME}-{which.codename}-{release.version}-{stamp(release, which, node_image)}"
+    if not target.is_dir():
+        archive = _archive(release, say)
+        image = _build_image(which, node_image)
+        if image != node_image:
+            images.python_image(say)
+        tools = packages.closure(_build_system(which), image, _TOOLS, say)
+        with working(say, f"package {NAME} {release.version} ({which.codename})"):
+            _build(release, archive, image, tools, target)
+        forget_older(target)
+    return debs.read(next(target.glob("*.deb")))
+
+
+def _part(name: str) -> Path:
+    return lab_dir() / NAME / name
+
+
+def _build_system(which: System) -> System:
+    """The system whose compiler is used: a host of RedHat's shape has the programs of a Debian release."""
+    return SERVICE_SYSTEM if which.codename == SERVICE_SYSTEM.codename else which
+
+
+def _build_image(which: System, node_image: str) -> str:
+    """An image of the same Debian release that every lab of it has."""
+    return images.python_recipe().tag if _build_system(which) == SERVICE_SYSTEM else node_image
+
+
+def _archive(release: Release, say: Say) -> Path:
+    path = cache_dir() / release.archive.name
+    slow = working(say, f"code of Mesos {release.version} from the Python package index")
+    with contextlib.nullcontext() if path.exists() else slow:
+        package_index.fetch(release.archive, path)
+    return path
+
+
+def _build(release: Release, archive: Path, image: str, tools: Path, target: Path) -> None:
+    with tempfile.TemporaryDirectory(dir=cache_dir(), prefix="making-") as scratch:
+        source, place = Path(scratch) / NAME, Path(scratch) / "package"
+        place.mkdir()
+        shutil.copytree(_part("package"), source)
+        run(compile_command(release, archive, image, tools, source), what=f"compiling {NAME} {release.version}", timeout=_BUILD_SECONDS)
+        shutil.copytree(_part("executors"), source / "rootfs" / "usr" / "libexec" / NAME, symlinks=True, dirs_exist_ok=True)
+        control = source / "DEBIAN" / "control"
+        control.write_text(control.read_text().replace("@VERSION@", release.version))
+        debs.build(source, place)
+        place.rename(target)
+
+
+def compile_command(release: Release, archive: Path, image: str, tools: Path, target: Path) -> Sequence[str]:
+    """What fills `target`/rootfs, in a container without a network; it belongs to the user who asks."""
+    mounts = [f"{_part('native')}:/source:ro", f"{_part('build.sh')}:/build.sh:ro", f"{archive}:/archive/{archive.name}:ro",
+              f"{tools}:/tools:ro", f"{target}:/out"]
+    volumes = [flag for mount in mounts for flag in ("--volume", mount)]
+    arguments = [archive.name, release.member, release.version, " ".join(release.defines), f"{os.getuid()}:{os.getgid()}"]
+    return ["docker", "run", "--rm", "--network", "none", *volumes, image, "sh", "/build.sh", *arguments]

@@ -1,0 +1,1 @@
+"""The cluster as its owner describes it: hosts, names, versions, facts."""

@@ -1,0 +1,113 @@
+"""What the commands share: the cluster as the inventory says, its rendered form, and the way to its hosts."""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from provisioner.cluster import catalogue
+from provisioner.cluster.model import Cluster
+from provisioner.cluster.names import host_list
+from provisioner.errors import UsageError
+from provisioner.inventory.find import find_inventory
+from provisioner.inventory.load import load
+from provisioner.inventory.render import render
+from provisioner.inventory.schema import load_schema
+from provisioner.state import ledger
+from provisioner.state.ledger import Ledger
+
+if TYPE_CHECKING:
+    from provisioner.hosts.openssh import Transport
+
+#: For fewer hosts it takes longer to load paramiko than it saves.
+FEWEST = 5
+
+
+class Session:
+    """One command's view of one cluster. Parts are made when first asked for."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @functools.cached_property
+    def cluster(self) -> Cluster:
+        """The inventory, checked."""
+        return load(self.path)
+
+    @functools.cached_property
+    def ledger(self) -> Ledger:
+        """Identities handed out so far, with those that this inventory still needs. Not saved: `up` does that."""
+        return ledger.assign(ledger.load(self.cluster), self.cluster)
+
+    def keep(self, changed: Ledger) -> None:
+        """Save a changed ledger; what was rendered from the old one is made anew when next asked for."""
+        ledger.save(self.cluster, changed)
+        self.__dict__["ledger"] = changed
+        self.__dict__.pop("rendered", None)
+
+    @functools.cached_property
+    def rendered(self) -> dict[str, Any]:
+        """The Ansible inventory."""
+        return render(self.cluster, self.ledger, self.catalogue, self.defaults)
+
+    @functools.cached_property
+    def defaults(self) -> Mapping[str, Any]:
+        """The default value of every role variable."""
+        return load_schema().all_defaults()
+
+    @functools.cached_property
+    def catalogue(self) -> catalogue.Catalogue:
+        """What the site's mirror serves, before the built-in list."""
+        own = str(self.cluster.variables.get("cluster_catalogue", "") or "")
+        return catalogue.load((self.path.parent / own) if own else None)
+
+    @functools.cached_property
+    def transport(self) -> Transport:
+        """The way to the hosts."""
+        from provisioner.hosts.openssh import OpenSsh
+
+        return OpenSsh(self.cluster)
+
+    @property
+    def one_question(self) -> Transport:
+        """The way to ask all hosts one thing: without a process of ssh for each, where that can be and no connection is open."""
+        from provisioner.hosts.login import any_open
+        from provisioner.hosts.plain_login import plain_logins
+
+        plain = plain_logins(self.cluster)
+        if len(plain) < FEWEST or any_open(self.cluster):
+            return self.transport
+        from provisioner.hosts.paramiko import Paramiko
+
+        return Paramiko(self.cluster, plain, self.transport)
+
+    def version(self, component: str) -> str:
+        """The version that the inventory asks for, or nothing."""
+        versions = self.cluster.variables.get("cluster_versions")
+        return str(versions.get(component, "")) if isinstance(versions, Mapping) else ""
+
+    def limited(self, limit: str | None) -> tuple[str, ...]:
+        """The hosts that `--limit` names, by host or group name. Empty means all. Raises UsageError for unknown names."""
+        if not limit:
+            return ()
+        chosen: set[str] = set()
+        for word in filter(None, (w.strip() for w in limit.split(","))):
+            members = {h.name for h in self.cluster.hosts if h.name == word or word in h.groups}
+            if not members:
+                raise UsageError(f"--limit: no host or group {word!r}", where=str(self.path),
+                                 hint=f"hosts: {host_list([h.name for h in self.cluster.hosts])}")
+            chosen |= members
+        return tuple(sorted(chosen))
+
+
+def open_session(options: argparse.Namespace) -> Session:
+    """The session of a command; says on stderr which inventory is used."""
+    path = find_inventory(options.hosts, options.lab)
+    # Not through the console: this is on the path of commands that answer faster than its library loads.
+    sys.stderr.write(f"inventory: {path}\n")
+    return Session(path)
+

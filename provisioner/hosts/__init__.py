@@ -1,0 +1,1 @@
+"""Reaching machines: logins, host keys, sudo, and programs that run on them."""

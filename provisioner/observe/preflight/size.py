@@ -1,0 +1,131 @@
+"""How large a host must be for what it is to run."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from provisioner.observe.preflight.report import Finding, Seen
+
+#: A JVM needs more than its heap: metaspace, code cache, thread stacks and buffers (rule of thumb: a quarter and 128 MiB).
+JVM_FACTOR, JVM_FIXED_MB = 1.25, 128
+#: DC/OS asks for 2 cores on agents and 4 on masters (its system requirements); with one, elections time out under load.
+CPUS_MIN, CPUS_GOOD = 1, 2
+#: A host sized exactly has no room for the tasks of an agent or for file cache.
+MEMORY_GOOD = 1.5
+#: DC/OS asks agents for 20 GB under /var, where sandboxes and images lie (its system requirements).
+AGENT_DISK_GOOD_MB = 20 * 1024
+#: Many small files (sandboxes, layers of images) use inodes up before blocks.
+INODES_MIN, INODES_GOOD = 20_000, 100_000
+MIB_PER_GIB = 1024
+
+
+@dataclass(frozen=True)
+class Need:
+    """Memory and free disk (MiB, by directory) of one component; `heap` names the variable with its Java heap."""
+
+    memory_mb: int = 0
+    disk_mb: Mapping[str, int] = field(default_factory=dict)
+    heap: str = ""
+    heap_mb: int = 0
+
+
+#: Disk: packages and images as installed, with room for the logs and snapshots of some weeks. Memory: resident size when idle, rounded up.
+NEEDS: Mapping[str, Need] = {
+    "common": Need(256, {"/var": 256}),
+    "docker": Need(128, {"/var": 256, "/var/lib/docker": 1024}),
+    "consul": Need(96, {"/var": 128}),
+    "dns": Need(8),
+    "zookeeper": Need(0, {"/var": 512}, "zookeeper_heap_mb", 512),
+    "mesos_master": Need(192, {"/var/lib/mesos": 256}),
+    "mesos_agent": Need(192, {"/var/lib/mesos": 512}),
+    "marathon": Need(0, {"/var/lib/docker": 768}, "marathon_heap_mb", 512),
+    "chronos": Need(0, {"/var/lib/docker": 512}, "chronos_heap_mb", 512),
+    "registrator": Need(32, {"/var/lib/docker": 32}),
+    "logstash_server": Need(0, {"/var": 1024}, "logstash_heap_mb", 512),
+}
+
+
+def cpus(seen: Seen) -> Iterator[Finding]:
+    """Processors."""
+    count = seen.facts["cpus"]
+    if count < CPUS_MIN:
+        yield seen.fail("cpus", "it reports no processor", f"give it {CPUS_GOOD}")
+    elif count < CPUS_GOOD:
+        yield seen.warn("cpus", f"{count} processor", f"give it {CPUS_GOOD}: elections time out on a busy single one")
+    else:
+        yield seen.ok("cpus", f"{count} processors")
+
+
+def memory(seen: Seen) -> Iterator[Finding]:
+    """The machine's memory against the sum of what its components take."""
+    has, need = seen.facts["mem_mb"], memory_needed(seen.components, seen.variables)
+    if has < need:
+        yield seen.fail("memory", f"{_gib(has)} of memory; what it is to run takes {_gib(need)}",
+                        "give it more memory, smaller heaps (…_heap_mb), or fewer components")
+    elif has < need * MEMORY_GOOD:
+        yield seen.warn("memory", f"{_gib(has)} of memory; what it is to run takes {_gib(need)}",
+                        "there is little room for tasks and caches")
+    else:
+        yield seen.ok("memory", f"{_gib(has)} of memory")
+
+
+def memory_needed(components: frozenset[str], variables: Mapping[str, Any]) -> int:
+    """MiB that the components take together."""
+    return sum(need.memory_mb + _jvm(need, variables) for name, need in NEEDS.items() if name in components)
+
+
+def _jvm(need: Need, variables: Mapping[str, Any]) -> int:
+    if not need.heap:
+        return 0
+    return int(int(variables.get(need.heap, need.heap_mb)) * JVM_FACTOR) + JVM_FIXED_MB
+
+
+def disks(seen: Seen) -> Iterator[Finding]:
+    """Free space and inodes, summed per filesystem: directories that share one share its room."""
+    needed: dict[int, int] = defaultdict(int)
+    paths: dict[int, list[str]] = defaultdict(list)
+    for path, mb in _disk_needs(seen.components).items():
+        device = seen.facts["disks"][path]["device"]
+        needed[device] += mb
+        paths[device].append(path)
+    found = [f for device, need in needed.items() for f in _filesystem(seen, paths[device], need)]
+    yield from found or [seen.ok("disk", "enough free space and inodes")]
+
+
+def _disk_needs(components: frozenset[str]) -> dict[str, int]:
+    needs: dict[str, int] = defaultdict(int)
+    for name, need in NEEDS.items():
+        if name in components:
+            for path, mb in need.disk_mb.items():
+                needs[path] += mb
+    return needs
+
+
+def _filesystem(seen: Seen, paths: list[str], need: int) -> Iterator[Finding]:
+    disk, names = seen.facts["disks"][paths[0]], " and ".join(paths)
+    installed = bool(seen.found["docker"]["version"])  # then most of the space is taken already, and what is left is for growth
+    least, free = need // 4 if installed else need, disk["free_mb"]
+    if disk["read_only"]:
+        yield seen.fail("disk", f"the filesystem of {names} is read-only",
+                        "mount it writable; look at the kernel's log for disk errors")
+        return
+    if free < least:
+        yield seen.fail("disk", f"{_gib(free)} free for {names}; {_gib(least)} are needed", "make room, or use a larger disk")
+    elif "mesos_agent" in seen.components and free < AGENT_DISK_GOOD_MB and not installed:
+        yield seen.warn("disk", f"{_gib(free)} free for {names}",
+                        f"{_gib(AGENT_DISK_GOOD_MB)} are a good start for images and sandboxes")
+    if disk["inodes"] and disk["free_inodes"] < INODES_MIN:  # some filesystems (btrfs) have no fixed number and say 0
+        yield seen.fail("disk", f"{disk['free_inodes']} inodes free for {names}; {INODES_MIN} are needed",
+                        "remove small files, or make the filesystem anew")
+    elif disk["inodes"] and disk["free_inodes"] < INODES_GOOD:
+        yield seen.warn("disk", f"{disk['free_inodes']} inodes free for {names}", "logs and sandboxes are many small files")
+
+
+def _gib(mb: float) -> str:
+    return f"{mb / MIB_PER_GIB:.1f} GiB"
+
+
+RULES = (cpus, memory, disks)

@@ -1,0 +1,167 @@
+"""Whether each host reaches what it will install, before anything is changed: repositories, files, images."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+from provisioner.observe.preflight.report import Finding, Seen
+
+Question = dict[str, Any]
+#: Where an image without a registry in its name comes from. It answers 401 to those who have not asked for a token first.
+DOCKER_HUB = "https://registry-1.docker.io"
+ARCHIVES = ("consul", "zookeeper")
+IMAGES = ("marathon", "chronos", "registrator")
+#: Component: the variables that name its package and the wanted version. Both families of names are in one dictionary.
+PACKAGES = {"mesos_master": ("mesos_package", "mesos_version"), "mesos_agent": ("mesos_package", "mesos_version"),
+            "logstash": ("logstash_package", "logstash_version")}
+SITE = "site"
+HINT_REACH = "look at cluster_mirror and cluster_registry, and from the host at DNS, routes, firewalls and proxies"
+
+
+@dataclass
+class Sources:
+    """What one host is asked to try, and per question what to think of the answer."""
+
+    questions: list[Question] = field(default_factory=list)
+    hashed: set[str] = field(default_factory=set)
+    _judges: list[Callable[[Seen, Mapping[str, Any]], Iterator[Finding]]] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, components: frozenset[str], variables: Mapping[str, Any], mirror: str = "", hashed: set[str] | None = None) -> Sources:
+        """The questions for what a host is to run. Files of the site's mirror are hashed, unless another host does it already."""
+        found = cls()
+        found._repositories(components, variables)
+        for name in ARCHIVES:
+            url = str(variables.get(f"{name}_archive_url", "") or "")
+            if name in components and url and variables.get(f"{name}_source") != "package":
+                proves = bool(mirror) and url.startswith(mirror) and url not in (hashed or ())
+                found._file(url, str(variables.get(f"{name}_archive_sha256", "") or ""), proves)
+        for name in IMAGES:
+            if name in components:
+                found._image(str(variables[f"{name}_image"]), variables)
+        return found
+
+    def judge(self, seen: Seen, answer: Mapping[str, Any]) -> Iterator[Finding]:
+        """What an answer means; hosts leave questions out that are not for their system."""
+        yield from self._judges[answer["question"]](seen, answer)
+
+    def _ask(self, question: Question, judge: Callable[[Seen, Mapping[str, Any]], Iterator[Finding]]) -> None:
+        self.questions.append({**question, "question": len(self.questions)})
+        self._judges.append(judge)
+
+    def _repositories(self, components: frozenset[str], variables: Mapping[str, Any]) -> None:
+        if "repos" not in components:
+            return
+        wanted = {str(variables.get(p)): str(variables.get(v, "") or "") for name, (p, v) in PACKAGES.items() if name in components}
+        for repository in variables.get("repos_apt", []):
+            # a vendor's repository is named after its component, a site's mirror holds everything
+            names = {n: v for n, v in wanted.items() if n and (repository["name"] == SITE or n.endswith(repository["name"]))}
+            self._ask({"kind": "apt", "url": repository["uri"], "suite": repository["suite"], "components": repository["components"],
+                       "packages": sorted(names)}, _repository_judge(names))
+        for repository in variables.get("repos_yum", []):
+            self._ask({"kind": "yum", "url": repository["baseurl"]}, _plain_judge)
+        keys = [r.get("key_url") for kind in ("repos_apt", "repos_yum") for r in variables.get(kind, [])]
+        for url in dict.fromkeys(filter(None, keys)):
+            self._ask({"kind": "file", "url": url}, _plain_judge)
+
+    def _file(self, url: str, sha256: str, proves: bool) -> None:
+        if proves:
+            self.hashed.add(url)
+        self._ask({"kind": "file", "url": url, "hash": proves}, _file_judge(sha256))
+
+    def _image(self, image: str, variables: Mapping[str, Any]) -> None:
+        registry, name, tag = split_image(image)
+        own = registry and registry == variables.get("docker_registry")
+        scheme = "http" if own and variables.get("docker_registry_insecure") else "https"
+        self._ask({"kind": "image", "url": f"{scheme}://{registry}" if registry else DOCKER_HUB, "name": name, "tag": tag,
+                   "ca": str(variables.get("docker_registry_ca", "") or "") if own else ""}, _image_judge(image, tag))
+
+
+def split_image(image: str) -> tuple[str, str, str]:
+    """Registry ('' for Docker Hub), name and tag (or digest) of an image, by the rules of `docker pull`."""
+    first, _, rest = image.partition("/")
+    has_registry = bool(rest) and (first == "localhost" or "." in first or ":" in first)
+    registry, name = (first, rest) if has_registry else ("", image)
+    name, _, digest = name.partition("@")
+    head, colon, tag = name.rpartition(":")
+    name, tag = (head, tag) if colon and "/" not in tag else (name, "latest")
+    if not registry and "/" not in name:
+        name = f"library/{name}"
+    return registry, name, digest or tag
+
+
+def reached(seen: Seen) -> Iterator[Finding]:
+    """Judge all answers: one finding for a server that does not answer at all, and one word when all is there."""
+    if seen.sources is None:
+        return
+    answers = [a for a in seen.found["sources"] if 0 <= a["question"] < len(seen.sources.questions)]
+    silent: dict[tuple[str, str], int] = Counter((urlsplit(a["url"]).netloc, a["error"]) for a in answers if a["error"] and not a["status"])
+    found = [seen.fail("sources", f"{server}: {error} ({count} of {len(answers)} sources are there)", HINT_REACH)
+             for (server, error), count in silent.items()]
+    found += [finding for a in answers if a["status"] or not a["error"] for finding in seen.sources.judge(seen, a)]
+    yield from found
+    if answers and not found:
+        yield seen.ok("sources", f"{len(answers)} package sources, files and images are there")
+
+
+def _plain_judge(seen: Seen, answer: Mapping[str, Any]) -> Iterator[Finding]:
+    if answer["error"]:
+        yield seen.fail("sources", f"{answer['url']}: {answer['error']}", HINT_REACH)
+
+
+def _file_judge(sha256: str) -> Callable[[Seen, Mapping[str, Any]], Iterator[Finding]]:
+    def judge(seen: Seen, answer: Mapping[str, Any]) -> Iterator[Finding]:
+        yield from _plain_judge(seen, answer)
+        served = answer.get("sha256", "")
+        if served and sha256 and served != sha256:
+            yield seen.fail("sources", f"{answer['url']} has the checksum {served}, the catalogue says {sha256}",
+                            "the file is damaged or another one: put the right one on the mirror, or correct its catalogue")
+
+    return judge
+
+
+def _repository_judge(wanted: Mapping[str, str]) -> Callable[[Seen, Mapping[str, Any]], Iterator[Finding]]:
+    def judge(seen: Seen, answer: Mapping[str, Any]) -> Iterator[Finding]:
+        yield from _plain_judge(seen, answer)
+        if answer["error"]:
+            return
+        if answer.get("expired"):
+            yield seen.fail("sources", f"{answer['url']} is no longer valid (Valid-Until)",
+                            "refresh the mirror; is the host's clock right?")
+        for name, version in wanted.items():
+            served = [str(v) for v in answer.get("packages", {}).get(name, [])]
+            if not served:
+                yield seen.fail("sources", f"{answer['url']} has no package {name}", "add it to the repository")
+            elif version and not any(same_version(v, version) for v in served):
+                yield seen.fail("sources", f"{answer['url']} has {name} {', '.join(served)}, not {version}",
+                                "add that version to the repository, or choose another with cluster_versions")
+
+    return judge
+
+
+def same_version(served: str, wanted: str) -> bool:
+    """Whether a package's version is the wanted one, which may leave out the epoch and the end (`9.5.6` is `1:9.5.6-1`)."""
+    plain = served if ":" in wanted else served.split(":", 1)[-1]
+    return plain == wanted or plain.startswith((f"{wanted}-", f"{wanted}.", f"{wanted}+", f"{wanted}~"))
+
+
+def _image_judge(image: str, tag: str) -> Callable[[Seen, Mapping[str, Any]], Iterator[Finding]]:
+    def judge(seen: Seen, answer: Mapping[str, Any]) -> Iterator[Finding]:
+        hub = answer["url"].startswith(DOCKER_HUB)
+        if answer["status"] == 401 and not hub:
+            yield seen.warn("sources", f"the registry of {image} asks for a login", "log Docker in on the host (docker login)")
+        elif answer["status"] == 404:
+            yield seen.fail("sources", f"the registry has no image {image}", "push it, or choose another with cluster_versions")
+        elif answer["error"] and answer["status"] != 401:
+            yield seen.fail("sources", f"{image}: {answer['error']}", HINT_REACH)
+        elif tag.startswith("sha256:") and answer.get("digest") not in ("", None, tag):
+            yield seen.fail("sources", f"{image} is {answer['digest']} there", "push the image that the catalogue names")
+
+    return judge
+
+
+RULES = (reached,)

@@ -1,0 +1,129 @@
+"""What decides whether a role must run on a host: a digest of everything that goes into it, and what proves it on the host.
+
+A role may be skipped on a host only when the host has a note with exactly this digest and everything the note names
+still looks as it did (`probe/witness.py`). The digest covers the role's files and the playbook, the tool's and Ansible's
+version, the cluster's identity, the facts and the variables that the role reads (what its check asks the probe left out:
+that is asked anew each time), and the secrets (as the encrypted file, so that no digest of a secret itself exists anywhere).
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import re
+from collections.abc import Collection, Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from provisioner import __version__
+from provisioner.cluster.model import Cluster
+from provisioner.components import COMPONENTS, Component
+from provisioner.inventory.render import host_variables
+from provisioner.paths import playbooks_dir, roles_dir
+from provisioner.state.secrets import secrets_path
+
+Witness = Mapping[str, Any]
+#: What a host is asked about one component: its witnesses and the digest.
+Question = Mapping[str, Any]
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+#: How a role reads a fact (a convention that a test keeps). Only what it reads counts: others differ from run to run.
+_FACT = re.compile(r"ansible_facts\['(\w+)'\]")
+
+
+def witness(component: Component, variables: Mapping[str, Any]) -> Witness:
+    """The files, units (with the files that their process reads), packages and listeners that prove a component on a host.
+
+    `{name}` in an entry stands for the host's value of that role variable.
+    """
+    own: Witness = _filled(_declared(component), variables)
+    return own
+
+
+def questions(cluster: Cluster, rendered: Mapping[str, Any], defaults: Mapping[str, Any], facts: Mapping[str, Mapping[str, Any]],
+              cluster_id: str, only: Collection[str] = ()) -> dict[str, dict[str, Question]]:
+    """For each host whose facts (as Ansible gets them) are known, what to ask it about each component it runs.
+
+    With `only` about these components alone, of the hosts that run one of them.
+    """
+    secrets = _secrets_identity(secrets_path(cluster))
+    asked: dict[str, dict[str, Question]] = {}
+    for host in cluster.hosts:
+        if host.name in facts:
+            variables = {**defaults, **host_variables(rendered, host.name)}
+            own: dict[str, Question] = {
+                c.name: {"witness": witness(c, variables), "digest": digest(c, variables, facts[host.name], cluster_id, secrets)}
+                for c in COMPONENTS if c.name in host.groups and (not only or c.name in only)
+            }
+            if own:
+                asked[host.name] = own
+    return asked
+
+
+def that_count(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Those facts of a host that are in the digest of some component."""
+    names = {name for component in COMPONENTS for name in _facts_digested(component)}
+    return {name: facts.get(f"ansible_{name}") for name in names}
+
+
+def digest(component: Component, variables: Mapping[str, Any], facts: Mapping[str, Any], cluster_id: str, secrets: str) -> str:
+    """The first half of a hexadecimal sha256 (against accidents that is plenty, and it travels to every host for every component)
+    over everything that decides what the role does on one host.
+
+    `variables` are the host's, of the rendered inventory; `facts` as Ansible gets them; `secrets` identifies the secrets.
+    """
+    prefix = f"{component.role}_"
+    parts = {
+        "tool": _tool(),
+        "role": _tree(roles_dir() / component.role),
+        "playbook": _tree(playbooks_dir()),
+        "cluster": cluster_id,
+        "secrets": secrets,
+        "component": component.name,
+        "variables": {k: v for k, v in variables.items() if k.startswith(prefix) and not k.endswith("_probe")},
+        "facts": {name: facts.get(f"ansible_{name}") for name in _facts_digested(component)},
+    }
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:32]
+
+
+@functools.cache
+def _tool() -> tuple[str, ...]:
+    return (__version__, version("ansible-core"))
+
+
+def _secrets_identity(path: Path) -> str:
+    """Changes whenever any secret does; '' where there are none yet."""
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
+
+
+@functools.cache
+def _declared(component: Component) -> Any:
+    found = yaml.load((roles_dir() / component.role / "meta/witness.yml").read_text(), Loader=_LOADER)  # noqa: S506 (the safe one)
+    return found.get(component.name, found)
+
+
+def _filled(value: Any, variables: Mapping[str, Any]) -> Any:
+    if isinstance(value, dict):
+        return {key: _filled(item, variables) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_filled(item, variables) for item in value]
+    return str(value).format_map(variables)
+
+
+@functools.cache
+def _facts_digested(component: Component) -> tuple[str, ...]:
+    """Which machine it is, and the facts that the role's files name."""
+    files = [path for path in (roles_dir() / component.role).rglob("*") if path.suffix in (".yml", ".j2")]
+    return ("machine_id", *sorted({name for path in files for name in _FACT.findall(path.read_text())}))
+
+
+@functools.cache
+def _tree(folder: Path) -> str:
+    """One digest over names and contents of a folder's files, documentation and compiled files left out."""
+    whole = hashlib.sha256()
+    for path in sorted(p for p in folder.rglob("*") if p.is_file() and p.suffix not in (".md", ".pyc")):
+        whole.update(f"{path.relative_to(folder)}\0{hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
+    return whole.hexdigest()

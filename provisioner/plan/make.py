@@ -1,0 +1,85 @@
+"""What `up` will do, as a frozen list of steps: a pure function of the cluster and of what was seen on its hosts."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
+
+from provisioner.cluster.model import Cluster
+from provisioner.cluster.names import host_list
+from provisioner.components import COMPONENTS
+from provisioner.errors import UsageError
+from provisioner.observe.frameworks import removed
+from provisioner.observe.observation import Observation
+from provisioner.plan.authentication import switched_on
+from provisioner.plan.quorum import growth
+from provisioner.plan.rolling import BATCH, rolled
+from provisioner.plan.steps import Plan, Step, leads, serves
+from provisioner.plan.upgrade_order import drained_agents, migrated, order, with_agents_drained
+from provisioner.plan.versions import Moves
+
+#: Groups whose members vote.
+QUORUMS = ("zookeeper", "mesos_master", "consul_server")
+
+
+def make_plan(cluster: Cluster, rendered: Mapping[str, Any], seen: Observation, *, only: Collection[str] = (), limit: Collection[str] = (),
+              full: bool = False, batch: str = BATCH, moving: Moves | None = None) -> Plan:
+    """The steps that bring every component up, on the hosts where it is not, or no longer, as it should be.
+
+    In build order; where versions change (`moving`), in the order and manner of `upgrade_steps`. `only` keeps the named components,
+    `limit` the named hosts; hosts that did not answer are left out; with `full`, hosts where everything is as applied are done
+    again; for `batch` see `rolled`. An ensemble that gets new members is changed by the rules in `ensemble`, a cluster that gets
+    passwords by those in `authentication`. Raises UsageError and StepFailed when that can't be done.
+    """
+    usable = {name for name, host in seen.hosts.items() if host.reachable and (not limit or name in limit)}
+    # Where Mesos has removed the framework, no role brings the component back: only what differs there is done.
+    lost = removed(seen)
+    reason = {c.name: seen.drift if c.name in lost else seen.why for c in COMPONENTS}
+    todo = {c.name: [h.name for h in cluster.members(c.name) if h.name in usable and (full or reason[c.name](h.name, c.name))]
+            for c in COMPONENTS if not only or c.name in only}
+    drained = drained_agents(todo, seen, moving or {})
+    steps: list[Step] = []
+    for component in order(moving or {}):
+        if component.name in todo:
+            hosts = [name for name in todo[component.name] if component.name not in ("docker", "mesos_agent") or name not in drained]
+            grown = growth(component, hosts, cluster, seen, rendered)
+            if grown and limit:
+                raise UsageError(f"{component.title} gets new members, which concerns all of them", hint="leave out --limit")
+            steps += grown or migrated(component, hosts, seen, moving or {}) or rolled(component, hosts, cluster, seen, batch)
+        if component.name == "mesos_agent":
+            steps += with_agents_drained(drained, todo, cluster, seen, batch)
+    steps = switched_on(steps, cluster, seen, partial=bool(only or limit), moving=bool(moving))
+    return Plan(cluster.name, tuple(_explained(steps, seen, moving or {})), voters(cluster))
+
+
+def voters(cluster: Cluster) -> frozenset[str]:
+    """The hosts whose votes make ZooKeeper's, Mesos' and Consul's quorums."""
+    return frozenset(h.name for group in QUORUMS for h in cluster.members(group))
+
+
+def _explained(steps: list[Step], seen: Observation, moving: Moves) -> Iterator[Step]:
+    for step in steps:
+        if step.verb == "up":
+            reasons = {host: text for host in step.hosts if (text := seen.why(host, step.component.name))}
+            yield dataclasses.replace(step, why=step.why or _why(step, reasons, seen, moving), reasons=reasons)
+        else:
+            yield step
+
+
+def _why(step: Step, reasons: Mapping[str, str], seen: Observation, moving: Moves) -> str:
+    """The reasons in short, each with its hosts; nothing where a component is simply new."""
+    hosts_of: dict[str, list[str]] = {}
+    for host in step.hosts:
+        move = moving.get(step.component.name, {}).get(host)
+        hosts_of.setdefault(str(move) if move else _short(reasons.get(host, "")), []).append(host)
+    hosts_of.pop("", None)
+    if len(hosts_of) == 1 and not any(serves(seen, host, step.component) or leads(seen, host, step.component)
+                                     for host in step.hosts):
+        return ""
+    return "; ".join(f"{text} ({host_list(hosts)})" if len(step.hosts) > len(hosts) else text for text, hosts in hosts_of.items())
+
+
+def _short(reasons: str) -> str:
+    first, *others = reasons.split("; ")
+    return f"{first} and {len(others)} more" if others else first

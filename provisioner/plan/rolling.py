@@ -1,0 +1,47 @@
+"""How one component is changed on some hosts: who together, who one at a time, and in which order. Pure functions."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from provisioner.cluster.model import Cluster
+from provisioner.components import Component
+from provisioner.errors import UsageError
+from provisioner.observe.observation import Observation
+from provisioner.plan.quorum import GROUPS
+from provisioner.plan.steps import Step, in_order, serves
+
+#: How many agents at a time, unless asked otherwise.
+BATCH = "20%"
+
+
+def rolled(component: Component, hosts: Sequence[str], cluster: Cluster, seen: Observation, batch: str = BATCH) -> list[Step]:
+    """How a component is changed on these hosts.
+
+    Where it serves already: members that serve together one at a time, the leader last, because a change of leader is what
+    costs (a change of Mesos leader takes about 10 s). Before them, all at once, those that serve nobody yet, unless they vote.
+    Then the others, `batch` of them at a time ("20%" or a number) when what runs on them feels it. Where it serves nowhere yet:
+    on all at once.
+    """
+    if not hosts:
+        return []
+    together = {h.name for h in cluster.members(component.rolling)} if component.rolling else set()
+    living = any(serves(seen, name, component) for name in together)
+    if together and not living:
+        return [Step(component, tuple(hosts), all_or_none=bool(together & set(hosts)))]
+    fresh = tuple(n for n in hosts if n in together and component.name not in GROUPS and not serves(seen, n, component))
+    one_by_one = in_order(component, [n for n in hosts if n in together and n not in fresh], seen)
+    rest = tuple(n for n in hosts if n not in together)
+    size = share(batch, len(rest)) if component.batched and any(serves(seen, n, component) for n in rest) else 0
+    steps = [Step(component, fresh, all_or_none=True)] if fresh else []
+    steps += [Step(component, tuple(one_by_one), batch=1, all_or_none=True)] if one_by_one else []
+    return [*steps, Step(component, rest, batch=0 if size >= len(rest) else size)] if rest else steps
+
+
+def share(batch: str, hosts: int) -> int:
+    """How many hosts at a time: "20%" of them, rounded down, or a number; at least one. Raises UsageError."""
+    found = re.fullmatch(r"([1-9][0-9]{0,3})(%?)", batch)
+    if found is None or (found[2] and int(found[1]) > 100):
+        raise UsageError(f"--batch: {batch!r} is no number of hosts", hint="a number such as 5, or a share such as 20%")
+    return max(1, hosts * int(found[1]) // 100 if found[2] else int(found[1]))

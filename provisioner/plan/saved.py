@@ -1,0 +1,95 @@
+"""A plan in a file: what was looked at and approved is what `up --plan` does, or nothing."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from provisioner import __version__
+from provisioner.errors import StepFailed, UsageError
+from provisioner.plan.glance import Look
+from provisioner.plan.rolling import BATCH
+from provisioner.plan.steps import Plan, Step
+from provisioner.state.files import write_private
+
+FORMAT = 1
+MAKE_ONE = "'provision plan --out FILE' writes one"
+#: The options that shape a plan, with what they are when not given.
+SHAPING: Mapping[str, Any] = {"only": [], "limit": None, "full": False, "batch": BATCH, "any_version": False}
+
+
+@dataclass(frozen=True)
+class SavedPlan:
+    """What a file holds. `steps` and `desired` are as `_steps` and `_digest` make them."""
+
+    path: Path
+    cluster: str
+    options: Mapping[str, Any]
+    steps: tuple[str, ...]
+    desired: str
+
+
+def save(path: Path, found: Look, options: argparse.Namespace) -> None:
+    """Write the plan of this look, readable by the owner only. Raises UsageError where there is no such folder, ProvisionError."""
+    content = {"format": FORMAT, "provision": __version__, "cluster": found.plan.cluster,
+               "options": {name: getattr(options, name) for name in SHAPING},
+               "steps": _steps(found.plan), "desired": _digest(found.witnesses)}
+    if not path.parent.is_dir():
+        raise UsageError("the plan can't be written: there is no such folder", where=str(path.parent))
+    write_private(path, (json.dumps(content, indent=1) + "\n").encode())
+
+
+def recall(path: Path, options: argparse.Namespace) -> SavedPlan:
+    """Read a file that `save` wrote, and set `options` as they were then. Raises UsageError for another file or options of one's own."""
+    own = [f"--{name.replace('_', '-')}" for name, default in SHAPING.items() if getattr(options, name) != default]
+    if own:
+        raise UsageError(f"{', '.join(own)} can't be given with --plan", hint="the plan was made with options of its own; make another one")
+    try:
+        content = json.loads(path.read_text())
+        known = content["format"] == FORMAT and set(content["options"]) == set(SHAPING)
+        saved = SavedPlan(path, str(content["cluster"]), content["options"], tuple(map(str, content["steps"])), str(content["desired"]))
+    except OSError as error:
+        raise UsageError(f"the plan can't be read: {error.strerror}", where=str(path), hint=MAKE_ONE) from None
+    except (ValueError, KeyError, TypeError):
+        known = False
+    if not known:
+        raise UsageError("this is no plan of this version of provision", where=str(path), hint=MAKE_ONE)
+    for name, value in saved.options.items():
+        setattr(options, name, value)
+    return saved
+
+
+def refuse_moved(saved: SavedPlan, found: Look) -> None:
+    """StepFailed when what would be done now is not, step by step, what the file says."""
+    now = _steps(found.plan)
+    if saved.cluster == found.plan.cluster and list(saved.steps) == now and saved.desired == _digest(found.witnesses):
+        return
+    moved = [line for line in difflib.unified_diff(saved.steps, now, lineterm="", n=0) if not line.startswith(("---", "+++", "@@"))]
+    why = "\n".join(moved) or "the steps are the same, but the inventory, the roles or a secret changed what they bring about"
+    if saved.cluster != found.plan.cluster:
+        why = f"it was made for cluster {saved.cluster}, this is {found.plan.cluster}"
+    raise StepFailed(f"nothing was changed: the plan does not fit any more (- planned, + now):\n{why}", where=str(saved.path),
+                     hint="make and look at a new one: 'provision plan --out FILE'")
+
+
+def _steps(plan: Plan) -> list[str]:
+    """A line for each step; a new leader changes none, because who leads is asked anew before each step."""
+    return [_line(step) for step in plan.steps]
+
+
+def _line(step: Step) -> str:
+    hosts = sorted(step.hosts) if step.batch == 1 else step.hosts
+    told = f" with {json.dumps(dict(step.variables), sort_keys=True)}" if step.variables else ""
+    how = f"{step.batch or len(hosts)} at a time"
+    return f"{step.verb} {step.component.name} on {', '.join(hosts)}, {how}{told}" + (f": {step.why}" if step.why else "")
+
+
+def _digest(witnesses: Mapping[str, Any]) -> str:
+    """What every host is to have: its roles, variables, pins and secrets are in the digests that the witnesses carry."""
+    return hashlib.sha256(json.dumps(witnesses, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,74 @@
+"""Changes of version: the order of the stack, agents that are drained first, a state that old and new must not share. Pure functions.
+
+Sources of the rules: Mesos' upgrade instructions (masters before agents, agents before schedulers) and its page on agent recovery
+(tasks outlive an agent that is replaced by a newer one, those of frameworks without checkpoints excepted, which a drain would end
+too); Marathon's upgrade guide (stop all but one, start one of the new version, then stop the last old one: the new leader
+migrates the state, after which an old one must not lead again); Docker's documentation of live restore (not across all major versions).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from provisioner.cluster.model import Cluster
+from provisioner.components import COMPONENTS, Component, component
+from provisioner.observe.observation import Observation
+from provisioner.plan.rolling import share
+from provisioner.plan.steps import Step, in_order, serves
+from provisioner.plan.versions import Moves
+
+_NAMES = ("repos", "common", "kernel", "zookeeper", "consul", "dns", "mesos_master", "docker", "mesos_agent", "marathon", "chronos",
+          "registrator", "logstash")
+#: Every component, in the order in which versions change: what others stand on first, as far as tasks need not move for it.
+ORDER: tuple[Component, ...] = tuple(component(name) for name in _NAMES)
+
+
+def order(moving: Moves) -> tuple[Component, ...]:
+    """That of an upgrade where a version changes, else that of a build."""
+    return ORDER if moving else COMPONENTS
+
+
+def drained_agents(todo: Mapping[str, Sequence[str]], seen: Observation, moving: Moves) -> frozenset[str]:
+    """The agents whose tasks move away first: those where Docker gets another version and that serve now."""
+    agent = component("mesos_agent")
+    return frozenset(host for host in todo.get("docker", ()) if host in moving.get("docker", {}) and serves(seen, host, agent))
+
+
+def with_agents_drained(drained: frozenset[str], todo: Mapping[str, Sequence[str]], cluster: Cluster, seen: Observation,
+                        batch: str) -> list[Step]:
+    """Drain, Docker, agent: batch after batch, one by one on hosts that run a Marathon too. The agent's role lets it work again."""
+    docker, agent = component("docker"), component("mesos_agent")
+    together = {h.name for h in cluster.members(docker.rolling)}
+    mixed = [[host] for host in in_order(component("marathon"), drained & together, seen)]
+    rest = [h.name for h in cluster.members(agent.name) if h.name in drained and h.name not in together]
+    size = share(batch, len(rest)) if rest else 1
+    steps = []
+    for hosts in (*mixed, *(rest[i:i + size] for i in range(0, len(rest), size))):
+        steps.append(Step(agent, tuple(hosts), verb="drain", why="its tasks move to other agents"))
+        changed = tuple(h for h in hosts if h in todo.get("docker", ()))
+        steps += [Step(docker, changed)] if changed else []
+        steps.append(Step(agent, tuple(hosts)))
+    return steps
+
+
+def migrated(marathon: Component, hosts: Sequence[str], seen: Observation, moving: Moves) -> list[Step]:
+    """Marathon's own order, where its version moves; nothing for other components, or where a single one serves."""
+    if marathon.name != "marathon" or not moving.get("marathon"):
+        return []
+    return one_electable(marathon, hosts, seen, "none of the old version may lead once the state was migrated")
+
+
+def one_electable(marathon: Component, hosts: Sequence[str], seen: Observation, why: str) -> list[Step]:
+    """Members that can't serve beside those that were changed: all but the leader stop, the leader is changed after the first other.
+
+    Nothing where no other than the last of them serves.
+    """
+    turns = in_order(marathon, hosts, seen)
+    others, last = turns[:-1], turns[-1:]
+    serving = tuple(h for h in others if serves(seen, h, marathon))
+    if not serving:
+        return []
+    first, rest = others[:1], others[1:]
+    steps = [Step(marathon, serving, verb="stop", why=why),
+             Step(marathon, tuple(first), all_or_none=True), Step(marathon, tuple(last), all_or_none=True)]
+    return [*steps, Step(marathon, tuple(rest), batch=1, all_or_none=True)] if rest else steps

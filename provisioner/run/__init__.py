@@ -1,0 +1,1 @@
+"""Doing: executes a plan through Ansible, under a lock."""

@@ -1,0 +1,182 @@
+"""Runs playbooks. The only module that knows how ansible-playbook is called."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from provisioner.errors import ProvisionError
+from provisioner.hosts.failures import printable
+from provisioner.paths import playbooks_dir, project_dir, roles_dir
+
+Event = Mapping[str, Any]
+#: Each fork costs memory and, on the controller, processor time: more than this many per core only queue.
+FORKS_PER_CORE = 4
+POLL_SECONDS = 0.1
+PLUGINS = Path(__file__).resolve().parents[1] / "adapters"
+#: Ansible must end when we do, however that comes about: nobody holds the cluster's lock any more then.
+SUPERVISOR = Path(__file__).with_name("supervisor.py")
+#: How ansible-core 2.19 names and wraps the entries of its fact cache (plugins/cache/__init__.py: schema version 1).
+CACHE_PREFIX = "s1_"
+#: Said on every fresh host: Ansible made root's own folder for temporary files.
+HARMLESS = "Module remote_tmp"
+
+
+@dataclass(frozen=True)
+class Run:
+    """Where a run keeps its things, and how hosts are reached."""
+
+    folder: Path
+    inventory: Path
+    secrets: Path
+    vault_password: Path
+    ssh_args: str
+    hosts: int
+    #: Whether tasks go through one lasting Python on each host instead of a new one for each task (docs/decisions/0016-mitogen.md).
+    mitogen: bool = False
+
+
+@dataclass
+class Outcome:
+    """What a playbook did, counted over hosts and tasks."""
+
+    returncode: int = 0
+    changed: int = 0
+    tasks: int = 0
+    failures: list[Event] = field(default_factory=list)
+    unreachable: list[Event] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    changed_tasks: list[str] = field(default_factory=list)
+
+    def take(self, event: Event) -> None:
+        """Count one result."""
+        if event.get("event") != "result":
+            return
+        status = event["status"]
+        self.tasks += status != "skipped"
+        if status == "changed":
+            self.changed += 1
+            self.changed_tasks.append(f"{event['host']}: {event['task']}")
+        elif status == "failed":
+            self.failures.append({**event, "message": printable(str(event.get("message", "")).encode())})
+        elif status == "unreachable":
+            self.unreachable.append(event)
+        self.warnings += [w for w in event.get("warnings", []) if w not in self.warnings and HARMLESS not in w]
+
+
+class Playbooks(Protocol):
+    """What the engine needs of Ansible."""
+
+    def play(self, verb: str, variables: Mapping[str, Any], on_event: Callable[[Event], None], *, check: bool = False) -> Outcome:
+        """Run one verb's playbook to its end and report every event as it comes."""
+
+
+class AnsiblePlaybooks:
+    """`ansible-playbook` as a process of its own, with this interpreter's Ansible. It ends when this process does."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+
+    def play(self, verb: str, variables: Mapping[str, Any], on_event: Callable[[Event], None], *, check: bool = False) -> Outcome:
+        """See Playbooks. The whole output goes to `ansible.log` in the run's folder."""
+        events = self._run.folder / "events.jsonl"
+        events.touch(mode=0o600)
+        start = events.stat().st_size
+        outcome = Outcome()
+        with (self._run.folder / "ansible.log").open("ab") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-IS", str(SUPERVISOR), *self._command(verb, variables, check)], stdin=subprocess.PIPE, stdout=log,
+                stderr=subprocess.STDOUT, env=self._environment(events), cwd=project_dir(), start_new_session=True,
+            )
+            follow = threading.Thread(target=_follow, args=(events, start, process, outcome, on_event))
+            follow.start()
+            try:
+                outcome.returncode = process.wait()
+            except BaseException:  # Ctrl-C
+                process.terminate()
+                process.wait()
+                raise
+            finally:
+                if process.stdin:
+                    process.stdin.close()
+                follow.join()
+        if outcome.returncode and not (outcome.failures or outcome.unreachable):
+            raise ProvisionError(f"ansible-playbook ended with {outcome.returncode}:\n{self._tail()}",
+                                 where=str(self._run.folder / "ansible.log"), hint="the log above names the cause")
+        return outcome
+
+    def _command(self, verb: str, variables: Mapping[str, Any], check: bool) -> Sequence[str]:
+        command = [
+            sys.executable, "-m", "ansible", "playbook", "-i", str(self._run.inventory),
+            "-e", json.dumps(dict(variables)), "-e", f"@{self._run.secrets}", "--vault-password-file", str(self._run.vault_password),
+            "--forks", str(min(self._run.hosts, FORKS_PER_CORE * (os.cpu_count() or 1))), str(playbooks_dir() / f"{verb}.yml"),
+        ]
+        return [*command, "--check", "--diff"] if check else command
+
+    def _environment(self, events: Path) -> dict[str, str]:
+        return {
+            **{k: v for k, v in os.environ.items() if not k.startswith("ANSIBLE_")},
+            "ANSIBLE_CONFIG": str(project_dir() / "ansible.cfg"),
+            "ANSIBLE_ROLES_PATH": str(roles_dir()),
+            "ANSIBLE_ACTION_PLUGINS": str(PLUGINS / "action_plugins"),
+            "ANSIBLE_CALLBACK_PLUGINS": str(PLUGINS / "callback_plugins"),
+            "ANSIBLE_CALLBACKS_ENABLED": "provision_events",
+            "ANSIBLE_CACHE_PLUGIN": "jsonfile",
+            "ANSIBLE_CACHE_PLUGIN_CONNECTION": str(self._run.folder / "facts"),
+            "ANSIBLE_SSH_ARGS": self._run.ssh_args,
+            "ANSIBLE_LOCAL_TEMP": str(self._run.folder / "tmp"),
+            "ANSIBLE_FORCE_COLOR": "false",
+            "PROVISION_EVENTS": str(events),
+            **(mitogen_settings() if self._run.mitogen else {}),
+        }
+
+    def _tail(self, lines: int = 15) -> str:
+        text = (self._run.folder / "ansible.log").read_text(errors="replace").splitlines()
+        return "\n".join(text[-lines:])
+
+
+def mitogen_settings() -> dict[str, str]:
+    """What makes Ansible work through mitogen: its strategy stands in for the linear one."""
+    spec = importlib.util.find_spec("ansible_mitogen")
+    folders = spec.submodule_search_locations if spec else None
+    if not folders:
+        raise ProvisionError("cluster_mitogen is true, but mitogen is not installed beside provisioner",
+                             hint="take the variable out of the inventory, or install all of requirements.lock")
+    return {"ANSIBLE_STRATEGY": "mitogen_linear", "ANSIBLE_STRATEGY_PLUGINS": str(Path(folders[0]) / "plugins" / "strategy")}
+
+
+def seed_facts(folder: Path, facts: Mapping[str, Mapping[str, Any]]) -> None:
+    """Put what the probe saw where Ansible looks for facts, so that no play gathers them again.
+
+    The cache lives and dies with the run: facts of an earlier run are never trusted.
+    """
+    cache = folder / "facts"
+    cache.mkdir(mode=0o700, exist_ok=True)
+    for host, values in facts.items():
+        payload = json.dumps({**values, "_ansible_facts_gathered": True})
+        (cache / f"{CACHE_PREFIX}{host}").write_text(json.dumps({"__payload__": payload}))
+
+
+def _follow(path: Path, start: int, process: subprocess.Popen[bytes], outcome: Outcome, on_event: Callable[[Event], None]) -> None:
+    with path.open() as lines:
+        lines.seek(start)
+        pending = ""
+        while True:
+            ended = process.poll() is not None
+            *whole, pending = (pending + lines.read()).split("\n")
+            for line in whole:
+                event = json.loads(line)
+                outcome.take(event)
+                on_event(event)
+            if ended:
+                return
+            time.sleep(POLL_SECONDS)

@@ -1,0 +1,168 @@
+"""Carrying out a plan on a cluster that is locked: the run's folder, Ansible, and what the engine asks of the hosts meanwhile."""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import Any
+
+from provisioner.cluster.facts import to_ansible_facts
+from provisioner.console import Console, RunProgress
+from provisioner.context import Session
+from provisioner.errors import StepFailed, UnreachableError, UsageError
+from provisioner.hosts.failures import printable
+from provisioner.hosts.host_keys import establish
+from provisioner.hosts.openssh import ansible_ssh_args
+from provisioner.hosts.remote_process import SshHeld
+from provisioner.inventory.render import to_json
+from provisioner.observe.observation import Observation, observe
+from provisioner.plan.fingerprint import Question
+from provisioner.plan.steps import Plan, Step, in_order, serves
+from provisioner.run.ansible import AnsiblePlaybooks, Run, seed_facts
+from provisioner.run.engine import Engine, Result
+from provisioner.run.interrupt import SafePoint
+from provisioner.run.lock import Lock
+from provisioner.run.reboot import Reboots
+from provisioner.run.znode_acls import with_owners
+from provisioner.state import ledger, secrets
+from provisioner.state.journal import open_run
+
+JOURNAL_LINES = 20
+CALM_SECONDS = 60.0
+PAUSE_SECONDS = 3.0
+#: How long somebody may be missing in the middle of a roll; then it stops. Half of the minute in which it is to have stopped.
+GATE_SECONDS = 30.0
+Facts = Mapping[str, Mapping[str, Any]]
+
+
+@contextmanager
+def locked(session: Session, console: Console, doing: str, *, strict: bool = False) -> Iterator[Lock]:
+    """The cluster is ours while this lasts: identities and secrets are saved, the hosts' keys known, the lock taken.
+
+    With `strict` unknown keys are refused. Raises LockedError, UnreachableError.
+    """
+    ledger.save(session.cluster, session.ledger)
+    secrets.ensure(session.cluster)
+    establish(session.cluster, say=console.say, strict=strict)
+    with Lock(session.cluster, functools.partial(SshHeld, session.cluster), doing).acquire() as held:
+        yield held
+
+
+def execute(session: Session, console: Console, plan: Plan, held: Lock, result: Result, *, facts: Facts,
+            witnesses: Mapping[str, Mapping[str, Question]] | None = None) -> None:
+    """Carry it out; `result` is filled as it goes. `facts` are in Ansible's words.
+
+    Ctrl-C stops a plan of several steps between two of them, a second one at once. Raises as `Engine.up` does, and StoppedError.
+    """
+    journal = open_run(session.cluster.state_dir, sys.argv[1:])
+    with SafePoint(console.say) if len(plan.steps) > 1 else nullcontext() as safe:
+
+        def still_ours(doing: str) -> None:
+            if safe:
+                safe.check(doing)
+            held.check(doing)
+
+        engine = Engine(with_owners(session, open_playbooks(session, journal.folder, facts)), journal, RunProgress(console),
+                        lambda h, u: _unit_log(session, h, u), witnesses or {},
+                        Reboots(session.cluster, session.rendered, session.transport, console.say), still_ours,
+                        LiveMembers(session))
+        try:
+            engine.up(plan, result)
+        finally:
+            for warning in result.warnings:
+                console.warn(warning)
+
+
+def look_patiently(look: Callable[[], Observation], refuse: Callable[[Observation], None]) -> Observation:
+    """What `look` sees when `refuse` finds nothing against it; the StepFailed of `refuse` when it still does after CALM_SECONDS.
+
+    An election, or a hiccup of a loaded host, is no reason to send the operator away.
+    """
+    until = time.monotonic() + CALM_SECONDS
+    while True:
+        seen = look()
+        try:
+            refuse(seen)
+        except StepFailed:
+            if time.monotonic() > until:
+                raise
+            time.sleep(PAUSE_SECONDS)
+        else:
+            return seen
+
+
+def seen_facts(seen: Observation) -> Facts:
+    """The facts of the hosts that answered, in Ansible's words."""
+    return {name: to_ansible_facts(host.facts) for name, host in seen.hosts.items() if host.reachable}
+
+
+def open_playbooks(session: Session, folder: Path, facts: Facts) -> AnsiblePlaybooks:
+    """Ansible, ready to work in a run's folder: the rendered inventory and the facts are there."""
+    cluster = session.cluster
+    inventory = folder / "inventory.json"
+    inventory.touch(mode=0o600)
+    inventory.write_text(to_json(session.rendered))
+    seed_facts(folder, facts)
+    return AnsiblePlaybooks(Run(folder, inventory, secrets.secrets_path(cluster), secrets.password_file(cluster), ansible_ssh_args(cluster),
+                                len(cluster.hosts), bool(cluster.variables.get("cluster_mitogen"))))
+
+
+def confirm(options: argparse.Namespace, question: str) -> None:
+    """Ask whoever sits at the terminal, unless --yes was given. Raises UsageError when they do not agree."""
+    if options.yes or not sys.stdin.isatty():
+        return
+    if input(f"{question} [y/N] ").strip().lower() not in ("y", "yes"):
+        raise UsageError("nothing was changed: not confirmed", hint="answer y, or pass --yes")
+
+
+def confirm_by_name(typed: str, name: str, consequence: str) -> None:
+    """What can't be undone is confirmed by typing a name, or by giving it as --yes NAME. Raises UsageError."""
+    given = typed or (input(f"{consequence} Type {name} to go on: ") if sys.stdin.isatty() else "")
+    if given.strip() != name:
+        raise UsageError(f"nothing was changed: {name} was not typed", hint=f"--yes {name}")
+
+
+class LiveMembers:
+    """See engine.Members: asks the hosts."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def now(self, step: Step) -> tuple[list[str], frozenset[str]]:
+        """See engine.Members; the order is that of `steps.in_order`, and an election is borne with for GATE_SECONDS."""
+        until = time.monotonic() + GATE_SECONDS
+        while True:  # until somebody serves, or GATE_SECONDS have passed
+            seen = self._look(step.hosts, step.component.name, *step.component.carries)
+            serving = frozenset(h for h in step.hosts if serves(seen, h, step.component))
+            if serving or time.monotonic() > until:
+                return in_order(step.component, step.hosts, seen), serving
+            time.sleep(PAUSE_SECONDS)
+
+    def missing(self, step: Step, expected: frozenset[str]) -> frozenset[str]:
+        """See engine.Members; an election is borne with for GATE_SECONDS."""
+        until = time.monotonic() + GATE_SECONDS
+        while expected:
+            seen = self._look(tuple(sorted(expected)), step.component.name)
+            missing = frozenset(h for h in expected if not serves(seen, h, step.component))
+            if not missing or time.monotonic() > until:
+                return missing
+            time.sleep(PAUSE_SECONDS)
+        return frozenset()
+
+    def _look(self, hosts: Sequence[str], *components: str) -> Observation:
+        one = self._session
+        return observe(one.cluster, one.rendered, one.transport, hosts=hosts, components=components, sections=("health",))
+
+
+def _unit_log(session: Session, host: str, unit: str) -> str:
+    """The last lines of a unit's journal; why there are none, when the host can't be asked."""
+    try:
+        done = session.transport.run(session.cluster.host(host), f"journalctl -u {unit} -n {JOURNAL_LINES} --no-pager -o cat", become=True)
+    except UnreachableError as error:
+        return f"(not available: {error.message})"
+    return printable(done.stdout).strip()

@@ -1,0 +1,97 @@
+"""Reboots that a new kernel asks for: one host at a time, proven by a new boot id, and only while the others can spare it."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from provisioner.cluster.model import Cluster
+from provisioner.components import COMPONENTS
+from provisioner.errors import StepFailed, UnreachableError
+from provisioner.hosts.openssh import Transport, fan_out
+from provisioner.observe.observation import Observation, observe
+
+#: Where the kernel role asks for a reboot; the text names the boot in which it did.
+NOTE = "/var/lib/provisioner/reboot-required"
+BOOT_ID = "/proc/sys/kernel/random/boot_id"
+#: A server with much memory and many disks takes its time before it even starts the kernel.
+BOOT_SECONDS = 900.0
+#: How long a host may go on answering with its old boot id after it was told to reboot.
+STOP_SECONDS = 180.0
+SERVE_SECONDS = 300.0
+POLL_SECONDS = 2.0
+ANSWER_SECONDS = 15.0
+
+Say = Callable[[str], None]
+
+
+class Reboots:
+    """What the engine asks before and after the kernel step."""
+
+    def __init__(self, cluster: Cluster, rendered: Mapping[str, Any], transport: Transport, say: Say) -> None:
+        self._cluster = cluster
+        self._rendered = rendered
+        self._transport = transport
+        self._say = say
+
+    def pending(self, hosts: Sequence[str]) -> tuple[str, ...]:
+        """Those hosts that ask for a reboot and have not had it yet, in the order given."""
+        asked = [self._cluster.host(name) for name in hosts]
+        answers = fan_out(asked, lambda h: self._transport.run(h, f"grep -qsFf {BOOT_ID} {NOTE}", become=True, timeout=ANSWER_SECONDS))
+        return tuple(name for name in hosts if not isinstance(said := answers[name], UnreachableError) and said.code == 0)
+
+    def serving(self, host: str) -> frozenset[str]:
+        """The components that work on a host now. Raises StepFailed when it must not go away: another voter is missing already."""
+        seen = observe(self._cluster, self._rendered, self._transport, sections=("health",))
+        served = frozenset(c.name for c in COMPONENTS if _works(seen, host, c.name))
+        for component in (c for c in COMPONENTS if c.rolling and c.name in served):
+            others = [h.name for h in self._cluster.members(component.rolling) if h.name != host]
+            sick = [name for name in others if not _works(seen, name, component.name)]
+            if sick:
+                raise StepFailed(f"it is not rebooted, because {component.title} does not work on {', '.join(sick)}", where=host,
+                                 hint="mend that first ('provision status' says what is wrong), then run 'provision up' again")
+        return served
+
+    def reboot(self, host: str, served: frozenset[str]) -> None:
+        """Reboot and wait until the host is back under a new boot id and everything it served works again. Raises StepFailed."""
+        before = self._boot_id(host)
+        self._say(f"rebooting {host} …")
+        begin = time.monotonic()
+        with contextlib.suppress(UnreachableError):  # it may go down before it has answered; the boot id is the proof
+            self._transport.run(self._cluster.host(host), "systemctl reboot", become=True, timeout=ANSWER_SECONDS)
+        while (now := self._boot_id(host)) in ("", before):
+            waited = time.monotonic() - begin
+            if waited > (STOP_SECONDS if now else BOOT_SECONDS):
+                raise StepFailed("it was told to reboot and " + ("did not" if now else f"does not answer after {waited:.0f} s"), where=host,
+                                 hint="look at its console; 'provision up' goes on when it is back")
+            time.sleep(POLL_SECONDS)
+        self._await(host, served)
+        self._say(f"{host} is back after {time.monotonic() - begin:.0f} s")
+
+    def _await(self, host: str, served: frozenset[str]) -> None:
+        until = time.monotonic() + SERVE_SECONDS
+        while True:
+            seen = observe(self._cluster, self._rendered, self._transport, hosts=(host,), sections=("health",))
+            missing = [name for name in sorted(served) if not _works(seen, host, name)]
+            if not missing:
+                return
+            if time.monotonic() > until:
+                raise StepFailed(f"after the reboot these do not work again: {', '.join(missing)}", where=host,
+                                 hint="'provision status' says what is wrong; no other host was rebooted")
+            time.sleep(POLL_SECONDS)
+
+    def _boot_id(self, host: str) -> str:
+        """'' while the host does not answer."""
+        try:
+            done = self._transport.run(self._cluster.host(host), f"cat {BOOT_ID}", timeout=ANSWER_SECONDS)
+        except UnreachableError:
+            return ""
+        return done.stdout.decode(errors="replace").strip() if done.code == 0 else ""
+
+
+def _works(seen: Observation, host: str, component: str) -> bool:
+    """Ok, or degraded only because a peer elsewhere is missing."""
+    health = seen.health(host, component) or {}
+    return health.get("state") == "ok" or (health.get("facts") or {}).get("itself") == "ok"

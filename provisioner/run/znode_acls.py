@@ -1,0 +1,91 @@
+"""Who may read and write the nodes that Mesos, Marathon and Chronos keep in ZooKeeper: the step `protect` of a plan.
+
+Nodes that are made while everybody brings a password get the right rules by themselves; those that were there before keep
+`world:anyone` for ever, and with it anyone could add a Mesos master.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
+
+from provisioner.context import Session
+from provisioner.hosts.zookeeper import Node, open_tree
+from provisioner.inventory.render import host_variables
+from provisioner.plan.authentication import PROTECT
+from provisioner.run.ansible import Event, Outcome, Playbooks
+from provisioner.state import secrets
+
+#: ZooKeeper's permission bits (ZooDefs.Perms): read, and read + write + create + delete + administer.
+READ, ALL = 1, 31
+Rules = tuple[tuple[int, str, str], ...]
+
+
+class Nodes(Protocol):
+    """What is needed of ZooKeeper here; see `KazooTree`."""
+
+    def walk(self, *, top: str) -> Iterable[Node]:
+        """Every lasting node from `top` on."""
+
+    def own(self, path: str, acl: Rules) -> None:
+        """Give a node these rules."""
+
+
+def rules(path: str, digest: str) -> Rules:
+    """What a node is to have: its owner everything, everybody reading where a leader's address is found.
+
+    As the programs make them (recorded from Mesos 1.11; Marathon elects below `leader-curator`, older ones below `leader`).
+    """
+    owner = (ALL, "digest", digest)
+    found_by_all = path.split("/")[1] == "mesos" or path.rpartition("/")[2] in ("leader", "leader-curator")
+    return ((READ, "world", "anyone"), owner) if found_by_all else (owner,)
+
+
+def give_owners(tree: Nodes, digests: Mapping[str, str]) -> int:
+    """Give every node below these paths the rules of its owner, `digests` by path; how many had others."""
+    changed = 0
+    for top, digest in digests.items():
+        for node in list(tree.walk(top=top)):
+            wanted = rules(node.path, digest)
+            if sorted(node.acl) != sorted(wanted):
+                tree.own(node.path, wanted)
+                changed += 1
+    return changed
+
+
+class WithOwners:
+    """Playbooks, of which one verb is done from here: ZooKeeper's own client is needed, and no host has one for certain."""
+
+    def __init__(self, playbooks: Playbooks, tree: Callable[[str], AbstractContextManager[Nodes]],
+                 digests: Callable[[], Mapping[str, str]]) -> None:
+        self._playbooks = playbooks
+        self._tree = tree
+        self._digests = digests
+
+    def play(self, verb: str, variables: Mapping[str, Any], on_event: Callable[[Event], None], *, check: bool = False) -> Outcome:
+        """See Playbooks. Raises StepFailed, UnreachableError."""
+        if verb != PROTECT:
+            return self._playbooks.play(verb, variables, on_event, check=check)
+        host = str(variables["component_hosts"])
+        with self._tree(host) as tree:
+            changed = give_owners(tree, self._digests())
+        return Outcome(changed=changed, tasks=1, changed_tasks=[f"{host}: {changed} nodes got their owner"] if changed else [])
+
+
+def with_owners(session: Session, playbooks: Playbooks) -> Playbooks:
+    """These playbooks, and `protect` on this cluster's ZooKeeper."""
+    def value(host: str, name: str) -> Any:
+        return host_variables(session.rendered, host).get(name, session.defaults[name])
+
+    def tree(host: str) -> AbstractContextManager[Nodes]:
+        password = secrets.load(session.cluster)["vault_zookeeper_super_password"]
+        return open_tree(session.cluster, session.cluster.host(host), int(value(host, "zookeeper_client_port")), password)
+
+    def digests() -> dict[str, str]:
+        known = secrets.load(session.cluster)
+        chronos = str(value(session.cluster.hosts[0].name, "chronos_zk_path")).strip("/").split("/")[0]
+        paths = {"/mesos": "mesos", "/marathon": "marathon", f"/{chronos}": "chronos"}
+        return {path: known[f"vault_zookeeper_{user}_digest"] for path, user in paths.items()}
+
+    return WithOwners(playbooks, tree, digests)

@@ -1,0 +1,140 @@
+"""The cluster's secrets: each made once, for one purpose, and kept encrypted beside the inventory.
+
+The file is a whole-file Ansible vault: `ansible-playbook -e @secrets.yml --vault-password-file ...` reads it too.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+import secrets
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from provisioner.cluster.model import Cluster
+from provisioner.errors import UsageError
+from provisioner.state.files import private_dir, read_private, write_private
+from provisioner.state.yaml_document import parse
+
+ENVIRONMENT = "PROVISION_VAULT_PASSWORD_FILE"
+#: Who logs in to ZooKeeper with a password of its own; `super` may do everything.
+ZOOKEEPER_USERS = ("super", "mesos", "marathon", "chronos")
+
+
+def _consul_key() -> str:
+    """Consul's gossip encryption takes 32 bytes in base64 (`consul keygen`)."""
+    return base64.b64encode(secrets.token_bytes(32)).decode()
+
+
+def _password() -> str:
+    """192 bits of letters and digits: safe in a zk:// URL, an environment file and JSON."""
+    return secrets.token_hex(24)
+
+
+#: Secret → how it is made. The four `*_secret` belong to Mesos principals: agent, marathon, chronos, verify.
+PURPOSES: Mapping[str, Callable[[], str]] = {
+    "vault_consul_gossip_key": _consul_key,
+    "vault_mesos_agent_secret": _password,
+    "vault_marathon_secret": _password,
+    "vault_chronos_secret": _password,
+    "vault_verify_secret": _password,
+    **{f"vault_zookeeper_{user}_password": _password for user in ZOOKEEPER_USERS},
+}
+
+
+def secrets_path(cluster: Cluster) -> Path:
+    """Where the encrypted secrets are kept."""
+    return cluster.state_dir / "secrets.yml"
+
+
+def password_file(cluster: Cluster) -> Path:
+    """The file with the vault's password: the one named by the environment, else our own beside the secrets."""
+    named = os.environ.get(ENVIRONMENT)
+    return Path(named).expanduser().absolute() if named else cluster.state_dir / "vault_password"
+
+
+def ensure(cluster: Cluster) -> Path:
+    """Make what is missing and give the path of the secrets; what is there is never changed. Raises UsageError."""
+    path = secrets_path(cluster)
+    private_dir(path.parent)
+    if not path.exists():
+        password = _vault_password(cluster, create=True)
+        if write_private(path, _encrypt(_complete({}), password), replace=False):
+            return path
+    password, known = _vault_password(cluster), load(cluster)
+    complete = _complete(known)
+    if complete != known:
+        write_private(path, _encrypt(complete, password))
+    return path
+
+
+def load(cluster: Cluster) -> dict[str, str]:
+    """All secrets by name. Raises UsageError when they are missing, readable by others, or the password is not theirs."""
+    path = secrets_path(cluster)
+    try:
+        encrypted = read_private(path)
+    except FileNotFoundError:
+        raise UsageError("there are no secrets yet", where=str(path), hint="'provision up' makes them") from None
+    text = _decrypt(encrypted, path, _vault_password(cluster), password_file(cluster))
+    root = parse(text, str(path))
+    values = root.plain() if root else {}
+    if not isinstance(values, dict) or not all(isinstance(v, str) for v in values.values()):
+        raise UsageError("this is not a list of secrets", where=str(path), hint="restore it from a backup")
+    return values
+
+
+def zookeeper_digest(user: str, password: str) -> str:
+    """`user:digest` as ZooKeeper's DigestAuthenticationProvider makes it: base64 of the SHA-1 of `user:password`."""
+    digest = hashlib.sha1(f"{user}:{password}".encode(), usedforsecurity=False).digest()
+    return f"{user}:{base64.b64encode(digest).decode()}"
+
+
+def _complete(known: Mapping[str, str]) -> dict[str, str]:
+    """What is known, what is missing, and the digests that follow from the passwords."""
+    values = {**{name: make() for name, make in PURPOSES.items() if name not in known}, **known}
+    for user in ZOOKEEPER_USERS:
+        values[f"vault_zookeeper_{user}_digest"] = zookeeper_digest(user, values[f"vault_zookeeper_{user}_password"])
+    return dict(sorted(values.items()))
+
+
+def _vault_password(cluster: Cluster, *, create: bool = False) -> bytes:
+    path = password_file(cluster)
+    named = ENVIRONMENT in os.environ
+    if create and not named and not path.exists():
+        write_private(path, f"{secrets.token_urlsafe(32)}\n".encode(), replace=False)
+    try:
+        password = read_private(path).strip()
+    except FileNotFoundError:
+        hint = f"make it, or unset {ENVIRONMENT}" if named else f"restore it, or name the right file in {ENVIRONMENT}"
+        raise UsageError("the file with the vault's password is missing", where=str(path), hint=hint) from None
+    if not password:
+        raise UsageError("the file with the vault's password is empty", where=str(path), hint="write the password into it")
+    return password
+
+
+# Ansible's vault is imported where it is used: that alone takes a third of a second.
+def _encrypt(values: Mapping[str, str], password: bytes) -> bytes:
+    from ansible.parsing.vault import VaultLib, VaultSecret
+
+    text = "---\n" + "".join(f"{name}: {json.dumps(value)}\n" for name, value in values.items())
+    encrypted: bytes = VaultLib([("default", VaultSecret(password))]).encrypt(text)
+    return encrypted
+
+
+def _decrypt(encrypted: bytes, path: Path, password: bytes, password_path: Path) -> str:
+    from ansible.errors import AnsibleError
+    from ansible.parsing.vault import VaultLib, VaultSecret, is_encrypted
+
+    if not is_encrypted(encrypted):
+        raise UsageError("the secrets are not encrypted", where=str(path), hint=f"ansible-vault encrypt '{path}'")
+    try:
+        text: bytes = VaultLib([("default", VaultSecret(password))]).decrypt(encrypted)
+    except AnsibleError as error:
+        raise UsageError(
+            f"the password in {password_path} does not open the secrets",
+            where=str(path),
+            hint=f"name the right password file in {ENVIRONMENT}; a damaged file comes back from a backup",
+        ) from error
+    return text.decode()

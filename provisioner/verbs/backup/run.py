@@ -1,0 +1,147 @@
+"""`provision backup` and `provision restore`."""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from provisioner.cluster.model import Host
+from provisioner.components import component
+from provisioner.console import Console
+from provisioner.context import Session
+from provisioner.errors import StepFailed, UsageError
+from provisioner.hosts.http_api import Api
+from provisioner.hosts.remote_calls import Errands
+from provisioner.hosts.zookeeper import open_tree
+from provisioner.inventory.render import host_variables
+from provisioner.observe.frameworks import SCHEDULERS
+from provisioner.observe.observation import observe
+from provisioner.plan.steps import serves
+from provisioner.run.execute import confirm_by_name, locked
+from provisioner.run.settled import await_settled
+from provisioner.state import ledger, secrets
+from provisioner.state.files import private_dir, read_private, write_private
+from provisioner.verbs.backup import archive
+from provisioner.verbs.backup.archive import Archive
+from provisioner.verbs.backup.parts import ChronosJobs, ConsulSnapshot, MarathonApps, Part, ZooKeeperNodes
+
+#: What makes a cluster the one it is, kept beside the inventory: the archive's name for each.
+LEDGER, SECRETS, PASSWORD = "identity/ledger.yml", "identity/secrets.yml", "identity/vault_password"
+INVENTORY = "identity/inventory.yml"
+#: The components that keep something for users, each with the group whose members have it.
+SAVED = {"zookeeper": "zookeeper", "consul": "consul_server", "marathon": "marathon", "chronos": "chronos"}
+
+
+def run_backup(session: Session, console: Console, options: argparse.Namespace) -> Path:
+    """Save everything while nobody changes the cluster; gives the file.
+
+    `options`: out (default: below the cluster's state folder, named after the time). Raises StepFailed when a component that
+    is to be saved does not work, UnreachableError, LockedError, UsageError.
+    """
+    if options.out and not Path(options.out).parent.is_dir():
+        raise UsageError("there is no such folder", where=str(Path(options.out).parent))
+    with locked(session, console, "backup"):
+        return save(session, console, Path(options.out) if options.out else None)
+
+
+def save(session: Session, console: Console, path: Path | None = None) -> Path:
+    """The same, on a cluster that is locked already."""
+    now = datetime.datetime.now(datetime.UTC)
+    path = path or private_dir(session.cluster.state_dir / "backups") / f"{now:%Y-%m-%dT%H-%M-%S}.tar.gz"
+    saved, working = dict(_identity(session)), _working(session)
+    schedulers = [name for name in SCHEDULERS if working[name]]
+    leaders = await_settled(session, schedulers)
+    for part in _parts(session, working):
+        console.say(f"saving {part.file} …")
+        saved[part.file] = part.save()
+    if await_settled(session, schedulers) != leaders:
+        raise StepFailed("nothing was written: there was an election meanwhile, and what was listed may not be all", hint="run it again")
+    archive.write(path, Archive(session.cluster.name, session.ledger.cluster_id, now.isoformat(timespec="seconds"), saved))
+    console.say(f"wrote {path} ({path.stat().st_size} bytes). It holds the cluster's secrets: keep it safe.")
+    return path
+
+
+def run_restore(session: Session, console: Console, options: argparse.Namespace) -> None:
+    """Put what a backup holds into this cluster, which may be another one than it was made of.
+
+    `options`: file, identity (only ledger and secrets, where there are none yet: before the cluster is built anew), yes. Raises
+    UsageError for a damaged file or when the name was not typed, StepFailed when a component does not work, UnreachableError.
+    """
+    found = archive.read(Path(options.file))
+    if options.identity:
+        _restore_identity(session, console, found)
+        return
+    with locked(session, console, "restore"):
+        parts = [part for part in _parts(session, _working(session)) if part.file in found.parts]
+        console.say(f"backup of cluster {found.cluster}, {found.made}: {', '.join(part.file for part in parts)}")
+        confirm_by_name(options.yes, session.cluster.name, f"What {session.cluster.name} has under the same names is replaced.")
+        for part in parts:
+            console.say(f"{part.file}: {part.put_back(found.parts[part.file])} put back")
+
+
+def _identity(session: Session) -> Iterator[tuple[str, bytes]]:
+    cluster = session.cluster
+    yield INVENTORY, session.path.read_bytes()
+    yield LEDGER, ledger.ledger_path(cluster).read_bytes()
+    yield SECRETS, read_private(secrets.secrets_path(cluster))
+    if secrets.ENVIRONMENT not in os.environ:  # one that the operator keeps elsewhere stays there
+        yield PASSWORD, read_private(secrets.password_file(cluster))
+
+
+def _restore_identity(session: Session, console: Console, found: Archive) -> None:
+    """Ledger and secrets, beside an inventory that has none: a cluster that exists never gets another identity."""
+    cluster = session.cluster
+    targets = {LEDGER: ledger.ledger_path(cluster), SECRETS: secrets.secrets_path(cluster)}
+    if PASSWORD in found.parts and secrets.ENVIRONMENT not in os.environ:
+        targets[PASSWORD] = secrets.password_file(cluster)
+    there = [str(path) for path in targets.values() if path.exists()]
+    if there:
+        raise UsageError(f"nothing was changed: this cluster has an identity already: {', '.join(there)}",
+                         hint="to build the old cluster anew on fresh hosts, move the folder away first")
+    missing = [name for name in targets if name not in found.parts]
+    if missing:
+        raise UsageError(f"the backup has no {', '.join(missing)}", where=cluster.name)
+    private_dir(cluster.state_dir)
+    for name, path in targets.items():
+        write_private(path, found.parts[name])
+    console.say(f"identity and secrets of {found.cluster} ({found.made}) are back; next: 'provision up', "
+                "then 'provision restore' again without --identity")
+
+
+def _working(session: Session) -> dict[str, list[Host]]:
+    """The hosts on which each component of `SAVED` works. Raises StepFailed for one that works nowhere, though it should."""
+    seen = observe(session.cluster, session.rendered, session.transport, sections=("health",), components=tuple(SAVED))
+    working: dict[str, list[Host]] = {}
+    for name, group in SAVED.items():
+        members = session.cluster.members(group)
+        working[name] = [h for h in members if serves(seen, h.name, component(name))]
+        if members and not working[name]:
+            raise StepFailed(f"nothing was done: {name} works on none of its hosts", hint="'provision up' first")
+    return working
+
+
+def _parts(session: Session, working: Mapping[str, Sequence[Host]]) -> Sequence[Part]:
+    """In the order in which they are put back: what others stand on first."""
+    errands = Errands(session.transport)
+
+    def value(host: Host, name: str) -> int:
+        return int(host_variables(session.rendered, host.name).get(name, session.defaults[name]))
+
+    def api(name: str) -> Api:
+        return Api(errands, component(name).title, [(h, f"{h.cluster_address}:{value(h, f'{name}_port')}") for h in working[name]])
+
+    parts: list[Part] = []
+    if working["zookeeper"]:
+        member = working["zookeeper"][0]
+        password = secrets.load(session.cluster)["vault_zookeeper_super_password"]
+        parts.append(ZooKeeperNodes(lambda: open_tree(session.cluster, member, value(member, "zookeeper_client_port"), password)))
+    if working["consul"]:
+        parts.append(ConsulSnapshot(session.transport, working["consul"][0]))
+    if working["marathon"]:
+        parts.append(MarathonApps(api("marathon")))
+    if working["chronos"]:
+        parts.append(ChronosJobs(api("chronos")))
+    return parts

@@ -1,0 +1,329 @@
+"""What each command does: opens the session, calls the parts, prints. One function per command, named after it."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from provisioner.cluster.names import host_list
+from provisioner.context import Session, open_session
+from provisioner.errors import StepFailed, UnreachableError, UsageError
+
+if TYPE_CHECKING:
+    from provisioner.console import Console
+    from provisioner.run.engine import Result
+
+
+def command_init(options: argparse.Namespace) -> int:
+    """Write an annotated inventory."""
+    from provisioner.console import Console
+    from provisioner.inventory.starter import write_inventory
+
+    path = write_inventory(Path(options.directory))
+    Console().say(f"wrote {path}\nNext: put your hosts in it, then 'provision validate --hosts {path}' and 'provision up --hosts {path}'.")
+    return 0
+
+
+def command_validate(options: argparse.Namespace) -> int:
+    """Check the inventory offline."""
+    session = open_session(options)
+    cluster = session.cluster
+    session.rendered  # noqa: B018  # rendering finds what only the whole shows
+    for warning in cluster.warnings:
+        sys.stderr.write(f"warning: {warning}\n")
+    groups = ", ".join(f"{len(cluster.members(g))} {g}" for g in ("zookeeper", "mesos_master", "mesos_agent", "consul_server"))
+    sys.stdout.write(f"{session.path}: valid: cluster {cluster.name}, {len(cluster.hosts)} hosts ({groups})\n")
+    return 0
+
+
+def command_inventory(options: argparse.Namespace) -> int:
+    """Print the rendered inventory."""
+    from provisioner.inventory.render import to_json, to_yaml
+
+    session = open_session(options)
+    sys.stdout.write(to_json(session.rendered) if options.json else to_yaml(session.rendered))
+    return 0
+
+
+def command_preflight(options: argparse.Namespace) -> int:
+    """Look at every host, change nothing."""
+    from provisioner.console import Console
+    from provisioner.hosts.host_keys import establish
+    from provisioner.observe.preflight import preflight
+
+    session, console = open_session(options), Console()
+    establish(session.cluster, say=console.say, strict=options.strict)
+    report = preflight(session.cluster, session.rendered, session.transport, hosts=session.limited(options.limit))
+    if options.json:
+        console.json(report.as_json())
+    else:
+        console.table("preflight", ("", "host", "check", "finding"), report.rows())
+    return report.exit_code
+
+
+def command_plan(options: argparse.Namespace) -> int:
+    """What `up` would do, and why."""
+    from provisioner.console import Console
+    from provisioner.verbs.plan import run_plan
+
+    return run_plan(open_session(options), Console(), options)
+
+
+def command_up(options: argparse.Namespace) -> int:
+    """Build the cluster, or bring it to what the inventory says."""
+    from provisioner.console import Console
+    from provisioner.verbs.up import run_up
+
+    console = Console()
+    if options.lab:
+        _make_lab(options.lab, console)
+    session = open_session(options)
+    result = run_up(session, console, options)
+    if options.json:
+        console.json(result.as_json())
+    return _reached(result)
+
+
+def command_upgrade(options: argparse.Namespace) -> int:
+    """Bring up new versions."""
+    from provisioner.console import Console
+    from provisioner.verbs.upgrade import run_upgrade
+
+    console = Console()
+    result = run_upgrade(open_session(options), console, options)
+    if options.json:
+        console.json(result.as_json())
+    return _reached(result)
+
+
+def _reached(result: Result) -> int:
+    """0; raises UnreachableError when hosts were left out."""
+    if result.unreachable:
+        raise UnreachableError(f"not reached: {host_list(sorted(result.unreachable))}; the other hosts are up to date",
+                               hint="bring them back and run the same command again")
+    return 0
+
+
+def command_drain(options: argparse.Namespace) -> int:
+    """Move everything off an agent."""
+    from provisioner.console import Console
+    from provisioner.verbs.drain import run_drain
+
+    return _reached(run_drain(open_session(options), Console(), options))
+
+
+def command_undrain(options: argparse.Namespace) -> int:
+    """Let a drained agent take work again."""
+    from provisioner.console import Console
+    from provisioner.verbs.drain import run_undrain
+
+    return _reached(run_undrain(open_session(options), Console(), options))
+
+
+def command_restart(options: argparse.Namespace) -> int:
+    """A component's units anew."""
+    from provisioner.console import Console
+    from provisioner.verbs.restart import run_restart
+
+    return _reached(run_restart(open_session(options), Console(), options))
+
+
+def command_repair(options: argparse.Namespace) -> int:
+    """Get a new framework."""
+    from provisioner.console import Console
+    from provisioner.verbs.repair import run_repair
+
+    return _reached(run_repair(open_session(options), Console(), options))
+
+
+def command_remove(options: argparse.Namespace) -> int:
+    """Take hosts out of the cluster."""
+    from provisioner.console import Console
+    from provisioner.verbs.remove import run_remove
+
+    return _reached(run_remove(open_session(options), Console(), options))
+
+
+def command_replace(options: argparse.Namespace) -> int:
+    """Another machine in the place of one that is gone."""
+    from provisioner.console import Console
+    from provisioner.verbs.replace import run_replace
+
+    return _reached(run_replace(open_session(options), Console(), options))
+
+
+def command_reset(options: argparse.Namespace) -> int:
+    """Take everything off every host."""
+    from provisioner.console import Console
+    from provisioner.verbs.reset import run_reset
+
+    return _reached(run_reset(open_session(options), Console(), options))
+
+
+def command_backup(options: argparse.Namespace) -> int:
+    """Save what the cluster keeps; prints the file."""
+    from provisioner.console import Console
+    from provisioner.verbs.backup.run import run_backup
+
+    sys.stdout.write(f"{run_backup(open_session(options), Console(), options)}\n")
+    return 0
+
+
+def command_restore(options: argparse.Namespace) -> int:
+    """Put back what a backup holds."""
+    from provisioner.console import Console
+    from provisioner.verbs.backup.run import run_restore
+
+    run_restore(open_session(options), Console(), options)
+    return 0
+
+
+def _make_lab(name: str, console: Console) -> None:
+    from provisioner_lab import work
+    from provisioner_lab.model import default_inventory
+
+    if not default_inventory(name).is_file():
+        work.up(name, say=console.say)
+
+
+def _vagrantfile(options: argparse.Namespace) -> str:
+    from provisioner_lab.vagrantfile import Machines, Size, of_inventory
+
+    master, agent = Size(options.master_memory, options.master_cpus), Size(options.agent_memory, options.agent_cpus)
+    return of_inventory(open_session(options).cluster, Machines(options.provider, options.box, master, agent))
+
+
+def command_unlock(options: argparse.Namespace) -> int:
+    """Who holds the lock; with --break it is taken from them."""
+    from functools import partial
+
+    from provisioner.hosts.remote_process import SshHeld
+    from provisioner.run.lock import unlock
+
+    session = open_session(options)
+    cluster = session.cluster
+    hold = partial(SshHeld, cluster)
+    holders = unlock(cluster, hold, force=False)
+    for host, text in holders.items():
+        sys.stdout.write(f"{host}: {text}\n")
+    if not holders:
+        sys.stdout.write("nobody holds the lock\n")
+    elif options.force:
+        typed = options.yes or (input(f"Type the cluster's name ({cluster.name}) to break the lock: ") if sys.stdin.isatty() else "")
+        if typed.strip() != cluster.name:
+            raise UsageError("the lock was not broken: the name is not the cluster's", hint=f"--yes {cluster.name}")
+        unlock(cluster, hold, force=True)
+        sys.stdout.write("the lock is broken; what its holder was doing may be half done: the next 'provision up' completes it\n")
+    return 0
+
+
+def command_status(options: argparse.Namespace) -> int:
+    """Who leads, who is in quorum, what is wrong."""
+    from provisioner.observe.observation import observe
+    from provisioner.observe.status import summarize
+
+    session = open_session(options)
+    status = summarize(session.cluster, observe(session.cluster, session.rendered, session.one_question, sections=("health",)))
+    if options.json:
+        import json
+
+        sys.stdout.write(json.dumps(status.as_json()) + "\n")
+    else:
+        from provisioner.console import Console, status_rows
+
+        console = Console()
+        console.table(f"{session.cluster.name}: {'healthy' if status.healthy else 'NOT healthy'}",
+                      ("component", "host", "state", "", "version", "detail"), status_rows(status.as_json()["components"]))
+        for problem in status.problems:
+            console.warn(problem)
+    return 0 if status.healthy else StepFailed.exit_code
+
+
+def command_verify(options: argparse.Namespace) -> int:
+    """Prove end to end that the stack works."""
+    from provisioner.console import Console
+    from provisioner.verbs.verify import verify
+
+    session, console = open_session(options), Console()
+    report = verify(session.cluster, session.rendered, session.transport, console.say)
+    if options.json:
+        console.json(report.as_json())
+    return 0 if report.ok else StepFailed.exit_code
+
+
+def command_ssh(options: argparse.Namespace) -> int:
+    """A shell, or one command, on one host."""
+    from provisioner.verbs.remote import ssh
+
+    session = open_session(options)
+    return ssh(session.cluster, options.host, options.arguments)
+
+
+def command_run(options: argparse.Namespace) -> int:
+    """One command on all hosts, or on some."""
+    from provisioner.verbs.remote import run
+
+    session: Session = open_session(options)
+    return run(session.cluster, options.text, session.limited(options.limit), become=options.sudo)
+
+
+def command_lab(options: argparse.Namespace) -> int:
+    """Machines on the spot."""
+    from provisioner.console import Console
+    from provisioner_lab import work
+
+    console = Console()
+    if options.action == "list":
+        console.table("labs", ("name", "system", "backend", "network", "folder"),
+                      ([each.name, each.system, each.backend, str(each.subnet), str(each.directory)] for each in work.labs()))
+        return 0
+    if options.action == "down":
+        work.down(options.name, ignore_missing=options.ignore_missing, say=console.say)
+        return 0
+    if options.action == "vagrantfile":
+        sys.stdout.write(_vagrantfile(options))
+        return 0
+    if options.action in ("snapshot", "snapshots"):
+        return _keep(options, console)
+    if options.action == "restore":
+        from provisioner_lab.restore import restore
+
+        found = restore(options.snapshot, options.name, say=console.say)
+    elif options.action == "up":
+        found = work.up(options.name, masters=options.masters, agents=options.agents, operating_system=options.os,
+                       artifacts=Path(options.artifacts) if options.artifacts else None, backend=options.backend, say=console.say)
+    else:
+        found = work.status(options.name)
+    rows = [[node.name, node.address, found.states[node.name]] for node in found.nodes]
+    rows.append(["mirror", found.lab.mirror, found.states.get("mirror", "missing")])
+    console.table(f"lab {found.lab.name}", ("host", "address", "state"), rows)
+    console.say(f"inventory: {found.lab.inventory}")
+    return 0 if all(row[2] == "running" for row in rows) else StepFailed.exit_code
+
+
+def _keep(options: argparse.Namespace, console: Console) -> int:
+    """Snapshots: make one, or list and remove them."""
+    from provisioner_lab import snapshots
+
+    if options.action == "snapshot":
+        from provisioner_lab.freeze import take
+
+        kept = take(options.snapshot, options.name, again=options.replace, say=console.say)
+        console.say(f"kept; start it again after 'provision lab down': provision lab restore {kept.name}")
+    elif options.remove:
+        snapshots.remove(options.remove)
+    else:
+        rows = ([each.name, each.lab, " ".join(each.hosts), each.subnet, each.made, f"{snapshots.bytes_on_disk(each.name) / 1e6:.0f} MB"]
+                for each in snapshots.snapshots())
+        console.table("snapshots", ("name", "of lab", "hosts", "network", "made (UTC)", "size"), rows)
+    return 0
+
+
+def command_infra(options: argparse.Namespace) -> int:
+    """Machines from a provider."""
+    from provisioner.console import Console
+    from provisioner.verbs.infra.run import run_infra
+
+    return run_infra(options, Console())

@@ -1,0 +1,110 @@
+"""`provision drain` and `provision undrain`: take an agent out of service without losing work, and let it take work again."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+
+from provisioner.components import component
+from provisioner.console import Console, summary
+from provisioner.context import Session
+from provisioner.errors import StepFailed, UnreachableError, UsageError
+from provisioner.hosts.remote_calls import Errands
+from provisioner.observe.observation import observe
+from provisioner.observe.workload import App, Workload
+from provisioner.plan.steps import Plan, Step
+from provisioner.run.engine import Result
+from provisioner.run.execute import execute, locked, seen_facts
+from provisioner.run.lock import Lock
+from provisioner.run.settled import await_settled
+
+AGENT = component("mesos_agent")
+
+
+def run_drain(session: Session, console: Console, options: argparse.Namespace) -> Result:
+    """Move everything off an agent; on any failure and on Ctrl-C it takes work again, unless it was drained before.
+
+    `options`: host, force (also when the other agents lack resources). Apps of which all instances run there get one more
+    elsewhere first, so that they are never gone. Raises StepFailed, UnreachableError, UsageError.
+    """
+    host = _agent(session, options.host)
+    with locked(session, console, f"drain {host}") as held:
+        console.say(f"looking at what runs on {host} …")
+        # An app that Marathon does not list yet would not be kept alive.
+        await_settled(session, ["marathon"] if session.cluster.members("marathon") else [])
+        work = Workload(session.cluster, session.rendered, Errands(session.transport))
+        tasks, apps = work.tasks(host)[host], work.apps(host)
+        console.say(f"{len(tasks)} tasks: {', '.join(tasks)}" if tasks else "no tasks")
+        lacking = work.missing(host)
+        if lacking and not options.force:
+            text = ", ".join(f"{amount:g} {name}" for name, amount in lacking.items())
+            raise StepFailed(f"nothing was changed: the other agents lack {text} for what runs here", where=host,
+                             hint="add an agent, or pass --force: some tasks will then wait")
+        result = Result(session.cluster.name)
+        before = host in session.ledger.drained
+        _remember(session, drained=True, host=host)
+        try:
+            work.deactivate(host)  # before anything is started: else it could be started here
+            with doubled(work, [a for a in apps if set(a.hosts) == {host}], host, console):
+                _play(session, console, held, result, Step(AGENT, (host,), verb="drain"))
+                work.await_elsewhere([a.name for a in apps], host)
+        except BaseException:
+            if before:
+                raise
+            console.say(f"not drained: {host} takes work again …")
+            _remember(session, drained=False, host=host)
+            _play(session, console, held, Result(session.cluster.name), Step(AGENT, (host,)))
+            raise
+    console.say(summary(result))
+    console.say(f"{host} is drained and stays so; 'provision undrain {host}' lets it take work again")
+    return result
+
+
+def run_undrain(session: Session, console: Console, options: argparse.Namespace) -> Result:
+    """Let a drained agent take work again. Raises StepFailed, UnreachableError, UsageError."""
+    host = _agent(session, options.host)
+    with locked(session, console, f"undrain {host}") as held:
+        result = Result(session.cluster.name)
+        _remember(session, drained=False, host=host)
+        _play(session, console, held, result, Step(AGENT, (host,)))
+    console.say(summary(result))
+    return result
+
+
+@contextmanager
+def doubled(work: Workload, apps: Sequence[App], host: str, console: Console) -> Iterator[None]:
+    """While it lasts, apps that run nowhere else have one instance more, on another agent."""
+    try:
+        for app in apps:
+            console.say(f"{app.name} runs only here: one more instance elsewhere first …")
+            work.scale(app.name, app.instances + 1)
+        if apps:
+            work.await_elsewhere([a.name for a in apps], host, at_least=1)
+        yield
+    finally:
+        for app in apps:
+            # An instance that found no place leaves a deployment that locks its app.
+            work.scale(app.name, app.instances, force=True)
+
+
+def _agent(session: Session, name: str) -> str:
+    names = [h.name for h in session.cluster.members(AGENT.name)]
+    if name not in names:
+        raise UsageError(f"{name!r} is no agent of the inventory", where=str(session.path), hint=f"agents: {', '.join(names)}")
+    return name
+
+
+def _remember(session: Session, *, drained: bool, host: str) -> None:
+    """Keep what the operator wants, so that the next `up` does not undo it; what was rendered of it is made anew."""
+    now = session.ledger.drained | {host} if drained else session.ledger.drained - {host}
+    session.keep(replace(session.ledger, drained=now))
+
+
+def _play(session: Session, console: Console, held: Lock, result: Result, step: Step) -> None:
+    seen = observe(session.cluster, session.rendered, session.transport, hosts=step.hosts, sections=("facts",))
+    for name, host in seen.hosts.items():
+        if not host.reachable:
+            raise UnreachableError(host.error, where=name)
+    execute(session, console, Plan(session.cluster.name, (step,)), held, result, facts=seen_facts(seen))

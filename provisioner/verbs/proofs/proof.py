@@ -1,0 +1,110 @@
+"""What the steps of one proof share."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from provisioner.cluster import catalogue
+from provisioner.cluster.model import Cluster, Host
+from provisioner.components import component
+from provisioner.hosts.remote_calls import BrokenLink, Errands
+from provisioner.inventory.render import host_variables
+from provisioner.observe.observation import Observation, observe
+
+T = TypeVar("T")
+PAUSE_SECONDS = 0.5
+
+
+@dataclass(frozen=True)
+class Instance:
+    """A running instance of the app: where it answers."""
+
+    agent: Host
+    address: str
+    port: int
+
+
+class Skipped(Exception):
+    """This cluster was not asked to have what the step would prove."""
+
+
+@dataclass
+class Scene:
+    """One proof. `name` is unique: it is the app, its name in Consul, the job, and the token that is looked for.
+
+    `begun` names what has to be undone, written down before it is done.
+    """
+
+    cluster: Cluster
+    rendered: Mapping[str, Any]
+    errands: Errands
+    look: Callable[[tuple[str, ...]], Observation]
+    name: str = field(default_factory=lambda: f"verify-{secrets.token_hex(4)}")
+    agents: tuple[Host, ...] = ()
+    instances: tuple[Instance, ...] = ()
+    sleep: Callable[[float], None] = time.sleep
+    clock: Callable[[], float] = time.monotonic
+    log_sizes: dict[str, dict[str, int]] = field(default_factory=dict)
+    begun: set[str] = field(default_factory=set)
+
+    def variable(self, host: Host, name: str, default: Any = "") -> Any:
+        """A role variable as this host has it."""
+        return host_variables(self.rendered, host.name).get(name, default)
+
+    def server(self, host: Host, name: str) -> str:
+        """`address:port` of a component on a host, as its probe asks it."""
+        request = self.variable(host, f"{name}_probe", {})
+        return f"{request['address']}:{request['port']}"
+
+    def consul(self, host: Host) -> str:
+        """Consul's HTTP API on a host."""
+        return str(self.variable(host, "consul_probe", {})["http"])
+
+    @property
+    def image(self) -> str:
+        """The image of the test app: the user's, else the catalogue's busybox, from the cluster's registry where there is one."""
+        chosen = str(self.cluster.variables.get("cluster_verify_image") or "")
+        if chosen:
+            return chosen
+        site = str(self.cluster.variables.get("cluster_catalogue") or "")
+        entry = catalogue.load(self.cluster.path.parent / site if site else None).pick("busybox")
+        registry = str(self.cluster.variables.get("cluster_registry") or "")
+        return f"{registry}/{entry.get('image')}" if registry else str(entry.get("image"))
+
+    def until(self, seconds: float, look: Callable[[], T | None]) -> T | None:
+        """Look again and again until there is something to see; None when the time is up."""
+        deadline = self.clock() + seconds
+        while True:
+            seen = look()
+            if seen is not None or self.clock() >= deadline:
+                return seen
+            self.sleep(PAUSE_SECONDS)
+
+    def blame(self, why: str, *suspects: tuple[str, Host]) -> BrokenLink:
+        """The first suspect (component, host) that is not well, else the first one, with what the probe says of it now."""
+        seen = self.look(tuple({host.name for _, host in suspects}))
+        innocent = ""
+        for name, host in suspects:
+            link = f"{component(name).title} on {host.name}"
+            answer = seen.hosts.get(host.name)
+            if answer and not answer.reachable:
+                return BrokenLink(link, f"{why}; {host.name} is unreachable: {answer.error}")
+            health = seen.health(host.name, name)
+            if health and health["state"] == "down":
+                return BrokenLink(link, f"{why}; {link}: {health['detail']}")
+            innocent = innocent or f"{link} says of itself: {health['detail'] if health else 'nothing'}"
+        first, host = suspects[0]
+        return BrokenLink(f"{component(first).title} on {host.name}", f"{why}; {innocent}")
+
+
+def make_scene(cluster: Cluster, rendered: Mapping[str, Any], transport: Any) -> Scene:
+    """A scene on the real hosts."""
+
+    def look(hosts: tuple[str, ...]) -> Observation:
+        return observe(cluster, rendered, transport, hosts=hosts, sections=("health",))
+
+    return Scene(cluster, rendered, Errands(transport), look)

@@ -1,0 +1,55 @@
+"""Marathon and Chronos lead with a framework that Mesos knows: without it they accept everything and start nothing."""
+
+from __future__ import annotations
+
+from provisioner.components import component
+from provisioner.hosts.remote_calls import BrokenLink
+from provisioner.observe.frameworks import SCHEDULERS, leader, removed, settled
+from provisioner.observe.observation import Observation
+from provisioner.verbs.proofs.proof import Scene
+
+#: A leader that has just been elected registers, and loads what it keeps, within seconds.
+REGISTER_SECONDS = 10.0
+SETTLE_SECONDS = 30.0
+
+
+def registered(scene: Scene) -> str:
+    """Each of the two has a leader whose framework Mesos lists as active and connected from there."""
+    seen = [_look(scene)]
+
+    def all_lead() -> bool | None:
+        seen.append(_look(scene))
+        return True if removed(seen[-1]) or all(leader(seen[-1], name) for name in _used(scene)) else None
+
+    if not all(leader(seen[0], name) for name in _used(scene)):
+        scene.until(REGISTER_SECONDS, all_lead)
+    for name in sorted(_used(scene), key=lambda name: name not in removed(seen[-1])):
+        if not leader(seen[-1], name):
+            raise _why_not(scene, name, seen[-1])
+    return ", ".join(f"{component(name).title} from {leader(seen[-1], name)}" for name in _used(scene))
+
+
+def await_settled(scene: Scene) -> None:
+    """Wait for leaders that have loaded what they keep, before "not found" is believed; not for long, as one may be broken."""
+    def ready() -> bool | None:
+        seen = _look(scene)
+        return True if removed(seen) or all(settled(seen, name) for name in _used(scene)) else None
+
+    scene.until(SETTLE_SECONDS, ready)
+
+
+def _used(scene: Scene) -> list[str]:
+    return [name for name in SCHEDULERS if scene.cluster.members(name)]
+
+
+def _look(scene: Scene) -> Observation:
+    return scene.look(tuple({host.name: None for name in SCHEDULERS for host in scene.cluster.members(name)}))
+
+
+def _why_not(scene: Scene, name: str, seen: Observation) -> BrokenLink:
+    """The member that leads without being registered, else one that is down, else the first one."""
+    title = component(name).title
+    members = [(host.name, seen.health(host.name, name) or {}) for host in scene.cluster.members(name)]
+    ill = [m for m in members if m[1].get("leader")] or [m for m in members if m[1].get("state") == "down"] or members
+    host, health = ill[0]
+    return BrokenLink(f"{title} on {host}", str(health.get("detail") or f"no {title} leads"))

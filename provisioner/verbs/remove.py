@@ -1,0 +1,112 @@
+"""`provision remove HOST …`: hosts leave every membership, what ran on them moves, they are cleaned, and the inventory forgets them."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
+
+from provisioner.cluster.model import Cluster
+from provisioner.components import COMPONENTS
+from provisioner.console import Console, summary
+from provisioner.context import Session
+from provisioner.errors import StepFailed, UnreachableError, UsageError
+from provisioner.hosts.remote_calls import Errands
+from provisioner.inventory.edit import without_hosts
+from provisioner.inventory.load import load
+from provisioner.observe.observation import Observation, observe
+from provisioner.plan.make import voters
+from provisioner.plan.quorum import GROUPS, refuse_too_few_masters, zookeeper_shrink
+from provisioner.plan.steps import Plan, Step
+from provisioner.run.engine import Result
+from provisioner.run.execute import confirm_by_name, execute, locked, look_patiently, seen_facts
+from provisioner.verbs.up import run_up
+
+
+def run_remove(session: Session, console: Console, options: argparse.Namespace) -> Result:
+    """Do it, then bring the remaining cluster to its smaller inventory.
+
+    `options`: names, lost (some of them will never answer again), yes (their names). Killed anywhere, the same command goes on:
+    the inventory changes only when the hosts are out. Raises UsageError, InventoryError (what would remain is no cluster),
+    StepFailed, UnreachableError.
+    """
+    cluster, names = session.cluster, list(dict.fromkeys(options.names))
+    unknown = [n for n in names if n not in {h.name for h in cluster.hosts}]
+    if unknown:
+        raise UsageError(f"not in the inventory: {', '.join(unknown)}", where=str(session.path))
+    text = without_hosts(session.path.read_text(), names, str(session.path))
+    smaller = _checked(session.path, text)
+    with locked(session, console, f"remove {', '.join(names)}") as held:
+        seen = look_patiently(lambda: observe(cluster, session.rendered, session.transport), lambda seen: _refuse(smaller, seen))
+        lost = _lost(names, seen, allowed=options.lost)
+        refuse_too_few_masters(names, lost, cluster)
+        plan = Plan(cluster.name, tuple(_steps(session, names, lost, seen)), voters(cluster))
+        console.plan(plan)
+        confirm_by_name(options.yes, " ".join(names), "Their data is deleted.")
+        result = Result(cluster.name)
+        execute(session, console, plan, held, result, facts=seen_facts(seen))
+        _forget(session, smaller, lost)
+        _replace(session.path, text)
+    console.say(f"{summary(result)}; the inventory no longer has {', '.join(names)}")
+    return run_up(Session(session.path), console, options)
+
+
+def _steps(session: Session, leaving: Sequence[str], lost: Collection[str], seen: Observation) -> Iterator[Step]:
+    """In the reverse of the order in which a cluster is built: nothing loses what it stands on."""
+    cluster = session.cluster
+    for component in reversed(COMPONENTS):
+        own = [n for n in leaving if component.name in cluster.host(n).groups]
+        there = tuple(n for n in own if n not in lost)
+        if component.name == "zookeeper":
+            yield from zookeeper_shrink(own, lost, cluster, seen, session.rendered)
+        elif there:
+            if component.name == "mesos_agent":
+                yield Step(component, there, verb="drain", batch=1, why="its tasks move to other agents")
+            yield Step(component, there, verb="remove", batch=1 if component.name == "consul" else 0)
+
+
+def _checked(path: Path, text: str) -> Cluster:
+    """The cluster that would remain. Raises InventoryError when it could not be one, for example with two voters."""
+    trial = path.with_name(f".{path.name}.smaller")
+    trial.write_text(text)
+    try:
+        return load(trial)
+    finally:
+        trial.unlink()
+
+
+def _replace(path: Path, text: str) -> None:
+    """All or nothing, with the owner's permissions."""
+    new = path.with_name(f".{path.name}.new")
+    new.write_text(text)
+    new.chmod(path.stat().st_mode)
+    new.replace(path)
+
+
+def _lost(names: Sequence[str], seen: Observation, *, allowed: bool) -> tuple[str, ...]:
+    silent = tuple(n for n in names if not seen.hosts[n].reachable)
+    if silent and not allowed:
+        raise UnreachableError(f"nothing was changed: {', '.join(silent)} does not answer: {seen.hosts[silent[0]].error}",
+                               hint="bring it back; or, when it is never to run again with its old disk, pass --lost")
+    return silent
+
+
+def _refuse(smaller: Cluster, seen: Observation) -> None:
+    """Those that stay must be able to carry on alone."""
+    silent = [h.name for h in smaller.hosts if not seen.hosts[h.name].reachable]
+    if silent:
+        raise UnreachableError(f"nothing was changed: {', '.join(silent)}, which stays, does not answer", hint="bring it back first")
+    for component, group in GROUPS.items():
+        sick = [h.name for h in smaller.members(group) if (seen.health(h.name, component) or {}).get("state", "down") == "down"]
+        if sick:
+            raise StepFailed(f"nothing was changed: {component} does not work on {', '.join(sick)}, which stays",
+                             hint="mend that first ('provision up')")
+
+
+def _forget(session: Session, smaller: Cluster, lost: Collection[str]) -> None:
+    """Consul keeps a host that went without a word for days; the others are told that it is gone."""
+    servers = smaller.members("consul_server")
+    errands = Errands(session.transport)
+    for name in lost:
+        if servers and "consul" in session.cluster.host(name).groups:
+            errands.run(servers[0], "consul", "force-leave", "-prune", name)

@@ -1,0 +1,81 @@
+"""`provision reset`: everything of ours off every host, in the reverse of the order in which a cluster is built."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from provisioner.cluster.facts import membership
+from provisioner.cluster.model import Cluster, Host
+from provisioner.components import COMPONENTS
+from provisioner.console import Console, summary
+from provisioner.context import Session
+from provisioner.errors import StepFailed, UnreachableError
+from provisioner.hosts.openssh import fan_out
+from provisioner.observe.observation import Observation, observe
+from provisioner.plan.steps import Plan, Step
+from provisioner.run.engine import Result
+from provisioner.run.execute import confirm_by_name, execute, locked, seen_facts
+
+#: What the tool itself keeps on a host.
+OWN = "/var/lib/provisioner"
+#: What each role is told: nobody stays in Consul or in the swarm who would have to be told, or could agree to it.
+TOLD: Mapping[str, Mapping[str, Any]] = {"consul": {"consul_leave": False}, "docker": {"docker_overlay": "none"}}
+#: Roles that keep something for users, and how each is told to leave it where it is, or to delete it.
+DATA: Mapping[str, tuple[Mapping[str, Any], Mapping[str, Any]]] = {
+    **{role: ({f"{role}_keep_data": True}, {f"{role}_keep_data": False}) for role in ("zookeeper", "consul", "mesos", "logstash")},
+    "docker": ({"docker_remove_data": False}, {"docker_remove_data": True}),
+}
+
+
+def run_reset(session: Session, console: Console, options: argparse.Namespace) -> Result:
+    """Do it; killed anywhere, the same command goes on. Inventory, ledger and secrets stay, so `up` builds the same cluster again.
+
+    `options`: data (delete it too), lost (leave out hosts that do not answer), yes (the cluster's name). Raises UnreachableError,
+    StepFailed when a host belongs to another cluster, UsageError when the name was not typed.
+    """
+    cluster = session.cluster
+    with locked(session, console, "reset") as held:
+        seen = observe(cluster, session.rendered, session.transport, sections=("facts",))
+        silent = frozenset(name for name, host in seen.hosts.items() if not host.reachable)
+        refuse(seen, silent, session.ledger.cluster_id, lost=options.lost)
+        result = Result(cluster.name, unreachable=set(silent) if not options.lost else set())
+        plan = Plan(cluster.name, steps(cluster, silent, data=options.data))
+        console.plan(plan)
+        confirm_by_name(options.yes, cluster.name, f"Everything on {len(cluster.hosts) - len(silent)} hosts is removed, "
+                        + ("and all data with it." if options.data else "data stays on them."))
+        execute(session, console, plan, held, result, facts=seen_facts(seen))
+        _clean([h for h in cluster.hosts if h.name not in silent], session)
+    console.say(summary(result))
+    return result
+
+
+def refuse(seen: Observation, silent: Collection[str], cluster_id: str, *, lost: bool) -> None:
+    """Before the first change: UnreachableError for hosts that do not answer, StepFailed for hosts of another cluster."""
+    if silent and not lost:
+        name = min(silent)
+        raise UnreachableError(f"nothing was changed: {', '.join(sorted(silent))} does not answer: {seen.hosts[name].error}",
+                               hint="bring it back; or, to leave it as it is, pass --lost")
+    for name, host in seen.hosts.items():
+        identity, other = membership(host.facts)
+        if identity and identity != cluster_id:
+            raise StepFailed(f"nothing was changed: this host belongs to another cluster: {other} ({identity})", where=name,
+                             hint="reset that one with its own inventory and ledger")
+
+
+def steps(cluster: Cluster, silent: Collection[str], *, data: bool) -> tuple[Step, ...]:
+    """Each component on all of its hosts at once: nothing has to go on meanwhile."""
+    found = []
+    for component in reversed(COMPONENTS):
+        hosts = tuple(h.name for h in cluster.members(component.name) if h.name not in silent)
+        variables = {**TOLD.get(component.role, {}), **DATA.get(component.role, ({}, {}))[data]}
+        found += [Step(component, hosts, verb="remove", variables=variables)] if hosts else []
+    return tuple(found)
+
+
+def _clean(hosts: Collection[Host], session: Session) -> None:
+    answers = fan_out(hosts, lambda h: session.transport.run(h, f"rm -rf {OWN}", become=True))
+    for name, said in answers.items():
+        if isinstance(said, UnreachableError):
+            raise UnreachableError(f"all is removed but {OWN}: {said.message}", where=name, hint="run the same command again")

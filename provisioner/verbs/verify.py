@@ -1,0 +1,137 @@
+"""`provision verify`: proves end to end that the stack works, and leaves nothing behind, also when it fails or is interrupted."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from functools import partial
+from typing import Any
+
+from provisioner.cluster.model import Cluster
+from provisioner.errors import ProvisionError, UnreachableError
+from provisioner.hosts.openssh import Transport
+from provisioner.hosts.remote_calls import BrokenLink
+from provisioner.verbs.proofs import app, job, logs, naming, overlay, registration
+from provisioner.verbs.proofs.proof import Scene, Skipped, make_scene
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One proven, broken or skipped part of the chain. `link` names what it goes over; where it broke, what broke it."""
+
+    name: str
+    link: str
+    ok: bool
+    seconds: float
+    detail: str
+    skipped: bool = False
+
+    def describe(self) -> str:
+        """One line for people."""
+        mark = "skip" if self.skipped else "ok" if self.ok else "FAIL"
+        text = self.detail if self.ok else f"{self.link}: {self.detail}"
+        return f"{mark:<4} {self.name:<46} {self.seconds:6.1f} s  {text}"
+
+
+@dataclass(frozen=True)
+class Report:
+    """All steps that were tried, in order; the first one that is not ok stopped the rest."""
+
+    cluster: str
+    steps: tuple[Step, ...]
+    seconds: float
+
+    @property
+    def ok(self) -> bool:
+        """Nothing broke."""
+        return all(step.ok for step in self.steps)
+
+    def as_json(self) -> dict[str, Any]:
+        """The object that `verify --json` prints; `broken` is the first link that does not hold."""
+        broken = next((step.link for step in self.steps if not step.ok), "")
+        return {"cluster": self.cluster, "ok": self.ok, "broken": broken, "seconds": round(self.seconds, 1),
+                "steps": [asdict(step) for step in self.steps]}
+
+
+def _deploy(scene: Scene) -> str:
+    logs.mark(scene)
+    return app.deploy(scene)
+
+
+#: What is proven, over which links, and how; in this order, because each part needs the ones before it.
+STEPS: tuple[tuple[str, str, Callable[[Scene], str]], ...] = (
+    ("every host answers", "SSH", app.hosts_answer),
+    ("Mesos knows the frameworks of the leaders", "Marathon, Chronos → Mesos", registration.registered),
+    ("a Marathon app is healthy on every agent", "Marathon → Mesos → Docker", _deploy),
+    ("each instance has a name in Consul", "Registrator → Consul", naming.registered),
+    ("it answers by its name from another host", "DNS → Docker's port mapping", naming.answers_by_name),
+    ("a Chronos job runs and leaves its result", "Chronos → Mesos", job.run),
+    ("log lines of app and hosts arrive at Logstash", "log forwarding → Logstash", logs.arrive),
+    ("containers reach each other over the overlay", "Docker's overlay network", overlay.reach),
+)
+#: What was begun and how it is undone, in this order: as much as can be, whatever became of the rest.
+CLEANING: tuple[tuple[str, Callable[[Scene], None]], ...] = (
+    ("overlay", overlay.remove), ("job", job.remove), ("app", app.remove), ("app", naming.gone),
+)
+
+
+def verify(cluster: Cluster, rendered: Mapping[str, Any], transport: Transport, say: Say) -> Report:
+    """Prove the whole chain on the running cluster; each step is said when it is over. Never raises for a broken link."""
+    return prove(make_scene(cluster, rendered, transport), say)
+
+
+def prove(scene: Scene, say: Say) -> Report:
+    """The same on a given scene."""
+    begin = time.monotonic()
+    say(f"proving {scene.cluster.name} with {scene.name}")
+    steps: list[Step] = []
+    try:
+        for name, link, function in STEPS:
+            steps.append(_try(name, link, partial(function, scene)))
+            say(steps[-1].describe())
+            if not steps[-1].ok:
+                break
+    finally:
+        # On Ctrl-C too; a second Ctrl-C leaves it.
+        if scene.begun:
+            steps.append(_try("nothing is left behind", "cleaning up", partial(_clean, scene)))
+            say(steps[-1].describe())
+    return Report(scene.cluster.name, tuple(steps), time.monotonic() - begin)
+
+
+def _try(name: str, link: str, function: Callable[[], str]) -> Step:
+    begin = time.monotonic()
+
+    def step(ok: bool, where: str, detail: str, skipped: bool = False) -> Step:
+        return Step(name, where, ok, round(time.monotonic() - begin, 1), detail, skipped)
+
+    try:
+        return step(True, link, function())
+    except Skipped as reason:
+        return step(True, link, f"skipped: {reason}", skipped=True)
+    except BrokenLink as broken:
+        return step(False, broken.link, str(broken))
+    except UnreachableError as error:
+        return step(False, f"SSH to {error.where}" if error.where else "SSH", error.message)
+    except ProvisionError as error:
+        return step(False, link, str(error))
+
+
+def _clean(scene: Scene) -> str:
+    """Every undoing is tried; the first that did not work is what is said."""
+    failed: list[BrokenLink] = []
+    if scene.begun & {"app", "job"}:
+        registration.await_settled(scene)
+    for function in (f for begun, f in CLEANING if begun in scene.begun):
+        try:
+            function(scene)
+        except BrokenLink as broken:
+            failed.append(broken)
+        except ProvisionError as error:
+            failed.append(BrokenLink("cleaning up", error.message))
+    if failed:
+        raise BrokenLink(failed[0].link, "; ".join(str(f) for f in failed))
+    return ""
