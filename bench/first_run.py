@@ -14,7 +14,7 @@ from ruamel.yaml import YAML
 from bench import plain
 from bench.commands import timed
 from bench.contenders import TUNED, whole_cluster
-from provisioner.context import Session
+from provisioner.context import Context
 from provisioner.hosts.host_keys import establish
 from provisioner.paths import project_dir
 from provisioner.state import ledger, secrets
@@ -50,11 +50,11 @@ def _ours_by_mitogen(lab: str, work: Path) -> float:
 
 def _tuned(lab: str, work: Path) -> float:
     """What the driver makes before its first step is there beforehand: host keys, secrets, identities, variables."""
-    session = Session(default_inventory(lab, project_dir()))
-    ledger.save(session.cluster, session.ledger)
-    secrets.ensure(session.cluster)
-    establish(session.cluster, say=print)
-    plain.write(session, work, [])
+    context = Context(default_inventory(lab, project_dir()))
+    ledger.save(context.cluster, context.ledger)
+    secrets.ensure(context.cluster)
+    establish(context.cluster, say=print)
+    plain.write(context, work, [])
     playbook = whole_cluster(work, TUNED)
     with tempfile.TemporaryDirectory(prefix="b", dir="/tmp") as sockets:
         begin = time.monotonic()

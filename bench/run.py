@@ -25,7 +25,7 @@ from bench.commands import timed
 from bench.contenders import OURS, Contender
 from bench.first_run import first_run
 from bench.measured import Cost
-from provisioner.context import Session
+from provisioner.context import Context
 from provisioner.paths import project_dir
 from provisioner_lab.model import default_inventory
 from provisioner_lab.work import find
@@ -128,9 +128,9 @@ def main() -> int:
         seconds["lab up"] = [timed("lab", "up", "--name", chosen.lab, *size)]
         seconds["up on fresh hosts"] = [timed("up", "--lab", chosen.lab, "--yes", *(word for name in only for word in ("--only", name)))]
     inventory, lab = default_inventory(chosen.lab, project_dir()), find(chosen.lab)
-    session = Session(inventory)
-    plain.write(session, work, only)
-    hosts = [(str(session.rendered["all"]["vars"]["ansible_user"]), h.address) for h in session.cluster.hosts]
+    context = Context(inventory)
+    plain.write(context, work, only)
+    hosts = [(str(context.rendered["all"]["vars"]["ansible_user"]), h.address) for h in context.cluster.hosts]
     far = f"{chosen.latency:g} ms away" if chosen.latency else ""
     words = [f"{len(hosts)}-hosts", "light" if only else "", far.replace(" ", "-"), *(chosen.parts or [])]
     found = Found("-".join(filter(None, words)), seconds)
@@ -143,14 +143,14 @@ def main() -> int:
         found.save()
 
     if "role" in parts:
-        plain.write_one_role(session, work)
-        compare("role zookeeper", len(session.cluster.members(plain.PORTED)), contenders.one_role(inventory, work))
+        plain.write_one_role(context, work)
+        compare("role zookeeper", len(context.cluster.members(plain.PORTED)), contenders.one_role(inventory, work))
     if "commands" in parts:
         for part in (commands.small, commands.one_variable, commands.silent_host):
             seconds |= part(chosen.lab, chosen.rounds)
             found.save()
     if "roles" in parts:
-        known_hosts = session.cluster.state_dir / "known_hosts"
+        known_hosts = context.cluster.state_dir / "known_hosts"
         compare(", ".join(only) or "all roles", len(hosts), contenders.all_roles(inventory, work, hosts, lab.key, known_hosts, only))
     if "agent" in parts:
         seconds |= commands.one_more_agent(chosen.lab, chosen.agents)

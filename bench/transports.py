@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from bench import measured
 from bench.contenders import TOOLS, at_once
 from bench.measured import Cost
-from provisioner.context import Session
+from provisioner.context import Context
 from provisioner.paths import project_dir
 from provisioner_lab.model import default_inventory
 from provisioner_lab.work import find
@@ -57,9 +57,9 @@ def main() -> int:
     options.add_argument("--lab", default="bench")
     options.add_argument("--rounds", type=int, default=5)
     chosen = options.parse_args()
-    session, lab = Session(default_inventory(chosen.lab, project_dir())), find(chosen.lab)
-    user, known = str(session.rendered["all"]["vars"]["ansible_user"]), str(session.cluster.state_dir / "known_hosts")
-    hosts = [host.address for host in session.cluster.hosts]
+    context, lab = Context(default_inventory(chosen.lab, project_dir())), find(chosen.lab)
+    user, known = str(context.rendered["all"]["vars"]["ansible_user"]), str(context.cluster.state_dir / "known_hosts")
+    hosts = [host.address for host in context.cluster.hosts]
     base = ["-i", str(lab.key), "-l", user, "-o", "IdentitiesOnly=yes", "-o", "BatchMode=yes", "-o", f"UserKnownHostsFile={known}"]
     python = str(TOOLS / "bin/python")
     costs: dict[str, list[Cost]] = {}

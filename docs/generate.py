@@ -23,7 +23,7 @@ from rich.console import Console
 
 from provisioner.cli import parser
 from provisioner.console import make_table, status_rows
-from provisioner.context import Session
+from provisioner.context import Context
 from provisioner.inventory.schema import CLUSTER_VARIABLES, CONNECTION_VARIABLES, HOST_VARIABLES, RENDERED
 from provisioner.paths import inventory_examples_dir, project_dir, roles_dir
 
@@ -94,7 +94,7 @@ def _table(rows: Iterable[tuple[str, str, Sequence[Any], Any, str]]) -> str:
 
 def open_ports() -> dict[str, list[dict[str, Any]]]:
     """What masters and agents open to the other hosts when nobody changes a port: security groups are made of it."""
-    hosts = Session(inventory_examples_dir() / "example.yml").rendered["all"]["hosts"]
+    hosts = Context(inventory_examples_dir() / "example.yml").rendered["all"]["hosts"]
     found = {}
     for group, host in (("masters", "m1"), ("agents", "a1")):
         rules = []

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 FEWEST = 5
 
 
-class Session:
+class Context:
     """One command's view of one cluster. Parts are made when first asked for."""
 
     def __init__(self, path: Path) -> None:
@@ -104,10 +104,10 @@ class Session:
         return tuple(sorted(chosen))
 
 
-def open_session(options: argparse.Namespace) -> Session:
-    """The session of a command; says on stderr which inventory is used."""
+def open_context(options: argparse.Namespace) -> Context:
+    """The context of a command; says on stderr which inventory is used."""
     path = find_inventory(options.hosts, options.lab)
     # Not through the console: this is on the path of commands that answer faster than its library loads.
     sys.stderr.write(f"inventory: {path}\n")
-    return Session(path)
+    return Context(path)
 

@@ -11,7 +11,7 @@ import random
 import shlex
 from collections.abc import Callable, Iterable, Mapping
 
-from provisioner.context import Session
+from provisioner.context import Context
 from provisioner.plan.fingerprint import questions
 from provisioner.state import fact_cache
 from provisioner_lab.model import default_inventory
@@ -28,11 +28,11 @@ class Drifting:
     """A cluster that is as it should be, and everything that can go wrong with what its roles watch."""
 
     def __init__(self, cluster: ClusterUnderTest) -> None:
-        session = Session(default_inventory(cluster.lab, HOME))
-        asked = questions(session.cluster, session.rendered, session.defaults, fact_cache.read(session.cluster), session.ledger.cluster_id)
+        context = Context(default_inventory(cluster.lab, HOME))
+        asked = questions(context.cluster, context.rendered, context.defaults, fact_cache.read(context.cluster), context.ledger.cluster_id)
         self._cluster = cluster
         self._witnesses = {host: {name: one["witness"] for name, one in own.items()} for host, own in asked.items()}
-        self._voters = sorted(h.name for h in session.cluster.members("zookeeper"))
+        self._voters = sorted(h.name for h in context.cluster.members("zookeeper"))
         there = {host: frozenset(cluster.host(host).run(inventory_script([*own.values()])).splitlines())
                  for host, own in self._witnesses.items()}
         self.possible = sorted(harm for host, own in self._witnesses.items() for name, witness in own.items()

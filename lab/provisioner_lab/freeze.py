@@ -11,9 +11,9 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from provisioner.context import Session
+from provisioner.context import Context
 from provisioner.errors import ProvisionError, UsageError
-from provisioner.hosts.remote_process import SshHeld
+from provisioner.hosts.remote_process import SshProcess
 from provisioner.run.lock import Lock
 from provisioner_lab import disks, network, nodes, restore, work
 from provisioner_lab.cache import cache_dir, exclusively
@@ -49,16 +49,16 @@ def take(name: str, lab_name: str, *, again: bool, say: Say) -> Snapshot:
                          hint=f"take another name, replace it with --replace, or remove it: provision lab snapshots --remove {name}")
     lab = work.find(lab_name)
     _check_runs(lab)
-    session = Session(lab.inventory)
+    context = Context(lab.inventory)
     with exclusively(say), tempfile.TemporaryDirectory(dir=shelf(), prefix=MAKING) as scratch:
         for cut_off in set(shelf().glob(f"{MAKING}*")) - {Path(scratch)}:
             shutil.rmtree(cut_off)  # nobody else is making one now
         place = Parts(Path(scratch) / name)
         place.mirror("").mkdir(parents=True)
-        snapshot = _describe(name, lab, healthy=not restore.problems(session))
+        snapshot = _describe(name, lab, healthy=not restore.problems(context))
         place.about.write_text(snapshot.as_json())
         try:
-            with Lock(session.cluster, functools.partial(SshHeld, session.cluster), f"snapshot {name}").acquire():
+            with Lock(context.cluster, functools.partial(SshProcess, context.cluster), f"snapshot {name}").acquire():
                 _read_files(lab, snapshot, place)
             _keep_in_engine(lab, snapshot, say)
             _write(lab, snapshot, place, say)
@@ -72,7 +72,7 @@ def take(name: str, lab_name: str, *, again: bool, say: Say) -> Snapshot:
             tidy()
     nodes.wait(lab, [lab.node(host) for host in snapshot.hosts], say)
     if snapshot.healthy:
-        restore.wait_healthy(session, say)
+        restore.wait_healthy(context, say)
     return snapshot
 
 

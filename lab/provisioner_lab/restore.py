@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from provisioner.context import Session
+from provisioner.context import Context
 from provisioner.errors import StepFailed, UsageError
 from provisioner.observe.observation import observe
 from provisioner.observe.status import summarize
@@ -51,7 +51,7 @@ def restore(name: str, lab_name: str = "", *, directory: Path | None = None, say
     with working(say, f"starting {' '.join(snapshot.hosts)}"):
         nodes.wait(lab, [lab.node(host) for host in snapshot.hosts], say)
     if snapshot.healthy:
-        wait_healthy(Session(lab.inventory), say)
+        wait_healthy(Context(lab.inventory), say)
     say(f"lab {lab.name} from snapshot {name} of {snapshot.made}: {time.monotonic() - begin:.0f} s")
     return work.status(lab.name)
 
@@ -69,20 +69,20 @@ def check_room(lab: Lab, labs: Sequence[Lab], taken: Sequence[ipaddress.IPv4Netw
                          "find it with `ip route` and `docker network ls`, or restore on another machine")
 
 
-def problems(session: Session) -> list[str]:
+def problems(context: Context) -> list[str]:
     """What `provision status` finds wrong; nothing when the cluster is healthy."""
-    status = summarize(session.cluster, observe(session.cluster, session.rendered, session.transport, sections=("health",)))
+    status = summarize(context.cluster, observe(context.cluster, context.rendered, context.transport, sections=("health",)))
     return [*status.problems, *(f"{row.component} on {row.host}: {row.detail}" for row in status.rows if row.state != "ok")]
 
 
-def wait_healthy(session: Session, say: Say) -> None:
+def wait_healthy(context: Context, say: Say) -> None:
     """Until nothing is wrong with a cluster. Raises StepFailed."""
     until = time.monotonic() + _HEALTHY_SECONDS
-    with working(say, f"until {session.cluster.name} is healthy"):
-        while wrong := problems(session):
+    with working(say, f"until {context.cluster.name} is healthy"):
+        while wrong := problems(context):
             if time.monotonic() > until:
-                raise StepFailed(f"{session.cluster.name} is not healthy within {_HEALTHY_SECONDS:.0f} s: {'; '.join(wrong)}",
-                                 hint=f"look further: provision status --hosts {session.path}")
+                raise StepFailed(f"{context.cluster.name} is not healthy within {_HEALTHY_SECONDS:.0f} s: {'; '.join(wrong)}",
+                                 hint=f"look further: provision status --hosts {context.path}")
             time.sleep(0.5)
 
 

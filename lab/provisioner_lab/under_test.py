@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from provisioner.cluster.model import Host
-from provisioner.context import Session
+from provisioner.context import Context
 from provisioner.hosts.http_api import Api
-from provisioner.hosts.remote_calls import Errands
+from provisioner.hosts.remote_calls import RemoteCalls
 from provisioner.inventory.render import host_variables
 from provisioner_lab import faults
 from provisioner_lab.commands import attempt
@@ -125,8 +125,9 @@ class ClusterUnderTest:
     @property
     def consul(self) -> Api:
         """Consul answers on each host's loopback only, so it is asked there and has no address for others."""
-        session = Session(self._inventory_path)
-        return Api(Errands(session.transport), "Consul", [(host, "127.0.0.1:8500") for host in session.cluster.members("consul_server")])
+        context = Context(self._inventory_path)
+        servers = context.cluster.members("consul_server")
+        return Api(RemoteCalls(context.transport), "Consul", [(host, "127.0.0.1:8500") for host in servers])
 
     def kill(self, host: str, component: str = "") -> Fault:
         """Cut a host's power; with `component` end only its processes on that host, which systemd then starts again."""
@@ -173,9 +174,9 @@ class ClusterUnderTest:
         return fault
 
     def _servers(self, name: str, port: str) -> list[tuple[Host, str]]:
-        session = Session(self._inventory_path)
-        seen = {host.name: {**session.defaults, **host_variables(session.rendered, host.name)} for host in session.cluster.members(name)}
-        return [(host, f"{host.cluster_address}:{seen[host.name][port]}") for host in session.cluster.members(name)]
+        context = Context(self._inventory_path)
+        seen = {host.name: {**context.defaults, **host_variables(context.rendered, host.name)} for host in context.cluster.members(name)}
+        return [(host, f"{host.cluster_address}:{seen[host.name][port]}") for host in context.cluster.members(name)]
 
 
 def provision(*arguments: str, directory: Path, check: bool = True) -> subprocess.CompletedProcess[str]:

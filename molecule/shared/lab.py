@@ -17,7 +17,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from provisioner.cluster.facts import to_ansible_facts
-from provisioner.context import Session
+from provisioner.context import Context
 from provisioner.hosts.login import ansible_ssh_args
 from provisioner.observe.observation import observe
 from provisioner.plan.fingerprint import questions
@@ -50,19 +50,19 @@ def prepare() -> None:
     needs = os.environ.get("NEEDS", "").split()
     if needs:
         CLUSTER.up(*(word for need in needs for word in ("--only", need)))
-    session = Session(default_inventory(NAME))
-    ledger.save(session.cluster, session.ledger)
-    secrets.ensure(session.cluster)
-    inventory = session.rendered
+    context = Context(default_inventory(NAME))
+    ledger.save(context.cluster, context.ledger)
+    secrets.ensure(context.cluster)
+    inventory = context.rendered
     folder = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"])
-    seen = observe(session.cluster, inventory, session.transport, sections=("facts",))
+    seen = observe(context.cluster, inventory, context.transport, sections=("facts",))
     facts = {name: to_ansible_facts(host.facts) for name, host in seen.hosts.items()}
     seed_facts(folder, facts)
     # Digests of the rendered inventory as the driver has it, before it is changed for a plain ansible-playbook.
-    notes = questions(session.cluster, inventory, session.defaults, facts, session.ledger.cluster_id)
-    inventory["all"]["vars"].update(secrets.load(session.cluster), component_notes=notes)
+    notes = questions(context.cluster, inventory, context.defaults, facts, context.ledger.cluster_id)
+    inventory["all"]["vars"].update(secrets.load(context.cluster), component_notes=notes)
     arguments = inventory["all"]["vars"].get("ansible_ssh_common_args", "")
-    inventory["all"]["vars"]["ansible_ssh_common_args"] = f"{ansible_ssh_args(session.cluster)} {arguments}"
+    inventory["all"]["vars"]["ansible_ssh_common_args"] = f"{ansible_ssh_args(context.cluster)} {arguments}"
     write_private(folder / "lab.json", json.dumps(inventory).encode())
 
 

@@ -11,7 +11,7 @@ from provisioner.hosts.remote_calls import Reply
 
 
 class Way(Protocol):
-    """How a request gets to a component: from a host, as `errands.Errands` does it, or from here."""
+    """How a request gets to a component: from a host, as `remote_calls.RemoteCalls` does it, or from here."""
 
     def http(self, host: Host, method: str, server: str, path: str, body: object = None) -> Reply:
         """One HTTP request on behalf of this host. May raise UnreachableError."""
@@ -20,7 +20,7 @@ class Way(Protocol):
 class Api:
     """Asks one member after the other. `servers`: each host that runs it with its `address:port`.
 
-    With Errands as its way it asks from these hosts, so that the port need not be open to us.
+    With RemoteCalls as its way it asks from these hosts, so that the port need not be open to us.
     """
 
     def __init__(self, way: Way, title: str, servers: Sequence[tuple[Host, str]]) -> None:

@@ -1,4 +1,4 @@
-"""What `provision verify` does on a host: small errands, one per run. Sent as text and run by the host's own Python.
+"""What `provision verify` does on a host: small calls, one per run. Sent as text and run by the host's own Python.
 
 Standard library and the syntax of Python 3.6 only, because hosts may have nothing else (no curl, no jq).
 """
@@ -71,7 +71,7 @@ def read(request: "dict[str, Any]") -> "dict[str, Any]":
 
 
 def remove(request: "dict[str, Any]") -> "dict[str, Any]":
-    """Remove a file that an errand left."""
+    """Remove a file that a call left."""
     path = Path(request["path"])
     if path.exists():
         path.unlink()
@@ -85,14 +85,14 @@ def run(request: "dict[str, Any]") -> "dict[str, Any]":
     return {"code": done.returncode, "output": done.stdout.decode("utf-8", "replace")[-MAX_TEXT:].strip()}
 
 
-ERRANDS = {"http": ask_http, "resolve": resolve, "log": log, "sizes": sizes, "lines": lines, "read": read,
+CALLS = {"http": ask_http, "resolve": resolve, "log": log, "sizes": sizes, "lines": lines, "read": read,
            "remove": remove, "run": run}
 
 
 def main(request: "dict[str, Any]") -> None:
-    """Do the errand and print what came of it; `error` says in one sentence why nothing did."""
+    """Do the call and print what came of it; `error` says in one sentence why nothing did."""
     try:
-        answer = ERRANDS[request["errand"]](request)
+        answer = CALLS[request["call"]](request)
     except (OSError, ValueError, http.client.HTTPException, subprocess.SubprocessError) as error:
         answer = {"error": str(error) or type(error).__name__}
     print(json.dumps(answer))

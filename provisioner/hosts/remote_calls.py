@@ -1,4 +1,4 @@
-"""Sends errands to hosts: what is asked of `remote_agent.py`, and what comes back."""
+"""Sends calls to hosts: what is asked of `remote_agent.py`, and what comes back."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 from provisioner.cluster.model import Host
 from provisioner.hosts.openssh import Transport
 
-#: What an errand itself may take, and what its journey may add.
+#: What a call itself may take, and what its journey may add.
 ERRAND_SECONDS = 10.0
 JOURNEY_SECONDS = 20.0
 
@@ -48,8 +48,8 @@ class Reply:
         return f"{self.status} {text}".strip() if self.status else text
 
 
-class Errands:
-    """Runs errands on hosts as root. Raises UnreachableError like the transport, BrokenLink when a host has no Python."""
+class RemoteCalls:
+    """Runs calls on hosts as root. Raises UnreachableError like the transport, BrokenLink when a host has no Python."""
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
@@ -69,9 +69,9 @@ class Errands:
         said = self.send(host, "run", command=command, timeout=timeout)
         return (127, str(said["error"])) if "error" in said else (int(said["code"]), str(said["output"]))
 
-    def send(self, host: Host, errand: str, **request: Any) -> Mapping[str, Any]:
-        """Any errand by its name in `remote_agent.ERRANDS`."""
-        text = json.dumps({"errand": errand, **request})
+    def send(self, host: Host, call: str, **request: Any) -> Mapping[str, Any]:
+        """Any call by its name in `remote_agent.CALLS`."""
+        text = json.dumps({"call": call, **request})
         program = f"{self._source}\nmain(json.loads({text!r}))\n"
         timeout = float(request.get("timeout", ERRAND_SECONDS)) + JOURNEY_SECONDS
         done = self._transport.run(host, "python3 -IS -", program.encode(), become=True, timeout=timeout)
@@ -79,5 +79,5 @@ class Errands:
             answer = json.loads(done.stdout)
         except ValueError:
             said = " ".join(done.stderr.decode(errors="replace").split())[-300:]
-            raise BrokenLink(f"Python on {host.name}", f"an errand ended with {done.code}: {said}") from None
+            raise BrokenLink(f"Python on {host.name}", f"a call ended with {done.code}: {said}") from None
         return answer if isinstance(answer, dict) else {"error": "the host answered no object"}

@@ -17,7 +17,7 @@ CLOSE_SECONDS = 5.0
 MAX_LINE = 65536
 
 
-class Held(Protocol):
+class RemoteProcess(Protocol):
     """The program while it runs."""
 
     def send(self, text: str) -> None:
@@ -34,10 +34,10 @@ class Held(Protocol):
 
 
 #: Starts a shell command as root on a host. Raises UnreachableError.
-Hold = Callable[[Host, str], Held]
+StartProcess = Callable[[Host, str], RemoteProcess]
 
 
-class SshHeld:
+class SshProcess:
     """Through `ssh`, in the shared connection of the host."""
 
     def __init__(self, cluster: Cluster, host: Host, command: str) -> None:
@@ -50,11 +50,11 @@ class SshHeld:
         self._write(first)
 
     def send(self, text: str) -> None:
-        """See Held."""
+        """See RemoteProcess."""
         self._write(text.encode() + b"\n")
 
     def line(self, timeout: float) -> str:
-        """See Held. Raises SshError when ssh itself failed."""
+        """See RemoteProcess. Raises SshError when ssh itself failed."""
         out = self._process.stdout
         assert out is not None  # noqa: S101 - narrows the type only
         with selectors.DefaultSelector() as ready:
@@ -65,11 +65,11 @@ class SshHeld:
         return text.decode(errors="replace").strip()
 
     def alive(self) -> bool:
-        """See Held."""
+        """See RemoteProcess."""
         return self._process.poll() is None
 
     def close(self) -> None:
-        """See Held."""
+        """See RemoteProcess."""
         with contextlib.suppress(OSError):
             if self._process.stdin:
                 self._process.stdin.close()

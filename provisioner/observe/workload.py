@@ -11,7 +11,7 @@ from urllib.parse import quote
 from provisioner.cluster.model import Cluster, Host
 from provisioner.errors import StepFailed
 from provisioner.hosts.http_api import Api, from_host
-from provisioner.hosts.remote_calls import Errands
+from provisioner.hosts.remote_calls import RemoteCalls
 from provisioner.inventory.render import host_variables
 
 #: How long Marathon may take until a moved or an additional instance is healthy.
@@ -34,13 +34,13 @@ class App:
 class Workload:
     """Asks Mesos and Marathon through a host that runs a master: their ports need not be open to us."""
 
-    def __init__(self, cluster: Cluster, rendered: Mapping[str, Any], errands: Errands) -> None:
+    def __init__(self, cluster: Cluster, rendered: Mapping[str, Any], calls: RemoteCalls) -> None:
         self._rendered = rendered
-        self._errands = errands
+        self._calls = calls
         self._masters = cluster.members("mesos_master")
         self._marathons = [(h, f"{h.cluster_address}:{host_variables(rendered, h.name).get('marathon_port', 8080)}")
                            for h in cluster.members("marathon")]
-        self._marathon = Api(errands, "Marathon", self._marathons)
+        self._marathon = Api(calls, "Marathon", self._marathons)
         self._leader = cluster.hosts[0]
 
     def tasks(self, *agents: str) -> dict[str, list[str]]:
@@ -82,7 +82,7 @@ class Workload:
         for row in self._mesos().get("slaves", []):
             if row.get("hostname") == agent:
                 body = {"type": call, call.lower(): {"agent_id": {"value": row["id"]}}}
-                reply = from_host(self._errands, self._leader, "POST", self._server(self._leader), "/api/v1", body)
+                reply = from_host(self._calls, self._leader, "POST", self._server(self._leader), "/api/v1", body)
                 if not reply.ok:
                     raise StepFailed(f"the Mesos master on {self._leader.name} answers {reply} to {call}", where=agent, hint=hint)
 
@@ -129,7 +129,7 @@ class Workload:
     def _mesos(self) -> dict[str, Any]:
         said = []
         for host in self._masters:
-            reply = from_host(self._errands, host, "GET", self._server(host), "/state")
+            reply = from_host(self._calls, host, "GET", self._server(host), "/state")
             state = reply.json() if reply.ok else None
             if isinstance(state, dict) and "slaves" in state:  # a master that does not lead redirects
                 self._leader = host

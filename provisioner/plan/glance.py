@@ -10,7 +10,7 @@ from typing import Any
 from provisioner.cluster.facts import to_ansible_facts
 from provisioner.components import COMPONENTS, component_names
 from provisioner.console import Console
-from provisioner.context import Session
+from provisioner.context import Context
 from provisioner.errors import UnreachableError, UsageError
 from provisioner.hosts.host_keys import all_known
 from provisioner.hosts.login import login
@@ -41,7 +41,7 @@ class Look:
     moving: Moves
 
 
-def glance(session: Session, console: Console, options: argparse.Namespace) -> tuple[Look | None, dict[str, UnreachableError]]:
+def glance(context: Context, console: Console, options: argparse.Namespace) -> tuple[Look | None, dict[str, UnreachableError]]:
     """The look of a cluster on which nothing is to be done, where it answers; None when something is, or when that can't be told at
     once.
 
@@ -50,26 +50,26 @@ def glance(session: Session, console: Console, options: argparse.Namespace) -> t
     that did not answer, with their errors: waiting for them once is enough. (One that votes concerns all: that is for a closer look.)
     """
     only = components(options.only)
-    limit = session.limited(options.limit)
-    cluster = session.cluster
-    for warning in (*cluster.warnings, *_unmaintained(session)):
+    limit = context.limited(options.limit)
+    cluster = context.cluster
+    for warning in (*cluster.warnings, *_unmaintained(context)):
         console.warn(warning)
     console.say(f"looking at {len(limit or [h for h in cluster.hosts if not only or h.groups & {*only}])} hosts …")
     before = {} if options.full else fact_cache.read(cluster)
     if set(before) < {h.name for h in cluster.hosts} or not all_known(cluster):
         return None, {}
-    asked = questions(cluster, session.rendered, session.defaults, before, session.ledger.cluster_id, only)
+    asked = questions(cluster, context.rendered, context.defaults, before, context.ledger.cluster_id, only)
     # A refused key locks no account, so only passwords are tried on one host first.
-    lost = first_contact(cluster, [h for h in cluster.hosts if h.name in asked and login(h, cluster).password], session.transport)
-    seen = observe(cluster, session.rendered, session.one_question, hosts=[*asked], components=only, sections=("facts", "health"),
+    lost = first_contact(cluster, [h for h in cluster.hosts if h.name in asked and login(h, cluster).password], context.transport)
+    seen = observe(cluster, context.rendered, context.one_question, hosts=[*asked], components=only, sections=("facts", "health"),
                    witnesses=asked, silent=lost, patience=PATIENCE_SECONDS)
     silent = {name: UnreachableError(host.error, where=name, hint=host.hint) for name, host in seen.hosts.items() if not host.reachable}
     answers = {name: host for name, host in seen.hosts.items() if host.reachable}
     if silent.keys() & voters(cluster) or not all(host.facts for host in answers.values()):
         return None, silent
     facts = {name: to_ansible_facts(host.facts) for name, host in answers.items()}
-    moving = moves(cluster, seen, wanted(session))
-    plan = make_plan(cluster, session.rendered, seen, only=only, limit=limit, batch=options.batch, moving=moving)
+    moving = moves(cluster, seen, wanted(context))
+    plan = make_plan(cluster, context.rendered, seen, only=only, limit=limit, batch=options.batch, moving=moving)
     if plan.steps or any(that_count(found) != that_count(before[name]) for name, found in facts.items()):
         return None, silent
     away = {name: error for name, error in silent.items() if not limit or name in limit}
@@ -86,16 +86,16 @@ def components(names: list[str]) -> tuple[str, ...]:
     return tuple(names)
 
 
-def wanted(session: Session) -> dict[str, str]:
+def wanted(context: Context) -> dict[str, str]:
     """The version of each role that has one, as the inventory or the catalogue says."""
-    entries = {c.role: session.catalogue.find(c.role, session.version(c.role)) for c in COMPONENTS}
+    entries = {c.role: context.catalogue.find(c.role, context.version(c.role)) for c in COMPONENTS}
     return {role: entry.version for role, entry in entries.items() if entry}
 
 
-def _unmaintained(session: Session) -> list[str]:
+def _unmaintained(context: Context) -> list[str]:
     found = []
     for name in sorted({c.role for c in COMPONENTS} | {"busybox"}):
-        entry = session.catalogue.find(name, session.version(name))
+        entry = context.catalogue.find(name, context.version(name))
         if entry and entry.maintained != "yes":
             who = "by nobody any more" if entry.maintained == "no" else "by one person only"
             found.append(f"{name} {entry.version} is maintained {who}: run it inside a closed network")

@@ -9,9 +9,9 @@ from collections.abc import Iterable, Mapping
 from provisioner.cluster.facts import to_ansible_facts
 from provisioner.cluster.names import host_list
 from provisioner.console import Console
-from provisioner.context import Session
+from provisioner.context import Context
 from provisioner.errors import StepFailed, UnreachableError
-from provisioner.hosts.remote_calls import Errands
+from provisioner.hosts.remote_calls import RemoteCalls
 from provisioner.observe.observation import observe
 from provisioner.observe.preflight import Report, preflight
 from provisioner.observe.preflight.report import Finding
@@ -25,52 +25,52 @@ from provisioner.plan.versions import moves, refuse_bad_changes
 from provisioner.state import fact_cache
 
 
-def look(session: Session, console: Console, options: argparse.Namespace) -> Look:
+def look(context: Context, console: Console, options: argparse.Namespace) -> Look:
     """Ask the hosts and make the plan; warnings go to the console.
 
     The hosts' keys must be known (`trust.establish`). `options`: only (component names), limit, full, any_version. Raises UsageError for
     unknown names, StepFailed when a host is not fit or a version is no way on from the one that runs, UnreachableError when a
     host that a quorum needs does not answer.
     """
-    found, silent = glance(session, console, options)
-    return found or look_closely(session, console, options, silent)
+    found, silent = glance(context, console, options)
+    return found or look_closely(context, console, options, silent)
 
 
-def look_closely(session: Session, console: Console, options: argparse.Namespace, silent: Mapping[str, UnreachableError]) -> Look:
+def look_closely(context: Context, console: Console, options: argparse.Namespace, silent: Mapping[str, UnreachableError]) -> Look:
     """As `look`, with all that could fail looked at beforehand. Hosts in `silent` are known not to answer."""
     only = components(options.only)
-    limit = session.limited(options.limit)
-    cluster = session.cluster
-    report = preflight(cluster, session.rendered, session.transport, hosts=limit, silent=silent)
-    _judge(report, session, console)
+    limit = context.limited(options.limit)
+    cluster = context.cluster
+    report = preflight(cluster, context.rendered, context.transport, hosts=limit, silent=silent)
+    _judge(report, context, console)
     facts = {name: to_ansible_facts(found) for name, found in report.facts.items()}
     fact_cache.keep(cluster, facts)
-    witnesses = questions(cluster, session.rendered, session.defaults, facts, session.ledger.cluster_id, only)
-    seen = observe(cluster, session.rendered, session.transport, sections=("health",), witnesses=witnesses, silent=report.unreachable)
-    moving = moves(cluster, seen, wanted(session))
+    witnesses = questions(cluster, context.rendered, context.defaults, facts, context.ledger.cluster_id, only)
+    seen = observe(cluster, context.rendered, context.transport, sections=("health",), witnesses=witnesses, silent=report.unreachable)
+    moving = moves(cluster, seen, wanted(context))
     if not options.any_version:
         refuse_bad_changes(moving)
-    plan = make_plan(cluster, session.rendered, seen, only=only, limit=limit, full=options.full,
+    plan = make_plan(cluster, context.rendered, seen, only=only, limit=limit, full=options.full,
                      batch=options.batch, moving=moving).without(report.unreachable)
-    _refuse_shut_out(session, plan)
+    _refuse_shut_out(context, plan)
     return Look(plan, seen, facts, witnesses, frozenset(report.unreachable), moving)
 
 
-def _refuse_shut_out(session: Session, plan: Plan) -> None:
+def _refuse_shut_out(context: Context, plan: Plan) -> None:
     """StepFailed when a plan would end a framework of somebody else: Mesos never lets one take on a principal later."""
     if not any(step.verb == PROTECT for step in plan.steps):
         return
-    names = Workload(session.cluster, session.rendered, Errands(session.transport)).without_principal()
+    names = Workload(context.cluster, context.rendered, RemoteCalls(context.transport)).without_principal()
     if names:
         raise StepFailed(f"nothing was changed: {', '.join(names)} told Mesos no principal and would end when credentials are required, "
                          "its tasks orphans", hint="end it and start it anew with a principal, as a new framework")
 
 
-def _judge(report: Report, session: Session, console: Console) -> None:
+def _judge(report: Report, context: Context, console: Console) -> None:
     """Stop before the first change when a host is not fit, or a host that a quorum needs does not answer."""
     for line in _lines(f for f in report.findings if f.severity == "warn"):
         console.warn(line)
-    lost = sorted(voters(session.cluster) & set(report.unreachable))
+    lost = sorted(voters(context.cluster) & set(report.unreachable))
     failures = [f for f in report.findings if f.severity == "fail" and (f.host not in report.unreachable or f.host in lost)]
     if not failures:
         return

@@ -13,12 +13,12 @@ from typing import Any
 
 from provisioner.cluster.facts import to_ansible_facts
 from provisioner.console import Console, RunProgress
-from provisioner.context import Session
+from provisioner.context import Context
 from provisioner.errors import StepFailed, UnreachableError, UsageError
 from provisioner.hosts.failures import printable
 from provisioner.hosts.host_keys import establish
 from provisioner.hosts.openssh import ansible_ssh_args
-from provisioner.hosts.remote_process import SshHeld
+from provisioner.hosts.remote_process import SshProcess
 from provisioner.inventory.render import to_json
 from provisioner.observe.observation import Observation, observe
 from provisioner.plan.fingerprint import Question
@@ -41,25 +41,25 @@ Facts = Mapping[str, Mapping[str, Any]]
 
 
 @contextmanager
-def locked(session: Session, console: Console, doing: str, *, strict: bool = False) -> Iterator[Lock]:
+def locked(context: Context, console: Console, doing: str, *, strict: bool = False) -> Iterator[Lock]:
     """The cluster is ours while this lasts: identities and secrets are saved, the hosts' keys known, the lock taken.
 
     With `strict` unknown keys are refused. Raises LockedError, UnreachableError.
     """
-    ledger.save(session.cluster, session.ledger)
-    secrets.ensure(session.cluster)
-    establish(session.cluster, say=console.say, strict=strict)
-    with Lock(session.cluster, functools.partial(SshHeld, session.cluster), doing).acquire() as held:
+    ledger.save(context.cluster, context.ledger)
+    secrets.ensure(context.cluster)
+    establish(context.cluster, say=console.say, strict=strict)
+    with Lock(context.cluster, functools.partial(SshProcess, context.cluster), doing).acquire() as held:
         yield held
 
 
-def execute(session: Session, console: Console, plan: Plan, held: Lock, result: Result, *, facts: Facts,
+def execute(context: Context, console: Console, plan: Plan, held: Lock, result: Result, *, facts: Facts,
             witnesses: Mapping[str, Mapping[str, Question]] | None = None) -> None:
     """Carry it out; `result` is filled as it goes. `facts` are in Ansible's words.
 
     Ctrl-C stops a plan of several steps between two of them, a second one at once. Raises as `Engine.up` does, and StoppedError.
     """
-    journal = open_run(session.cluster.state_dir, sys.argv[1:])
+    journal = open_run(context.cluster.state_dir, sys.argv[1:])
     with SafePoint(console.say) if len(plan.steps) > 1 else nullcontext() as safe:
 
         def still_ours(doing: str) -> None:
@@ -67,10 +67,10 @@ def execute(session: Session, console: Console, plan: Plan, held: Lock, result: 
                 safe.check(doing)
             held.check(doing)
 
-        engine = Engine(with_owners(session, open_playbooks(session, journal.folder, facts)), journal, RunProgress(console),
-                        lambda h, u: _unit_log(session, h, u), witnesses or {},
-                        Reboots(session.cluster, session.rendered, session.transport, console.say), still_ours,
-                        LiveMembers(session))
+        engine = Engine(with_owners(context, open_playbooks(context, journal.folder, facts)), journal, RunProgress(console),
+                        lambda h, u: _unit_log(context, h, u), witnesses or {},
+                        Reboots(context.cluster, context.rendered, context.transport, console.say), still_ours,
+                        LiveMembers(context))
         try:
             engine.up(plan, result)
         finally:
@@ -101,12 +101,12 @@ def seen_facts(seen: Observation) -> Facts:
     return {name: to_ansible_facts(host.facts) for name, host in seen.hosts.items() if host.reachable}
 
 
-def open_playbooks(session: Session, folder: Path, facts: Facts) -> AnsiblePlaybooks:
+def open_playbooks(context: Context, folder: Path, facts: Facts) -> AnsiblePlaybooks:
     """Ansible, ready to work in a run's folder: the rendered inventory and the facts are there."""
-    cluster = session.cluster
+    cluster = context.cluster
     inventory = folder / "inventory.json"
     inventory.touch(mode=0o600)
-    inventory.write_text(to_json(session.rendered))
+    inventory.write_text(to_json(context.rendered))
     seed_facts(folder, facts)
     return AnsiblePlaybooks(Run(folder, inventory, secrets.secrets_path(cluster), secrets.password_file(cluster), ansible_ssh_args(cluster),
                                 len(cluster.hosts), bool(cluster.variables.get("cluster_mitogen"))))
@@ -130,8 +130,8 @@ def confirm_by_name(typed: str, name: str, consequence: str) -> None:
 class LiveMembers:
     """See engine.Members: asks the hosts."""
 
-    def __init__(self, session: Session) -> None:
-        self._session = session
+    def __init__(self, context: Context) -> None:
+        self._session = context
 
     def now(self, step: Step) -> tuple[list[str], frozenset[str]]:
         """See engine.Members; the order is that of `steps.in_order`, and an election is borne with for GATE_SECONDS."""
@@ -159,10 +159,10 @@ class LiveMembers:
         return observe(one.cluster, one.rendered, one.transport, hosts=hosts, components=components, sections=("health",))
 
 
-def _unit_log(session: Session, host: str, unit: str) -> str:
+def _unit_log(context: Context, host: str, unit: str) -> str:
     """The last lines of a unit's journal; why there are none, when the host can't be asked."""
     try:
-        done = session.transport.run(session.cluster.host(host), f"journalctl -u {unit} -n {JOURNAL_LINES} --no-pager -o cat", become=True)
+        done = context.transport.run(context.cluster.host(host), f"journalctl -u {unit} -n {JOURNAL_LINES} --no-pager -o cat", become=True)
     except UnreachableError as error:
         return f"(not available: {error.message})"
     return printable(done.stdout).strip()

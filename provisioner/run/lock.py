@@ -22,7 +22,7 @@ from typing import Any, Self
 from provisioner.cluster.model import Cluster, Host
 from provisioner.errors import LockedError, UnreachableError
 from provisioner.hosts.failures import SshError, printable
-from provisioner.hosts.remote_process import Held, Hold
+from provisioner.hosts.remote_process import RemoteProcess, StartProcess
 from provisioner.plan.make import voters
 
 PATH = "/run/provisioner.lock"
@@ -90,11 +90,11 @@ file.truncate()
 class Lock:
     """Held from `acquire` to `release`; a context manager that releases."""
 
-    def __init__(self, cluster: Cluster, hold: Hold, doing: str) -> None:
+    def __init__(self, cluster: Cluster, hold: StartProcess, doing: str) -> None:
         self._hosts = [h for h in cluster.hosts if h.name in voters(cluster)]
         self._hold = hold
         self._doing = doing
-        self._held: dict[str, Held] = {}
+        self._held: dict[str, RemoteProcess] = {}
         self._over = threading.Event()
         self._beat = threading.Thread(target=self._live, daemon=True)
         self._guard = threading.Lock()
@@ -162,7 +162,7 @@ class Lock:
             held.send(self._doing)
 
 
-def unlock(cluster: Cluster, hold: Hold, *, force: bool) -> dict[str, str]:
+def unlock(cluster: Cluster, hold: StartProcess, *, force: bool) -> dict[str, str]:
     """Who holds the lock, by voter; with `force` it is taken from them. Voters that don't answer are left out."""
     found = {}
     for host in cluster.hosts:
@@ -185,7 +185,7 @@ def keeper(mode: str, doing: str) -> str:
     return shlex.join(words)
 
 
-def read(held: Held) -> dict[str, Any]:
+def read(held: RemoteProcess) -> dict[str, Any]:
     """The keeper's answer. Raises SshError when it makes no sense."""
     text = held.line(ANSWER_SECONDS)
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from provisioner.components import component
-from provisioner.context import Session
+from provisioner.context import Context
 from provisioner.errors import StepFailed
 from provisioner.observe.frameworks import SCHEDULERS, leader, refuse_removed, removed, settled
 from provisioner.observe.observation import Observation, observe
@@ -13,7 +13,7 @@ from provisioner.plan.steps import Plan
 from provisioner.run.execute import look_patiently
 
 
-def await_settled(session: Session, names: Collection[str]) -> dict[str, tuple[str, object]]:
+def await_settled(context: Context, names: Collection[str]) -> dict[str, tuple[str, object]]:
     """Of each of these components the leader's host, and when Mesos took it in, when it has had time to load what it keeps.
 
     The time (seconds since the epoch by the master's clock) tells a leader from the same member that was elected again.
@@ -22,7 +22,7 @@ def await_settled(session: Session, names: Collection[str]) -> dict[str, tuple[s
     where Mesos has removed a framework, which no waiting cures.
     """
     def look() -> Observation:
-        seen = observe(session.cluster, session.rendered, session.transport, sections=("health",), components=names)
+        seen = observe(context.cluster, context.rendered, context.transport, sections=("health",), components=names)
         refuse_removed(seen)
         return seen
 
@@ -30,7 +30,7 @@ def await_settled(session: Session, names: Collection[str]) -> dict[str, tuple[s
         for name in names:
             if not settled(seen, name):
                 raise StepFailed(f"nothing was done: {component(name).title} has no leader that Mesos has known for some seconds, "
-                                 f"so what it lists may not be all: {_said(session, name, seen)}",
+                                 f"so what it lists may not be all: {_said(context, name, seen)}",
                                  hint="'provision status' says what is wrong")
 
     seen = look_patiently(look, refuse) if names else Observation({})
@@ -42,7 +42,7 @@ def _leadership(seen: Observation, name: str) -> tuple[str, object]:
     return host, (seen.health(host, name) or {})["facts"].get("registered")
 
 
-def await_back(session: Session, before: Observation, plan: Plan) -> None:
+def await_back(context: Context, before: Observation, plan: Plan) -> None:
     """Wait until every Marathon and Chronos that was well before a run is so after it, and those that its plan touched have a leader.
 
     When its ZooKeeper or Mesos' leader goes, Marathon's leader ends itself and comes back as a follower some ten seconds later. The check
@@ -56,7 +56,7 @@ def await_back(session: Session, before: Observation, plan: Plan) -> None:
     names = {name for name, _ in well} | {*removed(before), *touched}
     if not names:
         return
-    hosts = [host.name for host in session.cluster.hosts if host.groups & names and before.hosts[host.name].reachable]
+    hosts = [host.name for host in context.cluster.hosts if host.groups & names and before.hosts[host.name].reachable]
 
     def refuse(seen: Observation) -> None:
         lost = sorted((name, host) for name, host in well if seen.hosts[host].reachable and _state(seen, host, name) != "ok")
@@ -66,10 +66,10 @@ def await_back(session: Session, before: Observation, plan: Plan) -> None:
                              hint="'provision status' says what is wrong; 'provision up' again cures most of it")
         for name in touched:
             if not (leader(seen, name) or removed(seen)):
-                raise StepFailed(f"{component(name).title} has no leader that Mesos knows: {_said(session, name, seen)}",
+                raise StepFailed(f"{component(name).title} has no leader that Mesos knows: {_said(context, name, seen)}",
                                  hint="'provision up' again: it restarts a leader without a driver")
 
-    refuse_removed(look_patiently(lambda: observe(session.cluster, session.rendered, session.transport, sections=("health",),
+    refuse_removed(look_patiently(lambda: observe(context.cluster, context.rendered, context.transport, sections=("health",),
                                                   hosts=hosts, components=names), refuse))
 
 
@@ -81,7 +81,7 @@ def _detail(seen: Observation, host: str, name: str) -> str:
     return str((seen.health(host, name) or {}).get("detail") or "it does not answer")
 
 
-def _said(session: Session, name: str, seen: Observation) -> str:
-    health = {host.name: seen.health(host.name, name) or {} for host in session.cluster.members(name)}
+def _said(context: Context, name: str, seen: Observation) -> str:
+    health = {host.name: seen.health(host.name, name) or {} for host in context.cluster.members(name)}
     host = next((h for h, said in health.items() if said.get("leader")), next(iter(health)))
     return f"{host} {health[host].get('detail') or 'does not answer'}"

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
-from provisioner.context import Session
+from provisioner.context import Context
 from provisioner.hosts.zookeeper import Node, open_tree
 from provisioner.inventory.render import host_variables
 from provisioner.plan.authentication import PROTECT
@@ -73,18 +73,18 @@ class WithOwners:
         return Outcome(changed=changed, tasks=1, changed_tasks=[f"{host}: {changed} nodes got their owner"] if changed else [])
 
 
-def with_owners(session: Session, playbooks: Playbooks) -> Playbooks:
+def with_owners(context: Context, playbooks: Playbooks) -> Playbooks:
     """These playbooks, and `protect` on this cluster's ZooKeeper."""
     def value(host: str, name: str) -> Any:
-        return host_variables(session.rendered, host).get(name, session.defaults[name])
+        return host_variables(context.rendered, host).get(name, context.defaults[name])
 
     def tree(host: str) -> AbstractContextManager[Nodes]:
-        password = secrets.load(session.cluster)["vault_zookeeper_super_password"]
-        return open_tree(session.cluster, session.cluster.host(host), int(value(host, "zookeeper_client_port")), password)
+        password = secrets.load(context.cluster)["vault_zookeeper_super_password"]
+        return open_tree(context.cluster, context.cluster.host(host), int(value(host, "zookeeper_client_port")), password)
 
     def digests() -> dict[str, str]:
-        known = secrets.load(session.cluster)
-        chronos = str(value(session.cluster.hosts[0].name, "chronos_zk_path")).strip("/").split("/")[0]
+        known = secrets.load(context.cluster)
+        chronos = str(value(context.cluster.hosts[0].name, "chronos_zk_path")).strip("/").split("/")[0]
         paths = {"/mesos": "mesos", "/marathon": "marathon", f"/{chronos}": "chronos"}
         return {path: known[f"vault_zookeeper_{user}_digest"] for path, user in paths.items()}
 

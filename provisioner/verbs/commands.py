@@ -1,4 +1,4 @@
-"""What each command does: opens the session, calls the parts, prints. One function per command, named after it."""
+"""What each command does: opens the context, calls the parts, prints. One function per command, named after it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from provisioner.cluster.names import host_list
-from provisioner.context import Session, open_session
+from provisioner.context import Context, open_context
 from provisioner.errors import StepFailed, UnreachableError, UsageError
 
 if TYPE_CHECKING:
@@ -28,13 +28,13 @@ def command_init(options: argparse.Namespace) -> int:
 
 def command_validate(options: argparse.Namespace) -> int:
     """Check the inventory offline."""
-    session = open_session(options)
-    cluster = session.cluster
-    session.rendered  # noqa: B018  # rendering finds what only the whole shows
+    context = open_context(options)
+    cluster = context.cluster
+    context.rendered  # noqa: B018  # rendering finds what only the whole shows
     for warning in cluster.warnings:
         sys.stderr.write(f"warning: {warning}\n")
     groups = ", ".join(f"{len(cluster.members(g))} {g}" for g in ("zookeeper", "mesos_master", "mesos_agent", "consul_server"))
-    sys.stdout.write(f"{session.path}: valid: cluster {cluster.name}, {len(cluster.hosts)} hosts ({groups})\n")
+    sys.stdout.write(f"{context.path}: valid: cluster {cluster.name}, {len(cluster.hosts)} hosts ({groups})\n")
     return 0
 
 
@@ -42,8 +42,8 @@ def command_inventory(options: argparse.Namespace) -> int:
     """Print the rendered inventory."""
     from provisioner.inventory.render import to_json, to_yaml
 
-    session = open_session(options)
-    sys.stdout.write(to_json(session.rendered) if options.json else to_yaml(session.rendered))
+    context = open_context(options)
+    sys.stdout.write(to_json(context.rendered) if options.json else to_yaml(context.rendered))
     return 0
 
 
@@ -53,9 +53,9 @@ def command_preflight(options: argparse.Namespace) -> int:
     from provisioner.hosts.host_keys import establish
     from provisioner.observe.preflight import preflight
 
-    session, console = open_session(options), Console()
-    establish(session.cluster, say=console.say, strict=options.strict)
-    report = preflight(session.cluster, session.rendered, session.transport, hosts=session.limited(options.limit))
+    context, console = open_context(options), Console()
+    establish(context.cluster, say=console.say, strict=options.strict)
+    report = preflight(context.cluster, context.rendered, context.transport, hosts=context.limited(options.limit))
     if options.json:
         console.json(report.as_json())
     else:
@@ -68,7 +68,7 @@ def command_plan(options: argparse.Namespace) -> int:
     from provisioner.console import Console
     from provisioner.verbs.plan import run_plan
 
-    return run_plan(open_session(options), Console(), options)
+    return run_plan(open_context(options), Console(), options)
 
 
 def command_up(options: argparse.Namespace) -> int:
@@ -79,8 +79,8 @@ def command_up(options: argparse.Namespace) -> int:
     console = Console()
     if options.lab:
         _make_lab(options.lab, console)
-    session = open_session(options)
-    result = run_up(session, console, options)
+    context = open_context(options)
+    result = run_up(context, console, options)
     if options.json:
         console.json(result.as_json())
     return _reached(result)
@@ -92,7 +92,7 @@ def command_upgrade(options: argparse.Namespace) -> int:
     from provisioner.verbs.upgrade import run_upgrade
 
     console = Console()
-    result = run_upgrade(open_session(options), console, options)
+    result = run_upgrade(open_context(options), console, options)
     if options.json:
         console.json(result.as_json())
     return _reached(result)
@@ -111,7 +111,7 @@ def command_drain(options: argparse.Namespace) -> int:
     from provisioner.console import Console
     from provisioner.verbs.drain import run_drain
 
-    return _reached(run_drain(open_session(options), Console(), options))
+    return _reached(run_drain(open_context(options), Console(), options))
 
 
 def command_undrain(options: argparse.Namespace) -> int:
@@ -119,7 +119,7 @@ def command_undrain(options: argparse.Namespace) -> int:
     from provisioner.console import Console
     from provisioner.verbs.drain import run_undrain
 
-    return _reached(run_undrain(open_session(options), Console(), options))
+    return _reached(run_undrain(open_context(options), Console(), options))
 
 
 def command_restart(options: argparse.Namespace) -> int:
@@ -127,7 +127,7 @@ def command_restart(options: argparse.Namespace) -> int:
     from provisioner.console import Console
     from provisioner.verbs.restart import run_restart
 
-    return _reached(run_restart(open_session(options), Console(), options))
+    return _reached(run_restart(open_context(options), Console(), options))
 
 
 def command_repair(options: argparse.Namespace) -> int:
@@ -135,7 +135,7 @@ def command_repair(options: argparse.Namespace) -> int:
     from provisioner.console import Console
     from provisioner.verbs.repair import run_repair
 
-    return _reached(run_repair(open_session(options), Console(), options))
+    return _reached(run_repair(open_context(options), Console(), options))
 
 
 def command_remove(options: argparse.Namespace) -> int:
@@ -143,7 +143,7 @@ def command_remove(options: argparse.Namespace) -> int:
     from provisioner.console import Console
     from provisioner.verbs.remove import run_remove
 
-    return _reached(run_remove(open_session(options), Console(), options))
+    return _reached(run_remove(open_context(options), Console(), options))
 
 
 def command_replace(options: argparse.Namespace) -> int:
@@ -151,7 +151,7 @@ def command_replace(options: argparse.Namespace) -> int:
     from provisioner.console import Console
     from provisioner.verbs.replace import run_replace
 
-    return _reached(run_replace(open_session(options), Console(), options))
+    return _reached(run_replace(open_context(options), Console(), options))
 
 
 def command_reset(options: argparse.Namespace) -> int:
@@ -159,7 +159,7 @@ def command_reset(options: argparse.Namespace) -> int:
     from provisioner.console import Console
     from provisioner.verbs.reset import run_reset
 
-    return _reached(run_reset(open_session(options), Console(), options))
+    return _reached(run_reset(open_context(options), Console(), options))
 
 
 def command_backup(options: argparse.Namespace) -> int:
@@ -167,7 +167,7 @@ def command_backup(options: argparse.Namespace) -> int:
     from provisioner.console import Console
     from provisioner.verbs.backup.run import run_backup
 
-    sys.stdout.write(f"{run_backup(open_session(options), Console(), options)}\n")
+    sys.stdout.write(f"{run_backup(open_context(options), Console(), options)}\n")
     return 0
 
 
@@ -176,7 +176,7 @@ def command_restore(options: argparse.Namespace) -> int:
     from provisioner.console import Console
     from provisioner.verbs.backup.run import run_restore
 
-    run_restore(open_session(options), Console(), options)
+    run_restore(open_context(options), Console(), options)
     return 0
 
 
@@ -192,19 +192,19 @@ def _vagrantfile(options: argparse.Namespace) -> str:
     from provisioner_lab.vagrantfile import Machines, Size, of_inventory
 
     master, agent = Size(options.master_memory, options.master_cpus), Size(options.agent_memory, options.agent_cpus)
-    return of_inventory(open_session(options).cluster, Machines(options.provider, options.box, master, agent))
+    return of_inventory(open_context(options).cluster, Machines(options.provider, options.box, master, agent))
 
 
 def command_unlock(options: argparse.Namespace) -> int:
     """Who holds the lock; with --break it is taken from them."""
     from functools import partial
 
-    from provisioner.hosts.remote_process import SshHeld
+    from provisioner.hosts.remote_process import SshProcess
     from provisioner.run.lock import unlock
 
-    session = open_session(options)
-    cluster = session.cluster
-    hold = partial(SshHeld, cluster)
+    context = open_context(options)
+    cluster = context.cluster
+    hold = partial(SshProcess, cluster)
     holders = unlock(cluster, hold, force=False)
     for host, text in holders.items():
         sys.stdout.write(f"{host}: {text}\n")
@@ -224,8 +224,8 @@ def command_status(options: argparse.Namespace) -> int:
     from provisioner.observe.observation import observe
     from provisioner.observe.status import summarize
 
-    session = open_session(options)
-    status = summarize(session.cluster, observe(session.cluster, session.rendered, session.one_question, sections=("health",)))
+    context = open_context(options)
+    status = summarize(context.cluster, observe(context.cluster, context.rendered, context.one_question, sections=("health",)))
     if options.json:
         import json
 
@@ -234,7 +234,7 @@ def command_status(options: argparse.Namespace) -> int:
         from provisioner.console import Console, status_rows
 
         console = Console()
-        console.table(f"{session.cluster.name}: {'healthy' if status.healthy else 'NOT healthy'}",
+        console.table(f"{context.cluster.name}: {'healthy' if status.healthy else 'NOT healthy'}",
                       ("component", "host", "state", "", "version", "detail"), status_rows(status.as_json()["components"]))
         for problem in status.problems:
             console.warn(problem)
@@ -246,8 +246,8 @@ def command_verify(options: argparse.Namespace) -> int:
     from provisioner.console import Console
     from provisioner.verbs.verify import verify
 
-    session, console = open_session(options), Console()
-    report = verify(session.cluster, session.rendered, session.transport, console.say)
+    context, console = open_context(options), Console()
+    report = verify(context.cluster, context.rendered, context.transport, console.say)
     if options.json:
         console.json(report.as_json())
     return 0 if report.ok else StepFailed.exit_code
@@ -257,16 +257,16 @@ def command_ssh(options: argparse.Namespace) -> int:
     """A shell, or one command, on one host."""
     from provisioner.verbs.remote import ssh
 
-    session = open_session(options)
-    return ssh(session.cluster, options.host, options.arguments)
+    context = open_context(options)
+    return ssh(context.cluster, options.host, options.arguments)
 
 
 def command_run(options: argparse.Namespace) -> int:
     """One command on all hosts, or on some."""
     from provisioner.verbs.remote import run
 
-    session: Session = open_session(options)
-    return run(session.cluster, options.text, session.limited(options.limit), become=options.sudo)
+    context: Context = open_context(options)
+    return run(context.cluster, options.text, context.limited(options.limit), become=options.sudo)
 
 
 def command_lab(options: argparse.Namespace) -> int:

@@ -9,9 +9,9 @@ from dataclasses import replace
 
 from provisioner.components import component
 from provisioner.console import Console, summary
-from provisioner.context import Session
+from provisioner.context import Context
 from provisioner.errors import StepFailed, UnreachableError, UsageError
-from provisioner.hosts.remote_calls import Errands
+from provisioner.hosts.remote_calls import RemoteCalls
 from provisioner.observe.observation import observe
 from provisioner.observe.workload import App, Workload
 from provisioner.plan.steps import Plan, Step
@@ -23,18 +23,18 @@ from provisioner.run.settled import await_settled
 AGENT = component("mesos_agent")
 
 
-def run_drain(session: Session, console: Console, options: argparse.Namespace) -> Result:
+def run_drain(context: Context, console: Console, options: argparse.Namespace) -> Result:
     """Move everything off an agent; on any failure and on Ctrl-C it takes work again, unless it was drained before.
 
     `options`: host, force (also when the other agents lack resources). Apps of which all instances run there get one more
     elsewhere first, so that they are never gone. Raises StepFailed, UnreachableError, UsageError.
     """
-    host = _agent(session, options.host)
-    with locked(session, console, f"drain {host}") as held:
+    host = _agent(context, options.host)
+    with locked(context, console, f"drain {host}") as held:
         console.say(f"looking at what runs on {host} …")
         # An app that Marathon does not list yet would not be kept alive.
-        await_settled(session, ["marathon"] if session.cluster.members("marathon") else [])
-        work = Workload(session.cluster, session.rendered, Errands(session.transport))
+        await_settled(context, ["marathon"] if context.cluster.members("marathon") else [])
+        work = Workload(context.cluster, context.rendered, RemoteCalls(context.transport))
         tasks, apps = work.tasks(host)[host], work.apps(host)
         console.say(f"{len(tasks)} tasks: {', '.join(tasks)}" if tasks else "no tasks")
         lacking = work.missing(host)
@@ -42,33 +42,33 @@ def run_drain(session: Session, console: Console, options: argparse.Namespace) -
             text = ", ".join(f"{amount:g} {name}" for name, amount in lacking.items())
             raise StepFailed(f"nothing was changed: the other agents lack {text} for what runs here", where=host,
                              hint="add an agent, or pass --force: some tasks will then wait")
-        result = Result(session.cluster.name)
-        before = host in session.ledger.drained
-        _remember(session, drained=True, host=host)
+        result = Result(context.cluster.name)
+        before = host in context.ledger.drained
+        _remember(context, drained=True, host=host)
         try:
             work.deactivate(host)  # before anything is started: else it could be started here
             with doubled(work, [a for a in apps if set(a.hosts) == {host}], host, console):
-                _play(session, console, held, result, Step(AGENT, (host,), verb="drain"))
+                _play(context, console, held, result, Step(AGENT, (host,), verb="drain"))
                 work.await_elsewhere([a.name for a in apps], host)
         except BaseException:
             if before:
                 raise
             console.say(f"not drained: {host} takes work again …")
-            _remember(session, drained=False, host=host)
-            _play(session, console, held, Result(session.cluster.name), Step(AGENT, (host,)))
+            _remember(context, drained=False, host=host)
+            _play(context, console, held, Result(context.cluster.name), Step(AGENT, (host,)))
             raise
     console.say(summary(result))
     console.say(f"{host} is drained and stays so; 'provision undrain {host}' lets it take work again")
     return result
 
 
-def run_undrain(session: Session, console: Console, options: argparse.Namespace) -> Result:
+def run_undrain(context: Context, console: Console, options: argparse.Namespace) -> Result:
     """Let a drained agent take work again. Raises StepFailed, UnreachableError, UsageError."""
-    host = _agent(session, options.host)
-    with locked(session, console, f"undrain {host}") as held:
-        result = Result(session.cluster.name)
-        _remember(session, drained=False, host=host)
-        _play(session, console, held, result, Step(AGENT, (host,)))
+    host = _agent(context, options.host)
+    with locked(context, console, f"undrain {host}") as held:
+        result = Result(context.cluster.name)
+        _remember(context, drained=False, host=host)
+        _play(context, console, held, result, Step(AGENT, (host,)))
     console.say(summary(result))
     return result
 
@@ -89,22 +89,22 @@ def doubled(work: Workload, apps: Sequence[App], host: str, console: Console) ->
             work.scale(app.name, app.instances, force=True)
 
 
-def _agent(session: Session, name: str) -> str:
-    names = [h.name for h in session.cluster.members(AGENT.name)]
+def _agent(context: Context, name: str) -> str:
+    names = [h.name for h in context.cluster.members(AGENT.name)]
     if name not in names:
-        raise UsageError(f"{name!r} is no agent of the inventory", where=str(session.path), hint=f"agents: {', '.join(names)}")
+        raise UsageError(f"{name!r} is no agent of the inventory", where=str(context.path), hint=f"agents: {', '.join(names)}")
     return name
 
 
-def _remember(session: Session, *, drained: bool, host: str) -> None:
+def _remember(context: Context, *, drained: bool, host: str) -> None:
     """Keep what the operator wants, so that the next `up` does not undo it; what was rendered of it is made anew."""
-    now = session.ledger.drained | {host} if drained else session.ledger.drained - {host}
-    session.keep(replace(session.ledger, drained=now))
+    now = context.ledger.drained | {host} if drained else context.ledger.drained - {host}
+    context.keep(replace(context.ledger, drained=now))
 
 
-def _play(session: Session, console: Console, held: Lock, result: Result, step: Step) -> None:
-    seen = observe(session.cluster, session.rendered, session.transport, hosts=step.hosts, sections=("facts",))
+def _play(context: Context, console: Console, held: Lock, result: Result, step: Step) -> None:
+    seen = observe(context.cluster, context.rendered, context.transport, hosts=step.hosts, sections=("facts",))
     for name, host in seen.hosts.items():
         if not host.reachable:
             raise UnreachableError(host.error, where=name)
-    execute(session, console, Plan(session.cluster.name, (step,)), held, result, facts=seen_facts(seen))
+    execute(context, console, Plan(context.cluster.name, (step,)), held, result, facts=seen_facts(seen))

@@ -9,10 +9,10 @@ from pathlib import Path
 from provisioner.cluster.names import host_list
 from provisioner.components import component
 from provisioner.console import Console
-from provisioner.context import Session
+from provisioner.context import Context
 from provisioner.errors import StepFailed
 from provisioner.hosts.host_keys import establish
-from provisioner.hosts.remote_calls import Errands
+from provisioner.hosts.remote_calls import RemoteCalls
 from provisioner.observe.frameworks import cure, removed
 from provisioner.observe.status import strangers
 from provisioner.observe.workload import Workload
@@ -29,26 +29,26 @@ from provisioner.state import ledger, secrets
 CHANGES = 2
 
 
-def run_plan(session: Session, console: Console, options: argparse.Namespace) -> int:
+def run_plan(context: Context, console: Console, options: argparse.Namespace) -> int:
     """Print the plan; gives the exit code. Raises as `look` does, and StepFailed when a role refuses in a preview."""
-    establish(session.cluster, say=console.say, strict=options.strict)
+    establish(context.cluster, say=console.say, strict=options.strict)
     if options.out:  # identities and secrets are part of what is planned: those that `up` would hand out later would be others
-        ledger.save(session.cluster, session.ledger)
-        secrets.ensure(session.cluster)
-    found = look(session, console, options)
-    changes = _preview(session, console, found) if options.diff and found.plan.steps else []
+        ledger.save(context.cluster, context.ledger)
+        secrets.ensure(context.cluster)
+    found = look(context, console, options)
+    changes = _preview(context, console, found) if options.diff and found.plan.steps else []
     if options.out:
         save(Path(options.out), found, options)
-    tasks = _moved(session, found)
-    unknown = strangers(session.cluster, found.seen)
+    tasks = _moved(context, found)
+    unknown = strangers(context.cluster, found.seen)
     for text in unknown:
         console.warn(text)
     lost = removed(found.seen)
     for name in lost:
         console.warn(f"{component(name).title}: Mesos has removed its framework, which 'up' can't cure: '{cure(name)}'")
-    quorums = margins(session.cluster, found.seen) if found.plan.steps else []
+    quorums = margins(context.cluster, found.seen) if found.plan.steps else []
     if options.json:
-        console.json({"cluster": session.cluster.name, "steps": [step.as_json() for step in found.plan.steps],
+        console.json({"cluster": context.cluster.name, "steps": [step.as_json() for step in found.plan.steps],
                       "unreachable": sorted(found.unreachable), "tasks": tasks, "strangers": unknown,
                       "repairs": [cure(name) for name in lost],
                       "quorums": [each.as_json() for each in quorums], **({"changes": changes} if options.diff else {})})
@@ -66,15 +66,15 @@ def run_plan(session: Session, console: Console, options: argparse.Namespace) ->
     return CHANGES if options.detailed_exitcode and (found.plan.steps or lost) else 0
 
 
-def _moved(session: Session, found: Look) -> dict[str, list[str]]:
+def _moved(context: Context, found: Look) -> dict[str, list[str]]:
     """By agent that is drained on the way: the names of the tasks that run there now."""
     hosts = [host for step in found.plan.steps if step.verb == "drain" for host in step.hosts]
-    return Workload(session.cluster, session.rendered, Errands(session.transport)).tasks(*hosts) if hosts else {}
+    return Workload(context.cluster, context.rendered, RemoteCalls(context.transport)).tasks(*hosts) if hosts else {}
 
 
-def _preview(session: Session, console: Console, found: Look) -> list[dict[str, str]]:
+def _preview(context: Context, console: Console, found: Look) -> list[dict[str, str]]:
     """Every change that the roles report when they only pretend, with what changes in a file."""
-    secrets.ensure(session.cluster)
+    secrets.ensure(context.cluster)
     changes: list[dict[str, str]] = []
 
     def note(event: Event) -> None:
@@ -82,7 +82,7 @@ def _preview(session: Session, console: Console, found: Look) -> list[dict[str, 
             changes.append({"host": str(event["host"]), "task": str(event["task"]), "diff": str(event["diff"])})
 
     with tempfile.TemporaryDirectory(prefix="provision-") as folder:
-        playbooks = open_playbooks(session, Path(folder), found.facts)
+        playbooks = open_playbooks(context, Path(folder), found.facts)
         for step in found.plan.steps:
             if step.verb != "up":
                 continue

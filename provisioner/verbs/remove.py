@@ -9,9 +9,9 @@ from pathlib import Path
 from provisioner.cluster.model import Cluster
 from provisioner.components import COMPONENTS
 from provisioner.console import Console, summary
-from provisioner.context import Session
+from provisioner.context import Context
 from provisioner.errors import StepFailed, UnreachableError, UsageError
-from provisioner.hosts.remote_calls import Errands
+from provisioner.hosts.remote_calls import RemoteCalls
 from provisioner.inventory.edit import without_hosts
 from provisioner.inventory.load import load
 from provisioner.observe.observation import Observation, observe
@@ -23,42 +23,42 @@ from provisioner.run.execute import confirm_by_name, execute, locked, look_patie
 from provisioner.verbs.up import run_up
 
 
-def run_remove(session: Session, console: Console, options: argparse.Namespace) -> Result:
+def run_remove(context: Context, console: Console, options: argparse.Namespace) -> Result:
     """Do it, then bring the remaining cluster to its smaller inventory.
 
     `options`: names, lost (some of them will never answer again), yes (their names). Killed anywhere, the same command goes on:
     the inventory changes only when the hosts are out. Raises UsageError, InventoryError (what would remain is no cluster),
     StepFailed, UnreachableError.
     """
-    cluster, names = session.cluster, list(dict.fromkeys(options.names))
+    cluster, names = context.cluster, list(dict.fromkeys(options.names))
     unknown = [n for n in names if n not in {h.name for h in cluster.hosts}]
     if unknown:
-        raise UsageError(f"not in the inventory: {', '.join(unknown)}", where=str(session.path))
-    text = without_hosts(session.path.read_text(), names, str(session.path))
-    smaller = _checked(session.path, text)
-    with locked(session, console, f"remove {', '.join(names)}") as held:
-        seen = look_patiently(lambda: observe(cluster, session.rendered, session.transport), lambda seen: _refuse(smaller, seen))
+        raise UsageError(f"not in the inventory: {', '.join(unknown)}", where=str(context.path))
+    text = without_hosts(context.path.read_text(), names, str(context.path))
+    smaller = _checked(context.path, text)
+    with locked(context, console, f"remove {', '.join(names)}") as held:
+        seen = look_patiently(lambda: observe(cluster, context.rendered, context.transport), lambda seen: _refuse(smaller, seen))
         lost = _lost(names, seen, allowed=options.lost)
         refuse_too_few_masters(names, lost, cluster)
-        plan = Plan(cluster.name, tuple(_steps(session, names, lost, seen)), voters(cluster))
+        plan = Plan(cluster.name, tuple(_steps(context, names, lost, seen)), voters(cluster))
         console.plan(plan)
         confirm_by_name(options.yes, " ".join(names), "Their data is deleted.")
         result = Result(cluster.name)
-        execute(session, console, plan, held, result, facts=seen_facts(seen))
-        _forget(session, smaller, lost)
-        _replace(session.path, text)
+        execute(context, console, plan, held, result, facts=seen_facts(seen))
+        _forget(context, smaller, lost)
+        _replace(context.path, text)
     console.say(f"{summary(result)}; the inventory no longer has {', '.join(names)}")
-    return run_up(Session(session.path), console, options)
+    return run_up(Context(context.path), console, options)
 
 
-def _steps(session: Session, leaving: Sequence[str], lost: Collection[str], seen: Observation) -> Iterator[Step]:
+def _steps(context: Context, leaving: Sequence[str], lost: Collection[str], seen: Observation) -> Iterator[Step]:
     """In the reverse of the order in which a cluster is built: nothing loses what it stands on."""
-    cluster = session.cluster
+    cluster = context.cluster
     for component in reversed(COMPONENTS):
         own = [n for n in leaving if component.name in cluster.host(n).groups]
         there = tuple(n for n in own if n not in lost)
         if component.name == "zookeeper":
-            yield from zookeeper_shrink(own, lost, cluster, seen, session.rendered)
+            yield from zookeeper_shrink(own, lost, cluster, seen, context.rendered)
         elif there:
             if component.name == "mesos_agent":
                 yield Step(component, there, verb="drain", batch=1, why="its tasks move to other agents")
@@ -103,10 +103,10 @@ def _refuse(smaller: Cluster, seen: Observation) -> None:
                              hint="mend that first ('provision up')")
 
 
-def _forget(session: Session, smaller: Cluster, lost: Collection[str]) -> None:
+def _forget(context: Context, smaller: Cluster, lost: Collection[str]) -> None:
     """Consul keeps a host that went without a word for days; the others are told that it is gone."""
     servers = smaller.members("consul_server")
-    errands = Errands(session.transport)
+    calls = RemoteCalls(context.transport)
     for name in lost:
-        if servers and "consul" in session.cluster.host(name).groups:
-            errands.run(servers[0], "consul", "force-leave", "-prune", name)
+        if servers and "consul" in context.cluster.host(name).groups:
+            calls.run(servers[0], "consul", "force-leave", "-prune", name)

@@ -10,10 +10,10 @@ from typing import Any
 from provisioner.cluster.model import Host
 from provisioner.components import Component, component
 from provisioner.console import Console, summary
-from provisioner.context import Session
+from provisioner.context import Context
 from provisioner.errors import StepFailed, UnreachableError, UsageError
 from provisioner.hosts.http_api import from_host
-from provisioner.hosts.remote_calls import Errands
+from provisioner.hosts.remote_calls import RemoteCalls
 from provisioner.hosts.zookeeper import KazooTree, open_tree
 from provisioner.inventory.render import host_variables
 from provisioner.observe.frameworks import SCHEDULERS, leader, removed
@@ -34,19 +34,19 @@ LOST = {
 }
 
 
-def run_repair(session: Session, console: Console, options: argparse.Namespace) -> Result:
+def run_repair(context: Context, console: Console, options: argparse.Namespace) -> Result:
     """Stop all members, delete the stored id, start them, and wait until Mesos knows the new framework.
 
     `options`: component, yes (the cluster's name). Killed anywhere, the same command goes on. Raises UsageError when there is nothing to
     repair or the name was not typed, StepFailed when Mesos has not removed the framework or the new one does not come, UnreachableError.
     """
-    cluster, scheduler = session.cluster, _scheduler(session, options.component)
-    variables = _variables(session, cluster.members(scheduler.name)[0])
+    cluster, scheduler = context.cluster, _scheduler(context, options.component)
+    variables = _variables(context, cluster.members(scheduler.name)[0])
     store = store_of(scheduler.name, variables)
-    with locked(session, console, f"repair {scheduler.title}") as held:
-        seen = _look(session, scheduler)
-        mesos = _mesos(session)
-        with _tree(session, seen) as tree:
+    with locked(context, console, f"repair {scheduler.title}") as held:
+        seen = _look(context, scheduler)
+        mesos = _mesos(context)
+        with _tree(context, seen) as tree:
             found = kept(tree, store)
             name = variables[scheduler.probe_variable]["framework"]
             old = refuse(scheduler, name, seen, found, mesos)
@@ -55,17 +55,17 @@ def run_repair(session: Session, console: Console, options: argparse.Namespace) 
             console.say(f"Mesos has ended all tasks of the old framework already. {LOST[scheduler.name]}")
             confirm_by_name(options.yes, cluster.name, f"{scheduler.title} gets a new framework id.")
             # The question may have stood for an hour, in which a member can have registered.
-            refuse(scheduler, name, _look(session, scheduler), kept(tree, store), _mesos(session))
+            refuse(scheduler, name, _look(context, scheduler), kept(tree, store), _mesos(context))
             hosts = tuple(host.name for host in cluster.members(scheduler.name))
             result = Result(cluster.name)
             run = {verb: Plan(cluster.name, (Step(scheduler, hosts, verb=verb, all_or_none=True),), voters(cluster))
                    for verb in ("stop", "restart")}
             facts = seen_facts(seen)
-            execute(session, console, run["stop"], held, result, facts=facts)
+            execute(context, console, run["stop"], held, result, facts=facts)
             forget(tree, kept(tree, store))
         console.say("the stored id is deleted; starting again …")
-        execute(session, console, run["restart"], held, result, facts=facts)
-        _tell(session, console, scheduler)
+        execute(context, console, run["restart"], held, result, facts=facts)
+        _tell(context, console, scheduler)
     console.say(summary(result))
     return result
 
@@ -89,51 +89,51 @@ def refuse(scheduler: Component, name: str, seen: Observation, found: Kept, meso
     return str(own[0]["id"]) if own else ""
 
 
-def _scheduler(session: Session, name: str) -> Component:
+def _scheduler(context: Context, name: str) -> Component:
     if name not in SCHEDULERS:
         raise UsageError(f"{name!r} has no framework to repair", hint=f"one of {', '.join(SCHEDULERS)}")
-    if not session.cluster.members(name):
-        raise UsageError(f"no host is in the group {name}", where=str(session.path))
+    if not context.cluster.members(name):
+        raise UsageError(f"no host is in the group {name}", where=str(context.path))
     return component(name)
 
 
-def _look(session: Session, scheduler: Component) -> Observation:
+def _look(context: Context, scheduler: Component) -> Observation:
     """What its members and ZooKeeper say; all members must answer, as one that goes on would bring the old id back."""
-    seen = observe(session.cluster, session.rendered, session.transport, components=(scheduler.name, "zookeeper"))
-    silent = [host.name for host in session.cluster.members(scheduler.name) if not seen.hosts[host.name].reachable]
+    seen = observe(context.cluster, context.rendered, context.transport, components=(scheduler.name, "zookeeper"))
+    silent = [host.name for host in context.cluster.members(scheduler.name) if not seen.hosts[host.name].reachable]
     if silent:
         raise UnreachableError(f"nothing was changed: {', '.join(silent)} does not answer, and its {scheduler.title} has to stop as well",
                                where=silent[0], hint="bring it back, or take it out of the cluster first: 'provision remove --lost'")
     return seen
 
 
-def _mesos(session: Session) -> list[dict[str, Any]]:
+def _mesos(context: Context) -> list[dict[str, Any]]:
     """The frameworks that the leading Mesos master lists, as `probe/health/mesos.frameworks` gives them."""
-    errands, said = Errands(session.transport), []
-    for host in session.cluster.members("mesos_master"):
-        server = f"{host.cluster_address}:{_variables(session, host)['mesos_master_port']}"
-        reply = from_host(errands, host, "POST", server, "/api/v1", {"type": "GET_FRAMEWORKS"})
+    calls, said = RemoteCalls(context.transport), []
+    for host in context.cluster.members("mesos_master"):
+        server = f"{host.cluster_address}:{_variables(context, host)['mesos_master_port']}"
+        reply = from_host(calls, host, "POST", server, "/api/v1", {"type": "GET_FRAMEWORKS"})
         if reply.status == 200 and isinstance(reply.json(), dict):
             return frameworks(reply.json())
         said.append(f"{host.name} answers {reply}")
     raise StepFailed(f"nothing was changed: no Mesos master leads: {'; '.join(said)}", hint="'provision status' says what is wrong")
 
 
-def _tree(session: Session, seen: Observation) -> AbstractContextManager[KazooTree]:
-    working = [h for h in session.cluster.members("zookeeper") if serves(seen, h.name, component("zookeeper"))]
+def _tree(context: Context, seen: Observation) -> AbstractContextManager[KazooTree]:
+    working = [h for h in context.cluster.members("zookeeper") if serves(seen, h.name, component("zookeeper"))]
     if not working:
         raise StepFailed("nothing was changed: ZooKeeper works on none of its hosts", hint="'provision up' first")
-    password = secrets.load(session.cluster)["vault_zookeeper_super_password"]
-    return open_tree(session.cluster, working[0], int(_variables(session, working[0])["zookeeper_client_port"]), password)
+    password = secrets.load(context.cluster)["vault_zookeeper_super_password"]
+    return open_tree(context.cluster, working[0], int(_variables(context, working[0])["zookeeper_client_port"]), password)
 
 
-def _variables(session: Session, host: Host) -> dict[str, Any]:
-    return {**session.defaults, **host_variables(session.rendered, host.name)}
+def _variables(context: Context, host: Host) -> dict[str, Any]:
+    return {**context.defaults, **host_variables(context.rendered, host.name)}
 
 
-def _tell(session: Session, console: Console, scheduler: Component) -> None:
+def _tell(context: Context, console: Console, scheduler: Component) -> None:
     """Say which framework it is now. The members' checks have waited for it."""
-    seen = observe(session.cluster, session.rendered, session.transport, components=(scheduler.name,), sections=("health",))
+    seen = observe(context.cluster, context.rendered, context.transport, components=(scheduler.name,), sections=("health",))
     host = leader(seen, scheduler.name)
     if not host:
         raise StepFailed(f"{scheduler.title} has not registered with Mesos", hint="'provision status' says what is wrong")

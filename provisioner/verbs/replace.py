@@ -8,11 +8,11 @@ from provisioner.cluster.facts import membership
 from provisioner.cluster.model import Cluster, Host
 from provisioner.components import component
 from provisioner.console import Console
-from provisioner.context import Session
+from provisioner.context import Context
 from provisioner.errors import StepFailed, UnreachableError, UsageError
 from provisioner.hosts.host_keys import scan
 from provisioner.hosts.known_hosts import KnownHosts, fingerprint, forget, record
-from provisioner.hosts.remote_calls import Errands
+from provisioner.hosts.remote_calls import RemoteCalls
 from provisioner.observe.observation import HostObservation, Observation, observe
 from provisioner.observe.workload import Workload
 from provisioner.plan.quorum import GROUPS
@@ -22,17 +22,17 @@ from provisioner.run.execute import confirm_by_name, locked, look_patiently
 from provisioner.verbs.up import run_up
 
 
-def run_replace(session: Session, console: Console, options: argparse.Namespace) -> Result:
+def run_replace(context: Context, console: Console, options: argparse.Namespace) -> Result:
     """Trust the new machine's key, forget the old one in Consul and Mesos, and bring the new one up.
 
     ZooKeeper's id stays the name's; the new member fetches its data from the others. `options`: those of `up`, host, yes (the
     host's name). Killed anywhere, `up` goes on. Raises UsageError, UnreachableError, and StepFailed when the machine is no new one
     or when another member of one of its quorums does not work.
     """
-    cluster = session.cluster
+    cluster = context.cluster
     found = {h.name: h for h in cluster.hosts}.get(options.host)
     if found is None:
-        raise UsageError(f"{options.host!r} is not in the inventory", where=str(session.path))
+        raise UsageError(f"{options.host!r} is not in the inventory", where=str(context.path))
     key = scan(found, cluster)
     known = KnownHosts.of(cluster)
     before = dict.fromkeys(text for name in key.names for text in known.fingerprints(name))
@@ -41,13 +41,13 @@ def run_replace(session: Session, console: Console, options: argparse.Namespace)
                                              "and it must never run again with its old disk.")
     forget(cluster, key.names)
     record(cluster, [key.line])
-    with locked(session, console, f"replace {found.name}"):
-        refuse_used(observe(cluster, session.rendered, session.transport, hosts=(found.name,), sections=("facts",)).hosts[found.name],
-                    found.name, session.ledger.cluster_id)
-        seen = look_patiently(lambda: observe(cluster, session.rendered, session.transport, sections=("health",)),
+    with locked(context, console, f"replace {found.name}"):
+        refuse_used(observe(cluster, context.rendered, context.transport, hosts=(found.name,), sections=("facts",)).hosts[found.name],
+                    found.name, context.ledger.cluster_id)
+        seen = look_patiently(lambda: observe(cluster, context.rendered, context.transport, sections=("health",)),
                               lambda seen: refuse_alone(found, cluster, seen))
-        _forget(session, found, seen)
-    return run_up(session, console, options)
+        _forget(context, found, seen)
+    return run_up(context, console, options)
 
 
 def refuse_used(said: HostObservation, name: str, cluster_id: str) -> None:
@@ -70,12 +70,12 @@ def refuse_alone(new: Host, cluster: Cluster, seen: Observation) -> None:
                              "missing too", hint="mend that first ('provision up --limit …')")
 
 
-def _forget(session: Session, new: Host, seen: Observation) -> None:
+def _forget(context: Context, new: Host, seen: Observation) -> None:
     """The old machine, where it is still counted: before the new one comes, which Mesos would otherwise send away with it."""
-    cluster = session.cluster
-    errands = Errands(session.transport)
+    cluster = context.cluster
+    calls = RemoteCalls(context.transport)
     servers = [h for h in cluster.members("consul_server") if h.name != new.name and serves(seen, h.name, component("consul"))]
     if servers and "consul" in new.groups:
-        errands.run(servers[0], "consul", "force-leave", "-prune", new.name)
+        calls.run(servers[0], "consul", "force-leave", "-prune", new.name)
     if "mesos_agent" in new.groups and any(serves(seen, h.name, component("mesos_master")) for h in cluster.members("mesos_master")):
-        Workload(cluster, session.rendered, errands).gone(new.name)
+        Workload(cluster, context.rendered, calls).gone(new.name)

@@ -10,7 +10,7 @@ from provisioner.cluster.facts import membership
 from provisioner.cluster.model import Cluster, Host
 from provisioner.components import COMPONENTS
 from provisioner.console import Console, summary
-from provisioner.context import Session
+from provisioner.context import Context
 from provisioner.errors import StepFailed, UnreachableError
 from provisioner.hosts.openssh import fan_out
 from provisioner.observe.observation import Observation, observe
@@ -29,24 +29,24 @@ DATA: Mapping[str, tuple[Mapping[str, Any], Mapping[str, Any]]] = {
 }
 
 
-def run_reset(session: Session, console: Console, options: argparse.Namespace) -> Result:
+def run_reset(context: Context, console: Console, options: argparse.Namespace) -> Result:
     """Do it; killed anywhere, the same command goes on. Inventory, ledger and secrets stay, so `up` builds the same cluster again.
 
     `options`: data (delete it too), lost (leave out hosts that do not answer), yes (the cluster's name). Raises UnreachableError,
     StepFailed when a host belongs to another cluster, UsageError when the name was not typed.
     """
-    cluster = session.cluster
-    with locked(session, console, "reset") as held:
-        seen = observe(cluster, session.rendered, session.transport, sections=("facts",))
+    cluster = context.cluster
+    with locked(context, console, "reset") as held:
+        seen = observe(cluster, context.rendered, context.transport, sections=("facts",))
         silent = frozenset(name for name, host in seen.hosts.items() if not host.reachable)
-        refuse(seen, silent, session.ledger.cluster_id, lost=options.lost)
+        refuse(seen, silent, context.ledger.cluster_id, lost=options.lost)
         result = Result(cluster.name, unreachable=set(silent) if not options.lost else set())
         plan = Plan(cluster.name, steps(cluster, silent, data=options.data))
         console.plan(plan)
         confirm_by_name(options.yes, cluster.name, f"Everything on {len(cluster.hosts) - len(silent)} hosts is removed, "
                         + ("and all data with it." if options.data else "data stays on them."))
-        execute(session, console, plan, held, result, facts=seen_facts(seen))
-        _clean([h for h in cluster.hosts if h.name not in silent], session)
+        execute(context, console, plan, held, result, facts=seen_facts(seen))
+        _clean([h for h in cluster.hosts if h.name not in silent], context)
     console.say(summary(result))
     return result
 
@@ -74,8 +74,8 @@ def steps(cluster: Cluster, silent: Collection[str], *, data: bool) -> tuple[Ste
     return tuple(found)
 
 
-def _clean(hosts: Collection[Host], session: Session) -> None:
-    answers = fan_out(hosts, lambda h: session.transport.run(h, f"rm -rf {OWN}", become=True))
+def _clean(hosts: Collection[Host], context: Context) -> None:
+    answers = fan_out(hosts, lambda h: context.transport.run(h, f"rm -rf {OWN}", become=True))
     for name, said in answers.items():
         if isinstance(said, UnreachableError):
             raise UnreachableError(f"all is removed but {OWN}: {said.message}", where=name, hint="run the same command again")

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from provisioner.components import COMPONENTS, Component
 from provisioner.console import Console, summary
-from provisioner.context import Session
+from provisioner.context import Context
 from provisioner.errors import StepFailed, UsageError
 from provisioner.observe.observation import Observation, observe
 from provisioner.plan.make import voters
@@ -20,20 +20,20 @@ from provisioner.run.execute import confirm, execute, locked, look_patiently, se
 SERVERS = {"logstash": "logstash_server"}
 
 
-def run_restart(session: Session, console: Console, options: argparse.Namespace) -> Result:
+def run_restart(context: Context, console: Console, options: argparse.Namespace) -> Result:
     """Restart it everywhere or on --limit, and prove after each host that it works again.
 
     `options`: component, limit, batch, yes. Raises UsageError for what has no unit, StepFailed when a member is down already
     (another one missing could cost the quorum) or does not come back.
     """
-    cluster, component = session.cluster, _component(options.component)
-    limit = session.limited(options.limit)
+    cluster, component = context.cluster, _component(options.component)
+    limit = context.limited(options.limit)
     hosts = [h.name for h in cluster.members(SERVERS.get(component.name, component.name)) if not limit or h.name in limit]
     if not hosts:
         raise UsageError(f"{component.title} runs on none of these hosts", hint="'provision status' says what runs where")
-    with locked(session, console, f"restart {component.title}") as held:
+    with locked(context, console, f"restart {component.title}") as held:
         together = [h.name for h in cluster.members(component.rolling)] if component.rolling else []
-        seen = look_patiently(lambda: observe(cluster, session.rendered, session.transport, components=(component.name,)),
+        seen = look_patiently(lambda: observe(cluster, context.rendered, context.transport, components=(component.name,)),
                               lambda seen: _refuse_down(component, together, seen))
         silent = {name for name in hosts if not seen.hosts[name].reachable}
         steps = [replace(s, verb="restart") for s in rolled(component, [h for h in hosts if h not in silent], cluster, seen, options.batch)]
@@ -41,7 +41,7 @@ def run_restart(session: Session, console: Console, options: argparse.Namespace)
         plan = Plan(cluster.name, tuple(steps), voters(cluster))
         console.plan(plan)
         confirm(options, f"Restart {component.title} on {len(hosts)} hosts?")
-        execute(session, console, plan, held, result, facts=seen_facts(seen))
+        execute(context, console, plan, held, result, facts=seen_facts(seen))
     console.say(summary(result))
     return result
 

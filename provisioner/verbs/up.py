@@ -7,21 +7,21 @@ from pathlib import Path
 
 from provisioner.components import COMPONENTS
 from provisioner.console import Console, summary
-from provisioner.context import Session
+from provisioner.context import Context
 from provisioner.inventory.render import host_variables
 from provisioner.observe.frameworks import refuse_removed
 from provisioner.plan.glance import glance
 from provisioner.run.engine import Result
 
 
-def run_up(session: Session, console: Console, options: argparse.Namespace) -> Result:
+def run_up(context: Context, console: Console, options: argparse.Namespace) -> Result:
     """Do it, or exactly what the file of --plan says; returns the counts. Raises the error of the first thing that stops it."""
-    cluster, saved = session.cluster, None
+    cluster, saved = context.cluster, None
     if options.plan:
         from provisioner.plan.saved import recall
 
         saved = recall(Path(options.plan), options)
-    found, silent = glance(session, console, options)
+    found, silent = glance(context, console, options)
     if found and not saved:
         result = Result(cluster.name, unreachable=set(found.unreachable))
         console.say(summary(result))
@@ -32,8 +32,8 @@ def run_up(session: Session, console: Console, options: argparse.Namespace) -> R
     from provisioner.run.execute import confirm, execute, locked
     from provisioner.run.settled import await_back
 
-    with locked(session, console, "looking at the hosts", strict=options.strict) as held:
-        found = look_closely(session, console, options, silent)
+    with locked(context, console, "looking at the hosts", strict=options.strict) as held:
+        found = look_closely(context, console, options, silent)
         if saved:
             from provisioner.plan.saved import refuse_moved
 
@@ -43,24 +43,24 @@ def run_up(session: Session, console: Console, options: argparse.Namespace) -> R
             console.plan(found.plan)
             confirm(options, f"Bring up {cluster.name} on {len(found.seen.hosts)} hosts?")
             try:
-                execute(session, console, found.plan, held, result, facts=found.facts, witnesses=found.witnesses)
+                execute(context, console, found.plan, held, result, facts=found.facts, witnesses=found.witnesses)
             finally:
                 if options.json and result.failed:
                     console.json(result.as_json())
-            await_back(session, found.seen, found.plan)
+            await_back(context, found.seen, found.plan)
         else:
             refuse_removed(found.seen)
     console.say(summary(result))
     if found.plan.steps and not options.json:
-        _endpoints(session, console)
+        _endpoints(context, console)
     return result
 
 
-def _endpoints(session: Session, console: Console) -> None:
+def _endpoints(context: Context, console: Console) -> None:
     rows = []
     for component in COMPONENTS:
         if component.endpoint:
-            for host in session.cluster.members(component.name):
-                values = {**session.defaults, **host_variables(session.rendered, host.name), "address": host.cluster_address}
+            for host in context.cluster.members(component.name):
+                values = {**context.defaults, **host_variables(context.rendered, host.name), "address": host.cluster_address}
                 rows.append([component.title, host.name, component.endpoint.format(**values)])
     console.table("endpoints", ("component", "host", "address"), rows)

@@ -9,7 +9,7 @@ from itertools import takewhile
 
 from provisioner.components import Component, component_names
 from provisioner.console import Console, summary
-from provisioner.context import Session
+from provisioner.context import Context
 from provisioner.errors import UsageError
 from provisioner.observe.frameworks import refuse_removed
 from provisioner.plan.look import look
@@ -21,24 +21,24 @@ from provisioner.run.settled import await_back
 from provisioner.verbs.backup.run import save
 
 
-def run_upgrade(session: Session, console: Console, options: argparse.Namespace) -> Result:
+def run_upgrade(context: Context, console: Console, options: argparse.Namespace) -> Result:
     """Do it; the same command goes on where an earlier one paused or was stopped, as the plan follows from what the hosts run.
 
     `options` are those of `up`, and pause_after (a component's name), no_backup. Raises as `run_up` and `run_backup` do.
     """
     if options.pause_after and options.pause_after not in component_names():
         raise UsageError(f"--pause-after: no component {options.pause_after!r}", hint=f"one of {', '.join(component_names())}")
-    with locked(session, console, "upgrade", strict=options.strict) as held:
-        found = look(session, console, options)
+    with locked(context, console, "upgrade", strict=options.strict) as held:
+        found = look(context, console, options)
         plan = up_to(found.plan, options.pause_after, order(found.moving))
-        result = Result(session.cluster.name, unreachable=set(found.unreachable))
+        result = Result(context.cluster.name, unreachable=set(found.unreachable))
         if plan.steps:
             console.plan(plan)
-            confirm(options, f"Upgrade {session.cluster.name}?")
+            confirm(options, f"Upgrade {context.cluster.name}?")
             if not options.no_backup:
-                save(session, console)
-            execute(session, console, plan, held, result, facts=found.facts, witnesses=found.witnesses)
-            await_back(session, found.seen, plan)
+                save(context, console)
+            execute(context, console, plan, held, result, facts=found.facts, witnesses=found.witnesses)
+            await_back(context, found.seen, plan)
         else:
             refuse_removed(found.seen)
     console.say(summary(result))

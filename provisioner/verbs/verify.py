@@ -13,7 +13,7 @@ from provisioner.errors import ProvisionError, UnreachableError
 from provisioner.hosts.openssh import Transport
 from provisioner.hosts.remote_calls import BrokenLink
 from provisioner.verbs.proofs import app, job, logs, naming, overlay, registration
-from provisioner.verbs.proofs.proof import Scene, Skipped, make_scene
+from provisioner.verbs.proofs.proof import Proof, Skipped, make_proof
 
 Say = Callable[[str], None]
 
@@ -56,13 +56,13 @@ class Report:
                 "steps": [asdict(step) for step in self.steps]}
 
 
-def _deploy(scene: Scene) -> str:
-    logs.mark(scene)
-    return app.deploy(scene)
+def _deploy(proof: Proof) -> str:
+    logs.mark(proof)
+    return app.deploy(proof)
 
 
 #: What is proven, over which links, and how; in this order, because each part needs the ones before it.
-STEPS: tuple[tuple[str, str, Callable[[Scene], str]], ...] = (
+STEPS: tuple[tuple[str, str, Callable[[Proof], str]], ...] = (
     ("every host answers", "SSH", app.hosts_answer),
     ("Mesos knows the frameworks of the leaders", "Marathon, Chronos → Mesos", registration.registered),
     ("a Marathon app is healthy on every agent", "Marathon → Mesos → Docker", _deploy),
@@ -73,33 +73,33 @@ STEPS: tuple[tuple[str, str, Callable[[Scene], str]], ...] = (
     ("containers reach each other over the overlay", "Docker's overlay network", overlay.reach),
 )
 #: What was begun and how it is undone, in this order: as much as can be, whatever became of the rest.
-CLEANING: tuple[tuple[str, Callable[[Scene], None]], ...] = (
+CLEANING: tuple[tuple[str, Callable[[Proof], None]], ...] = (
     ("overlay", overlay.remove), ("job", job.remove), ("app", app.remove), ("app", naming.gone),
 )
 
 
 def verify(cluster: Cluster, rendered: Mapping[str, Any], transport: Transport, say: Say) -> Report:
     """Prove the whole chain on the running cluster; each step is said when it is over. Never raises for a broken link."""
-    return prove(make_scene(cluster, rendered, transport), say)
+    return prove(make_proof(cluster, rendered, transport), say)
 
 
-def prove(scene: Scene, say: Say) -> Report:
-    """The same on a given scene."""
+def prove(proof: Proof, say: Say) -> Report:
+    """The same on a given proof."""
     begin = time.monotonic()
-    say(f"proving {scene.cluster.name} with {scene.name}")
+    say(f"proving {proof.cluster.name} with {proof.name}")
     steps: list[Step] = []
     try:
         for name, link, function in STEPS:
-            steps.append(_try(name, link, partial(function, scene)))
+            steps.append(_try(name, link, partial(function, proof)))
             say(steps[-1].describe())
             if not steps[-1].ok:
                 break
     finally:
         # On Ctrl-C too; a second Ctrl-C leaves it.
-        if scene.begun:
-            steps.append(_try("nothing is left behind", "cleaning up", partial(_clean, scene)))
+        if proof.begun:
+            steps.append(_try("nothing is left behind", "cleaning up", partial(_clean, proof)))
             say(steps[-1].describe())
-    return Report(scene.cluster.name, tuple(steps), time.monotonic() - begin)
+    return Report(proof.cluster.name, tuple(steps), time.monotonic() - begin)
 
 
 def _try(name: str, link: str, function: Callable[[], str]) -> Step:
@@ -120,14 +120,14 @@ def _try(name: str, link: str, function: Callable[[], str]) -> Step:
         return step(False, link, str(error))
 
 
-def _clean(scene: Scene) -> str:
+def _clean(proof: Proof) -> str:
     """Every undoing is tried; the first that did not work is what is said."""
     failed: list[BrokenLink] = []
-    if scene.begun & {"app", "job"}:
-        registration.await_settled(scene)
-    for function in (f for begun, f in CLEANING if begun in scene.begun):
+    if proof.begun & {"app", "job"}:
+        registration.await_settled(proof)
+    for function in (f for begun, f in CLEANING if begun in proof.begun):
         try:
-            function(scene)
+            function(proof)
         except BrokenLink as broken:
             failed.append(broken)
         except ProvisionError as error:

@@ -14,11 +14,11 @@ import pytest
 
 from provisioner.cluster.model import Host
 from provisioner.console import Console
-from provisioner.context import Session
+from provisioner.context import Context
 from provisioner.errors import StepFailed, UnreachableError, UsageError
 from provisioner.hosts.http_api import Api
 from provisioner.hosts.openssh import Completed
-from provisioner.hosts.remote_calls import Errands, Reply
+from provisioner.hosts.remote_calls import RemoteCalls, Reply
 from provisioner.hosts.zookeeper import Node, Tree
 from provisioner.inventory.starter import write_inventory
 from provisioner.observe.observation import HostObservation, Observation
@@ -90,7 +90,7 @@ def test_zookeeper_nodes_keep_bytes_and_rules() -> None:
     assert kept == list(Fake().walk(OWN_TREES))
 
 
-class Framework(Errands):
+class Framework(RemoteCalls):
     """Answers what the test says; `asked` is everything that was asked. m1 can't be entered."""
 
     def __init__(self, **answers: object) -> None:
@@ -104,8 +104,8 @@ class Framework(Errands):
         return Reply(200, json.dumps(self.answers[method])) if method in self.answers else Reply(500, "broken")
 
 
-def api(errands: Errands) -> Api:
-    return Api(errands, "Marathon", [(M1, "192.0.2.1:8080"), (M2, "192.0.2.2:8080")])
+def api(calls: RemoteCalls) -> Api:
+    return Api(calls, "Marathon", [(M1, "192.0.2.1:8080"), (M2, "192.0.2.2:8080")])
 
 
 def test_apps_come_back_as_they_were_defined_from_any_host_that_answers() -> None:
@@ -168,7 +168,7 @@ def options(file: Path) -> argparse.Namespace:
 def test_an_identity_comes_back_beside_a_fresh_inventory_only(tmp_path: Path) -> None:
     for name in ("old", "new"):
         (tmp_path / name).mkdir()
-    old, new = (Session(write_inventory(tmp_path / name)) for name in ("old", "new"))
+    old, new = (Context(write_inventory(tmp_path / name)) for name in ("old", "new"))
     ledger.save(old.cluster, old.ledger)
     secrets.ensure(old.cluster)
     files = {"identity/ledger.yml": ledger.ledger_path(old.cluster), "identity/secrets.yml": secrets.secrets_path(old.cluster),
@@ -176,32 +176,32 @@ def test_an_identity_comes_back_beside_a_fresh_inventory_only(tmp_path: Path) ->
     made = Archive("c", old.ledger.cluster_id, "now", {name: path.read_bytes() for name, path in files.items()})
     archive.write(tmp_path / "b.tar.gz", made)
     run_restore(new, Console(), options(tmp_path / "b.tar.gz"))
-    assert Session(new.path).ledger == old.ledger
+    assert Context(new.path).ledger == old.ledger
     assert secrets.load(new.cluster) == secrets.load(old.cluster)
     with pytest.raises(UsageError, match="has an identity already"):
         run_restore(new, Console(), options(tmp_path / "b.tar.gz"))
 
 
-def session_that_sees(folder: Path, state: str) -> Session:
+def context_that_sees(folder: Path, state: str) -> Context:
     """A cluster made of the example, on which every component is in this state."""
-    session = Session(write_inventory(folder))
-    secrets.ensure(session.cluster)
+    context = Context(write_inventory(folder))
+    secrets.ensure(context.cluster)
     health = {name: {"state": state, "version": "1"} for name in SAVED}
-    session.__dict__["transport"] = FakeTransport({h.name: host_that_probes(facts={}, health=health) for h in session.cluster.hosts})
-    return session
+    context.__dict__["transport"] = FakeTransport({h.name: host_that_probes(facts={}, health=health) for h in context.cluster.hosts})
+    return context
 
 
 def test_every_part_is_asked_of_hosts_where_it_works(tmp_path: Path) -> None:
-    session = session_that_sees(tmp_path, "ok")
-    working = _working(session)
+    context = context_that_sees(tmp_path, "ok")
+    working = _working(context)
     assert {name: [h.name for h in hosts] for name, hosts in working.items()} == {
-        name: [h.name for h in session.cluster.members(group)] for name, group in SAVED.items()}
-    assert [part.file for part in _parts(session, working)] == ["zookeeper.json", "consul.snap", "marathon.json", "chronos.json"]
+        name: [h.name for h in context.cluster.members(group)] for name, group in SAVED.items()}
+    assert [part.file for part in _parts(context, working)] == ["zookeeper.json", "consul.snap", "marathon.json", "chronos.json"]
 
 
 def test_what_works_nowhere_can_not_be_saved(tmp_path: Path) -> None:
     with pytest.raises(StepFailed, match="nothing was done: zookeeper works on none"):
-        _working(session_that_sees(tmp_path, "down"))
+        _working(context_that_sees(tmp_path, "down"))
 
 
 @pytest.mark.parametrize(("later", "fine"), [(("m1", 100.0), True), (("m1", 200.0), False), (("m2", 200.0), False)])
@@ -212,14 +212,14 @@ def test_nothing_is_written_when_there_was_an_election_meanwhile(
         leads = {"state": "ok", "facts": {"framework": "registered", "registered": registered, "registered_seconds": 60}}
         return Observation({host: HostObservation(True, health={"marathon": leads, "chronos": leads})})
 
-    session, looks = session_that_sees(tmp_path, "ok"), [led("m1", 100.0), led(*later)]
+    context, looks = context_that_sees(tmp_path, "ok"), [led("m1", 100.0), led(*later)]
     monkeypatch.setattr(settled, "observe", lambda *_, **__: looks.pop(0))
     monkeypatch.setattr(backup_run, "_parts", lambda *_: [])
-    ledger.save(session.cluster, session.ledger)
+    ledger.save(context.cluster, context.ledger)
     file = tmp_path / "b.tar.gz"
     if fine:
-        assert save(session, Console(), file) == file and file.exists()
+        assert save(context, Console(), file) == file and file.exists()
     else:
         with pytest.raises(StepFailed, match="nothing was written: there was an election meanwhile"):
-            save(session, Console(), file)
+            save(context, Console(), file)
         assert not file.exists()

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from provisioner.components import component
-from provisioner.context import Session
+from provisioner.context import Context
 from provisioner.hosts.openssh import Completed
 from provisioner.inventory.starter import write_inventory
 from provisioner.plan.steps import Step
@@ -26,9 +26,9 @@ def members(folder: Path, *states: str, component: str = "zookeeper") -> LiveMem
         state = told[call.host].pop(0) if len(told[call.host]) > 1 else told[call.host][0]
         return probed(health={component: {"state": state, "leader": call.host == "m1"}})
 
-    session = Session(write_inventory(folder))
-    session.__dict__["transport"] = FakeTransport(dict.fromkeys(STEP.hosts, answer))
-    return LiveMembers(session)
+    context = Context(write_inventory(folder))
+    context.__dict__["transport"] = FakeTransport(dict.fromkeys(STEP.hosts, answer))
+    return LiveMembers(context)
 
 
 def test_an_election_is_waited_for_before_anybody_is_said_to_serve(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

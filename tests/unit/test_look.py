@@ -12,7 +12,7 @@ import pytest
 from provisioner.cluster.facts import to_ansible_facts
 from provisioner.cluster.model import Cluster, Host
 from provisioner.console import Console
-from provisioner.context import Session
+from provisioner.context import Context
 from provisioner.errors import StepFailed, UnreachableError
 from provisioner.hosts.known_hosts import KnownHosts, record
 from provisioner.hosts.login import login
@@ -34,9 +34,9 @@ HOSTS = (*(Host(n, "192.0.2.1", groups=frozenset({"zookeeper", "mesos_master"}))
 
 
 def judge(*findings: Finding, away: tuple[str, ...] = ()) -> None:
-    session: Any = Session(Path("/nowhere/inventory.yml"))
-    session.__dict__["cluster"] = Cluster("c", session.path, HOSTS)
-    _judge(Report(tuple(findings), {}, {name: UnreachableError("away") for name in away}), session, Console())
+    context: Any = Context(Path("/nowhere/inventory.yml"))
+    context.__dict__["cluster"] = Cluster("c", context.path, HOSTS)
+    _judge(Report(tuple(findings), {}, {name: UnreachableError("away") for name in away}), context, Console())
 
 
 def away(host: str) -> Finding:
@@ -83,15 +83,15 @@ def calm(request: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.fixture
-def session(tmp_path: Path) -> Any:
+def context(tmp_path: Path) -> Any:
     """Three masters and two agents whose keys and facts were kept by an earlier look."""
-    found: Any = Session(write_inventory(tmp_path))
+    found: Any = Context(write_inventory(tmp_path))
     fact_cache.keep(found.cluster, {h.name: to_ansible_facts(facts()) for h in found.cluster.hosts})
     record(found.cluster, [f"{login(h, found.cluster).known_as} ssh-ed25519 {KEY}" for h in found.cluster.hosts])
     return found
 
 
-def asked(session: Any, *, drift: str = "", changed: str = "", away: str = "",
+def asked(context: Any, *, drift: str = "", changed: str = "", away: str = "",
           only: Sequence[str] = ()) -> tuple[Look | None, dict[str, UnreachableError]]:
     """The quick look at hosts of which one may have a drifted component, other facts, or no answer."""
     def host(name: str) -> Any:
@@ -107,90 +107,90 @@ def asked(session: Any, *, drift: str = "", changed: str = "", away: str = "",
 
         return UnreachableError("no route") if name == away else answer
 
-    session.__dict__["transport"] = FakeTransport({h.name: host(h.name) for h in session.cluster.hosts})
-    return glance(session, Console(), argparse.Namespace(**{**vars(OPTIONS), "only": [*only]}))
+    context.__dict__["transport"] = FakeTransport({h.name: host(h.name) for h in context.cluster.hosts})
+    return glance(context, Console(), argparse.Namespace(**{**vars(OPTIONS), "only": [*only]}))
 
 
-def test_with_nothing_to_do_every_host_is_asked_once(session: Any) -> None:
-    found, silent = asked(session)
+def test_with_nothing_to_do_every_host_is_asked_once(context: Any) -> None:
+    found, silent = asked(context)
     assert found is not None and (found.plan.steps, silent) == ((), {})
-    probes = [call for call in session.transport.calls if call.request]
-    assert sorted(call.host for call in probes) == sorted(h.name for h in session.cluster.hosts)
+    probes = [call for call in context.transport.calls if call.request]
+    assert sorted(call.host for call in probes) == sorted(h.name for h in context.cluster.hosts)
     assert max(len(call.command) + len(call.stdin) for call in probes) <= 18 * 1024, "bytes to a host that runs nearly everything"
 
 
-def test_up_never_ends_well_over_a_removed_framework_also_with_nothing_to_do(session: Any) -> None:
+def test_up_never_ends_well_over_a_removed_framework_also_with_nothing_to_do(context: Any) -> None:
     def host(call: Call) -> Completed:
         found = calm(call.request) if call.request else {}
         if "chronos" in found.get("health", {}):
             found["health"]["chronos"] = {"state": "down", "leader": True, "detail": "leads, but", "facts": {"framework": "removed"}}
         return probed(**found) if found else said()
 
-    session.__dict__["transport"] = FakeTransport({h.name: host for h in session.cluster.hosts})
-    found, _ = glance(session, Console(), OPTIONS)
+    context.__dict__["transport"] = FakeTransport({h.name: host for h in context.cluster.hosts})
+    found, _ = glance(context, Console(), OPTIONS)
     assert found is not None and found.plan.steps == (), "no role brings it back"
     with pytest.raises(StepFailed, match="Chronos: Mesos has removed the framework") as error:
-        run_up(session, Console(), argparse.Namespace(**vars(OPTIONS), plan="", strict=False, json=False))
+        run_up(context, Console(), argparse.Namespace(**vars(OPTIONS), plan="", strict=False, json=False))
     assert "'provision repair chronos'" in error.value.hint
 
 
-def test_only_the_hosts_of_what_is_named_are_asked_and_only_about_that(session: Any) -> None:
-    found, _ = asked(session, only=["zookeeper"])
+def test_only_the_hosts_of_what_is_named_are_asked_and_only_about_that(context: Any) -> None:
+    found, _ = asked(context, only=["zookeeper"])
     assert found is not None and found.plan.steps == ()
-    probes = {call.host: set(call.request["applied"]) | set(call.request["health"]) for call in session.transport.calls}
-    assert probes == {h.name: {"zookeeper"} for h in session.cluster.members("zookeeper")}
-    assert asked(session, only=["docker"], drift="m1")[0] is not None, "what drifted is another component's"
-    assert asked(session, only=["common"], drift="m1")[0] is None
+    probes = {call.host: set(call.request["applied"]) | set(call.request["health"]) for call in context.transport.calls}
+    assert probes == {h.name: {"zookeeper"} for h in context.cluster.members("zookeeper")}
+    assert asked(context, only=["docker"], drift="m1")[0] is not None, "what drifted is another component's"
+    assert asked(context, only=["common"], drift="m1")[0] is None
 
 
 @pytest.mark.parametrize("how", ["drift", "changed"])
-def test_anything_else_than_nothing_is_looked_at_thoroughly(session: Any, how: str) -> None:
+def test_anything_else_than_nothing_is_looked_at_thoroughly(context: Any, how: str) -> None:
     """Also other facts alone: the digest that the host compared was made of the old ones."""
-    name = session.cluster.hosts[0].name
-    assert asked(session, **{how: name}) == (None, {})
+    name = context.cluster.hosts[0].name
+    assert asked(context, **{how: name}) == (None, {})
 
 
-def test_without_kept_facts_of_every_host_nobody_is_asked(session: Any) -> None:
-    (session.cluster.state_dir / "facts.json").write_text("no JSON")
-    assert asked(session) == (None, {})
-    assert session.transport.calls == []
+def test_without_kept_facts_of_every_host_nobody_is_asked(context: Any) -> None:
+    (context.cluster.state_dir / "facts.json").write_text("no JSON")
+    assert asked(context) == (None, {})
+    assert context.transport.calls == []
 
 
-def test_a_silent_agent_costs_one_look_where_nothing_else_is_to_be_done(session: Any, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_silent_agent_costs_one_look_where_nothing_else_is_to_be_done(context: Any, capsys: pytest.CaptureFixture[str]) -> None:
     name = "a1"
-    found, _ = asked(session, away=name)
+    found, _ = asked(context, away=name)
     assert found is not None and [*found.plan.steps, *found.unreachable] == [name]
     assert f"{name}: no route" in capsys.readouterr().err
     with pytest.raises(UnreachableError, match=f"not reached: {name}"):
-        _reached(run_up(session, Console(), argparse.Namespace(**vars(OPTIONS), plan="", strict=False, json=False)))
+        _reached(run_up(context, Console(), argparse.Namespace(**vars(OPTIONS), plan="", strict=False, json=False)))
 
 
-def test_a_silent_host_that_votes_or_beside_something_to_do_is_for_a_closer_look_that_does_not_wait_again(session: Any) -> None:
-    for found, silent, name in ((*asked(session, away="m3"), "m3"), (*asked(session, away="a1", drift="m2"), "a1")):
+def test_a_silent_host_that_votes_or_beside_something_to_do_is_for_a_closer_look_that_does_not_wait_again(context: Any) -> None:
+    for found, silent, name in ((*asked(context, away="m3"), "m3"), (*asked(context, away="a1", drift="m2"), "a1")):
         assert (found, set(silent), silent[name].message) == (None, {name}, "no route")
 
 
 @pytest.mark.parametrize(("only", "away"), [((), ""), (("zookeeper",), ""), ((), "a1")])
 def test_a_closer_look_asks_the_same_questions_so_that_a_saved_plan_still_fits(
-        session: Any, monkeypatch: pytest.MonkeyPatch, only: tuple[str, ...], away: str) -> None:
-    found, _ = asked(session, away=away, only=only)
+        context: Any, monkeypatch: pytest.MonkeyPatch, only: tuple[str, ...], away: str) -> None:
+    found, _ = asked(context, away=away, only=only)
     lost = {away: UnreachableError("no route")} if away else {}
-    seen = Report((), {h.name: facts() for h in session.cluster.hosts if h.name != away}, lost)
+    seen = Report((), {h.name: facts() for h in context.cluster.hosts if h.name != away}, lost)
     monkeypatch.setattr(look, "preflight", lambda *_, **__: seen)
     options = argparse.Namespace(**{**vars(OPTIONS), "only": [*only], "any_version": False})
-    assert found is not None and found.witnesses == look.look_closely(session, Console(), options, lost).witnesses
+    assert found is not None and found.witnesses == look.look_closely(context, Console(), options, lost).witnesses
 
 
-def test_where_a_key_is_not_known_nobody_is_asked(session: Any) -> None:
-    KnownHosts.of(session.cluster).path.unlink()
-    assert asked(session) == (None, {})
-    assert session.transport.calls == []
+def test_where_a_key_is_not_known_nobody_is_asked(context: Any) -> None:
+    KnownHosts.of(context.cluster).path.unlink()
+    assert asked(context) == (None, {})
+    assert context.transport.calls == []
 
 
-def test_one_question_is_all_that_a_host_gets_when_it_needs_nothing(session: Any) -> None:
+def test_one_question_is_all_that_a_host_gets_when_it_needs_nothing(context: Any) -> None:
     """No lock, no second connection: the lock's holder would be one more on every host that votes."""
-    asked(session)
-    transport = session.transport
+    asked(context)
+    transport = context.transport
     transport.calls.clear()
-    assert run_up(session, Console(), argparse.Namespace(**vars(OPTIONS), plan="", strict=False, json=False)).changed == 0
-    assert sorted(call.host for call in transport.calls) == sorted(h.name for h in session.cluster.hosts)
+    assert run_up(context, Console(), argparse.Namespace(**vars(OPTIONS), plan="", strict=False, json=False)).changed == 0
+    assert sorted(call.host for call in transport.calls) == sorted(h.name for h in context.cluster.hosts)

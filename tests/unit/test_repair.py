@@ -11,7 +11,7 @@ import pytest
 
 from provisioner.components import component
 from provisioner.console import Console
-from provisioner.context import Session
+from provisioner.context import Context
 from provisioner.errors import StepFailed, UnreachableError, UsageError
 from provisioner.hosts.zookeeper import Node
 from provisioner.inventory.starter import write_inventory
@@ -106,9 +106,9 @@ def test_records_of_instances_go_only_where_mesos_or_marathon_says_that_the_fram
 
 
 @pytest.fixture
-def session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Session, Tree, list[str]]:
-    """A cluster whose Marathon was removed: its session, ZooKeeper's tree, and what was done in turn."""
-    opened, tree, done = Session(write_inventory(tmp_path)), Tree(STORED.path), list[str]()
+def context(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Context, Tree, list[str]]:
+    """A cluster whose Marathon was removed: its context, ZooKeeper's tree, and what was done in turn."""
+    opened, tree, done = Context(write_inventory(tmp_path)), Tree(STORED.path), list[str]()
     names = [h.name for h in opened.cluster.hosts]
     answers = [seen("removed"), seen("removed"), seen("registered", "ok")]
 
@@ -128,7 +128,7 @@ def session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Session, T
     monkeypatch.setattr(repair, "_tree", lambda *_: Opened())
     monkeypatch.setattr(repair, "seen_facts", lambda _: {})
     monkeypatch.setattr(repair, "locked", lambda *_, **__: Opened())
-    monkeypatch.setattr(repair, "execute", lambda session, console, plan, *_, **__: done.append(
+    monkeypatch.setattr(repair, "execute", lambda context, console, plan, *_, **__: done.append(
         f"{plan.steps[0].verb} on {', '.join(plan.steps[0].hosts)} with {len(tree.nodes)} nodes"))
     return opened, tree, done
 
@@ -137,8 +137,8 @@ def options(component: str = "marathon", yes: str = "") -> argparse.Namespace:
     return argparse.Namespace(component=component, yes=yes)
 
 
-def test_all_members_stop_before_the_id_goes_and_start_after_it(session: Any, capsys: pytest.CaptureFixture[str]) -> None:
-    opened, tree, done = session
+def test_all_members_stop_before_the_id_goes_and_start_after_it(context: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    opened, tree, done = context
     run_repair(opened, Console(), options(yes=opened.cluster.name))
     assert [line for line in done if line != "closed"] == ["stop on m1, m2, m3 with 1 nodes", "restart on m1, m2, m3 with 0 nodes"]
     assert tree.deleted == [STORED.path]
@@ -147,15 +147,15 @@ def test_all_members_stop_before_the_id_goes_and_start_after_it(session: Any, ca
         assert part in said
 
 
-def test_nothing_is_touched_before_the_clusters_name_is_given(session: Any) -> None:
-    opened, tree, done = session
+def test_nothing_is_touched_before_the_clusters_name_is_given(context: Any) -> None:
+    opened, tree, done = context
     with pytest.raises(UsageError, match="was not typed"):
         run_repair(opened, Console(), options(yes="another"))
     assert not tree.deleted and set(done) == {"closed"}
 
 
-def test_a_leader_that_registered_while_the_name_was_typed_keeps_its_framework(session: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    opened, tree, done = session
+def test_a_leader_that_registered_while_the_name_was_typed_keeps_its_framework(context: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened, tree, done = context
     lists = [[row(GONE, gone=True)], [row(GONE, gone=False)]]
     monkeypatch.setattr(repair, "_mesos", lambda _: lists.pop(0))
     with pytest.raises(StepFailed, match=f"nothing was changed: Mesos still has Marathon's framework {GONE}"):
@@ -163,8 +163,8 @@ def test_a_leader_that_registered_while_the_name_was_typed_keeps_its_framework(s
     assert not tree.deleted and set(done) == {"closed"}
 
 
-def test_a_member_that_does_not_answer_stops_it_as_it_would_bring_the_old_id_back(session: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    opened, tree, _ = session
+def test_a_member_that_does_not_answer_stops_it_as_it_would_bring_the_old_id_back(context: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened, tree, _ = context
     away = Observation({h.name: HostObservation(h.name != "m2", "no route") for h in opened.cluster.hosts})
     monkeypatch.setattr(repair, "observe", lambda *_, **__: away)
     with pytest.raises(UnreachableError, match="m2 does not answer, and its Marathon has to stop as well"):
@@ -172,6 +172,6 @@ def test_a_member_that_does_not_answer_stops_it_as_it_would_bring_the_old_id_bac
     assert not tree.deleted
 
 
-def test_what_is_no_framework_is_refused(session: Any) -> None:
+def test_what_is_no_framework_is_refused(context: Any) -> None:
     with pytest.raises(UsageError, match="'zookeeper' has no framework to repair"):
-        run_repair(session[0], Console(), options("zookeeper"))
+        run_repair(context[0], Console(), options("zookeeper"))

@@ -15,9 +15,9 @@ from provisioner.cluster.model import Cluster, Host
 from provisioner.components import COMPONENTS
 from provisioner.errors import UnreachableError
 from provisioner.hosts.openssh import Completed
-from provisioner.hosts.remote_calls import BrokenLink, Errands
+from provisioner.hosts.remote_calls import BrokenLink, RemoteCalls
 from provisioner.observe.observation import HostObservation, Observation
-from provisioner.verbs.proofs.proof import Scene
+from provisioner.verbs.proofs.proof import Proof
 from provisioner.verbs.verify import prove
 
 ALL = frozenset(c.name for c in COMPONENTS if c.shorthand == "all")
@@ -32,8 +32,8 @@ RENDERED: dict[str, Any] = {"all": {"hosts": {h.name: {} for h in HOSTS}, "vars"
     "docker_probe": {"overlay": "swarm", "network": "cluster"}}}}
 
 
-class World(Errands):
-    """Answers errands as a cluster would. `cut` names links that do not hold, as `component:host`."""
+class World(RemoteCalls):
+    """Answers calls as a cluster would. `cut` names links that do not hold, as `component:host`."""
 
     def __init__(self, *cut: str) -> None:
         self.cut = set(cut)
@@ -44,8 +44,8 @@ class World(Errands):
         self.lines: list[str] = []
         self.clock = 0.0
 
-    def send(self, host: Host, errand: str, **request: Any) -> Mapping[str, Any]:
-        found: Mapping[str, Any] = getattr(self, f"do_{errand}")(host, request)
+    def send(self, host: Host, call: str, **request: Any) -> Mapping[str, Any]:
+        found: Mapping[str, Any] = getattr(self, f"do_{call}")(host, request)
         return found
 
     def do_http(self, host: Host, request: dict[str, Any]) -> dict[str, Any]:
@@ -157,7 +157,7 @@ class World(Errands):
         return self.app is None and self.job is None and not self.files and not self.containers
 
 
-def scene(world: World, rendered: Mapping[str, Any] = RENDERED, away: str = "", deactivated: str = "") -> Scene:
+def proof(world: World, rendered: Mapping[str, Any] = RENDERED, away: str = "", deactivated: str = "") -> Proof:
     def look(hosts: tuple[str, ...]) -> Observation:
         seen = {}
         for host in HOSTS:
@@ -171,12 +171,12 @@ def scene(world: World, rendered: Mapping[str, Any] = RENDERED, away: str = "", 
     def sleep(seconds: float) -> None:
         world.clock += seconds
 
-    return Scene(CLUSTER, rendered, world, look, sleep=sleep, clock=lambda: world.clock)
+    return Proof(CLUSTER, rendered, world, look, sleep=sleep, clock=lambda: world.clock)
 
 
 def test_a_whole_chain_is_proven_named_timed_and_left_clean() -> None:
     world, said = World(), list[str]()
-    report = prove(scene(world), said.append)
+    report = prove(proof(world), said.append)
     assert report.ok and world.empty()
     assert [s.name for s in report.steps][-1] == "nothing is left behind" and len(report.steps) == 9
     data = json.loads(json.dumps(report.as_json()))
@@ -200,7 +200,7 @@ def test_a_whole_chain_is_proven_named_timed_and_left_clean() -> None:
 ])
 def test_the_first_cut_link_is_named_with_its_cause_and_all_is_undone(cut: str, link: str, says: str) -> None:
     world = World(cut)
-    report = prove(scene(world), lambda _: None)
+    report = prove(proof(world), lambda _: None)
     broken = next(s for s in report.steps if not s.ok)
     assert (report.as_json()["broken"], broken.link) == (link, link) and says in broken.detail
     assert not report.ok and all(s.ok for s in report.steps if s is not broken)
@@ -209,20 +209,20 @@ def test_the_first_cut_link_is_named_with_its_cause_and_all_is_undone(cut: str, 
 
 
 def test_an_unreachable_host_is_found_before_anything_is_started() -> None:
-    report = prove(scene(World(), away="a2"), lambda _: None)
+    report = prove(proof(World(), away="a2"), lambda _: None)
     assert [s.link for s in report.steps] == ["SSH to a2"] and "no route to host" in report.steps[0].detail
 
 
 def test_deactivated_agents_are_left_alone() -> None:
     world = World("mesos_agent:a2")
-    report = prove(scene(world, deactivated="a2"), lambda _: None)
+    report = prove(proof(world, deactivated="a2"), lambda _: None)
     assert report.ok and "left out, because deactivated: a2" in report.steps[0].detail
     assert report.steps[-2].skipped and report.steps[-2].detail == "skipped: there is only one agent"
 
 
 def test_without_an_overlay_the_step_says_so() -> None:
     rendered = {"all": {**RENDERED["all"], "vars": {**RENDERED["all"]["vars"], "docker_probe": {"overlay": "none"}}}}
-    report = prove(scene(World(), rendered), lambda _: None)
+    report = prove(proof(World(), rendered), lambda _: None)
     assert report.ok and "docker_overlay is none" in report.steps[-2].detail
 
 
@@ -233,7 +233,7 @@ def test_an_interrupt_cleans_up_and_goes_on_to_end_the_command() -> None:
 
     world = Interrupted()
     with pytest.raises(KeyboardInterrupt):
-        prove(scene(world), lambda _: None)
+        prove(proof(world), lambda _: None)
     assert world.empty()
 
 
@@ -243,7 +243,7 @@ def test_cleaning_goes_on_after_something_that_can_not_be_cleaned() -> None:
             return {"code": 1, "output": "device busy"} if request["command"][1] == "rm" else super().do_run(host, request)
 
     world = Stubborn()
-    report = prove(scene(world), lambda _: None)
+    report = prove(proof(world), lambda _: None)
     assert (report.steps[-1].ok, report.steps[-1].link) == (False, "Docker on a1") and world.app is None and world.job is None
 
 
@@ -262,7 +262,7 @@ def test_a_name_that_outlives_its_app_is_a_fault_and_is_taken_out() -> None:
             return super().catalogue() or [{"Node": "a2", "ServiceID": i} for i in self.left]
 
     world = Stale()
-    report = prove(scene(world), lambda _: None)
+    report = prove(proof(world), lambda _: None)
     assert (report.as_json()["broken"], world.left) == ("Registrator on a2", ())
     assert "Consul still has its name" in report.steps[-1].detail
 
@@ -272,13 +272,13 @@ def test_a_host_that_goes_away_in_the_middle_is_named() -> None:
         def do_resolve(self, host: Host, request: dict[str, Any]) -> dict[str, Any]:
             raise UnreachableError("connection timed out", where="m1")
 
-    report = prove(scene(Gone()), lambda _: None)
+    report = prove(proof(Gone()), lambda _: None)
     assert report.as_json()["broken"] == "SSH to m1"
 
 
 def test_a_framework_that_is_gone_is_named_before_anything_is_started_and_without_waiting() -> None:
     world = World("framework:chronos")
-    report = prove(scene(world), lambda _: None)
+    report = prove(proof(world), lambda _: None)
     assert [s.name for s in report.steps if not s.ok] == ["Mesos knows the frameworks of the leaders"] and len(report.steps) == 2
     assert world.clock == 0.0
 
@@ -296,7 +296,7 @@ def test_a_leader_that_has_just_been_elected_is_waited_for_and_its_not_found_is_
             return super().marathon(method, path, body)
 
     world = JustElected("port:192.0.2.102:31001")
-    report = prove(scene(world), lambda _: None)
+    report = prove(proof(world), lambda _: None)
     assert report.steps[1].ok and world.empty(), "nothing is left behind"
 
 
@@ -309,21 +309,21 @@ class Here:
         return Completed(done.returncode, done.stdout, done.stderr, 0.0)
 
 
-def test_errands_really_run(tmp_path: Path) -> None:
-    errands, here = Errands(Here()), HOSTS[0]
+def test_calls_really_run(tmp_path: Path) -> None:
+    calls, here = RemoteCalls(Here()), HOSTS[0]
     file = tmp_path / "a-1.log"
     file.write_text("old token\n")
-    sizes = errands.send(here, "sizes", pattern=f"{tmp_path}/*.log")["sizes"]
+    sizes = calls.send(here, "sizes", pattern=f"{tmp_path}/*.log")["sizes"]
     with file.open("a") as log:
         log.write("new token\nother\n")
-    assert errands.send(here, "lines", pattern=f"{tmp_path}/*.log", needle="token", sizes=sizes) == {"lines": ["new token\n"]}
-    assert errands.send(here, "read", path=str(file))["text"].startswith("old")
-    errands.send(here, "remove", path=str(file))
-    assert not file.exists() and errands.send(here, "read", path=str(file)) == {"text": None}
-    assert errands.send(here, "resolve", name="localhost") == {"addresses": ["127.0.0.1"]}
-    assert errands.run(here, "sh", "-c", "echo 'it''s'; exit 3") == (3, "its")
-    assert errands.run(here, "no-such-program")[0] == 127
-    assert errands.get(here, "127.0.0.1:1", "/").status == 0
+    assert calls.send(here, "lines", pattern=f"{tmp_path}/*.log", needle="token", sizes=sizes) == {"lines": ["new token\n"]}
+    assert calls.send(here, "read", path=str(file))["text"].startswith("old")
+    calls.send(here, "remove", path=str(file))
+    assert not file.exists() and calls.send(here, "read", path=str(file)) == {"text": None}
+    assert calls.send(here, "resolve", name="localhost") == {"addresses": ["127.0.0.1"]}
+    assert calls.run(here, "sh", "-c", "echo 'it''s'; exit 3") == (3, "its")
+    assert calls.run(here, "no-such-program")[0] == 127
+    assert calls.get(here, "127.0.0.1:1", "/").status == 0
 
 
 def test_a_host_without_python_is_a_broken_link() -> None:
@@ -332,5 +332,5 @@ def test_a_host_without_python_is_a_broken_link() -> None:
             return Completed(127, b"", b"python3: not found", 0.0)
 
     with pytest.raises(BrokenLink, match="python3: not found") as broken:
-        Errands(Bare()).get(HOSTS[0], "127.0.0.1:1", "/")
+        RemoteCalls(Bare()).get(HOSTS[0], "127.0.0.1:1", "/")
     assert broken.value.link == "Python on m1"

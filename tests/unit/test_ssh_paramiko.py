@@ -10,7 +10,7 @@ import paramiko
 import pytest
 
 from provisioner.cluster.model import Cluster, Host
-from provisioner.context import FEWEST, Session
+from provisioner.context import FEWEST, Context
 from provisioner.hosts import login
 from provisioner.hosts import paramiko as ssh_paramiko
 from provisioner.hosts.known_hosts import record
@@ -93,12 +93,12 @@ def test_a_question_that_breaks_off_is_asked_again_by_ssh(key: Path) -> None:
 def test_many_plain_hosts_are_asked_by_paramiko_where_no_connection_is_open(key: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def way(hosts: int, *, connected: bool = False) -> type:
         variables = {"ansible_ssh_private_key_file": str(key)}
-        session, names = Session(key.parent / "inventory.yml"), [f"192.0.2.{number}" for number in range(1, hosts + 1)]
-        found = Cluster("test", session.path, tuple(Host(name, name, 22, variables=variables) for name in names))
+        context, names = Context(key.parent / "inventory.yml"), [f"192.0.2.{number}" for number in range(1, hosts + 1)]
+        found = Cluster("test", context.path, tuple(Host(name, name, 22, variables=variables) for name in names))
         record(found, [f"{name} ssh-ed25519 {KEY}" for name in names])
-        session.__dict__["cluster"] = found
+        context.__dict__["cluster"] = found
         monkeypatch.setattr(login, "any_open", lambda _: connected)
-        return type(session.one_question)
+        return type(context.one_question)
 
     assert way(FEWEST - 1) is OpenSsh
     assert way(FEWEST) is Paramiko

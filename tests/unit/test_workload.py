@@ -11,7 +11,7 @@ import pytest
 from provisioner.cluster.model import Cluster, Host
 from provisioner.console import Console
 from provisioner.errors import StepFailed
-from provisioner.hosts.remote_calls import Errands, Reply
+from provisioner.hosts.remote_calls import RemoteCalls, Reply
 from provisioner.observe import workload
 from provisioner.observe.workload import App, Workload
 from provisioner.verbs.drain import doubled
@@ -32,7 +32,7 @@ STATE = {
 }
 
 
-class Answers(Errands):
+class Answers(RemoteCalls):
     """Mesos leads on m2; Marathon answers what the test says."""
 
     def __init__(self, **marathon: Any) -> None:

@@ -11,10 +11,10 @@ from pathlib import Path
 from provisioner.cluster.model import Host
 from provisioner.components import component
 from provisioner.console import Console
-from provisioner.context import Session
+from provisioner.context import Context
 from provisioner.errors import StepFailed, UsageError
 from provisioner.hosts.http_api import Api
-from provisioner.hosts.remote_calls import Errands
+from provisioner.hosts.remote_calls import RemoteCalls
 from provisioner.hosts.zookeeper import open_tree
 from provisioner.inventory.render import host_variables
 from provisioner.observe.frameworks import SCHEDULERS
@@ -35,7 +35,7 @@ INVENTORY = "identity/inventory.yml"
 SAVED = {"zookeeper": "zookeeper", "consul": "consul_server", "marathon": "marathon", "chronos": "chronos"}
 
 
-def run_backup(session: Session, console: Console, options: argparse.Namespace) -> Path:
+def run_backup(context: Context, console: Console, options: argparse.Namespace) -> Path:
     """Save everything while nobody changes the cluster; gives the file.
 
     `options`: out (default: below the cluster's state folder, named after the time). Raises StepFailed when a component that
@@ -43,28 +43,28 @@ def run_backup(session: Session, console: Console, options: argparse.Namespace) 
     """
     if options.out and not Path(options.out).parent.is_dir():
         raise UsageError("there is no such folder", where=str(Path(options.out).parent))
-    with locked(session, console, "backup"):
-        return save(session, console, Path(options.out) if options.out else None)
+    with locked(context, console, "backup"):
+        return save(context, console, Path(options.out) if options.out else None)
 
 
-def save(session: Session, console: Console, path: Path | None = None) -> Path:
+def save(context: Context, console: Console, path: Path | None = None) -> Path:
     """The same, on a cluster that is locked already."""
     now = datetime.datetime.now(datetime.UTC)
-    path = path or private_dir(session.cluster.state_dir / "backups") / f"{now:%Y-%m-%dT%H-%M-%S}.tar.gz"
-    saved, working = dict(_identity(session)), _working(session)
+    path = path or private_dir(context.cluster.state_dir / "backups") / f"{now:%Y-%m-%dT%H-%M-%S}.tar.gz"
+    saved, working = dict(_identity(context)), _working(context)
     schedulers = [name for name in SCHEDULERS if working[name]]
-    leaders = await_settled(session, schedulers)
-    for part in _parts(session, working):
+    leaders = await_settled(context, schedulers)
+    for part in _parts(context, working):
         console.say(f"saving {part.file} …")
         saved[part.file] = part.save()
-    if await_settled(session, schedulers) != leaders:
+    if await_settled(context, schedulers) != leaders:
         raise StepFailed("nothing was written: there was an election meanwhile, and what was listed may not be all", hint="run it again")
-    archive.write(path, Archive(session.cluster.name, session.ledger.cluster_id, now.isoformat(timespec="seconds"), saved))
+    archive.write(path, Archive(context.cluster.name, context.ledger.cluster_id, now.isoformat(timespec="seconds"), saved))
     console.say(f"wrote {path} ({path.stat().st_size} bytes). It holds the cluster's secrets: keep it safe.")
     return path
 
 
-def run_restore(session: Session, console: Console, options: argparse.Namespace) -> None:
+def run_restore(context: Context, console: Console, options: argparse.Namespace) -> None:
     """Put what a backup holds into this cluster, which may be another one than it was made of.
 
     `options`: file, identity (only ledger and secrets, where there are none yet: before the cluster is built anew), yes. Raises
@@ -72,28 +72,28 @@ def run_restore(session: Session, console: Console, options: argparse.Namespace)
     """
     found = archive.read(Path(options.file))
     if options.identity:
-        _restore_identity(session, console, found)
+        _restore_identity(context, console, found)
         return
-    with locked(session, console, "restore"):
-        parts = [part for part in _parts(session, _working(session)) if part.file in found.parts]
+    with locked(context, console, "restore"):
+        parts = [part for part in _parts(context, _working(context)) if part.file in found.parts]
         console.say(f"backup of cluster {found.cluster}, {found.made}: {', '.join(part.file for part in parts)}")
-        confirm_by_name(options.yes, session.cluster.name, f"What {session.cluster.name} has under the same names is replaced.")
+        confirm_by_name(options.yes, context.cluster.name, f"What {context.cluster.name} has under the same names is replaced.")
         for part in parts:
             console.say(f"{part.file}: {part.put_back(found.parts[part.file])} put back")
 
 
-def _identity(session: Session) -> Iterator[tuple[str, bytes]]:
-    cluster = session.cluster
-    yield INVENTORY, session.path.read_bytes()
+def _identity(context: Context) -> Iterator[tuple[str, bytes]]:
+    cluster = context.cluster
+    yield INVENTORY, context.path.read_bytes()
     yield LEDGER, ledger.ledger_path(cluster).read_bytes()
     yield SECRETS, read_private(secrets.secrets_path(cluster))
     if secrets.ENVIRONMENT not in os.environ:  # one that the operator keeps elsewhere stays there
         yield PASSWORD, read_private(secrets.password_file(cluster))
 
 
-def _restore_identity(session: Session, console: Console, found: Archive) -> None:
+def _restore_identity(context: Context, console: Console, found: Archive) -> None:
     """Ledger and secrets, beside an inventory that has none: a cluster that exists never gets another identity."""
-    cluster = session.cluster
+    cluster = context.cluster
     targets = {LEDGER: ledger.ledger_path(cluster), SECRETS: secrets.secrets_path(cluster)}
     if PASSWORD in found.parts and secrets.ENVIRONMENT not in os.environ:
         targets[PASSWORD] = secrets.password_file(cluster)
@@ -111,35 +111,35 @@ def _restore_identity(session: Session, console: Console, found: Archive) -> Non
                 "then 'provision restore' again without --identity")
 
 
-def _working(session: Session) -> dict[str, list[Host]]:
+def _working(context: Context) -> dict[str, list[Host]]:
     """The hosts on which each component of `SAVED` works. Raises StepFailed for one that works nowhere, though it should."""
-    seen = observe(session.cluster, session.rendered, session.transport, sections=("health",), components=tuple(SAVED))
+    seen = observe(context.cluster, context.rendered, context.transport, sections=("health",), components=tuple(SAVED))
     working: dict[str, list[Host]] = {}
     for name, group in SAVED.items():
-        members = session.cluster.members(group)
+        members = context.cluster.members(group)
         working[name] = [h for h in members if serves(seen, h.name, component(name))]
         if members and not working[name]:
             raise StepFailed(f"nothing was done: {name} works on none of its hosts", hint="'provision up' first")
     return working
 
 
-def _parts(session: Session, working: Mapping[str, Sequence[Host]]) -> Sequence[Part]:
+def _parts(context: Context, working: Mapping[str, Sequence[Host]]) -> Sequence[Part]:
     """In the order in which they are put back: what others stand on first."""
-    errands = Errands(session.transport)
+    calls = RemoteCalls(context.transport)
 
     def value(host: Host, name: str) -> int:
-        return int(host_variables(session.rendered, host.name).get(name, session.defaults[name]))
+        return int(host_variables(context.rendered, host.name).get(name, context.defaults[name]))
 
     def api(name: str) -> Api:
-        return Api(errands, component(name).title, [(h, f"{h.cluster_address}:{value(h, f'{name}_port')}") for h in working[name]])
+        return Api(calls, component(name).title, [(h, f"{h.cluster_address}:{value(h, f'{name}_port')}") for h in working[name]])
 
     parts: list[Part] = []
     if working["zookeeper"]:
         member = working["zookeeper"][0]
-        password = secrets.load(session.cluster)["vault_zookeeper_super_password"]
-        parts.append(ZooKeeperNodes(lambda: open_tree(session.cluster, member, value(member, "zookeeper_client_port"), password)))
+        password = secrets.load(context.cluster)["vault_zookeeper_super_password"]
+        parts.append(ZooKeeperNodes(lambda: open_tree(context.cluster, member, value(member, "zookeeper_client_port"), password)))
     if working["consul"]:
-        parts.append(ConsulSnapshot(session.transport, working["consul"][0]))
+        parts.append(ConsulSnapshot(context.transport, working["consul"][0]))
     if working["marathon"]:
         parts.append(MarathonApps(api("marathon")))
     if working["chronos"]:

@@ -7,77 +7,77 @@ from provisioner.errors import UnreachableError
 from provisioner.hosts.openssh import fan_out
 from provisioner.hosts.remote_calls import BrokenLink
 from provisioner.verbs.proofs.app import CONTAINER_PORT
-from provisioner.verbs.proofs.proof import Scene, Skipped
+from provisioner.verbs.proofs.proof import Proof, Skipped
 
 PULL_SECONDS = 120.0
 REACH_SECONDS = 20.0
 
 
-def reach(scene: Scene) -> str:
+def reach(proof: Proof) -> str:
     """A web server in the network on one agent, and from a container on every other agent a question to it."""
-    if len(scene.agents) < 2:
+    if len(proof.agents) < 2:
         raise Skipped("there is only one agent")
-    first, *others = scene.agents
-    request = scene.variable(first, "docker_probe", {})
+    first, *others = proof.agents
+    request = proof.variable(first, "docker_probe", {})
     if request.get("overlay", "none") == "none":
         raise Skipped("docker_overlay is none")
     network = str(request["network"])
-    scene.begun.add("overlay")
-    address = _start(scene, first, network)
+    proof.begun.add("overlay")
+    address = _start(proof, first, network)
     for other in others:
-        _fetch(scene, first, other, network, address)
+        _fetch(proof, first, other, network, address)
     return f"{', '.join(o.name for o in others)} → {first.name} in the network {network}"
 
 
-def remove(scene: Scene) -> None:
+def remove(proof: Proof) -> None:
     """Remove the containers. Raises BrokenLink when Docker does not."""
-    for answer in fan_out(scene.agents, lambda agent: _remove(scene, agent)).values():
+    for answer in fan_out(proof.agents, lambda agent: _remove(proof, agent)).values():
         if isinstance(answer, UnreachableError):
             raise answer
 
 
-def _remove(scene: Scene, agent: Host) -> None:
-    name = _server(scene) if agent.name == scene.agents[0].name else _client(scene, agent)
-    code, said = scene.errands.run(agent, "docker", "rm", "-f", name)
+def _remove(proof: Proof, agent: Host) -> None:
+    name = _server(proof) if agent.name == proof.agents[0].name else _client(proof, agent)
+    code, said = proof.calls.run(agent, "docker", "rm", "-f", name)
     if code and "No such container" not in said:
         raise BrokenLink(f"Docker on {agent.name}", f"the container {name} can not be removed: {said}")
 
 
-def _start(scene: Scene, host: Host, network: str) -> str:
+def _start(proof: Proof, host: Host, network: str) -> str:
     """Start the web server; returns its address in the network."""
-    command = f"mkdir -p /www && echo {scene.name} > /www/index.html && exec httpd -f -p {CONTAINER_PORT} -h /www"
-    code, said = scene.errands.run(host, "docker", "run", "-d", "--name", _server(scene), "--network", network, scene.image,
+    command = f"mkdir -p /www && echo {proof.name} > /www/index.html && exec httpd -f -p {CONTAINER_PORT} -h /www"
+    code, said = proof.calls.run(host, "docker", "run", "-d", "--name", _server(proof), "--network", network, proof.image,
                                    "sh", "-c", command, timeout=PULL_SECONDS)
     if code:
-        raise scene.blame(f"no container can be started in the network {network}: {said[-300:]}", ("docker", host))
+        raise proof.cause_of(f"no container can be started in the network {network}: {said[-300:]}", ("docker", host))
     where = f'{{{{(index .NetworkSettings.Networks "{network}").IPAddress}}}}'
-    code, said = scene.errands.run(host, "docker", "inspect", "-f", where, _server(scene))
+    code, said = proof.calls.run(host, "docker", "inspect", "-f", where, _server(proof))
     if code or not said:
-        raise scene.blame(f"the container has no address in the network {network}: {said[-300:]}", ("docker", host))
+        raise proof.cause_of(f"the container has no address in the network {network}: {said[-300:]}", ("docker", host))
     return said
 
 
-def _fetch(scene: Scene, first: Host, other: Host, network: str, address: str) -> None:
+def _fetch(proof: Proof, first: Host, other: Host, network: str, address: str) -> None:
     """By name and else by address: the network is the link that is proven, not its names."""
-    urls = [f"http://{server}:{CONTAINER_PORT}/" for server in (_server(scene), address)]
+    urls = [f"http://{server}:{CONTAINER_PORT}/" for server in (_server(proof), address)]
     # Not wget's own -T: with it the statically linked busybox of Debian crashes.
     command = " || ".join(f"timeout 5 wget -q -O - {url}" for url in urls)
     last: list[str] = [""]
 
     def answered() -> bool | None:
-        code, last[0] = scene.errands.run(
-            other, "docker", "run", "--rm", "--name", _client(scene, other), "--network", network, scene.image,
+        code, last[0] = proof.calls.run(
+            other, "docker", "run", "--rm", "--name", _client(proof, other), "--network", network, proof.image,
             "sh", "-c", command, timeout=PULL_SECONDS)
-        return True if code == 0 and last[0].endswith(scene.name) else None
+        return True if code == 0 and last[0].endswith(proof.name) else None
 
-    if scene.until(REACH_SECONDS, answered) is None:
+    if proof.until(REACH_SECONDS, answered) is None:
         why = f"a container on {other.name} does not reach {urls[-1]} on {first.name}: {last[0][-300:] or 'no answer'}"
-        raise scene.blame(why, ("docker", other), ("docker", first))
+        raise proof.cause_of(why, ("docker", other), ("docker", first))
 
 
-def _server(scene: Scene) -> str:
-    return f"{scene.name}-server"
+def _server(proof: Proof) -> str:
+    return f"{proof.name}-server"
 
 
-def _client(scene: Scene, host: Host) -> str:
-    return f"{scene.name}-client-{host.name}"
+def _client(proof: Proof, host: Host) -> str:
+    return f"{proof.name}-client-{host.name}"

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from provisioner.cluster import catalogue
 from provisioner.cluster.model import Cluster, Host
 from provisioner.components import component
-from provisioner.hosts.remote_calls import BrokenLink, Errands
+from provisioner.hosts.remote_calls import BrokenLink, RemoteCalls
 from provisioner.inventory.render import host_variables
 from provisioner.observe.observation import Observation, observe
 
@@ -33,7 +33,7 @@ class Skipped(Exception):
 
 
 @dataclass
-class Scene:
+class Proof:
     """One proof. `name` is unique: it is the app, its name in Consul, the job, and the token that is looked for.
 
     `begun` names what has to be undone, written down before it is done.
@@ -41,7 +41,7 @@ class Scene:
 
     cluster: Cluster
     rendered: Mapping[str, Any]
-    errands: Errands
+    calls: RemoteCalls
     look: Callable[[tuple[str, ...]], Observation]
     name: str = field(default_factory=lambda: f"verify-{secrets.token_hex(4)}")
     agents: tuple[Host, ...] = ()
@@ -84,11 +84,11 @@ class Scene:
                 return seen
             self.sleep(PAUSE_SECONDS)
 
-    def blame(self, why: str, *suspects: tuple[str, Host]) -> BrokenLink:
+    def cause_of(self, why: str, *candidates: tuple[str, Host]) -> BrokenLink:
         """The first suspect (component, host) that is not well, else the first one, with what the probe says of it now."""
-        seen = self.look(tuple({host.name for _, host in suspects}))
+        seen = self.look(tuple({host.name for _, host in candidates}))
         innocent = ""
-        for name, host in suspects:
+        for name, host in candidates:
             link = f"{component(name).title} on {host.name}"
             answer = seen.hosts.get(host.name)
             if answer and not answer.reachable:
@@ -97,14 +97,14 @@ class Scene:
             if health and health["state"] == "down":
                 return BrokenLink(link, f"{why}; {link}: {health['detail']}")
             innocent = innocent or f"{link} says of itself: {health['detail'] if health else 'nothing'}"
-        first, host = suspects[0]
+        first, host = candidates[0]
         return BrokenLink(f"{component(first).title} on {host.name}", f"{why}; {innocent}")
 
 
-def make_scene(cluster: Cluster, rendered: Mapping[str, Any], transport: Any) -> Scene:
-    """A scene on the real hosts."""
+def make_proof(cluster: Cluster, rendered: Mapping[str, Any], transport: Any) -> Proof:
+    """A proof on the real hosts."""
 
     def look(hosts: tuple[str, ...]) -> Observation:
         return observe(cluster, rendered, transport, hosts=hosts, sections=("health",))
 
-    return Scene(cluster, rendered, Errands(transport), look)
+    return Proof(cluster, rendered, RemoteCalls(transport), look)
