@@ -6,13 +6,13 @@ import ipaddress
 from collections.abc import Callable, Iterator, Mapping
 
 from provisioner.cluster.model import Cluster, Host
+from provisioner.components import COMPONENTS, QUORUMS
 from provisioner.inventory.groups import ALL, HOST_WIDE
 from provisioner.inventory.ports import OWN_LINE, Lines, clashes
 from provisioner.inventory.schema import Schema
 from provisioner.state.problems import Problems, show
 
-#: Groups whose members vote. More than nine only make every write slower.
-VOTERS = ("zookeeper", "mesos_master", "consul_server")
+#: More members that vote only make every write slower.
 VOTERS_MAX = 9
 _ONE_EACH = {
     "ansible_host": "each machine is one host: correct ansible_host, or remove one of the two",
@@ -42,7 +42,7 @@ def _ports(cluster: Cluster, schema: Schema, lines: Lines, problems: Problems) -
 
 def _voters(cluster: Cluster, problems: Problems) -> Iterator[str]:
     counts: dict[tuple[str, ...], list[str]] = {}
-    for group in VOTERS:
+    for group in QUORUMS.values():
         counts.setdefault(tuple(h.name for h in cluster.members(group)), []).append(group)
     for members, groups in counts.items():
         names = ", ".join(groups)
@@ -56,11 +56,13 @@ def _voters(cluster: Cluster, problems: Problems) -> Iterator[str]:
 
 
 def _servers(cluster: Cluster, problems: Problems) -> Iterator[str]:
-    if not cluster.members("logstash_server"):
-        hint = "every host forwards its log: put a host in masters or in logstash_server"
-        problems.add(0, "no host is in logstash_server", hint)
-    if not cluster.members("mesos_agent"):
-        yield "no host is in mesos_agent: no task can run"
+    for component in COMPONENTS:
+        group = component.unit_group
+        if component.missing and not cluster.members(group):
+            if component.required:
+                problems.add(0, f"no host is in {group}", component.missing)
+            else:
+                yield f"no host is in {group}: {component.missing}"
 
 
 def _oddities(cluster: Cluster) -> Iterator[str]:

@@ -17,7 +17,7 @@ from provisioner.cluster.catalogue import Catalogue
 from provisioner.cluster.model import Cluster, Host
 from provisioner.components import COMPONENTS, SERVER_GROUPS
 from provisioner.errors import InventoryError
-from provisioner.inventory.wiring import WIRINGS, Wiring
+from provisioner.inventory.wiring import Wiring
 from provisioner.state.ledger import Ledger
 
 
@@ -61,7 +61,8 @@ def _host_variables(host: Host, wiring: Wiring) -> dict[str, Any]:
         values["ansible_ssh_private_key_file"] = str(wiring.cluster.path.absolute().parent / key)
     for component in COMPONENTS:
         if component.name in host.groups:
-            values.update(WIRINGS[component.name](host, wiring))
+            part = component.part("wiring")
+            values.update(part.variables(host, wiring) if part else {})
     return values
 
 

@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from provisioner.components import component
+from provisioner.components import SCHEDULERS, component
 from provisioner.errors import StepFailed
 from provisioner.observe.observation import Observation
 from provisioner.probe.health.cause import REMOVED
 from provisioner.probe.health.framework import REGISTERED
 
-#: The components that are frameworks.
-SCHEDULERS = ("marathon", "chronos")
 #: Marathon loads its apps before it registers with Mesos; Chronos its jobs a second later, or more where it is slow.
 LED_SECONDS = 10.0
 

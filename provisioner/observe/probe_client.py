@@ -10,7 +10,7 @@ from typing import Any
 from provisioner.cluster.model import Host
 from provisioner.hosts.failures import SshError, printable
 from provisioner.hosts.openssh import Transport
-from provisioner.probe import payload, read_answer
+from provisioner.observe.payload import payload, read_answer
 
 MAX_TEXT = 4096
 #: How the parts of an answer are made: a type, a list of it, or an object with at least these members.

@@ -2,25 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from provisioner.cluster.model import Cluster
-from provisioner.components import COMPONENTS, Component
+from provisioner.components import COMPONENTS
+from provisioner.components.model import Component
 from provisioner.observe.frameworks import cure, removed
 from provisioner.observe.observation import STATES, HostObservation, Observation
-
-#: Components whose members elect a leader: component → the group of its electors, and whether they need a majority.
-ELECTIONS: Mapping[str, tuple[str, bool]] = {
-    "consul": ("consul_server", True),
-    "zookeeper": ("zookeeper", True),
-    "mesos_master": ("mesos_master", True),
-    "marathon": ("marathon", False),
-    "chronos": ("chronos", False),
-}
-#: Here different versions side by side mean an upgrade that did not finish; elsewhere they only mean different systems.
-SAME_VERSION = ("consul", "zookeeper", "mesos_master", "mesos_agent", "marathon", "chronos")
 
 
 @dataclass(frozen=True)
@@ -98,10 +88,9 @@ def _silent_hosts(seen: Observation) -> Iterator[str]:
 
 def _election(component: Component, rows: Sequence[Row], cluster: Cluster, seen: Observation) -> Iterator[str]:
     """Exactly one leader, and how many of its electors serve."""
-    if component.name not in ELECTIONS:
+    if component.election is None:
         return
-    group, majority = ELECTIONS[component.name]
-    electors = {h.name for h in cluster.members(group)}
+    electors, majority = {h.name for h in cluster.members(component.election.group)}, component.election.majority
     members = [r for r in rows if r.host in electors]
     serving = [r for r in members if r.state != "down"]
     missing = ", ".join(r.host for r in members if r.state == "down")
@@ -129,7 +118,7 @@ def _peers(component: Component, rows: Sequence[Row], cluster: Cluster, seen: Ob
 
 def _versions(component: Component, rows: Sequence[Row], cluster: Cluster, seen: Observation) -> Iterator[str]:
     versions = {r.version for r in rows if r.version}
-    if component.name in SAME_VERSION and len(versions) > 1:
+    if component.versions.alike and len(versions) > 1:
         where = ", ".join(f"{v} on {' '.join(r.host for r in rows if r.version == v)}" for v in sorted(versions))
         yield f"{component.title} runs in different versions: {where}"
 

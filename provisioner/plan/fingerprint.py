@@ -21,7 +21,8 @@ import yaml
 
 from provisioner import __version__
 from provisioner.cluster.model import Cluster
-from provisioner.components import COMPONENTS, Component
+from provisioner.components import COMPONENTS
+from provisioner.components.model import Component
 from provisioner.inventory.render import host_variables
 from provisioner.paths import playbooks_dir, roles_dir
 from provisioner.state.secrets import secrets_path

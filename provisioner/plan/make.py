@@ -8,7 +8,7 @@ from typing import Any
 
 from provisioner.cluster.model import Cluster
 from provisioner.cluster.names import host_list
-from provisioner.components import COMPONENTS
+from provisioner.components import COMPONENTS, QUORUMS
 from provisioner.errors import UsageError
 from provisioner.observe.frameworks import removed
 from provisioner.observe.observation import Observation
@@ -18,9 +18,6 @@ from provisioner.plan.rolling import BATCH, rolled
 from provisioner.plan.steps import Plan, Step, leads, serves
 from provisioner.plan.upgrade_order import drained_agents, migrated, order, with_agents_drained
 from provisioner.plan.versions import Moves
-
-#: Groups whose members vote.
-QUORUMS = ("zookeeper", "mesos_master", "consul_server")
 
 
 def make_plan(cluster: Cluster, rendered: Mapping[str, Any], seen: Observation, *, only: Collection[str] = (), limit: Collection[str] = (),
@@ -55,7 +52,7 @@ def make_plan(cluster: Cluster, rendered: Mapping[str, Any], seen: Observation, 
 
 def voters(cluster: Cluster) -> frozenset[str]:
     """The hosts whose votes make ZooKeeper's, Mesos' and Consul's quorums."""
-    return frozenset(h.name for group in QUORUMS for h in cluster.members(group))
+    return frozenset(h.name for group in QUORUMS.values() for h in cluster.members(group))
 
 
 def _explained(steps: list[Step], seen: Observation, moving: Moves) -> Iterator[Step]:

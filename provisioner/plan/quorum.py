@@ -19,15 +19,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from provisioner.cluster.model import Cluster
-from provisioner.components import Component, component
+from provisioner.components import QUORUMS, component
+from provisioner.components.model import Component
 from provisioner.errors import StepFailed
 from provisioner.inventory.render import host_variables
 from provisioner.inventory.wiring import quorum
 from provisioner.observe.observation import Observation
 from provisioner.plan.steps import Step, in_order, serves
-
-#: The group of each ensemble's members, by component.
-GROUPS = {"zookeeper": "zookeeper", "mesos_master": "mesos_master", "consul": "consul_server"}
 
 
 def members(component: str, seen: Observation, ids: Mapping[str, int]) -> frozenset[str] | None:
@@ -83,7 +81,7 @@ class Margin:
 def margins(cluster: Cluster, seen: Observation) -> list[Margin]:
     """Of every quorum that serves somewhere. A step that goes one at a time takes one member away."""
     found = []
-    for name, group in GROUPS.items():
+    for name, group in QUORUMS.items():
         hosts = [h.name for h in cluster.members(group)]
         serving = sum(serves(seen, h, component(name)) for h in hosts)
         found += [Margin(component(name), len(hosts), serving)] if serving else []
@@ -97,9 +95,9 @@ def growth(component: Component, hosts: Sequence[str], cluster: Cluster, seen: O
     `hosts` are the members on which something is to be done. Raises StepFailed when the change would lose data, or when the
     ensemble has members that are not in the inventory.
     """
-    if component.name not in GROUPS:
+    if component.name not in QUORUMS:
         return None
-    wanted = [h.name for h in cluster.members(GROUPS[component.name])]
+    wanted = [h.name for h in cluster.members(QUORUMS[component.name])]
     ids = {name: int(host_variables(rendered, name)["zookeeper_id"]) for name in wanted} if component.name == "zookeeper" else {}
     now = members(component.name, seen, ids)
     if now is None:
@@ -121,7 +119,7 @@ def _refuse_strangers(component: Component, now: Collection[str], wanted: Sequen
     if strangers:
         raise StepFailed(
             f"nothing was changed: {component.title} counts on {', '.join(strangers)}, which the inventory does not have as a member of "
-            f"{GROUPS[component.name]}", hint="put them back into the inventory, then take them out with 'provision remove HOST …'",
+            f"{QUORUMS[component.name]}", hint="put them back into the inventory, then take them out with 'provision remove HOST …'",
         )
 
 

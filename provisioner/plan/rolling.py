@@ -6,10 +6,10 @@ import re
 from collections.abc import Sequence
 
 from provisioner.cluster.model import Cluster
-from provisioner.components import Component
+from provisioner.components import QUORUMS
+from provisioner.components.model import Component
 from provisioner.errors import UsageError
 from provisioner.observe.observation import Observation
-from provisioner.plan.quorum import GROUPS
 from provisioner.plan.steps import Step, in_order, serves
 
 #: How many agents at a time, unless asked otherwise.
@@ -30,7 +30,7 @@ def rolled(component: Component, hosts: Sequence[str], cluster: Cluster, seen: O
     living = any(serves(seen, name, component) for name in together)
     if together and not living:
         return [Step(component, tuple(hosts), all_or_none=bool(together & set(hosts)))]
-    fresh = tuple(n for n in hosts if n in together and component.name not in GROUPS and not serves(seen, n, component))
+    fresh = tuple(n for n in hosts if n in together and component.name not in QUORUMS and not serves(seen, n, component))
     one_by_one = in_order(component, [n for n in hosts if n in together and n not in fresh], seen)
     rest = tuple(n for n in hosts if n not in together)
     size = share(batch, len(rest)) if component.batched and any(serves(seen, n, component) for n in rest) else 0

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from provisioner.cluster.names import host_list
-from provisioner.components import COMPONENTS, Component
+from provisioner.components import COMPONENTS
+from provisioner.components.model import Component
 from provisioner.observe.observation import Observation
 
 

@@ -11,21 +11,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from provisioner.cluster.model import Cluster
-from provisioner.components import COMPONENTS, Component, component
+from provisioner.components import COMPONENTS, UPGRADE_ORDER, component
+from provisioner.components.model import Component
 from provisioner.observe.observation import Observation
 from provisioner.plan.rolling import share
 from provisioner.plan.steps import Step, in_order, serves
 from provisioner.plan.versions import Moves
 
-_NAMES = ("repos", "common", "kernel", "zookeeper", "consul", "dns", "mesos_master", "docker", "mesos_agent", "marathon", "chronos",
-          "registrator", "logstash")
-#: Every component, in the order in which versions change: what others stand on first, as far as tasks need not move for it.
-ORDER: tuple[Component, ...] = tuple(component(name) for name in _NAMES)
-
 
 def order(moving: Moves) -> tuple[Component, ...]:
     """That of an upgrade where a version changes, else that of a build."""
-    return ORDER if moving else COMPONENTS
+    return UPGRADE_ORDER if moving else COMPONENTS
 
 
 def drained_agents(todo: Mapping[str, Sequence[str]], seen: Observation, moving: Moves) -> frozenset[str]:

@@ -1,7 +1,6 @@
 """Changes of version: where there are some, and those that are known to lose data or to fail, which are refused. Pure functions.
 
-Sources of the rules: Marathon's upgrade guide (no minor release may be skipped), Consul's upgrade instructions (at most two
-minor releases at a time; 2.0 from 1.21.7 on), and for all of them that an older program need not read what a newer one has
+What the releases of one component allow stands in its row. For all of them an older program need not read what a newer one has
 written (ZooKeeper's snapshots, Marathon's and Chronos' state after its migration, Mesos' replicated log, Consul's raft store).
 """
 
@@ -13,13 +12,10 @@ from dataclasses import dataclass
 
 from provisioner.cluster.model import Cluster
 from provisioner.components import COMPONENTS, component
+from provisioner.components.model import Versions
 from provisioner.errors import StepFailed
 from provisioner.observe.observation import Observation
 
-#: How many minor releases of the same major one may go up at once, by role.
-MINORS_AT_ONCE = {"marathon": 1, "consul": 2}
-#: The oldest version from which a major release is reached, by role.
-WAY_INTO = {"consul": {2: (1, 21, 7)}}
 #: A Debian epoch, then the numbers that people call the version.
 _NUMBERS = re.compile(r"(?:\d+:)?v?(\d+(?:\.\d+)*)")
 
@@ -63,7 +59,7 @@ def moves(cluster: Cluster, seen: Observation, wanted: Mapping[str, str]) -> Mov
 def refuse_bad_changes(moving: Moves) -> None:
     """StepFailed when a host runs a version from which the wanted one must not be reached in one go."""
     found = [f"{host}: {component(name).title} runs {move.running}, {move.wanted} is asked for: {why}"
-             for name, hosts in moving.items() for host, move in hosts.items() if (why := _why(component(name).role, move))]
+             for name, hosts in moving.items() for host, move in hosts.items() if (why := _why(component(name).versions, move))]
     if found:
         raise StepFailed("nothing was changed, because of versions:\n" + "\n".join(found),
                          hint="name another one in cluster_versions; or 'provision backup', then --any-version")
@@ -75,15 +71,15 @@ def _comparable(running: str, goal: str) -> tuple[Version, Version]:
     return before[:known], after[:known]
 
 
-def _why(role: str, move: Move) -> str:
+def _why(rules: Versions, move: Move) -> str:
     """What speaks against it."""
     running, goal = _comparable(move.running, move.wanted)
     if goal < running:
         return "an older version need not read what a newer one has written"
-    first = WAY_INTO.get(role, {}).get(goal[0], ()) if goal[:1] > running[:1] else ()
+    first = rules.way_into.get(goal[0], ()) if goal[:1] > running[:1] else ()
     if numbers(move.running) < first:
         return f"{goal[0]}.x is reached from {'.'.join(map(str, first))} or newer only"
-    most = MINORS_AT_ONCE.get(role)
+    most = rules.minors_at_once
     if most and len(goal) > 1 and goal[0] == running[0] and goal[1] - running[1] > most:
         return f"at most {most} minor {'release' if most == 1 else 'releases'} at a time: {goal[0]}.{running[1] + most} is next"
     return ""

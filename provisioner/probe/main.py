@@ -3,7 +3,6 @@
 import json
 import os
 import time
-from contextlib import suppress
 from importlib import import_module
 from threading import Thread  # concurrent.futures would take a seventh of the probe's time to import
 from typing import Any
@@ -60,12 +59,9 @@ def health(asked: "dict[str, Any]", wait: float) -> "dict[str, Any]":
 
     All are asked again, not only those that were not ok: a component that fell while another one came up must show.
     """
-    from .health import module_of
+    from .health import prepare
 
-    # In one thread, because Python before 3.9.3 lets one thread use a module that another has half imported (bpo-43517).
-    for component in asked:
-        with suppress(Exception):  # the component's answer will say why
-            module_of(component)
+    prepare(asked)
     deadline = time.monotonic() + wait
     while True:
         answers: dict[str, Any] = {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from provisioner.probe import payload, read_answer
+from provisioner.observe.payload import payload, read_answer
 
 
 def exchange(action: Any, request: Mapping[str, Any]) -> dict[str, Any]:

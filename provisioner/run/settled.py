@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from provisioner.components import component
+from provisioner.components import SCHEDULERS, component
 from provisioner.context import Context
 from provisioner.errors import StepFailed
-from provisioner.observe.frameworks import SCHEDULERS, leader, refuse_removed, removed, settled
+from provisioner.observe.frameworks import leader, refuse_removed, removed, settled
 from provisioner.observe.observation import Observation, observe
 from provisioner.plan.steps import Plan
 from provisioner.run.execute import look_patiently

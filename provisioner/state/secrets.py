@@ -14,17 +14,19 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from provisioner.cluster.model import Cluster
+from provisioner.components import COMPONENTS
+from provisioner.components.model import SecretKind
 from provisioner.errors import UsageError
 from provisioner.state.files import private_dir, read_private, write_private
 from provisioner.state.yaml_document import parse
 
 ENVIRONMENT = "PROVISION_VAULT_PASSWORD_FILE"
 #: Who logs in to ZooKeeper with a password of its own; `super` may do everything.
-ZOOKEEPER_USERS = ("super", "mesos", "marathon", "chronos")
+ZOOKEEPER_USERS = tuple(c.zookeeper_user for c in COMPONENTS if c.zookeeper_user)
 
 
-def _consul_key() -> str:
-    """Consul's gossip encryption takes 32 bytes in base64 (`consul keygen`)."""
+def _key() -> str:
+    """32 bytes in base64, which is what Consul's gossip encryption takes (`consul keygen`)."""
     return base64.b64encode(secrets.token_bytes(32)).decode()
 
 
@@ -33,12 +35,10 @@ def _password() -> str:
     return secrets.token_hex(24)
 
 
-#: Secret → how it is made. The four `*_secret` belong to Mesos principals: agent, marathon, chronos, verify.
+_MAKERS: Mapping[SecretKind, Callable[[], str]] = {"key": _key, "password": _password}
+#: Secret → how it is made. Beside those of the components there is the one of the Mesos principal `verify`.
 PURPOSES: Mapping[str, Callable[[], str]] = {
-    "vault_consul_gossip_key": _consul_key,
-    "vault_mesos_agent_secret": _password,
-    "vault_marathon_secret": _password,
-    "vault_chronos_secret": _password,
+    **{f"vault_{name}": _MAKERS[kind] for c in COMPONENTS for name, kind in c.secrets.items()},
     "vault_verify_secret": _password,
     **{f"vault_zookeeper_{user}_password": _password for user in ZOOKEEPER_USERS},
 }

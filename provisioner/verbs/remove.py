@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from provisioner.cluster.model import Cluster
-from provisioner.components import COMPONENTS
+from provisioner.components import COMPONENTS, QUORUMS
 from provisioner.console import Console, summary
 from provisioner.context import Context
 from provisioner.errors import StepFailed, UnreachableError, UsageError
@@ -16,7 +16,7 @@ from provisioner.inventory.edit import without_hosts
 from provisioner.inventory.load import load
 from provisioner.observe.observation import Observation, observe
 from provisioner.plan.make import voters
-from provisioner.plan.quorum import GROUPS, refuse_too_few_masters, zookeeper_shrink
+from provisioner.plan.quorum import refuse_too_few_masters, zookeeper_shrink
 from provisioner.plan.steps import Plan, Step
 from provisioner.run.engine import Result
 from provisioner.run.execute import confirm_by_name, execute, locked, look_patiently, seen_facts
@@ -96,7 +96,7 @@ def _refuse(smaller: Cluster, seen: Observation) -> None:
     silent = [h.name for h in smaller.hosts if not seen.hosts[h.name].reachable]
     if silent:
         raise UnreachableError(f"nothing was changed: {', '.join(silent)}, which stays, does not answer", hint="bring it back first")
-    for component, group in GROUPS.items():
+    for component, group in QUORUMS.items():
         sick = [h.name for h in smaller.members(group) if (seen.health(h.name, component) or {}).get("state", "down") == "down"]
         if sick:
             raise StepFailed(f"nothing was changed: {component} does not work on {', '.join(sick)}, which stays",

@@ -8,7 +8,8 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from provisioner.cluster.model import Host
-from provisioner.components import Component, component
+from provisioner.components import SCHEDULERS, component
+from provisioner.components.model import Component
 from provisioner.console import Console, summary
 from provisioner.context import Context
 from provisioner.errors import StepFailed, UnreachableError, UsageError
@@ -16,7 +17,7 @@ from provisioner.hosts.http_api import from_host
 from provisioner.hosts.remote_calls import RemoteCalls
 from provisioner.hosts.zookeeper import KazooTree, open_tree
 from provisioner.inventory.render import host_variables
-from provisioner.observe.frameworks import SCHEDULERS, leader, removed
+from provisioner.observe.frameworks import leader, removed
 from provisioner.observe.observation import Observation, observe
 from provisioner.plan.make import voters
 from provisioner.plan.steps import Plan, Step, serves

@@ -6,7 +6,7 @@ import argparse
 
 from provisioner.cluster.facts import membership
 from provisioner.cluster.model import Cluster, Host
-from provisioner.components import component
+from provisioner.components import QUORUMS, component
 from provisioner.console import Console
 from provisioner.context import Context
 from provisioner.errors import StepFailed, UnreachableError, UsageError
@@ -15,7 +15,6 @@ from provisioner.hosts.known_hosts import KnownHosts, fingerprint, forget, recor
 from provisioner.hosts.remote_calls import RemoteCalls
 from provisioner.observe.observation import HostObservation, Observation, observe
 from provisioner.observe.workload import Workload
-from provisioner.plan.quorum import GROUPS
 from provisioner.plan.steps import serves
 from provisioner.run.engine import Result
 from provisioner.run.execute import confirm_by_name, locked, look_patiently
@@ -62,7 +61,7 @@ def refuse_used(said: HostObservation, name: str, cluster_id: str) -> None:
 
 def refuse_alone(new: Host, cluster: Cluster, seen: Observation) -> None:
     """What it is to fetch must be there, and its quorums must bear that it comes. Raises StepFailed."""
-    for name, group in GROUPS.items():
+    for name, group in QUORUMS.items():
         others = [h.name for h in cluster.members(group) if h.name != new.name]
         sick = [h for h in others if not serves(seen, h, component(name))]
         if group in new.groups and sick:

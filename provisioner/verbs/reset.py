@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Collection, Mapping
-from typing import Any
+from collections.abc import Collection
 
 from provisioner.cluster.facts import membership
 from provisioner.cluster.model import Cluster, Host
 from provisioner.components import COMPONENTS
+from provisioner.components.model import Component
 from provisioner.console import Console, summary
 from provisioner.context import Context
 from provisioner.errors import StepFailed, UnreachableError
@@ -20,14 +20,6 @@ from provisioner.run.execute import confirm_by_name, execute, locked, seen_facts
 
 #: What the tool itself keeps on a host.
 OWN = "/var/lib/provisioner"
-#: What each role is told: nobody stays in Consul or in the swarm who would have to be told, or could agree to it.
-TOLD: Mapping[str, Mapping[str, Any]] = {"consul": {"consul_leave": False}, "docker": {"docker_overlay": "none"}}
-#: Roles that keep something for users, and how each is told to leave it where it is, or to delete it.
-DATA: Mapping[str, tuple[Mapping[str, Any], Mapping[str, Any]]] = {
-    **{role: ({f"{role}_keep_data": True}, {f"{role}_keep_data": False}) for role in ("zookeeper", "consul", "mesos", "logstash")},
-    "docker": ({"docker_remove_data": False}, {"docker_remove_data": True}),
-}
-
 
 def run_reset(context: Context, console: Console, options: argparse.Namespace) -> Result:
     """Do it; killed anywhere, the same command goes on. Inventory, ledger and secrets stay, so `up` builds the same cluster again.
@@ -69,9 +61,16 @@ def steps(cluster: Cluster, silent: Collection[str], *, data: bool) -> tuple[Ste
     found = []
     for component in reversed(COMPONENTS):
         hosts = tuple(h.name for h in cluster.members(component.name) if h.name not in silent)
-        variables = {**TOLD.get(component.role, {}), **DATA.get(component.role, ({}, {}))[data]}
-        found += [Step(component, hosts, verb="remove", variables=variables)] if hosts else []
+        found += [Step(component, hosts, verb="remove", variables={**component.reset, **_about_data(component, data)})] if hosts else []
     return tuple(found)
+
+
+def _about_data(component: Component, delete: bool) -> dict[str, bool]:
+    """Whether its role leaves what it has stored where it is, or deletes it."""
+    if component.data is None:
+        return {}
+    variable, deletes = component.data
+    return {variable: deletes if delete else not deletes}
 
 
 def _clean(hosts: Collection[Host], context: Context) -> None:

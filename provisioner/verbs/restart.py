@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 from dataclasses import replace
 
-from provisioner.components import COMPONENTS, Component
+from provisioner.components import COMPONENTS
+from provisioner.components.model import Component
 from provisioner.console import Console, summary
 from provisioner.context import Context
 from provisioner.errors import StepFailed, UsageError
@@ -16,9 +17,6 @@ from provisioner.plan.steps import Plan
 from provisioner.run.engine import Result
 from provisioner.run.execute import confirm, execute, locked, look_patiently, seen_facts
 
-#: Components whose unit runs on some of their hosts only: the group of these.
-SERVERS = {"logstash": "logstash_server"}
-
 
 def run_restart(context: Context, console: Console, options: argparse.Namespace) -> Result:
     """Restart it everywhere or on --limit, and prove after each host that it works again.
@@ -28,7 +26,7 @@ def run_restart(context: Context, console: Console, options: argparse.Namespace)
     """
     cluster, component = context.cluster, _component(options.component)
     limit = context.limited(options.limit)
-    hosts = [h.name for h in cluster.members(SERVERS.get(component.name, component.name)) if not limit or h.name in limit]
+    hosts = [h.name for h in cluster.members(component.unit_group) if not limit or h.name in limit]
     if not hosts:
         raise UsageError(f"{component.title} runs on none of these hosts", hint="'provision status' says what runs where")
     with locked(context, console, f"restart {component.title}") as held:

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import takewhile
 
-from provisioner.components import Component, component_names
+from provisioner.components import component_names
+from provisioner.components.model import Component
 from provisioner.console import Console, summary
 from provisioner.context import Context
 from provisioner.errors import UsageError

@@ -101,7 +101,7 @@ def test_host_ranges(tmp_path: Path, pattern: str, expected: list[str]) -> None:
 
 def test_one_voter_is_a_warning(tmp_path: Path) -> None:
     (warning,) = load_text(tmp_path, "masters: {hosts: {m1: }}\nagents: {hosts: {m1: }}").warnings
-    assert warning.startswith("there is one host in zookeeper, mesos_master, consul_server: the cluster stops")
+    assert warning.startswith("there is one host in zookeeper, consul_server, mesos_master: the cluster stops")
 
 
 def test_what_is_probably_not_meant_is_a_warning(tmp_path: Path) -> None:

@@ -175,14 +175,14 @@ ONE_MISTAKE = [
     # The cluster as a whole.
     (
         "agents: {hosts: {a1: }}\nlogstash_server: {hosts: {a1: }}",
-        "inventory.yml: no host is in zookeeper, mesos_master, consul_server",
+        "inventory.yml: no host is in zookeeper, consul_server, mesos_master",
     ),
     (THREE + "logstash_server:\n", "inventory.yml: no host is in logstash_server"),
     (
         "masters: {hosts: {'m[1:2]': }}",
-        "inventory.yml: there are 2 hosts in zookeeper, mesos_master, consul_server\n→ make it 1, 3, 5, 7 or 9",
+        "inventory.yml: there are 2 hosts in zookeeper, consul_server, mesos_master\n→ make it 1, 3, 5, 7 or 9",
     ),
-    ("masters: {hosts: {'m[1:11]': }}", "there are 11 hosts in zookeeper, mesos_master, consul_server"),
+    ("masters: {hosts: {'m[1:11]': }}", "there are 11 hosts in zookeeper, consul_server, mesos_master"),
     (THREE + "consul_server: {hosts: {m1: , m2: }}", "inventory.yml: there are 2 hosts in consul_server"),
     (
         THREE + AGENTS + "    a1: {ansible_host: 192.0.2.1}\n    a2:\n      ansible_host: 192.0.2.1\n      cluster_address: 10.0.0.2",

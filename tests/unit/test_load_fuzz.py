@@ -10,9 +10,9 @@ from pathlib import Path
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from provisioner.components.mesos_agent.resources import task_ports
 from provisioner.errors import InventoryError
 from provisioner.inventory.formats import expand
-from provisioner.inventory.ports import task_ports
 from provisioner.paths import inventory_examples_dir
 from provisioner.state.yaml_document import parse
 from tests.unit.inventory_samples import SCHEMA, load_text

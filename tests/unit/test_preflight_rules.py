@@ -225,8 +225,8 @@ def test_a_port_in_right_hands_or_elsewhere(who: dict[str, Any]) -> None:
 def test_ports_follow_the_settings_and_the_components() -> None:
     assert {p.port for p in needed_ports(frozenset({"zookeeper"}), {"zookeeper_client_port": 2182})} == {2182, 2888, 3888}
     assert {p.port for p in needed_ports(frozenset({"consul"}), {})} == {8301, 8500, 8600}
-    assert {p.port for p in needed_ports(frozenset({"docker"}), {"docker_probe": {"overlay": "swarm"}})} == {2377, 7946, 4789}
-    assert needed_ports(frozenset({"docker"}), {"docker_probe": {"overlay": "none"}}) == []
+    assert {p.port for p in needed_ports(frozenset({"docker"}), {"docker_overlay": "swarm"})} == {2377, 7946, 4789}
+    assert needed_ports(frozenset({"docker"}), {"docker_overlay": "none"}) == []
 
 
 @pytest.mark.parametrize(("version", "requirement", "yes"), [

@@ -11,14 +11,15 @@ from typing import Any
 
 import pytest
 
-import provisioner.probe
-from provisioner.probe import main, payload, read_answer
-from provisioner.probe.health import COMPONENTS
+import provisioner
+from provisioner.components import component_names
+from provisioner.observe.payload import payload, program, program_sources, read_answer
+from provisioner.probe import main
 from provisioner.probe.main import MAX_ANSWER, VERSION
 from provisioner_lab.testing import sent
 
-SOURCES = sorted(path for path in Path(provisioner.probe.__file__).parent.rglob("*.py")
-                 if path != Path(provisioner.probe.__file__))
+OURS = Path(provisioner.__file__).parent
+SOURCES = sorted([*(path for path in (OURS / "probe").rglob("*.py")), *(OURS / "components").glob("*/health.py")])
 
 
 def run(request: dict[str, Any], *, change: tuple[str, str] = ("", ""), cwd: Path | None = None) -> subprocess.CompletedProcess[bytes]:
@@ -37,20 +38,20 @@ def test_a_real_host_answers_facts_and_preflight() -> None:
 
 def test_the_same_request_gives_the_same_bytes() -> None:
     first = payload({"sections": ["facts"], "b": 2})
-    provisioner.probe._program.cache_clear()
+    program.cache_clear()
     assert payload({"b": 2, "sections": ["facts"]}) == first
 
 
 def test_only_what_is_asked_for_is_sent() -> None:
     nothing, _ = sent(payload({"sections": []})[1])
     assert set(nothing) == {"probe", "probe.main"}
-    assert nothing["probe"] == "", "the driver's half stays here"
     asked, _ = sent(payload({"sections": ["unsettled", "health"], "health": {"zookeeper": {}}})[1])
     assert {name.removeprefix("probe.") for name in asked} == {
-        "probe", "main", "applied", "files", "network", "health", "health.answer", "health.zookeeper", "health.systemd"}
+        "probe", "main", "applied", "files", "network", "health", "health.answer", "health.systemd",
+        "components", "components.zookeeper", "components.zookeeper.health"}
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=lambda p: p.name)
+@pytest.mark.parametrize("path", SOURCES, ids=lambda p: f"{p.parent.name}-{p.stem}")
 def test_without_the_words_for_people_it_is_the_same_program(path: Path) -> None:
     class Bare(ast.NodeTransformer):
         """Without docstrings and types."""
@@ -70,15 +71,15 @@ def test_without_the_words_for_people_it_is_the_same_program(path: Path) -> None
     def same(source: str) -> str:
         return ast.dump(Bare().visit(ast.parse(source)))
 
-    name = ".".join(["probe", *path.relative_to(Path(provisioner.probe.__file__).parent).with_suffix("").parts]).removesuffix(".__init__")
-    bare = provisioner.probe._sources()[name]
-    assert same(bare) == same(path.read_text())
-    assert ast.get_docstring(ast.parse(bare)) is None
-    assert "Any" not in {node.id for node in ast.walk(ast.parse(bare)) if isinstance(node, ast.Name)}, "typing is not sent"
-    assert len(bare) < path.stat().st_size
+    name = ".".join(path.relative_to(OURS).with_suffix("").parts).removesuffix(".__init__")
+    short = program_sources()[name]
+    assert same(short) == same(path.read_text().replace("from provisioner.probe", "from probe"))
+    assert ast.get_docstring(ast.parse(short)) is None
+    assert "Any" not in {node.id for node in ast.walk(ast.parse(short)) if isinstance(node, ast.Name)}, "typing is not sent"
+    assert len(short) < path.stat().st_size
 
 
-@pytest.mark.parametrize("component", COMPONENTS)
+@pytest.mark.parametrize("component", component_names())
 def test_every_component_finds_its_modules(component: str) -> None:
     done = run({"sections": ["health"], "health": {component: {}}})
     answer = read_answer(done.stdout)
@@ -146,7 +147,7 @@ def test_waiting_ends_when_all_are_ok_at_once(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_modules_are_there_before_the_threads_that_use_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    name = "provisioner.probe.health.consul"
+    name = "provisioner.components.consul.health"
     monkeypatch.delitem(sys.modules, name, raising=False)
     monkeypatch.setattr("provisioner.probe.health.ask", lambda *_: {"state": "ok", "imported": name in sys.modules})
     assert main.health({"consul": {}, "nonsense": {}}, 0)["consul"]["imported"]
@@ -165,13 +166,13 @@ def test_a_component_whose_probe_breaks_is_down(monkeypatch: pytest.MonkeyPatch)
     assert main.health({"dns": {}}, 0)["dns"] == {"state": "down", "detail": "the probe of dns failed: ZeroDivisionError: dns"}
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=lambda p: p.name)
+@pytest.mark.parametrize("path", SOURCES, ids=lambda p: f"{p.parent.name}-{p.stem}")
 def test_the_hosts_half_is_plain_python_3_6(path: Path) -> None:
     tree = ast.parse(path.read_text(), feature_version=(3, 6))
     for node in ast.walk(tree):
         names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
         if isinstance(node, ast.ImportFrom) and not node.level:
-            names = [node.module or ""]
+            names = [] if (node.module or "").startswith("provisioner.probe.") else [node.module or ""]
             assert node.module != "__future__", "unknown before Python 3.7"
         for name in names:
             assert name.split(".")[0] in sys.stdlib_module_names, f"{name} is not in the standard library"

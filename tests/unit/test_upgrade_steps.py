@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from provisioner.components import COMPONENTS
+from provisioner.components import COMPONENTS, UPGRADE_ORDER
 from provisioner.plan.make import make_plan
 from provisioner.plan.steps import Plan, Step
-from provisioner.plan.upgrade_order import ORDER
 from provisioner.plan.versions import Move, Moves
 from provisioner.verbs.upgrade import up_to
 from tests.unit.test_plan import RENDERED, cluster, seen
@@ -30,7 +29,7 @@ def plan(moves: Moves, **health: Any) -> list[Step]:
 
 
 def test_every_component_has_its_place() -> None:
-    assert set(ORDER) == set(COMPONENTS)
+    assert set(UPGRADE_ORDER) == set(COMPONENTS)
 
 
 def test_the_order_is_that_of_an_upgrade_only_when_a_version_moves() -> None:
@@ -90,17 +89,17 @@ def test_the_plan_says_from_which_version_to_which() -> None:
 
 def test_a_pause_comes_after_the_component_also_when_nothing_is_left_to_do_about_it() -> None:
     steps = tuple(plan(moving("zookeeper", "marathon", "mesos_agent")))
-    names = [s.component.name for s in up_to(Plan("c", steps), "mesos_master", ORDER).steps]
+    names = [s.component.name for s in up_to(Plan("c", steps), "mesos_master", UPGRADE_ORDER).steps]
     assert names[-1] == "mesos_master"
     without = tuple(s for s in steps if s.component.name not in ("repos", "common", "kernel", "zookeeper"))
-    assert up_to(Plan("c", without), "zookeeper", ORDER).steps == ()
-    assert up_to(Plan("c", steps), None, ORDER).steps == steps
+    assert up_to(Plan("c", without), "zookeeper", UPGRADE_ORDER).steps == ()
+    assert up_to(Plan("c", steps), None, UPGRADE_ORDER).steps == steps
 
 
 def test_a_pause_after_docker_comes_before_the_agents_are_drained() -> None:
     steps = tuple(plan(moving("docker")))
-    assert all(s.verb != "drain" for s in up_to(Plan("c", steps), "docker", ORDER).steps)
-    assert any(s.verb == "drain" for s in up_to(Plan("c", steps), "mesos_agent", ORDER).steps)
+    assert all(s.verb != "drain" for s in up_to(Plan("c", steps), "docker", UPGRADE_ORDER).steps)
+    assert any(s.verb == "drain" for s in up_to(Plan("c", steps), "mesos_agent", UPGRADE_ORDER).steps)
 
 
 def test_docker_alone_still_drains_its_agents() -> None:

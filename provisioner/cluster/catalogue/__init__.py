@@ -38,6 +38,11 @@ class Entry:
         """`yes`, `one-person` or `no`."""
         return str(self.data.get("maintained", "yes"))
 
+    @property
+    def pinned(self) -> str:
+        """The version that is installed; empty for whatever the distribution has."""
+        return "" if self.version == "distribution" else self.version
+
     def get(self, key: str, default: Any = "") -> Any:
         """A further field of the entry."""
         return self.data.get(key, default)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
+from provisioner.components import COMPONENTS
+from provisioner.components.model import Need
 from provisioner.observe.preflight.report import Finding, Seen
 
 #: A JVM needs more than its heap: metaspace, code cache, thread stacks and buffers (rule of thumb: a quarter and 128 MiB).
@@ -20,32 +21,6 @@ AGENT_DISK_GOOD_MB = 20 * 1024
 #: Many small files (sandboxes, layers of images) use inodes up before blocks.
 INODES_MIN, INODES_GOOD = 20_000, 100_000
 MIB_PER_GIB = 1024
-
-
-@dataclass(frozen=True)
-class Need:
-    """Memory and free disk (MiB, by directory) of one component; `heap` names the variable with its Java heap."""
-
-    memory_mb: int = 0
-    disk_mb: Mapping[str, int] = field(default_factory=dict)
-    heap: str = ""
-    heap_mb: int = 0
-
-
-#: Disk: packages and images as installed, with room for the logs and snapshots of some weeks. Memory: resident size when idle, rounded up.
-NEEDS: Mapping[str, Need] = {
-    "common": Need(256, {"/var": 256}),
-    "docker": Need(128, {"/var": 256, "/var/lib/docker": 1024}),
-    "consul": Need(96, {"/var": 128}),
-    "dns": Need(8),
-    "zookeeper": Need(0, {"/var": 512}, "zookeeper_heap_mb", 512),
-    "mesos_master": Need(192, {"/var/lib/mesos": 256}),
-    "mesos_agent": Need(192, {"/var/lib/mesos": 512}),
-    "marathon": Need(0, {"/var/lib/docker": 768}, "marathon_heap_mb", 512),
-    "chronos": Need(0, {"/var/lib/docker": 512}, "chronos_heap_mb", 512),
-    "registrator": Need(32, {"/var/lib/docker": 32}),
-    "logstash_server": Need(0, {"/var": 1024}, "logstash_heap_mb", 512),
-}
 
 
 def cpus(seen: Seen) -> Iterator[Finding]:
@@ -74,7 +49,12 @@ def memory(seen: Seen) -> Iterator[Finding]:
 
 def memory_needed(components: frozenset[str], variables: Mapping[str, Any]) -> int:
     """MiB that the components take together."""
-    return sum(need.memory_mb + _jvm(need, variables) for name, need in NEEDS.items() if name in components)
+    return sum(need.memory_mb + _jvm(need, variables) for need in _needs(components))
+
+
+def _needs(groups: frozenset[str]) -> Iterator[Need]:
+    """What the components of a host in these groups need."""
+    return (need for c in COMPONENTS if c.name in groups for need in c.needs if not need.group or need.group in groups)
 
 
 def _jvm(need: Need, variables: Mapping[str, Any]) -> int:
@@ -97,10 +77,9 @@ def disks(seen: Seen) -> Iterator[Finding]:
 
 def _disk_needs(components: frozenset[str]) -> dict[str, int]:
     needs: dict[str, int] = defaultdict(int)
-    for name, need in NEEDS.items():
-        if name in components:
-            for path, mb in need.disk_mb.items():
-                needs[path] += mb
+    for need in _needs(components):
+        for path, mb in need.disk_mb.items():
+            needs[path] += mb
     return needs
 
 

@@ -8,16 +8,12 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
+from provisioner.components import COMPONENTS
 from provisioner.observe.preflight.report import Finding, Seen
 
 Question = dict[str, Any]
 #: Where an image without a registry in its name comes from. It answers 401 to those who have not asked for a token first.
 DOCKER_HUB = "https://registry-1.docker.io"
-ARCHIVES = ("consul", "zookeeper")
-IMAGES = ("marathon", "chronos", "registrator")
-#: Component: the variables that name its package and the wanted version. Both families of names are in one dictionary.
-PACKAGES = {"mesos_master": ("mesos_package", "mesos_version"), "mesos_agent": ("mesos_package", "mesos_version"),
-            "logstash": ("logstash_package", "logstash_version")}
 SITE = "site"
 HINT_REACH = "look at cluster_mirror and cluster_registry, and from the host at DNS, routes, firewalls and proxies"
 
@@ -35,14 +31,13 @@ class Sources:
         """The questions for what a host is to run. Files of the site's mirror are hashed, unless another host does it already."""
         found = cls()
         found._repositories(components, variables)
-        for name in ARCHIVES:
-            url = str(variables.get(f"{name}_archive_url", "") or "")
-            if name in components and url and variables.get(f"{name}_source") != "package":
+        for role in _roles("archive", components):
+            url = str(variables.get(f"{role}_archive_url", "") or "")
+            if url and variables.get(f"{role}_source") != "package":
                 proves = bool(mirror) and url.startswith(mirror) and url not in (hashed or ())
-                found._file(url, str(variables.get(f"{name}_archive_sha256", "") or ""), proves)
-        for name in IMAGES:
-            if name in components:
-                found._image(str(variables[f"{name}_image"]), variables)
+                found._file(url, str(variables.get(f"{role}_archive_sha256", "") or ""), proves)
+        for role in _roles("image", components):
+            found._image(str(variables[f"{role}_image"]), variables)
         return found
 
     def judge(self, seen: Seen, answer: Mapping[str, Any]) -> Iterator[Finding]:
@@ -54,9 +49,8 @@ class Sources:
         self._judges.append(judge)
 
     def _repositories(self, components: frozenset[str], variables: Mapping[str, Any]) -> None:
-        if "repos" not in components:
-            return
-        wanted = {str(variables.get(p)): str(variables.get(v, "") or "") for name, (p, v) in PACKAGES.items() if name in components}
+        wanted = {str(variables.get(f"{role}_package")): str(variables.get(f"{role}_version", "") or "")
+                  for role in _roles("package", components)}
         for repository in variables.get("repos_apt", []):
             # a vendor's repository is named after its component, a site's mirror holds everything
             names = {n: v for n, v in wanted.items() if n and (repository["name"] == SITE or n.endswith(repository["name"]))}
@@ -79,6 +73,11 @@ class Sources:
         scheme = "http" if own and variables.get("docker_registry_insecure") else "https"
         self._ask({"kind": "image", "url": f"{scheme}://{registry}" if registry else DOCKER_HUB, "name": name, "tag": tag,
                    "ca": str(variables.get("docker_registry_ca", "") or "") if own else ""}, _image_judge(image, tag))
+
+
+def _roles(artefact: str, components: frozenset[str]) -> list[str]:
+    """The roles of these components that install such an artefact."""
+    return list(dict.fromkeys(c.role for c in COMPONENTS if c.artefact == artefact and c.name in components))
 
 
 def split_image(image: str) -> tuple[str, str, str]:

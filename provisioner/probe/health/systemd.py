@@ -11,25 +11,27 @@ from .answer import UnhealthyError
 RESTARTED_SECONDS = 5.0
 FRESH_SECONDS = 0.3
 TIMEOUT = 5.0
-UNITS = (
-    "zookeeper", "docker", "consul", "dnsmasq", "mesos-master", "mesos-agent", "marathon", "chronos", "registrator",
-    "logstash", "rsyslog", "firewalld", "ufw",
-)
 PROPERTIES = (
     "Id", "LoadState", "ActiveState", "SubState", "MainPID", "NRestarts", "Result", "ExecMainStatus",
     "ActiveEnterTimestampMonotonic",
 )
 
 _lock = threading.Lock()
+_expected: "set[str]" = set()
 _last: "dict[str, dict[str, str]]" = {}
 _asked_at = [float("-inf")]
+
+
+def expect(*names: str) -> None:
+    """These units will be asked for: they are asked together with the first one."""
+    _expected.update(names)
 
 
 def unit(name: str) -> "dict[str, str]":
     """The properties of one unit. Raises UnhealthyError when systemd does not answer."""
     with _lock:
         if name not in _last or time.monotonic() - _asked_at[0] > FRESH_SECONDS:
-            _last.update(parse(_show(sorted({name} | set(UNITS) | set(_last)))))
+            _last.update(parse(_show(sorted({name} | _expected | set(_last)))))
             _asked_at[0] = time.monotonic()
         return _last.get(name, {})
 

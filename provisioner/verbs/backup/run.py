@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from provisioner.cluster.model import Host
-from provisioner.components import component
+from provisioner.components import SCHEDULERS, component
 from provisioner.console import Console
 from provisioner.context import Context
 from provisioner.errors import StepFailed, UsageError
@@ -17,7 +17,6 @@ from provisioner.hosts.http_api import Api
 from provisioner.hosts.remote_calls import RemoteCalls
 from provisioner.hosts.zookeeper import open_tree
 from provisioner.inventory.render import host_variables
-from provisioner.observe.frameworks import SCHEDULERS
 from provisioner.observe.observation import observe
 from provisioner.plan.steps import serves
 from provisioner.run.execute import confirm_by_name, locked

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from provisioner.components import component
+from provisioner.components import SCHEDULERS, component
 from provisioner.hosts.remote_calls import BrokenLink
-from provisioner.observe.frameworks import SCHEDULERS, leader, removed, settled
+from provisioner.observe.frameworks import leader, removed, settled
 from provisioner.observe.observation import Observation
 from provisioner.verbs.proofs.proof import Proof
 

@@ -26,7 +26,7 @@ def units(monkeypatch: pytest.MonkeyPatch) -> dict[str, dict[str, str]]:
     active = {"LoadState": "loaded", "ActiveState": "active", "SubState": "running", "MainPID": "7",
               "NRestarts": "0", "Result": "success", "ActiveEnterTimestampMonotonic": "0"}
     monkeypatch.setattr(systemd, "unit", lambda name: named.get(name, active))
-    monkeypatch.setattr("provisioner.probe.health.common.unit", lambda name: named.get(name, {"ActiveState": "inactive"}))
+    monkeypatch.setattr("provisioner.components.common.health.unit", lambda name: named.get(name, {"ActiveState": "inactive"}))
     return named
 
 

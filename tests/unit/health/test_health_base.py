@@ -10,7 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from provisioner.probe.health import ask, dns, kernel, zookeeper
+from provisioner.components.dns import health as dns
+from provisioner.components.kernel import health as kernel
+from provisioner.components.zookeeper import health as zookeeper
+from provisioner.probe.health import ask
 from provisioner.probe.health.answer import UnhealthyError
 
 SRVR = "Zookeeper version: 3.8.0-5a02a05eddb5, built on 2022-02-25 08:49 UTC\nLatency min/avg/max: 0/0.5/3\nZxid: 0x10000002a\nMode: {}\n"

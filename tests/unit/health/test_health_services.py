@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from provisioner.probe.health import ask, docker_engine, registrator
+from provisioner.components.registrator import health as registrator
+from provisioner.probe.health import ask, docker_engine
 
 Serve = Callable[..., str]
 CONSUL = {"unit": "consul", "server": True, "servers": 3, "hosts": 5}

@@ -3,10 +3,11 @@
 from pathlib import Path
 from typing import Any
 
-from .answer import answer
-from .systemd import unit
+from provisioner.probe.health.answer import answer
+from provisioner.probe.health.systemd import expect, unit
 
 FIREWALLS = ("firewalld", "ufw")
+expect(*FIREWALLS)
 OS_RELEASE = Path("/etc/os-release")
 
 

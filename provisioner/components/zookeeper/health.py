@@ -5,8 +5,8 @@ import socket
 from pathlib import Path
 from typing import Any
 
-from .answer import UnhealthyError, amount, answer, number
-from .systemd import running
+from provisioner.probe.health.answer import UnhealthyError, amount, answer, number
+from provisioner.probe.health.systemd import running
 
 TIMEOUT = 2.0
 #: Where role `zookeeper` lets it keep its data.

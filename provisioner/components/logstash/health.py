@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from .answer import UnhealthyError, amount, answer, number
-from .systemd import running
-from .web import get, reachable
+from provisioner.probe.health.answer import UnhealthyError, amount, answer, number
+from provisioner.probe.health.systemd import running
+from provisioner.probe.health.web import get, reachable
 
 
 def health(request: "dict[str, Any]") -> "dict[str, Any]":

@@ -5,10 +5,10 @@ A follower passes every request on to the leader, so what it hands back is the l
 
 from typing import Any
 
-from . import framework
-from .answer import answer
-from .cause import with_cause
-from .web import Reply, get
+from provisioner.probe.health import framework
+from provisioner.probe.health.answer import answer
+from provisioner.probe.health.cause import with_cause
+from provisioner.probe.health.web import Reply, get
 
 #: In the answers that a follower passes on.
 VIA = "x-marathon-via"

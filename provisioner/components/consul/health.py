@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from .answer import UnhealthyError, amount, answer, number
-from .systemd import running
-from .web import get
+from provisioner.probe.health.answer import UnhealthyError, amount, answer, number
+from provisioner.probe.health.systemd import running
+from provisioner.probe.health.web import get
 
 ALIVE = 1
 

@@ -5,11 +5,11 @@ A follower passes every request on to the leader. It has no question for its ver
 
 from typing import Any
 
-from . import framework
-from .answer import UnhealthyError, answer, tag_of
-from .cause import with_cause
-from .docker_engine import container, image_of
-from .web import get
+from provisioner.probe.health import framework
+from provisioner.probe.health.answer import UnhealthyError, answer, tag_of
+from provisioner.probe.health.cause import with_cause
+from provisioner.probe.health.docker_engine import container, image_of
+from provisioner.probe.health.web import get
 
 # 3.x, then 2.x.
 LEADER_PATHS = ("/v1/scheduler/leader", "/scheduler/leader")

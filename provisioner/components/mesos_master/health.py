@@ -6,9 +6,9 @@ master without a quorum. Only the operator API refuses (503) until the master re
 
 from typing import Any
 
-from .answer import UnhealthyError, amount, answer, number
-from .mesos import agents, operator, read, version
-from .systemd import running
+from provisioner.probe.health.answer import UnhealthyError, amount, answer, number
+from provisioner.probe.health.mesos import agents, operator, read, version
+from provisioner.probe.health.systemd import running
 
 # What is listed of agents must fit the probe's answer also in a large cluster.
 LISTED_AGENTS = 300

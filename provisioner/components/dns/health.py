@@ -6,8 +6,8 @@ import struct
 from pathlib import Path
 from typing import Any
 
-from .answer import UnhealthyError, answer
-from .systemd import running
+from provisioner.probe.health.answer import UnhealthyError, answer
+from provisioner.probe.health.systemd import running
 
 TIMEOUT = 2.0
 PORT = 53

@@ -3,9 +3,9 @@
 from typing import Any
 from urllib.parse import quote
 
-from .answer import UnhealthyError, answer
-from .docker_engine import engine
-from .systemd import running
+from provisioner.probe.health.answer import UnhealthyError, answer
+from provisioner.probe.health.docker_engine import engine
+from provisioner.probe.health.systemd import running
 
 
 def health(request: "dict[str, Any]") -> "dict[str, Any]":

@@ -4,10 +4,10 @@ import time
 from calendar import timegm
 from typing import Any
 
-from .answer import amount, answer, tag_of
-from .docker_engine import container, engine, environment, image_of
-from .systemd import running
-from .web import get
+from provisioner.probe.health.answer import amount, answer, tag_of
+from provisioner.probe.health.docker_engine import container, engine, environment, image_of
+from provisioner.probe.health.systemd import running
+from provisioner.probe.health.web import get
 
 # A container that has just been started is not missing yet.
 GRACE_SECONDS = 15

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from .answer import UnhealthyError, answer
-from .mesos import agents, ask_leader, read, version
-from .systemd import running
-from .web import get
+from provisioner.probe.health.answer import UnhealthyError, answer
+from provisioner.probe.health.mesos import agents, ask_leader, read, version
+from provisioner.probe.health.systemd import running
+from provisioner.probe.health.web import get
 
 
 def health(request: "dict[str, Any]") -> "dict[str, Any]":

@@ -5,7 +5,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from .answer import UnhealthyError, answer
+from provisioner.probe.health.answer import UnhealthyError, answer
 
 TIMEOUT = 5.0
 BRIDGE = Path("/proc/sys/net/bridge/bridge-nf-call-iptables")

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from .answer import answer
+from provisioner.probe.health.answer import answer
 
 
 def health(request: "dict[str, Any]") -> "dict[str, Any]":

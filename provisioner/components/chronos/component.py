@@ -1,0 +1,16 @@
+"""Chronos, the scheduler of jobs."""
+
+from provisioner.components.model import Component, Election, Need, Port, Versions
+
+COMPONENT = Component(
+    "chronos", "chronos", "masters", "Chronos", unit="chronos", rolling="chronos", election=Election("chronos"), framework=True,
+    endpoint="http://{address}:{chronos_port}/",
+    ports=(Port(4400, "Chronos", "chronos_port"), Port(15202, "Chronos's libprocess", "chronos_libprocess_port")),
+    needs=(Need(0, {"/var/lib/docker": 512}, "chronos_heap_mb", 512),),
+    artefact="image",
+    versions=Versions(alike=True),
+    secrets={"chronos_secret": "password"},
+    zookeeper_user="chronos",
+    principal="chronos",
+    saved_by="chronos",
+)

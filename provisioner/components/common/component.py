@@ -1,0 +1,5 @@
+"""The base system of every host: names, time, limits, the firewall."""
+
+from provisioner.components.model import Component, Need
+
+COMPONENT = Component("common", "common", "all", "Base system", needs=(Need(256, {"/var": 256}),))

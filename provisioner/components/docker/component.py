@@ -1,0 +1,20 @@
+"""Docker Engine and, where one is asked for, its swarm with the overlay network."""
+
+from provisioner.components.model import Component, Need, Port
+
+_SWARM = ("docker_overlay", "swarm")
+
+COMPONENT = Component(
+    "docker", "docker", "all", "Docker", unit="docker", rolling="marathon", batched=True, carries=("marathon", "chronos"),
+    upgraded_before="mesos_agent",
+    ports=(
+        Port(2377, "Docker swarm's managers", when=_SWARM),
+        Port(7946, "Docker swarm's gossip", protocols=("tcp", "udp"), when=_SWARM),
+        Port(4789, "Docker swarm's VXLAN", protocols=("udp",), when=_SWARM),
+    ),
+    needs=(Need(128, {"/var": 256, "/var/lib/docker": 1024}),),
+    vendor=True,
+    # A host that is reset leaves no swarm: nobody who could agree to it may be left.
+    reset={"docker_overlay": "none"},
+    data=("docker_remove_data", True),
+)

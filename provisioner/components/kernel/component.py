@@ -1,0 +1,5 @@
+"""The kernel: new enough for overlay networks, with the modules and settings that Docker needs."""
+
+from provisioner.components.model import Component
+
+COMPONENT = Component("kernel", "kernel", "all", "Kernel")

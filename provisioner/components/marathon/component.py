@@ -1,0 +1,17 @@
+"""Marathon, the scheduler of services."""
+
+from provisioner.components.model import Component, Election, Need, Port, Versions
+
+COMPONENT = Component(
+    "marathon", "marathon", "masters", "Marathon", unit="marathon", rolling="marathon", election=Election("marathon"), framework=True,
+    endpoint="http://{address}:{marathon_port}/",
+    ports=(Port(8080, "Marathon", "marathon_port"), Port(15101, "Marathon's libprocess", "marathon_libprocess_port")),
+    needs=(Need(0, {"/var/lib/docker": 768}, "marathon_heap_mb", 512),),
+    artefact="image",
+    # Marathon's upgrade guide: no minor release may be skipped.
+    versions=Versions(alike=True, minors_at_once=1),
+    secrets={"marathon_secret": "password"},
+    zookeeper_user="marathon",
+    principal="marathon",
+    saved_by="marathon",
+)

@@ -1,0 +1,19 @@
+"""The Mesos agent."""
+
+from provisioner.components.mesos_agent.resources import task_ports
+from provisioner.components.model import Component, Need, Port, Versions
+
+COMPONENT = Component(
+    "mesos_agent", "mesos", "agents", "Mesos agent", unit="mesos-agent", batched=True,
+    ports=(
+        Port(5051, "the Mesos agent", "mesos_agent_port"),
+        Port(0, "tasks of the Mesos agent", "mesos_agent_resources", ranges=task_ports),
+    ),
+    needs=(Need(192, {"/var/lib/mesos": 512}),),
+    artefact="package", vendor=True,
+    versions=Versions(alike=True),
+    secrets={"mesos_agent_secret": "password"},
+    principal="agent",
+    data=("mesos_keep_data", False),
+    missing="no task can run",
+)

@@ -1,0 +1,15 @@
+"""The Mesos master."""
+
+from provisioner.components.model import Component, Election, Need, Port, Versions
+
+COMPONENT = Component(
+    "mesos_master", "mesos", "masters", "Mesos master", unit="mesos-master", rolling="mesos_master",
+    election=Election("mesos_master", majority=True),
+    endpoint="http://{address}:{mesos_master_port}/",
+    ports=(Port(5050, "the Mesos master", "mesos_master_port"),),
+    needs=(Need(192, {"/var/lib/mesos": 256}),),
+    artefact="package", vendor=True,
+    versions=Versions(alike=True),
+    zookeeper_user="mesos",
+    data=("mesos_keep_data", False),
+)

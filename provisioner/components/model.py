@@ -1,0 +1,154 @@
+"""What there is to say of a component: one row, of which every table that names components is derived."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from types import ModuleType
+from typing import Any, Literal
+
+Shorthand = Literal["all", "masters", "agents"]
+Protocol = Literal["tcp", "udp"]
+Artefact = Literal["", "archive", "image", "package"]
+SecretKind = Literal["password", "key"]
+LOOPBACK = "127.0.0.1"
+
+
+@dataclass(frozen=True)
+class Port:
+    """A port that a component opens.
+
+    `title` says what listens. `variable` moves it from `number`; without one it is fixed. `address` is where it is opened: an
+    address, the name of a role variable in braces, or nothing for all addresses and where that depends on settings. `public` ports
+    are those that the other hosts reach. `group` restricts it to hosts of that group, `when` to hosts where a variable has that
+    value. With `ranges` the variable's text holds ranges of ports that belong to what the component starts.
+    """
+
+    number: int
+    title: str
+    variable: str = ""
+    protocols: tuple[Protocol, ...] = ("tcp",)
+    address: str = ""
+    public: bool = True
+    group: str = ""
+    when: tuple[str, str] = ("", "")
+    ranges: Callable[[str], list[tuple[int, int]]] | None = None
+
+    def opened_by(self, groups: Collection[str], variables: Mapping[str, Any]) -> bool:
+        """Whether a host of these groups and role variables opens it."""
+        name, value = self.when
+        return (not self.group or self.group in groups) and (not name or variables.get(name) == value)
+
+    def on(self, variables: Mapping[str, Any]) -> int:
+        """Where it is with these role variables; its default where the value is no number."""
+        value = variables.get(self.variable, self.number) if self.variable else self.number
+        return value if isinstance(value, int) else self.number
+
+
+@dataclass(frozen=True)
+class Need:
+    """Memory (MiB, resident when idle, rounded up) and free disk (MiB by directory, as installed, with room for some weeks of
+    logs and snapshots). `heap` names the variable with the size of its Java heap, `heap_mb` its default. `group` as for a port.
+    """
+
+    memory_mb: int = 0
+    disk_mb: Mapping[str, int] = field(default_factory=dict)
+    heap: str = ""
+    heap_mb: int = 0
+    group: str = ""
+
+
+@dataclass(frozen=True)
+class Election:
+    """Its members elect a leader: those in `group`, by majority or by whoever comes first."""
+
+    group: str
+    majority: bool = False
+
+
+@dataclass(frozen=True)
+class Versions:
+    """How its version may change. `alike`: different ones side by side mean an upgrade that did not finish.
+
+    `minors_at_once`: how many minor releases of one major may be taken at a time, 0 for any. `way_into`: the oldest version from
+    which a major release is reached.
+    """
+
+    alike: bool = False
+    minors_at_once: int = 0
+    way_into: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Component:
+    """One thing the cluster runs.
+
+    `name` is also the inventory group; `role` is its Ansible role; `shorthand` is the group by which a host joins it when its own
+    group is not written; `unit` is the systemd unit that runs it. `server_group` marks those of its members that are servers, by
+    default the masters; where only these have the unit, `unit_on_servers`.
+
+    `rolling` names the group whose members are changed one at a time once they serve (a quorum, or members that share a leader);
+    `batched` means that all others are then changed in batches, because a change is felt by what runs on the host; `carries` names
+    components with a leader that run in it and restart with it; `upgraded_before` names the component before which it is upgraded,
+    where that is not the order of a build.
+
+    `artefact` is what is installed: a package (variables `<role>_package`, `<role>_version`), an archive (`<role>_archive_url`) or
+    an image (`<role>_image`); `vendor`: the package comes from a repository of its vendor's. `secrets` are made once per cluster:
+    name → kind. `zookeeper_user`: it logs in to ZooKeeper with a password of its own. `principal`: by which it is known to Mesos.
+
+    `reset` are role variables for the removal of a whole cluster; `data` is the variable that decides whether a removal deletes
+    what it has stored, and the value that does. `saved_by` is the group whose members have what a backup keeps. `missing` is what a
+    cluster without any host that has its unit can't do; where it is `required` that is an error, and `missing` what to do.
+    """
+
+    name: str
+    role: str
+    shorthand: Shorthand
+    title: str
+    unit: str = ""
+    server_group: str = ""
+    unit_on_servers: bool = False
+    rolling: str = ""
+    batched: bool = False
+    carries: tuple[str, ...] = ()
+    upgraded_before: str = ""
+    election: Election | None = None
+    framework: bool = False
+    endpoint: str = ""
+    ports: tuple[Port, ...] = ()
+    needs: tuple[Need, ...] = ()
+    artefact: Artefact = ""
+    vendor: bool = False
+    versions: Versions = Versions()
+    secrets: Mapping[str, SecretKind] = field(default_factory=dict)
+    zookeeper_user: str = ""
+    principal: str = ""
+    reset: Mapping[str, Any] = field(default_factory=dict)
+    data: tuple[str, bool] | None = None
+    saved_by: str = ""
+    missing: str = ""
+    required: bool = False
+
+    @property
+    def probe_variable(self) -> str:
+        """The role variable that holds this component's probe request."""
+        return f"{self.name}_probe"
+
+    @property
+    def voters(self) -> str:
+        """The group whose members make its quorum; '' where nobody votes."""
+        return self.election.group if self.election and self.election.majority else ""
+
+    @property
+    def unit_group(self) -> str:
+        """The group of the hosts that have its unit."""
+        return self.server_group if self.unit_on_servers else self.name
+
+    def part(self, name: str) -> ModuleType | None:
+        """The module `name` of its folder (`wiring`, `health`, `proof`, …); None where it has none. Loaded when asked for."""
+        package = f"{__package__}.{self.name}"
+        if importlib.util.find_spec(f"{package}.{name}") is None:
+            return None
+        return importlib.import_module(f"{package}.{name}")

@@ -1,0 +1,9 @@
+"""Registrator, which publishes the containers of a host in Consul."""
+
+from provisioner.components.model import Component, Need
+
+COMPONENT = Component(
+    "registrator", "registrator", "agents", "Registrator", unit="registrator",
+    needs=(Need(32, {"/var/lib/docker": 32}),),
+    artefact="image",
+)
