@@ -1,16 +1,17 @@
-"""Where Marathon and Chronos keep their framework id in ZooKeeper, and what has to go with it.
+"""Where a framework keeps its id in ZooKeeper, and what has to go with it.
 
-Marathon (ZkPersistenceStore, docs/framework-id.md of 1.11): <path>/state/framework-id/b/id, where b is the bucket, |hash of "id"| mod 16 in
-hex; it refuses to ask for a new id while records of instances stand below <path>/state/instance. Chronos (FrameworkIdUtil over Mesos'
-ZooKeeperState): <zk_path>/state/frameworkId. Apps and jobs are kept elsewhere and stay.
+The paths are the component's own: `components/<name>/framework.py` has `store(variables) -> Store`, and in `LOST` what the operator is
+told that a new id costs. Apps and jobs are kept elsewhere and stay.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Any, Protocol
 
+from provisioner.components import component
 from provisioner.hosts.zookeeper import Node
 
 
@@ -46,11 +47,20 @@ class Kept:
 
 def store_of(name: str, variables: Mapping[str, Any]) -> Store:
     """The paths of a component, by its role's variables."""
-    if name == "marathon":
-        # By hand: there may be several servers, and a slash in the password.
-        state = "/" + str(variables["marathon_zk_url"]).removeprefix("zk://").rpartition("@")[2].partition("/")[2].strip("/") + "/state"
-        return Store(f"{state}/framework-id/b/id", f"{state}/instance")
-    return Store("/" + str(variables["chronos_zk_path"]).strip("/") + "/state/frameworkId")
+    found: Store = _part(name).store(variables)
+    return found
+
+
+def lost_with(name: str) -> str:
+    """What is lost with the id of a component, in whole sentences."""
+    return str(_part(name).LOST)
+
+
+def _part(name: str) -> ModuleType:
+    part = component(name).part("framework")
+    if part is None:
+        raise ValueError(f"{name} is not a framework")
+    return part
 
 
 def kept(tree: Nodes, store: Store) -> Kept:

@@ -24,15 +24,8 @@ from provisioner.plan.steps import Plan, Step, serves
 from provisioner.probe.health.mesos import frameworks
 from provisioner.run.engine import Result
 from provisioner.run.execute import confirm_by_name, execute, locked, seen_facts
-from provisioner.run.framework_store import Kept, forget, kept, store_of
+from provisioner.run.framework_store import Kept, forget, kept, lost_with, store_of
 from provisioner.state import secrets
-
-#: What the operator is told before, by component.
-LOST = {
-    "marathon": "Definitions of apps stay, and Marathon starts their tasks again. What it noted of the old tasks goes; their reservations "
-                "and persistent volumes stay on the agents under the old id, unused, until they are destroyed by Mesos' operator API.",
-    "chronos": "Jobs stay with their schedules; runs that were under way are not repeated before their time.",
-}
 
 
 def run_repair(context: Context, console: Console, options: argparse.Namespace) -> Result:
@@ -53,7 +46,7 @@ def run_repair(context: Context, console: Console, options: argparse.Namespace) 
             old = refuse(scheduler, name, seen, found, mesos)
             console.say(f"removed by Mesos: {old or 'a framework that it has forgotten since'}; stored: "
                         f"{'its id' if found.identity else 'no id any more'}, {len(found.instances)} nodes about instances")
-            console.say(f"Mesos has ended all tasks of the old framework already. {LOST[scheduler.name]}")
+            console.say(f"Mesos has ended all tasks of the old framework already. {lost_with(scheduler.name)}")
             confirm_by_name(options.yes, cluster.name, f"{scheduler.title} gets a new framework id.")
             # The question may have stood for an hour, in which a member can have registered.
             refuse(scheduler, name, _look(context, scheduler), kept(tree, store), _mesos(context))

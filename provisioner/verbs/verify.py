@@ -6,14 +6,16 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
+from types import ModuleType
 from typing import Any
 
 from provisioner.cluster.model import Cluster
+from provisioner.components import COMPONENTS, SCHEDULERS, component
 from provisioner.errors import ProvisionError, UnreachableError
 from provisioner.hosts.openssh import Transport
 from provisioner.hosts.remote_calls import BrokenLink
-from provisioner.verbs.proofs import app, job, logs, naming, overlay, registration
-from provisioner.verbs.proofs.proof import Proof, Skipped, make_proof
+from provisioner.observe import registration
+from provisioner.observe.proof import Link, Proof, Skipped, make_proof
 
 Say = Callable[[str], None]
 
@@ -56,26 +58,26 @@ class Report:
                 "steps": [asdict(step) for step in self.steps]}
 
 
-def _deploy(proof: Proof) -> str:
-    logs.mark(proof)
-    return app.deploy(proof)
+def hosts_answer(proof: Proof) -> str:
+    """Every host can be reached, and the components' proofs are prepared."""
+    seen = proof.look(())
+    away = [(name, host.error) for name, host in seen.hosts.items() if not host.reachable]
+    if away:
+        raise BrokenLink(f"SSH to {away[0][0]}", "; ".join(f"{name} is unreachable: {error}" for name, error in away))
+    said = [part.prepare(proof, seen) for part in _parts() if hasattr(part, "prepare")]
+    return "; ".join([f"{len(seen.hosts)} hosts answer", *filter(None, said)])
 
 
-#: What is proven, over which links, and how; in this order, because each part needs the ones before it.
-STEPS: tuple[tuple[str, str, Callable[[Proof], str]], ...] = (
-    ("every host answers", "SSH", app.hosts_answer),
-    ("Mesos knows the frameworks of the leaders", "Marathon, Chronos → Mesos", registration.registered),
-    ("a Marathon app is healthy on every agent", "Marathon → Mesos → Docker", _deploy),
-    ("each instance has a name in Consul", "Registrator → Consul", naming.registered),
-    ("it answers by its name from another host", "DNS → Docker's port mapping", naming.answers_by_name),
-    ("a Chronos job runs and leaves its result", "Chronos → Mesos", job.run),
-    ("log lines of app and hosts arrive at Logstash", "log forwarding → Logstash", logs.arrive),
-    ("containers reach each other over the overlay", "Docker's overlay network", overlay.reach),
-)
-#: What was begun and how it is undone, in this order: as much as can be, whatever became of the rest.
-CLEANING: tuple[tuple[str, Callable[[Proof], None]], ...] = (
-    ("overlay", overlay.remove), ("job", job.remove), ("app", app.remove), ("app", naming.gone),
-)
+def links() -> tuple[Link, ...]:
+    """All that is proven: what everything needs, then the components in build order, as each needs the ones before it."""
+    schedulers = ", ".join(component(name).title for name in SCHEDULERS)
+    return (Link("every host answers", "SSH", hosts_answer),
+            Link("Mesos knows the frameworks of the leaders", f"{schedulers} → Mesos", registration.registered),
+            *(link for part in _parts() for link in part.LINKS))
+
+
+def _parts() -> list[ModuleType]:
+    return [part for c in COMPONENTS if (part := c.part("proof"))]
 
 
 def verify(cluster: Cluster, rendered: Mapping[str, Any], transport: Transport, say: Say) -> Report:
@@ -89,8 +91,8 @@ def prove(proof: Proof, say: Say) -> Report:
     say(f"proving {proof.cluster.name} with {proof.name}")
     steps: list[Step] = []
     try:
-        for name, link, function in STEPS:
-            steps.append(_try(name, link, partial(function, proof)))
+        for link in links():
+            steps.append(_try(link.name, link.link, partial(link.prove, proof)))
             say(steps[-1].describe())
             if not steps[-1].ok:
                 break
@@ -125,7 +127,8 @@ def _clean(proof: Proof) -> str:
     failed: list[BrokenLink] = []
     if proof.begun & {"app", "job"}:
         registration.await_settled(proof)
-    for function in (f for begun, f in CLEANING if begun in proof.begun):
+    cleaning = [undo for part in _parts() for begun, undo in getattr(part, "CLEANING", ()) if begun in proof.begun]
+    for function in cleaning:
         try:
             function(proof)
         except BrokenLink as broken:

@@ -13,6 +13,10 @@ from pathlib import Path
 import pytest
 
 from provisioner.cluster.model import Host
+from provisioner.components.chronos.backup import ChronosJobs
+from provisioner.components.consul.backup import ConsulSnapshot
+from provisioner.components.marathon.backup import MarathonApps
+from provisioner.components.zookeeper.backup import OWN_TREES, ZooKeeperNodes
 from provisioner.console import Console
 from provisioner.context import Context
 from provisioner.errors import StepFailed, UnreachableError, UsageError
@@ -27,8 +31,7 @@ from provisioner.state import ledger, secrets
 from provisioner.verbs.backup import archive
 from provisioner.verbs.backup import run as backup_run
 from provisioner.verbs.backup.archive import Archive
-from provisioner.verbs.backup.parts import OWN_TREES, ChronosJobs, ConsulSnapshot, MarathonApps, ZooKeeperNodes
-from provisioner.verbs.backup.run import SAVED, _parts, _working, run_restore, save
+from provisioner.verbs.backup.run import SAVED, parts_of, run_restore, save, working_hosts
 from provisioner_lab.testing import Call, FakeTransport, host_that_probes, said
 
 M1, M2 = Host("m1", "192.0.2.1"), Host("m2", "192.0.2.2")
@@ -186,22 +189,22 @@ def context_that_sees(folder: Path, state: str) -> Context:
     """A cluster made of the example, on which every component is in this state."""
     context = Context(write_inventory(folder))
     secrets.ensure(context.cluster)
-    health = {name: {"state": state, "version": "1"} for name in SAVED}
+    health = {name: {"state": state, "version": "1"} for name in (c.name for c in SAVED)}
     context.__dict__["transport"] = FakeTransport({h.name: host_that_probes(facts={}, health=health) for h in context.cluster.hosts})
     return context
 
 
 def test_every_part_is_asked_of_hosts_where_it_works(tmp_path: Path) -> None:
     context = context_that_sees(tmp_path, "ok")
-    working = _working(context)
+    working = working_hosts(context)
     assert {name: [h.name for h in hosts] for name, hosts in working.items()} == {
-        name: [h.name for h in context.cluster.members(group)] for name, group in SAVED.items()}
-    assert [part.file for part in _parts(context, working)] == ["zookeeper.json", "consul.snap", "marathon.json", "chronos.json"]
+        c.name: [h.name for h in context.cluster.members(c.saved_by)] for c in SAVED}
+    assert [part.file for part in parts_of(context, working)] == ["zookeeper.json", "consul.snap", "marathon.json", "chronos.json"]
 
 
 def test_what_works_nowhere_can_not_be_saved(tmp_path: Path) -> None:
     with pytest.raises(StepFailed, match="nothing was done: zookeeper works on none"):
-        _working(context_that_sees(tmp_path, "down"))
+        working_hosts(context_that_sees(tmp_path, "down"))
 
 
 @pytest.mark.parametrize(("later", "fine"), [(("m1", 100.0), True), (("m1", 200.0), False), (("m2", 200.0), False)])
@@ -214,7 +217,7 @@ def test_nothing_is_written_when_there_was_an_election_meanwhile(
 
     context, looks = context_that_sees(tmp_path, "ok"), [led("m1", 100.0), led(*later)]
     monkeypatch.setattr(settled, "observe", lambda *_, **__: looks.pop(0))
-    monkeypatch.setattr(backup_run, "_parts", lambda *_: [])
+    monkeypatch.setattr(backup_run, "parts_of", lambda *_: [])
     ledger.save(context.cluster, context.ledger)
     file = tmp_path / "b.tar.gz"
     if fine:

@@ -9,29 +9,25 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from provisioner.cluster.model import Host
-from provisioner.components import SCHEDULERS, component
+from provisioner.components import SCHEDULERS, UPGRADE_ORDER
 from provisioner.console import Console
 from provisioner.context import Context
 from provisioner.errors import StepFailed, UsageError
-from provisioner.hosts.http_api import Api
-from provisioner.hosts.remote_calls import RemoteCalls
-from provisioner.hosts.zookeeper import open_tree
-from provisioner.inventory.render import host_variables
 from provisioner.observe.observation import observe
 from provisioner.plan.steps import serves
+from provisioner.run.backup_parts import Part, Sources
 from provisioner.run.execute import confirm_by_name, locked
 from provisioner.run.settled import await_settled
 from provisioner.state import ledger, secrets
 from provisioner.state.files import private_dir, read_private, write_private
 from provisioner.verbs.backup import archive
 from provisioner.verbs.backup.archive import Archive
-from provisioner.verbs.backup.parts import ChronosJobs, ConsulSnapshot, MarathonApps, Part, ZooKeeperNodes
 
 #: What makes a cluster the one it is, kept beside the inventory: the archive's name for each.
 LEDGER, SECRETS, PASSWORD = "identity/ledger.yml", "identity/secrets.yml", "identity/vault_password"
 INVENTORY = "identity/inventory.yml"
-#: The components that keep something for users, each with the group whose members have it.
-SAVED = {"zookeeper": "zookeeper", "consul": "consul_server", "marathon": "marathon", "chronos": "chronos"}
+#: The components that keep something for users, in the order in which it is put back: what others stand on first.
+SAVED = tuple(c for c in UPGRADE_ORDER if c.saved_by)
 
 
 def run_backup(context: Context, console: Console, options: argparse.Namespace) -> Path:
@@ -50,10 +46,10 @@ def save(context: Context, console: Console, path: Path | None = None) -> Path:
     """The same, on a cluster that is locked already."""
     now = datetime.datetime.now(datetime.UTC)
     path = path or private_dir(context.cluster.state_dir / "backups") / f"{now:%Y-%m-%dT%H-%M-%S}.tar.gz"
-    saved, working = dict(_identity(context)), _working(context)
+    saved, working = dict(_identity(context)), working_hosts(context)
     schedulers = [name for name in SCHEDULERS if working[name]]
     leaders = await_settled(context, schedulers)
-    for part in _parts(context, working):
+    for part in parts_of(context, working):
         console.say(f"saving {part.file} …")
         saved[part.file] = part.save()
     if await_settled(context, schedulers) != leaders:
@@ -74,7 +70,7 @@ def run_restore(context: Context, console: Console, options: argparse.Namespace)
         _restore_identity(context, console, found)
         return
     with locked(context, console, "restore"):
-        parts = [part for part in _parts(context, _working(context)) if part.file in found.parts]
+        parts = [part for part in parts_of(context, working_hosts(context)) if part.file in found.parts]
         console.say(f"backup of cluster {found.cluster}, {found.made}: {', '.join(part.file for part in parts)}")
         confirm_by_name(options.yes, context.cluster.name, f"What {context.cluster.name} has under the same names is replaced.")
         for part in parts:
@@ -110,37 +106,19 @@ def _restore_identity(context: Context, console: Console, found: Archive) -> Non
                 "then 'provision restore' again without --identity")
 
 
-def _working(context: Context) -> dict[str, list[Host]]:
+def working_hosts(context: Context) -> dict[str, list[Host]]:
     """The hosts on which each component of `SAVED` works. Raises StepFailed for one that works nowhere, though it should."""
-    seen = observe(context.cluster, context.rendered, context.transport, sections=("health",), components=tuple(SAVED))
+    seen = observe(context.cluster, context.rendered, context.transport, sections=("health",), components=[c.name for c in SAVED])
     working: dict[str, list[Host]] = {}
-    for name, group in SAVED.items():
-        members = context.cluster.members(group)
-        working[name] = [h for h in members if serves(seen, h.name, component(name))]
-        if members and not working[name]:
-            raise StepFailed(f"nothing was done: {name} works on none of its hosts", hint="'provision up' first")
+    for component in SAVED:
+        members = context.cluster.members(component.saved_by)
+        working[component.name] = [h for h in members if serves(seen, h.name, component)]
+        if members and not working[component.name]:
+            raise StepFailed(f"nothing was done: {component.name} works on none of its hosts", hint="'provision up' first")
     return working
 
 
-def _parts(context: Context, working: Mapping[str, Sequence[Host]]) -> Sequence[Part]:
-    """In the order in which they are put back: what others stand on first."""
-    calls = RemoteCalls(context.transport)
-
-    def value(host: Host, name: str) -> int:
-        return int(host_variables(context.rendered, host.name).get(name, context.defaults[name]))
-
-    def api(name: str) -> Api:
-        return Api(calls, component(name).title, [(h, f"{h.cluster_address}:{value(h, f'{name}_port')}") for h in working[name]])
-
-    parts: list[Part] = []
-    if working["zookeeper"]:
-        member = working["zookeeper"][0]
-        password = secrets.load(context.cluster)["vault_zookeeper_super_password"]
-        parts.append(ZooKeeperNodes(lambda: open_tree(context.cluster, member, value(member, "zookeeper_client_port"), password)))
-    if working["consul"]:
-        parts.append(ConsulSnapshot(context.transport, working["consul"][0]))
-    if working["marathon"]:
-        parts.append(MarathonApps(api("marathon")))
-    if working["chronos"]:
-        parts.append(ChronosJobs(api("chronos")))
-    return parts
+def parts_of(context: Context, working: Mapping[str, Sequence[Host]]) -> list[Part]:
+    """In the order in which they are put back."""
+    sources = (Sources(context, component, working[component.name]) for component in SAVED if working[component.name])
+    return [part.part(each) for each in sources if (part := each.component.part("backup"))]

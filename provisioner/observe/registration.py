@@ -6,7 +6,7 @@ from provisioner.components import SCHEDULERS, component
 from provisioner.hosts.remote_calls import BrokenLink
 from provisioner.observe.frameworks import leader, removed, settled
 from provisioner.observe.observation import Observation
-from provisioner.verbs.proofs.proof import Proof
+from provisioner.observe.proof import Proof
 
 #: A leader that has just been elected registers, and loads what it keeps, within seconds.
 REGISTER_SECONDS = 10.0

@@ -8,7 +8,7 @@ from provisioner.cluster.model import Host
 from provisioner.errors import UnreachableError
 from provisioner.hosts.openssh import fan_out
 from provisioner.hosts.remote_calls import BrokenLink, Reply
-from provisioner.verbs.proofs.proof import Proof
+from provisioner.observe.proof import Cleaning, Link, Proof
 
 JOB_SECONDS = 120.0
 #: 3.x, then 2.x.
@@ -90,3 +90,7 @@ def _why_not(proof: Proof, host: Host, job: dict[str, Any]) -> BrokenLink:
     why = f"the job did not run within {JOB_SECONDS:.0f} s"
     return proof.cause_of(why, *(("chronos", h) for h in proof.cluster.members("chronos")),
                        *(("mesos_agent", a) for a in proof.agents))
+
+
+LINKS = (Link("a Chronos job runs and leaves its result", "Chronos → Mesos", run),)
+CLEANING: tuple[Cleaning, ...] = (("job", remove),)

@@ -5,35 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from provisioner.cluster.model import Host
-from provisioner.cluster.names import host_list
 from provisioner.errors import UnreachableError
 from provisioner.hosts.remote_calls import BrokenLink
-from provisioner.verbs.proofs.proof import Instance, Proof
+from provisioner.observe.proof import CONTAINER_PORT, Cleaning, Instance, Link, Proof
 
 #: Pulling the image from the cluster's registry and starting it; a first pull of a vendor's image is the slow case.
 DEPLOY_SECONDS = 150.0
 STOP_SECONDS = 60.0
-CONTAINER_PORT = 8080
 CREATED, MISSING = 201, 404
-
-
-def hosts_answer(proof: Proof) -> str:
-    """Every host can be reached; agents that somebody took out of service on purpose are left alone."""
-    seen = proof.look(())
-    away = [(name, host.error) for name, host in seen.hosts.items() if not host.reachable]
-    if away:
-        raise BrokenLink(f"SSH to {away[0][0]}", "; ".join(f"{name} is unreachable: {error}" for name, error in away))
-    agents: list[Host] = []
-    resting: list[Host] = []
-    for host in proof.cluster.members("mesos_agent"):
-        health = seen.health(host.name, "mesos_agent")
-        out = bool(health and health["facts"].get("deactivated"))
-        (resting if out else agents).append(host)
-    proof.agents = tuple(agents)
-    if not agents:
-        raise BrokenLink("Mesos agents", "there is no Mesos agent that takes work")
-    text = f"{len(seen.hosts)} hosts answer"
-    return text + (f"; left out, because deactivated: {host_list([h.name for h in resting])}" if resting else "")
 
 
 def definition(proof: Proof) -> dict[str, Any]:
@@ -134,3 +113,7 @@ def _why_not(proof: Proof, host: Host, app: dict[str, Any]) -> BrokenLink:
         return proof.cause_of(f"Marathon does not have the app running{last}", ("marathon", host))
     except UnreachableError as error:
         return BrokenLink(f"SSH to {host.name}", error.message)
+
+
+LINKS = (Link("a Marathon app is healthy on every agent", "Marathon → Mesos → Docker", deploy),)
+CLEANING: tuple[Cleaning, ...] = (("app", remove),)

@@ -10,7 +10,7 @@ from provisioner.cluster.model import Host
 from provisioner.errors import UnreachableError
 from provisioner.hosts.openssh import fan_out
 from provisioner.hosts.remote_calls import BrokenLink
-from provisioner.verbs.proofs.proof import Instance, Proof
+from provisioner.observe.proof import Cleaning, Instance, Link, Proof
 
 REGISTER_SECONDS = 20.0
 RESOLVE_SECONDS = 10.0
@@ -104,3 +104,10 @@ def _resolve(proof: Proof, client: Host, name: str) -> None:
 
     if proof.until(RESOLVE_SECONDS, right) is None:
         raise proof.cause_of(f"Consul knows the app, but {name} on {client.name}: {last[0]}", ("dns", client), ("consul", client))
+
+
+LINKS = (
+    Link("each instance has a name in Consul", "Registrator → Consul", registered),
+    Link("it answers by its name from another host", "DNS → Docker's port mapping", answers_by_name),
+)
+CLEANING: tuple[Cleaning, ...] = (("app", gone),)

@@ -6,8 +6,7 @@ from provisioner.cluster.model import Host
 from provisioner.errors import UnreachableError
 from provisioner.hosts.openssh import fan_out
 from provisioner.hosts.remote_calls import BrokenLink
-from provisioner.verbs.proofs.app import CONTAINER_PORT
-from provisioner.verbs.proofs.proof import Proof, Skipped
+from provisioner.observe.proof import CONTAINER_PORT, Cleaning, Link, Proof, Skipped
 
 PULL_SECONDS = 120.0
 REACH_SECONDS = 20.0
@@ -81,3 +80,7 @@ def _server(proof: Proof) -> str:
 
 def _client(proof: Proof, host: Host) -> str:
     return f"{proof.name}-client-{host.name}"
+
+
+LINKS = (Link("containers reach each other over the overlay", "Docker's overlay network", reach),)
+CLEANING: tuple[Cleaning, ...] = (("overlay", remove),)

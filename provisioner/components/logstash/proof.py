@@ -9,7 +9,8 @@ from provisioner.cluster.model import Host
 from provisioner.hosts.openssh import fan_out
 from provisioner.hosts.remote_calls import BrokenLink
 from provisioner.inventory.schema import load_schema
-from provisioner.verbs.proofs.proof import Proof
+from provisioner.observe.observation import Observation
+from provisioner.observe.proof import Link, Proof
 
 ARRIVE_SECONDS = 45.0
 #: A line that is shipped twice comes the second time with the next batch.
@@ -17,11 +18,12 @@ TWICE_SECONDS = 2.0
 OUTPUT = "logstash_output_file"
 
 
-def mark(proof: Proof) -> None:
+def prepare(proof: Proof, seen: Observation) -> str:
     """Remember how long the collectors' files are, so that not whole logs have to be read later."""
     for server in proof.cluster.members("logstash_server"):
         said = proof.calls.send(server, "sizes", pattern=_pattern(proof, server))
         proof.log_sizes[server.name] = dict(said.get("sizes", {}))
+    return ""
 
 
 def arrive(proof: Proof) -> str:
@@ -76,3 +78,6 @@ def _why_not(proof: Proof, wanted: dict[str, Host], servers: tuple[Host, ...]) -
     why = f"not arrived within {ARRIVE_SECONDS:.0f} s: {'; '.join(missing[:5])}"
     hosts = {wanted[line].name: wanted[line] for line in missing}.values()
     return proof.cause_of(why, *(("logstash", h) for h in (*hosts, *servers)))
+
+
+LINKS = (Link("log lines of app and hosts arrive at Logstash", "log forwarding → Logstash", arrive),)

@@ -1,4 +1,8 @@
-"""What the steps of one proof share."""
+"""What `provision verify` is made of: the parts of a proof, in `components/<name>/proof.py`, and what they share.
+
+Such a module has `LINKS`, what it proves in turn, and may have `CLEANING`, how what was begun is undone, and `prepare(proof, seen)`, which
+is called before the first of all links with what the hosts answered, and may say something of it.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +23,10 @@ T = TypeVar("T")
 PAUSE_SECONDS = 0.5
 
 
+#: Where the test app and the server in the overlay listen in their containers.
+CONTAINER_PORT = 8080
+
+
 @dataclass(frozen=True)
 class Instance:
     """A running instance of the app: where it answers."""
@@ -30,6 +38,19 @@ class Instance:
 
 class Skipped(Exception):
     """This cluster was not asked to have what the step would prove."""
+
+
+@dataclass(frozen=True)
+class Link:
+    """One thing to prove: in words, over which links of the chain it goes, and how. Returns a detail, raises BrokenLink or Skipped."""
+
+    name: str
+    link: str
+    prove: Callable[[Proof], str]
+
+
+#: What was begun, and how it is undone.
+Cleaning = tuple[str, Callable[["Proof"], None]]
 
 
 @dataclass
