@@ -40,6 +40,9 @@ SCHEDULERS = tuple(c.name for c in COMPONENTS if c.framework)
 #: Components whose members vote, each with their group.
 QUORUMS = {c.name: c.voters for c in UPGRADE_ORDER if c.voters}
 
+#: The one that runs the tasks of users.
+AGENT = next(c for c in COMPONENTS if c.runs_tasks)
+
 _BY_NAME = {c.name: c for c in COMPONENTS}
 
 

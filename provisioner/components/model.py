@@ -94,6 +94,8 @@ class Component:
     components with a leader that run in it and restart with it; `upgraded_before` names the component before which it is upgraded,
     where that is not the order of a build.
 
+    `runs_tasks`: tasks of the cluster's users run in it, which move away before it goes; `leaves_in_turn`: hosts leave it one at a time.
+
     `artefact` is what is installed: a package (variables `<role>_package`, `<role>_version`), an archive (`<role>_archive_url`) or
     an image (`<role>_image`); `vendor`: the package comes from a repository of its vendor's. `secrets` are made once per cluster:
     name → kind. `zookeeper_user`: it logs in to ZooKeeper with a password of its own. `principal`: by which it is known to Mesos.
@@ -116,6 +118,8 @@ class Component:
     upgraded_before: str = ""
     election: Election | None = None
     framework: bool = False
+    runs_tasks: bool = False
+    leaves_in_turn: bool = False
     endpoint: str = ""
     ports: tuple[Port, ...] = ()
     needs: tuple[Need, ...] = ()

@@ -67,6 +67,11 @@ def serves(seen: Observation, host: str, component: Component) -> bool:
     return health is not None and health.get("state") in ("ok", "degraded")
 
 
+def running(seen: Observation, component: Component) -> dict[str, Mapping[str, Any]]:
+    """The facts of each host where it serves."""
+    return {host: (seen.health(host, component.name) or {}).get("facts") or {} for host in seen.hosts if serves(seen, host, component)}
+
+
 def leads(seen: Observation, host: str, component: Component) -> bool:
     """Is it the leader?"""
     health = seen.health(host, component.name)

@@ -16,10 +16,11 @@ from provisioner.inventory.edit import without_hosts
 from provisioner.inventory.load import load
 from provisioner.observe.observation import Observation, observe
 from provisioner.plan.make import voters
-from provisioner.plan.quorum import refuse_too_few_masters, zookeeper_shrink
+from provisioner.plan.quorum import ensembles
 from provisioner.plan.steps import Plan, Step
 from provisioner.run.engine import Result
 from provisioner.run.execute import confirm_by_name, execute, locked, look_patiently, seen_facts
+from provisioner.run.membership import forget
 from provisioner.verbs.up import run_up
 
 
@@ -39,13 +40,16 @@ def run_remove(context: Context, console: Console, options: argparse.Namespace) 
     with locked(context, console, f"remove {', '.join(names)}") as held:
         seen = look_patiently(lambda: observe(cluster, context.rendered, context.transport), lambda seen: _refuse(smaller, seen))
         lost = _lost(names, seen, allowed=options.lost)
-        refuse_too_few_masters(names, lost, cluster)
+        for part in ensembles():
+            if hasattr(part, "refuse_to_shrink"):
+                part.refuse_to_shrink(names, lost, cluster)
         plan = Plan(cluster.name, tuple(_steps(context, names, lost, seen)), voters(cluster))
         console.plan(plan)
         confirm_by_name(options.yes, " ".join(names), "Their data is deleted.")
         result = Result(cluster.name)
         execute(context, console, plan, held, result, facts=seen_facts(seen))
-        _forget(context, smaller, lost)
+        for name in lost:
+            forget(cluster.host(name), smaller, seen, RemoteCalls(context.transport))
         _replace(context.path, text)
     console.say(f"{summary(result)}; the inventory no longer has {', '.join(names)}")
     return run_up(Context(context.path), console, options)
@@ -57,12 +61,13 @@ def _steps(context: Context, leaving: Sequence[str], lost: Collection[str], seen
     for component in reversed(COMPONENTS):
         own = [n for n in leaving if component.name in cluster.host(n).groups]
         there = tuple(n for n in own if n not in lost)
-        if component.name == "zookeeper":
-            yield from zookeeper_shrink(own, lost, cluster, seen, context.rendered)
+        ensemble = component.part("ensemble")
+        if ensemble and hasattr(ensemble, "shrink"):
+            yield from ensemble.shrink(own, lost, cluster, seen, context.rendered)
         elif there:
-            if component.name == "mesos_agent":
+            if component.runs_tasks:
                 yield Step(component, there, verb="drain", batch=1, why="its tasks move to other agents")
-            yield Step(component, there, verb="remove", batch=1 if component.name == "consul" else 0)
+            yield Step(component, there, verb="remove", batch=1 if component.leaves_in_turn else 0)
 
 
 def _checked(path: Path, text: str) -> Cluster:
@@ -101,12 +106,3 @@ def _refuse(smaller: Cluster, seen: Observation) -> None:
         if sick:
             raise StepFailed(f"nothing was changed: {component} does not work on {', '.join(sick)}, which stays",
                              hint="mend that first ('provision up')")
-
-
-def _forget(context: Context, smaller: Cluster, lost: Collection[str]) -> None:
-    """Consul keeps a host that went without a word for days; the others are told that it is gone."""
-    servers = smaller.members("consul_server")
-    calls = RemoteCalls(context.transport)
-    for name in lost:
-        if servers and "consul" in context.cluster.host(name).groups:
-            calls.run(servers[0], "consul", "force-leave", "-prune", name)

@@ -6,7 +6,7 @@ import argparse
 
 from provisioner.cluster.facts import membership
 from provisioner.cluster.model import Cluster, Host
-from provisioner.components import QUORUMS, component
+from provisioner.components import AGENT, QUORUMS, component
 from provisioner.console import Console
 from provisioner.context import Context
 from provisioner.errors import StepFailed, UnreachableError, UsageError
@@ -18,6 +18,7 @@ from provisioner.observe.workload import Workload
 from provisioner.plan.steps import serves
 from provisioner.run.engine import Result
 from provisioner.run.execute import confirm_by_name, locked, look_patiently
+from provisioner.run.membership import forget as forget_member
 from provisioner.verbs.up import run_up
 
 
@@ -73,8 +74,6 @@ def _forget(context: Context, new: Host, seen: Observation) -> None:
     """The old machine, where it is still counted: before the new one comes, which Mesos would otherwise send away with it."""
     cluster = context.cluster
     calls = RemoteCalls(context.transport)
-    servers = [h for h in cluster.members("consul_server") if h.name != new.name and serves(seen, h.name, component("consul"))]
-    if servers and "consul" in new.groups:
-        calls.run(servers[0], "consul", "force-leave", "-prune", new.name)
-    if "mesos_agent" in new.groups and any(serves(seen, h.name, component("mesos_master")) for h in cluster.members("mesos_master")):
+    forget_member(new, cluster, seen, calls)
+    if AGENT.name in new.groups and any(serves(seen, h.name, component("mesos_master")) for h in cluster.members("mesos_master")):
         Workload(cluster, context.rendered, calls).gone(new.name)

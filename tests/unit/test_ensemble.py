@@ -9,10 +9,12 @@ import pytest
 
 from provisioner.cluster.model import Cluster, Host
 from provisioner.components import component
+from provisioner.components.mesos_master.ensemble import refuse_to_shrink
+from provisioner.components.zookeeper.ensemble import shrink
 from provisioner.errors import StepFailed, UsageError
 from provisioner.observe.observation import HostObservation, Observation
 from provisioner.plan.make import make_plan
-from provisioner.plan.quorum import growth, margins, refuse_too_few_masters, zookeeper_shrink
+from provisioner.plan.quorum import growth, margins
 from provisioner.plan.steps import Step
 
 MASTER = frozenset({"masters", "consul", "consul_server", "zookeeper", "mesos_master"})
@@ -129,7 +131,7 @@ def test_a_change_of_size_concerns_all_members() -> None:
 
 def test_members_leave_zookeeper_one_at_a_time_and_stop_when_nobody_counts_on_them_any_more() -> None:
     running = seen("zookeeper", zookeepers(*[(1, 2, 3, 4, 5)] * 4))
-    steps = zookeeper_shrink(["m4", "m5"], ["m5"], cluster(5), running, rendered(5))
+    steps = shrink(["m4", "m5"], ["m5"], cluster(5), running, rendered(5))
     assert [(s.verb, s.hosts) for s in steps] == [("up", ("m1", "m2", "m3", "m4")), ("drain", ("m4",)), ("up", ("m1", "m2", "m3")),
                                                   ("remove", ("m4",))]
     assert [[row["id"] for row in s.variables["zookeeper_servers"]] for s in steps if s.verb == "up"] == [[1, 2, 3, 4], [1, 2, 3]]
@@ -138,7 +140,7 @@ def test_members_leave_zookeeper_one_at_a_time_and_stop_when_nobody_counts_on_th
 
 def test_a_removal_that_was_cut_off_does_not_bring_back_who_is_out_already() -> None:
     running = seen("zookeeper", zookeepers(*[(1, 2, 3, 4)] * 4))
-    steps = zookeeper_shrink(["m5", "m4"], [], cluster(5), running, rendered(5))
+    steps = shrink(["m5", "m4"], [], cluster(5), running, rendered(5))
     assert [(s.verb, s.hosts) for s in steps] == [("remove", ("m5",)), ("drain", ("m4",)), ("up", ("m1", "m2", "m3")), ("remove", ("m4",))]
 
 
@@ -149,10 +151,10 @@ def test_a_removal_that_was_cut_off_does_not_bring_back_who_is_out_already() -> 
 def test_masters_leave_only_while_a_majority_of_the_old_quorum_stays(size: int, leaving: tuple[str, ...], lost: tuple[str, ...],
                                                                     hint: str) -> None:
     if not hint:
-        refuse_too_few_masters(leaving, lost, cluster(size))
+        refuse_to_shrink(leaving, lost, cluster(size))
         return
     with pytest.raises(StepFailed) as caught:
-        refuse_too_few_masters(leaving, lost, cluster(size))
+        refuse_to_shrink(leaving, lost, cluster(size))
     assert hint in (caught.value.hint or "")
 
 

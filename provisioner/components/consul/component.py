@@ -4,6 +4,7 @@ from provisioner.components.model import LOOPBACK, Component, Election, Need, Po
 
 COMPONENT = Component(
     "consul", "consul", "all", "Consul", unit="consul", server_group="consul_server", rolling="consul_server", batched=True,
+    leaves_in_turn=True,
     election=Election("consul_server", majority=True),
     ports=(
         Port(8301, "Consul's gossip", protocols=("tcp", "udp")),
