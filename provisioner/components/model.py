@@ -23,7 +23,8 @@ class Port:
     `title` says what listens. `variable` moves it from `number`; without one it is fixed. `address` is where it is opened: an
     address, the name of a role variable in braces, or nothing for all addresses and where that depends on settings. `public` ports
     are those that the other hosts reach. `group` restricts it to hosts of that group, `when` to hosts where a variable has that
-    value. With `ranges` the variable's text holds ranges of ports that belong to what the component starts.
+    value. `by_kernel`: the socket is the kernel's own. With `ranges` the variable's text holds ranges of ports that belong to what
+    the component starts.
     """
 
     number: int
@@ -34,6 +35,7 @@ class Port:
     public: bool = True
     group: str = ""
     when: tuple[str, str] = ("", "")
+    by_kernel: bool = False
     ranges: Callable[[str], list[tuple[int, int]]] | None = None
 
     def opened_by(self, groups: Collection[str], variables: Mapping[str, Any]) -> bool:
@@ -50,7 +52,8 @@ class Port:
 @dataclass(frozen=True)
 class Need:
     """Memory (MiB, resident when idle, rounded up) and free disk (MiB by directory, as installed, with room for some weeks of
-    logs and snapshots). `heap` names the variable with the size of its Java heap, `heap_mb` its default. `group` as for a port.
+    logs and snapshots; below `good_disk_mb` free there is a warning). `heap` names the variable with the size of its Java heap,
+    `heap_mb` its default. `group` as for a port.
     """
 
     memory_mb: int = 0
@@ -58,6 +61,7 @@ class Need:
     heap: str = ""
     heap_mb: int = 0
     group: str = ""
+    good_disk_mb: int = 0
 
 
 @dataclass(frozen=True)
@@ -70,13 +74,15 @@ class Election:
 
 @dataclass(frozen=True)
 class Versions:
-    """How its version may change. `alike`: different ones side by side mean an upgrade that did not finish.
+    """How its version may change. `migrates`: the first leader of a new version migrates what it stores, and no older one may lead then.
+    `alike`: different ones side by side mean an upgrade that did not finish.
 
     `minors_at_once`: how many minor releases of one major may be taken at a time, 0 for any. `way_into`: the oldest version from
     which a major release is reached.
     """
 
     alike: bool = False
+    migrates: bool = False
     minors_at_once: int = 0
     way_into: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
 
@@ -94,7 +100,8 @@ class Component:
     components with a leader that run in it and restart with it; `upgraded_before` names the component before which it is upgraded,
     where that is not the order of a build.
 
-    `runs_tasks`: tasks of the cluster's users run in it, which move away before it goes; `leaves_in_turn`: hosts leave it one at a time.
+    In one that `runs_tasks` the tasks of the cluster's users run, which move away before it goes; a new version of one that
+    `ends_tasks` ends those of its host. Hosts leave one that `leaves_in_turn` one at a time.
 
     `artefact` is what is installed: a package (variables `<role>_package`, `<role>_version`), an archive (`<role>_archive_url`) or
     an image (`<role>_image`); `vendor`: the package comes from a repository of its vendor's. `secrets` are made once per cluster:
@@ -119,6 +126,7 @@ class Component:
     election: Election | None = None
     framework: bool = False
     runs_tasks: bool = False
+    ends_tasks: bool = False
     leaves_in_turn: bool = False
     endpoint: str = ""
     ports: tuple[Port, ...] = ()

@@ -53,7 +53,7 @@ def summarize(cluster: Cluster, seen: Observation) -> Status:
 
 def strangers(cluster: Cluster, seen: Observation) -> list[str]:
     """Those of the problems that speak of agents and voters that the inventory does not have, or no longer."""
-    return list(_problems((_agents, _voters), _rows(cluster, seen), cluster, seen))
+    return list(_problems((_strangers,), _rows(cluster, seen), cluster, seen))
 
 
 def _rows(cluster: Cluster, seen: Observation) -> tuple[Row, ...]:
@@ -123,43 +123,20 @@ def _versions(component: Component, rows: Sequence[Row], cluster: Cluster, seen:
         yield f"{component.title} runs in different versions: {where}"
 
 
-def _agents(component: Component, rows: Sequence[Row], cluster: Cluster, seen: Observation) -> Iterator[str]:
-    """Agents that the leading master knows and the inventory does not."""
-    if component.name != "mesos_master":
-        return
-    known = {name for h in cluster.members("mesos_agent") for name in (h.name, h.address, h.cluster_address)}
-    for row in rows:
-        if row.leader:
-            listed = (seen.health(row.host, component.name) or {}).get("facts", {}).get("agents_listed")
-            names = [str(a.get("hostname")) for a in listed if isinstance(a, dict)] if isinstance(listed, list) else []
-            for name in sorted(set(names) - known):
-                yield f"{name} is registered as a Mesos agent, but is not one in the inventory"
+def _strangers(component: Component, rows: Sequence[Row], cluster: Cluster, seen: Observation) -> Iterator[str]:
+    """Whom the component counts on and the inventory does not have, or no longer."""
+    return _asked("strangers", component, rows, cluster, seen)
 
 
-def _voters(component: Component, rows: Sequence[Row], cluster: Cluster, seen: Observation) -> Iterator[str]:
-    """Members that an ensemble counts on and the inventory does not have, or no longer."""
-    facts = [(seen.health(r.host, component.name) or {}).get("facts", {}) for r in rows]
-    if component.name == "zookeeper":
-        members = len(cluster.members("zookeeper"))
-        counted = max((len(f["servers"]) for f in facts if isinstance(f.get("servers"), list)), default=0)
-        if counted > members:
-            yield f"ZooKeeper counts on {counted} members, but the inventory has {members}"
-    elif component.name == "consul":
-        peers = {str(name) for f in facts for name in (f.get("raft_peers") or [])}
-        for name in sorted(peers - {h.name for h in cluster.members("consul_server")}):
-            yield f"{name} votes in Consul, but is no consul_server in the inventory"
+def _own(component: Component, rows: Sequence[Row], cluster: Cluster, seen: Observation) -> Iterator[str]:
+    """What only this component has."""
+    return _asked("problems", component, rows, cluster, seen)
 
 
-def _swarm(component: Component, rows: Sequence[Row], cluster: Cluster, seen: Observation) -> Iterator[str]:
-    if component.name != "docker":
-        return
-    facts = {r.host: (seen.health(r.host, "docker") or {}).get("facts", {}) for r in rows}
-    managers = [h for h, f in facts.items() if f.get("manager")]
-    swarms = {str(facts[h].get("cluster_id")) for h in managers}
-    if len(swarms) > 1:
-        yield f"{', '.join(managers)} are managers of {len(swarms)} different swarms"
-    elif managers and not any(facts[h].get("swarm_leader") for h in managers):
-        yield f"the swarm of {', '.join(managers)} has no leader"
+def _asked(question: str, component: Component, rows: Sequence[Row], cluster: Cluster, seen: Observation) -> Iterator[str]:
+    """`components/<name>/status.py` may have either function: (rows, cluster, seen) → sentences."""
+    function = getattr(component.part("status"), question, None)
+    return function(rows, cluster, seen) if function else iter(())
 
 
 def _frameworks(component: Component, rows: Sequence[Row], cluster: Cluster, seen: Observation) -> Iterator[str]:
@@ -168,4 +145,4 @@ def _frameworks(component: Component, rows: Sequence[Row], cluster: Cluster, see
 
 
 Check = Callable[[Component, Sequence[Row], Cluster, Observation], Iterator[str]]
-_CHECKS: tuple[Check, ...] = (_election, _frameworks, _peers, _versions, _agents, _voters, _swarm)
+_CHECKS: tuple[Check, ...] = (_election, _frameworks, _peers, _versions, _strangers, _own)

@@ -39,12 +39,12 @@ def make_plan(cluster: Cluster, rendered: Mapping[str, Any], seen: Observation, 
     steps: list[Step] = []
     for component in order(moving or {}):
         if component.name in todo:
-            hosts = [name for name in todo[component.name] if component.name not in ("docker", "mesos_agent") or name not in drained]
+            hosts = [name for name in todo[component.name] if name not in drained or not (component.ends_tasks or component.runs_tasks)]
             grown = growth(component, hosts, cluster, seen, rendered)
             if grown and limit:
                 raise UsageError(f"{component.title} gets new members, which concerns all of them", hint="leave out --limit")
             steps += grown or migrated(component, hosts, seen, moving or {}) or rolled(component, hosts, cluster, seen, batch)
-        if component.name == "mesos_agent":
+        if component.runs_tasks:
             steps += with_agents_drained(drained, todo, cluster, seen, batch)
     steps = switched_on(steps, cluster, seen, partial=bool(only or limit), moving=bool(moving))
     return Plan(cluster.name, tuple(_explained(steps, seen, moving or {})), voters(cluster))

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from provisioner.cluster.model import Cluster
-from provisioner.components import COMPONENTS, UPGRADE_ORDER, component
+from provisioner.components import AGENT, COMPONENTS, UPGRADE_ORDER, component
 from provisioner.components.model import Component
 from provisioner.observe.observation import Observation
 from provisioner.plan.rolling import share
@@ -26,22 +26,22 @@ def order(moving: Moves) -> tuple[Component, ...]:
 
 def drained_agents(todo: Mapping[str, Sequence[str]], seen: Observation, moving: Moves) -> frozenset[str]:
     """The agents whose tasks move away first: those where Docker gets another version and that serve now."""
-    agent = component("mesos_agent")
-    return frozenset(host for host in todo.get("docker", ()) if host in moving.get("docker", {}) and serves(seen, host, agent))
+    return frozenset(host for c in COMPONENTS if c.ends_tasks for host in todo.get(c.name, ())
+                     if host in moving.get(c.name, {}) and serves(seen, host, AGENT))
 
 
 def with_agents_drained(drained: frozenset[str], todo: Mapping[str, Sequence[str]], cluster: Cluster, seen: Observation,
                         batch: str) -> list[Step]:
     """Drain, Docker, agent: batch after batch, one by one on hosts that run a Marathon too. The agent's role lets it work again."""
-    docker, agent = component("docker"), component("mesos_agent")
+    docker, agent = next(c for c in COMPONENTS if c.ends_tasks), AGENT
     together = {h.name for h in cluster.members(docker.rolling)}
-    mixed = [[host] for host in in_order(component("marathon"), drained & together, seen)]
+    mixed = [[host] for host in in_order(component(docker.rolling), drained & together, seen)]
     rest = [h.name for h in cluster.members(agent.name) if h.name in drained and h.name not in together]
     size = share(batch, len(rest)) if rest else 1
     steps = []
     for hosts in (*mixed, *(rest[i:i + size] for i in range(0, len(rest), size))):
         steps.append(Step(agent, tuple(hosts), verb="drain", why="its tasks move to other agents"))
-        changed = tuple(h for h in hosts if h in todo.get("docker", ()))
+        changed = tuple(h for h in hosts if h in todo.get(docker.name, ()))
         steps += [Step(docker, changed)] if changed else []
         steps.append(Step(agent, tuple(hosts)))
     return steps
@@ -49,7 +49,7 @@ def with_agents_drained(drained: frozenset[str], todo: Mapping[str, Sequence[str
 
 def migrated(marathon: Component, hosts: Sequence[str], seen: Observation, moving: Moves) -> list[Step]:
     """Marathon's own order, where its version moves; nothing for other components, or where a single one serves."""
-    if marathon.name != "marathon" or not moving.get("marathon"):
+    if not marathon.versions.migrates or not moving.get(marathon.name):
         return []
     return one_electable(marathon, hosts, seen, "none of the old version may lead once the state was migrated")
 

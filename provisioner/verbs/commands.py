@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from provisioner.cluster.names import host_list
+from provisioner.components import AGENT, QUORUMS
 from provisioner.context import Context, open_context
 from provisioner.errors import StepFailed, UnreachableError, UsageError
 
@@ -33,7 +34,7 @@ def command_validate(options: argparse.Namespace) -> int:
     context.rendered  # noqa: B018  # rendering finds what only the whole shows
     for warning in cluster.warnings:
         sys.stderr.write(f"warning: {warning}\n")
-    groups = ", ".join(f"{len(cluster.members(g))} {g}" for g in ("zookeeper", "mesos_master", "mesos_agent", "consul_server"))
+    groups = ", ".join(f"{len(cluster.members(g))} {g}" for g in (*QUORUMS.values(), AGENT.name))
     sys.stdout.write(f"{context.path}: valid: cluster {cluster.name}, {len(cluster.hosts)} hosts ({groups})\n")
     return 0
 

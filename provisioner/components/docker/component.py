@@ -5,12 +5,12 @@ from provisioner.components.model import Component, Need, Port
 _SWARM = ("docker_overlay", "swarm")
 
 COMPONENT = Component(
-    "docker", "docker", "all", "Docker", unit="docker", rolling="marathon", batched=True, carries=("marathon", "chronos"),
+    "docker", "docker", "all", "Docker", unit="docker", rolling="marathon", batched=True, carries=("marathon", "chronos"), ends_tasks=True,
     upgraded_before="mesos_agent",
     ports=(
         Port(2377, "Docker swarm's managers", when=_SWARM),
         Port(7946, "Docker swarm's gossip", protocols=("tcp", "udp"), when=_SWARM),
-        Port(4789, "Docker swarm's VXLAN", protocols=("udp",), when=_SWARM),
+        Port(4789, "Docker swarm's VXLAN", protocols=("udp",), when=_SWARM, by_kernel=True),
     ),
     needs=(Need(128, {"/var": 256, "/var/lib/docker": 1024}),),
     vendor=True,

@@ -9,7 +9,7 @@ COMPONENT = Component(
     needs=(Need(0, {"/var/lib/docker": 768}, "marathon_heap_mb", 512),),
     artefact="image",
     # Marathon's upgrade guide: no minor release may be skipped.
-    versions=Versions(alike=True, minors_at_once=1),
+    versions=Versions(alike=True, migrates=True, minors_at_once=1),
     secrets={"marathon_secret": "password"},
     zookeeper_user="marathon",
     principal="marathon",

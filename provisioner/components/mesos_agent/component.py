@@ -9,7 +9,8 @@ COMPONENT = Component(
         Port(5051, "the Mesos agent", "mesos_agent_port"),
         Port(0, "tasks of the Mesos agent", "mesos_agent_resources", ranges=task_ports),
     ),
-    needs=(Need(192, {"/var/lib/mesos": 512}),),
+    # DC/OS asks agents for 20 GB under /var, where sandboxes and images lie (its system requirements).
+    needs=(Need(192, {"/var/lib/mesos": 512}, good_disk_mb=20 * 1024),),
     artefact="package", vendor=True,
     versions=Versions(alike=True),
     secrets={"mesos_agent_secret": "password"},

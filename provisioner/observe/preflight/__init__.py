@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from provisioner.cluster.model import Cluster, Host
-from provisioner.components import SERVER_GROUPS, component_names
+from provisioner.components import COMPONENTS, SERVER_GROUPS, component_names
 from provisioner.errors import UnreachableError
 from provisioner.hosts.openssh import Transport, fan_out, first_contact
 from provisioner.inventory.render import host_variables
-from provisioner.observe.preflight import docker, fleet, ports, size, sources, system
+from provisioner.observe.preflight import fleet, ports, size, sources, system
 from provisioner.observe.preflight.report import Finding, Report, Seen
 from provisioner.observe.preflight.sources import Sources
 from provisioner.observe.probe_client import Answer, ask
 
 __all__ = ["Finding", "Report", "Seen", "preflight"]
 
+Rule = Callable[[Seen], Iterator[Finding]]
 #: Seconds a host may take: its slowest part is trying the package sources, all at the same time.
 PROBE_SECONDS = 120.0
-HOST_RULES = (*system.RULES, *size.RULES, *ports.RULES, *docker.RULES, *sources.RULES)
+HOST_RULES = (*system.RULES, *size.RULES, *ports.RULES, *sources.RULES)
 
 
 def preflight(cluster: Cluster, rendered: Mapping[str, Any], transport: Transport, *, hosts: Collection[str] = (),
@@ -46,9 +47,15 @@ def preflight(cluster: Cluster, rendered: Mapping[str, Any], transport: Transpor
     findings = [Finding("fail", name, "ssh", error.message, error.hint) for name, error in errors.items()]
     whole = [one for one in seen if not one.errors]
     findings += [finding for one in seen for finding in _entered(one)]
-    findings += [finding for one in whole for rule in HOST_RULES for finding in rule(one)]
+    findings += [finding for one in whole for rule in rules_of(one.components) for finding in rule(one)]
     findings += [finding for rule in fleet.RULES for finding in rule(whole)]
     return Report(tuple(findings), {one.host: one.facts for one in whole}, errors)
+
+
+def rules_of(groups: frozenset[str]) -> list[Rule]:
+    """Those for every host, and those of the components that it is to run: `RULES` in `components/<name>/preflight.py`."""
+    parts = [part for c in COMPONENTS if c.name in groups and (part := c.part("preflight"))]
+    return [*HOST_RULES, *(rule for part in parts for rule in part.RULES)]
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ class Needed:
     port: int
     protocol: str = "tcp"
     address: str = ""
+    by_kernel: bool = False
 
     @property
     def unit(self) -> str:
@@ -32,7 +33,7 @@ class Needed:
 def needed_ports(groups: frozenset[str], variables: Mapping[str, Any]) -> list[Needed]:
     """The ports that the components of a host in these groups open themselves."""
     values = ChainMap(dict(variables), load_schema().all_defaults())
-    return [Needed(c.name, port.on(variables), protocol, port.address.format_map(defaultdict(str, variables)))
+    return [Needed(c.name, port.on(variables), protocol, port.address.format_map(defaultdict(str, variables)), port.by_kernel)
             for c in COMPONENTS if c.name in groups for port in c.ports
             if not port.ranges and port.opened_by(groups, values) for protocol in port.protocols]
 
@@ -57,7 +58,7 @@ def _in_the_way(need: Needed, listener: Mapping[str, Any]) -> bool:
     if (listener["protocol"], listener["port"]) != (need.protocol, need.port):
         return False
     own = listener["unit"] == f"{need.unit}.service" or listener["container"] == need.component
-    kernel = not listener["pid"] and need.component == "docker"  # the kernel's own socket of a VXLAN link
+    kernel = not listener["pid"] and need.by_kernel
     apart = need.address and listener["address"] not in (need.address, *WILDCARDS)
     return not (own or kernel or apart)
 

@@ -16,8 +16,6 @@ JVM_FACTOR, JVM_FIXED_MB = 1.25, 128
 CPUS_MIN, CPUS_GOOD = 1, 2
 #: A host sized exactly has no room for the tasks of an agent or for file cache.
 MEMORY_GOOD = 1.5
-#: DC/OS asks agents for 20 GB under /var, where sandboxes and images lie (its system requirements).
-AGENT_DISK_GOOD_MB = 20 * 1024
 #: Many small files (sandboxes, layers of images) use inodes up before blocks.
 INODES_MIN, INODES_GOOD = 20_000, 100_000
 MIB_PER_GIB = 1024
@@ -86,6 +84,7 @@ def _disk_needs(components: frozenset[str]) -> dict[str, int]:
 def _filesystem(seen: Seen, paths: list[str], need: int) -> Iterator[Finding]:
     disk, names = seen.facts["disks"][paths[0]], " and ".join(paths)
     installed = bool(seen.found["docker"]["version"])  # then most of the space is taken already, and what is left is for growth
+    good = max((each.good_disk_mb for each in _needs(seen.components)), default=0)
     least, free = need // 4 if installed else need, disk["free_mb"]
     if disk["read_only"]:
         yield seen.fail("disk", f"the filesystem of {names} is read-only",
@@ -93,9 +92,9 @@ def _filesystem(seen: Seen, paths: list[str], need: int) -> Iterator[Finding]:
         return
     if free < least:
         yield seen.fail("disk", f"{_gib(free)} free for {names}; {_gib(least)} are needed", "make room, or use a larger disk")
-    elif "mesos_agent" in seen.components and free < AGENT_DISK_GOOD_MB and not installed:
+    elif free < good and not installed:
         yield seen.warn("disk", f"{_gib(free)} free for {names}",
-                        f"{_gib(AGENT_DISK_GOOD_MB)} are a good start for images and sandboxes")
+                        f"{_gib(good)} are a good start for images and sandboxes")
     if disk["inodes"] and disk["free_inodes"] < INODES_MIN:  # some filesystems (btrfs) have no fixed number and say 0
         yield seen.fail("disk", f"{disk['free_inodes']} inodes free for {names}; {INODES_MIN} are needed",
                         "remove small files, or make the filesystem anew")

@@ -102,37 +102,6 @@ def one_cluster(seen: Seen) -> Iterator[Finding]:
                         "that one is gone, delete /etc/provisioner-cluster on the host")
 
 
-def cgroups(seen: Seen) -> Iterator[Finding]:
-    """A Mesos agent is built for one generation of control groups; hybrid means that the old one does the work."""
-    if "mesos_agent" not in seen.components:
-        return
-    cgroup, need = seen.facts["cgroup"], seen.variables.get("mesos_cgroup_requirement", "any")
-    generation = "v2" if cgroup["layout"] == "v2" else "v1"
-    if cgroup["layout"] == "none":
-        yield seen.fail("cgroup", "no control groups are mounted", "boot the host with systemd")
-    elif need not in ("any", generation, "v1-optional"):
-        way = "boot with systemd.unified_cgroup_hierarchy=1" if need == "v2" else "boot with systemd.unified_cgroup_hierarchy=0"
-        yield seen.fail("cgroup", f"it has control groups {generation}, the Mesos build needs {need}",
-                        f"{way}, or choose a build for {generation} with cluster_versions")
-    elif cgroup["elsewhere"] and "standin" not in str(seen.variables.get("mesos_version", "")):
-        yield seen.warn("cgroup", f"cgroup2 is mounted at {', '.join(cgroup['elsewhere'])}: Mesos newer than 1.11.0 does not start so",
-                        "boot with systemd.legacy_systemd_cgroup_controller=1, or with control groups v2 only")
-    elif (need, generation) == ("v1-optional", "v2"):
-        yield from _without_limits(seen)
-    else:
-        yield seen.ok("cgroup", f"control groups {cgroup['layout']}")
-
-
-def _without_limits(seen: Seen) -> Iterator[Finding]:
-    limits = "it has control groups v2, and this build of Mesos limits commands by v1 only"
-    if seen.variables.get("mesos_agent_launcher") == "linux":
-        yield seen.fail("cgroup", f"{limits}, for which mesos_agent_launcher is linux",
-                        "set it to auto or posix, or boot with systemd.unified_cgroup_hierarchy=0")
-    else:
-        yield seen.warn("cgroup", f"{limits}: they will run without limits",
-                        "boot with systemd.unified_cgroup_hierarchy=0 if that will not do; Docker limits its containers itself")
-
-
 def package_work(seen: Seen) -> Iterator[Finding]:
     """Somebody else who installs packages now makes us wait; what was cut off is finished by us on hosts that are ours already."""
     state = seen.found["packages"]
@@ -163,4 +132,4 @@ def clock_kept(seen: Seen) -> Iterator[Finding]:
         yield seen.ok("time", "its clock is kept right")
 
 
-RULES = (supported_system, python, architecture, init, address, own_name, one_cluster, cgroups, package_work, clock_kept)
+RULES = (supported_system, python, architecture, init, address, own_name, one_cluster, package_work, clock_kept)
