@@ -22,6 +22,8 @@ import yaml
 from rich.console import Console
 
 from provisioner.cli import parser
+from provisioner.components import COMPONENTS, UPGRADE_ORDER
+from provisioner.components.model import Need
 from provisioner.console import make_table, status_rows
 from provisioner.context import Context
 from provisioner.inventory.schema import CLUSTER_VARIABLES, CONNECTION_VARIABLES, HOST_VARIABLES, RENDERED
@@ -66,6 +68,7 @@ def pages() -> Iterator[tuple[Path, str]]:
         yield readme, _between(readme.read_text(), table)
         everything += [f"## {role}", "", table, ""]
     yield DOCS / "reference" / "variables.md", "\n".join(everything).rstrip() + "\n"
+    yield DOCS / "reference" / "components.md", components_reference()
     yield DOCS / "reference" / "cli.md", cli_reference()
     yield project_dir() / "terraform" / "ports.json", json.dumps({"ports": open_ports()}, indent=2) + "\n"
 
@@ -81,6 +84,35 @@ def variable_table(role: str) -> str:
         if not text.startswith(RENDERED):
             rows.append((name, option.get("type", "str"), option.get("choices") or (), option.get("default"), text))
     return _table(rows) if rows else "Nothing to set: the driver renders every variable."
+
+
+def components_reference() -> str:
+    """What the driver knows of each component."""
+    parts = ["# Components", "",
+             "Generated from `provisioner/components/*/component.py`, in the order in which a fresh cluster is built.", "",
+             "| component | role | on | unit | elects | installed from | size |", "|---|---|---|---|---|---|---|"]
+    for c in COMPONENTS:
+        servers = f"; servers: {c.server_group} (masters)" if c.server_group else ""
+        elects = "" if not c.election else f"{c.election.group}, by majority" if c.election.majority else c.election.group
+        parts.append(f"| {c.title} (`{c.name}`) | `{c.role}` | {c.shorthand}{servers} | {f'`{c.unit}`' if c.unit else ''} | {elects} | "
+                     f"{c.artefact} | {'; '.join(map(_size, c.needs))} |")
+    parts += ["", f"An upgrade goes in this order: {', '.join(c.name for c in UPGRADE_ORDER)}.", "", "## Ports", "",
+              "| what listens | port | variable | on hosts of | reached by |", "|---|---|---|---|---|"]
+    for c in COMPONENTS:
+        for port in c.ports:
+            number = "ranges in it" if port.ranges else f"{port.number}/{'+'.join(port.protocols)}"
+            when = f", where `{port.when[0]}` is {port.when[1]}" if port.when[0] else ""
+            reach = "the other hosts" if port.public else "the host itself"
+            variable = f"`{port.variable}`" if port.variable else ""
+            parts.append(f"| {port.title} | {number} | {variable} | {port.group or c.name}{when} | {reach} |")
+    return "\n".join(parts) + "\n"
+
+
+def _size(need: Need) -> str:
+    memory = [f"{need.memory_mb} MiB"] if need.memory_mb else []
+    memory += [f"`{need.heap}` ({need.heap_mb} MiB) and a quarter"] if need.heap else []
+    disk = [f"{mb} MiB in {path}" for path, mb in need.disk_mb.items()]
+    return ", ".join(memory + disk) + (f" on {need.group}" if need.group else "")
 
 
 def _table(rows: Iterable[tuple[str, str, Sequence[Any], Any, str]]) -> str:
