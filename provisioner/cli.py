@@ -8,9 +8,15 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from provisioner import __version__
 from provisioner.errors import ProvisionError, UsageError
+from provisioner.extensions import load
+from provisioner.verbs import Action, Verb, added, labs
+
+if TYPE_CHECKING:
+    from provisioner.context import Context
 
 DESCRIPTION = """\
 Turns a list of machines into a working ZooKeeper, Mesos, Marathon, Chronos, Consul, Registrator, Docker and Logstash
@@ -101,42 +107,44 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument("text", metavar="COMMAND", help="a shell command, quoted")
     run.add_argument("--sudo", action="store_true", help="run it as root")
 
-    _lab(commands)
+    for verb in added().values():
+        _added(commands, verb)
     _infra(commands)
     return top
 
 
-def _lab(commands: argparse._SubParsersAction[_Parser]) -> None:
-    lab = commands.add_parser("lab", help="machines on the spot: containers with systemd and sshd on this machine")
-    actions = lab.add_subparsers(dest="action", metavar="ACTION", required=True)
-    up = actions.add_parser("up", help="make the lab, or complete it")
-    up.add_argument("--masters", type=int, default=None, metavar="N", help="hosts m1..mN (default 3)")
-    up.add_argument("--agents", type=int, default=None, metavar="N", help="hosts a1..aN (default 2)")
-    up.add_argument("--os", metavar="OS", help="operating system of the hosts (default debian12)")
-    up.add_argument("--artifacts", metavar="DIR", help="DIR/deb/*.deb and DIR/images/*.tar replace the stand-ins of the same name")
-    up.add_argument("--backend", metavar="BACKEND", help="who makes the hosts: docker or vagrant (default docker)")
-    down = actions.add_parser("down", help="throw the lab away")
-    down.add_argument("--ignore-missing", action="store_true", help="it is well when there is no such lab any more")
-    snapshot = actions.add_parser("snapshot", help="keep a lab as it is, hosts and cluster; its hosts stop for that and start again")
-    snapshot.add_argument("snapshot", metavar="SNAPSHOT", help="the name to keep it under")
-    snapshot.add_argument("--replace", action="store_true", help="in the place of the one that has this name")
-    for action in (up, snapshot, down, actions.add_parser("status", help="what runs of a lab")):
-        action.add_argument("--name", default="default", metavar="N", help="which lab (default: default)")
-    actions.add_parser("list", help="all labs on this machine")
-    restore = actions.add_parser("restore", help="start a lab from a snapshot: the same cluster, at the same addresses")
-    restore.add_argument("snapshot", metavar="SNAPSHOT")
-    restore.add_argument("--name", default="", metavar="N", help="what the lab is to be called (default: as it was)")
-    kept = actions.add_parser("snapshots", help="all snapshots on this machine, and what they take")
-    kept.add_argument("--remove", metavar="SNAPSHOT", help="remove this one")
-    machines = actions.add_parser("vagrantfile", help="print a Vagrantfile of virtual machines for an inventory", epilog=EPILOG,
+def _added(commands: argparse._SubParsersAction[_Parser], verb: Verb) -> None:
+    """A verb of another distribution."""
+    module: Any = load(verb.module)
+    below = commands.add_parser(verb.name, help=verb.help).add_subparsers(dest="action", metavar="ACTION", required=True)
+    for action in module.ACTIONS:
+        parser = below.add_parser(action.name, help=action.help, epilog=action.epilog or (EPILOG if action.inventory else None),
                                   formatter_class=argparse.RawDescriptionHelpFormatter)
-    machines.add_argument("--hosts", metavar="FILE", help="the inventory")
-    machines.add_argument("--provider", default="virtualbox", metavar="NAME", help="virtualbox or libvirt (default virtualbox)")
-    machines.add_argument("--box", default="debian/bookworm64", help="what the machines start from (default debian/bookworm64)")
-    for role, who in (("master", "every other host"), ("agent", "a host with a Mesos agent")):
-        machines.add_argument(f"--{role}-memory", type=int, default=2048, metavar="MIB", help=f"memory of {who} in MiB (default 2048)")
-        machines.add_argument(f"--{role}-cpus", type=int, default=2, metavar="N", help=f"virtual processors of {who} (default 2)")
-    machines.set_defaults(lab=None)
+        if action.inventory:
+            _source(parser)
+        action.add_arguments(parser)
+        parser.set_defaults(added=action)
+
+
+def _do(action: Action, options: argparse.Namespace) -> int:
+    """One action of a verb of another distribution."""
+    from provisioner.console import Console
+
+    given = {name: tuple(value) if isinstance(value, list) else value
+             for name, value in ((name, getattr(options, name)) for name in action.options.__dataclass_fields__)}
+    context = (open_context(options),) if action.inventory else ()
+    return action.run(*context, Console(), action.options(**given))
+
+
+def open_context(options: argparse.Namespace) -> Context:
+    """The context of a command; says on stderr which inventory is used."""
+    from provisioner.context import Context
+    from provisioner.inventory.find import find_inventory
+
+    path = find_inventory(options.hosts, options.lab, labs)
+    # Not through the console: this is on the path of commands that answer faster than its library loads.
+    sys.stderr.write(f"inventory: {path}\n")
+    return Context(path)
 
 
 def _infra(commands: argparse._SubParsersAction[_Parser]) -> None:
@@ -162,11 +170,15 @@ def _command(commands: argparse._SubParsersAction[_Parser], name: str, text: str
     command = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".", epilog=EPILOG if inventory else None,
                                   formatter_class=argparse.RawDescriptionHelpFormatter)
     if inventory:
-        source = command.add_mutually_exclusive_group()
-        source.add_argument("--hosts", metavar="FILE", help="the inventory")
-        source.add_argument("--lab", nargs="?", const="default", metavar="NAME",
-                            help="the hosts of a lab on this machine ('up' makes it when it is not there)")
+        _source(command)
     return command
+
+
+def _source(command: _Parser) -> None:
+    source = command.add_mutually_exclusive_group()
+    source.add_argument("--hosts", metavar="FILE", help="the inventory")
+    source.add_argument("--lab", nargs="?", const="default", metavar="NAME",
+                        help="the hosts of a lab on this machine ('up' makes it when it is not there)")
 
 
 def _json(command: _Parser) -> _Parser:
@@ -215,6 +227,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             signal.signal(ended, signal.default_int_handler)
     try:
         options = parser().parse_args(arguments)
+        if "added" in options:
+            return _do(options.added, options)
         from provisioner.verbs import commands
 
         handler: Callable[[argparse.Namespace], int] = getattr(commands, f"command_{options.command}")

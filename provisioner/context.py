@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import argparse
 import functools
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +11,6 @@ from provisioner.cluster import catalogue
 from provisioner.cluster.model import Cluster
 from provisioner.cluster.names import host_list
 from provisioner.errors import UsageError
-from provisioner.inventory.find import find_inventory
 from provisioner.inventory.load import load
 from provisioner.inventory.render import render
 from provisioner.inventory.schema import load_schema
@@ -102,12 +99,3 @@ class Context:
                                  hint=f"hosts: {host_list([h.name for h in self.cluster.hosts])}")
             chosen |= members
         return tuple(sorted(chosen))
-
-
-def open_context(options: argparse.Namespace) -> Context:
-    """The context of a command; says on stderr which inventory is used."""
-    path = find_inventory(options.hosts, options.lab)
-    # Not through the console: this is on the path of commands that answer faster than its library loads.
-    sys.stderr.write(f"inventory: {path}\n")
-    return Context(path)
-

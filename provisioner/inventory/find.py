@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Protocol
 
 from provisioner.errors import UsageError
 
 ENVIRONMENT = "PROVISION_HOSTS"
 
 
-def find_inventory(hosts: str | None, lab: str | None) -> Path:
+class Labs(Protocol):
+    """What is asked of the labs on this machine, where their distribution is installed."""
+
+    def inventory_of(self, name: str) -> Path:
+        """Where the inventory of a lab is, whether the lab exists or not. Raises UsageError for an invalid name."""
+
+    def ensure(self, name: str, say: Callable[[str], None]) -> None:
+        """Make the lab unless it exists."""
+
+
+def find_inventory(hosts: str | None, lab: str | None, labs: Callable[[], Labs | None]) -> Path:
     """`--hosts`, else `--lab`, else $PROVISION_HOSTS, else ./inventory.yml, else that of the running default lab.
 
-    Raises UsageError that says where it looked.
+    `labs` is called only when a lab can be meant. Raises UsageError that says where it looked.
     """
     if hosts:
         return Path(hosts)
@@ -22,17 +34,23 @@ def find_inventory(hosts: str | None, lab: str | None) -> Path:
     here = Path("inventory.yml")
     if not lab and here.is_file():
         return here
-    from provisioner_lab.model import default_inventory  # loads much that the other ways don't need
-
+    found = labs()
     if lab:
-        path = default_inventory(lab)
+        path = installed(found).inventory_of(lab)
         if not path.is_file():
             raise UsageError(f"there is no lab {lab!r} on this machine", hint=f"provision lab up --name {lab}")
         return path
-    default = default_inventory("default")
-    if default.is_file():
+    default = found.inventory_of("default") if found else None
+    if default and default.is_file():
         return default
     raise UsageError(
         f"no inventory: no --hosts, no ${ENVIRONMENT}, no inventory.yml in {Path.cwd()}, no running lab",
         hint="'provision init' writes an inventory.yml to fill in; 'provision lab up' makes hosts on this machine",
     )
+
+
+def installed(labs: Labs | None) -> Labs:
+    """The labs. Raises UsageError where their distribution is not installed."""
+    if labs is None:
+        raise UsageError("the lab is not installed", hint="pip install provisioner-lab")
+    return labs

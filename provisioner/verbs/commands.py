@@ -7,13 +7,15 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from provisioner.cli import open_context
 from provisioner.cluster.names import host_list
 from provisioner.components import AGENT, QUORUMS
-from provisioner.context import Context, open_context
+from provisioner.context import Context
 from provisioner.errors import StepFailed, UnreachableError, UsageError
+from provisioner.inventory.find import installed
+from provisioner.verbs import labs
 
 if TYPE_CHECKING:
-    from provisioner.console import Console
     from provisioner.run.engine import Result
 
 
@@ -79,7 +81,7 @@ def command_up(options: argparse.Namespace) -> int:
 
     console = Console()
     if options.lab:
-        _make_lab(options.lab, console)
+        installed(labs()).ensure(options.lab, console.say)
     context = open_context(options)
     result = run_up(context, console, options)
     if options.json:
@@ -181,21 +183,6 @@ def command_restore(options: argparse.Namespace) -> int:
     return 0
 
 
-def _make_lab(name: str, console: Console) -> None:
-    from provisioner_lab import work
-    from provisioner_lab.model import default_inventory
-
-    if not default_inventory(name).is_file():
-        work.up(name, say=console.say)
-
-
-def _vagrantfile(options: argparse.Namespace) -> str:
-    from provisioner_lab.vagrantfile import Machines, Size, of_inventory
-
-    master, agent = Size(options.master_memory, options.master_cpus), Size(options.agent_memory, options.agent_cpus)
-    return of_inventory(open_context(options).cluster, Machines(options.provider, options.box, master, agent))
-
-
 def command_unlock(options: argparse.Namespace) -> int:
     """Who holds the lock; with --break it is taken from them."""
     from functools import partial
@@ -268,58 +255,6 @@ def command_run(options: argparse.Namespace) -> int:
 
     context: Context = open_context(options)
     return run(context.cluster, options.text, context.limited(options.limit), become=options.sudo)
-
-
-def command_lab(options: argparse.Namespace) -> int:
-    """Machines on the spot."""
-    from provisioner.console import Console
-    from provisioner_lab import work
-
-    console = Console()
-    if options.action == "list":
-        console.table("labs", ("name", "system", "backend", "network", "folder"),
-                      ([each.name, each.system, each.backend, str(each.subnet), str(each.directory)] for each in work.labs()))
-        return 0
-    if options.action == "down":
-        work.down(options.name, ignore_missing=options.ignore_missing, say=console.say)
-        return 0
-    if options.action == "vagrantfile":
-        sys.stdout.write(_vagrantfile(options))
-        return 0
-    if options.action in ("snapshot", "snapshots"):
-        return _keep(options, console)
-    if options.action == "restore":
-        from provisioner_lab.restore import restore
-
-        found = restore(options.snapshot, options.name, say=console.say)
-    elif options.action == "up":
-        found = work.up(options.name, masters=options.masters, agents=options.agents, operating_system=options.os,
-                       artifacts=Path(options.artifacts) if options.artifacts else None, backend=options.backend, say=console.say)
-    else:
-        found = work.status(options.name)
-    rows = [[node.name, node.address, found.states[node.name]] for node in found.nodes]
-    rows.append(["mirror", found.lab.mirror, found.states.get("mirror", "missing")])
-    console.table(f"lab {found.lab.name}", ("host", "address", "state"), rows)
-    console.say(f"inventory: {found.lab.inventory}")
-    return 0 if all(row[2] == "running" for row in rows) else StepFailed.exit_code
-
-
-def _keep(options: argparse.Namespace, console: Console) -> int:
-    """Snapshots: make one, or list and remove them."""
-    from provisioner_lab import snapshots
-
-    if options.action == "snapshot":
-        from provisioner_lab.freeze import take
-
-        kept = take(options.snapshot, options.name, again=options.replace, say=console.say)
-        console.say(f"kept; start it again after 'provision lab down': provision lab restore {kept.name}")
-    elif options.remove:
-        snapshots.remove(options.remove)
-    else:
-        rows = ([each.name, each.lab, " ".join(each.hosts), each.subnet, each.made, f"{snapshots.bytes_on_disk(each.name) / 1e6:.0f} MB"]
-                for each in snapshots.snapshots())
-        console.table("snapshots", ("name", "of lab", "hosts", "network", "made (UTC)", "size"), rows)
-    return 0
 
 
 def command_infra(options: argparse.Namespace) -> int:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 
 import pytest
 
+from provisioner import verbs
 from provisioner.cli import main, parser
 from provisioner.errors import InventoryError
+from provisioner.extensions import entry_points
+from provisioner.paths import project_dir
 from provisioner.verbs import commands
 
 
@@ -43,6 +47,29 @@ def test_no_inventory_says_where_it_looked(tmp_path: Path, monkeypatch: pytest.M
     assert "PROVISION_HOSTS" in text
     assert str(tmp_path) in text
     assert "provision init" in text
+
+
+def test_without_the_lab_distribution_labs_are_refused_and_all_else_works(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(verbs, "entry_points", lambda group: {})
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("PROVISION_HOSTS", raising=False)
+    for words in (["status", "--lab", "x"], ["up", "--lab"]):
+        assert main(words) == 2
+        assert "the lab is not installed\n→ pip install provisioner-lab" in capsys.readouterr().err
+    assert main(["lab", "up"]) == 2
+    assert main(["status"]) == 2
+    assert "no inventory: no --hosts" in capsys.readouterr().err
+
+
+def test_the_driver_never_imports_the_lab() -> None:
+    found = [str(path) for path in (project_dir() / "provisioner").rglob("*.py") if "provisioner_lab" in path.read_text()]
+    assert found == []
+
+
+def test_entry_points_are_those_that_python_finds() -> None:
+    for group in ("provisioner.verbs", "pytest11", "console_scripts"):
+        assert entry_points(group) == {each.name: each.value for each in metadata.entry_points(group=group)}
 
 
 def test_the_inventory_used_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,6 @@
+"""The entry point that adds `provision lab`. It stays light: `provision --help` loads it."""
+
+from provisioner.verbs import Verb
+
+VERB = Verb("lab", "lab", "make hosts on this machine: containers or virtual machines with systemd and sshd", "provisioner_lab.verb",
+            inventory=False)
