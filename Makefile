@@ -6,6 +6,8 @@ BIN := $(VENV)/bin
 READY := $(VENV)/ready
 PROVISION := $(BIN)/provision
 LAB ?= default
+# Tests that need no lab: the driver's and the lab's own.
+OFFLINE := tests/unit lab/tests
 # Scenarios that only 'make nightly' and 'make molecule' run: with logstash 'make test' would take more than 50 minutes.
 LONG := logstash drift rebuild upgrade authentication failover chaos scale
 
@@ -37,7 +39,7 @@ lab-down: $(READY) ## throw the lab away
 
 .PHONY: unit
 unit: $(READY) ## the offline tests, under a minute
-	$(BIN)/pytest -q -n 2 tests/unit
+	$(BIN)/pytest -q -n 2 $(OFFLINE)
 
 .PHONY: lint
 lint: $(READY) ## ruff, mypy strict, yamllint, ansible-lint production, shellcheck
@@ -61,10 +63,10 @@ mutants: $(READY) ## break each role on purpose; its scenario must notice (S=zoo
 
 .PHONY: test
 test: lint ## lint, offline tests, lab tests, every scenario but those of 'make nightly'; lists what ran
-	$(BIN)/pytest -v -n 2 --durations=10 tests/unit
+	$(BIN)/pytest -v -n 2 --durations=10 $(OFFLINE)
 	$(BIN)/pytest -v --durations=10 -m lab tests/e2e
 	$(BIN)/python molecule/run.py --mitogen --not $(LONG)
-	@echo "make test ran: ruff, mypy, yamllint, ansible-lint, shellcheck, tests/unit (offline), tests/e2e (lab), molecule without $(LONG) (lab)"
+	@echo "make test ran: ruff, mypy, yamllint, ansible-lint, shellcheck, $(OFFLINE) (offline), tests/e2e (lab), molecule without $(LONG) (lab)"
 
 .PHONY: nightly
 nightly: export PROVISION_RESULTS = $(CURDIR)/docs/results

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.lab
 LAB = lab_name("vagrant")
 #: A name that no user has, but a group.
 USER = "staff"
-STAND_IN = Path(__file__).resolve().parents[1] / "unit" / "vagrant_settings.rb"
+STAND_IN = Path(__file__).resolve().parents[2] / "lab" / "tests" / "vagrant_settings.rb"
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""Writes the golden files anew: for a change of rendering that is meant. Look at the difference before you commit it."""
+"""Writes the golden inventory anew: for a change of rendering that is meant. Look at the difference before you commit it."""
 
 from __future__ import annotations
 
@@ -6,10 +6,8 @@ import tempfile
 from pathlib import Path
 
 from provisioner.inventory.render import to_yaml
-from tests.unit.test_lab_vagrant import golden_vagrantfile
 from tests.unit.test_render import GOLDEN, inventory, rendered
 
 with tempfile.TemporaryDirectory() as folder:
     text = inventory(["m1", "m2", "m3"], ["a1", "a2"], cluster_mirror="http://mirror.example.com")
     (GOLDEN / "inventory.yml").write_text(to_yaml(rendered(Path(folder), text)))
-    (GOLDEN / "Vagrantfile").write_text(golden_vagrantfile(Path(folder)))

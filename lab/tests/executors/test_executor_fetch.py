@@ -19,9 +19,9 @@ from typing import Any
 import pytest
 
 from lab_executor.fetch import FetchError, destination, main
-from tests.unit.executors.test_executor_archives import tar
+from samples import tar
 
-EXECUTORS = Path(__file__).parents[3] / "lab/mesos/executors"
+EXECUTORS = Path(__file__).parents[2] / "mesos/executors"
 Fetch = Callable[..., tuple[int, str]]
 
 

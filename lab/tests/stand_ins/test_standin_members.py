@@ -13,7 +13,7 @@ import pytest
 from kazoo.client import KazooState
 from kazoo.security import OPEN_ACL_UNSAFE
 
-STAND_INS = Path(__file__).parents[2] / "lab" / "stand_ins"
+STAND_INS = Path(__file__).parents[2] / "stand_ins"
 for _name in ("framework", "marathon", "chronos"):
     sys.path.insert(0, str(STAND_INS / _name / "rootfs/usr/lib" / f"{_name}-standin"))
 
@@ -29,7 +29,7 @@ from mesos_framework.member import Member  # noqa: E402
 from mesos_framework.mesos_client import MesosScheduler, RefusedError, RemovedError  # noqa: E402
 from mesos_framework.urls import ZkUrl  # noqa: E402
 
-from tests.unit.znodes import Session, Znodes  # noqa: E402
+from znodes import Session, Znodes  # noqa: E402
 
 MARATHON_ID, CHRONOS_ID = "/marathon/state/framework-id/b/id", "/chronos/state/frameworkId"
 INSTANCE = {"task_id": "t", "app_id": "/a", "version": "1", "agent_id": "S", "host": "a1", "address": "10.0.0.9", "ports": []}

@@ -15,25 +15,12 @@ from provisioner_lab import repository
 from provisioner_lab.artifacts import SavedConsul, read_artifacts, unpack
 from provisioner_lab.cache import file_sha256
 from provisioner_lab.content import ingredients
-from provisioner_lab.debs import build
 from provisioner_lab.image_layers import Layer
 from provisioner_lab.packages import together
 from provisioner_lab.paths import lab_dir
 from provisioner_lab.stand_ins import read_stand_ins
 from provisioner_lab.systems import system
-
-
-def package(folder: Path, name: str, version: str, content: str = "", depends: str = "") -> None:
-    """A small package file in the folder."""
-    source = folder.parent / f"source-{name}"
-    (source / "rootfs" / "usr" / "share").mkdir(parents=True)
-    (source / "rootfs" / "usr" / "share" / name).write_text(content)
-    (source / "DEBIAN").mkdir()
-    control = f"Package: {name}\nVersion: {version}\nArchitecture: all\nMaintainer: nobody <nobody@invalid>\nDescription: test\n"
-    control += f"Depends: {depends}\n" if depends else ""
-    (source / "DEBIAN" / "control").write_text(control)
-    folder.mkdir(parents=True, exist_ok=True)
-    build(source, folder)
+from samples import package
 
 
 def saved(path: Path, *tags: str, manifest: bool = True) -> None:

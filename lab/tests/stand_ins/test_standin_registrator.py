@@ -18,7 +18,9 @@ from urllib.parse import unquote
 
 import pytest
 
-PROGRAM = Path(__file__).parents[2] / "lab/stand_ins/registrator/rootfs/usr/bin/registrator"
+from provisioner.paths import project_dir
+
+PROGRAM = Path(__file__).parents[2] / "stand_ins/registrator/rootfs/usr/bin/registrator"
 HOST = os.uname().nodename
 
 
@@ -151,7 +153,7 @@ def registrator(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_it_knows_the_flags_that_the_role_allows() -> None:
-    role = Path(__file__).parents[2] / "roles/registrator/vars/main.yml"
+    role = project_dir() / "roles/registrator/vars/main.yml"
     allowed = role.read_text().split("__registrator_flags:")[1].split("\n\n")[0].split("\n  - ")[1:]
     known = [line.split()[0] for line in registrator("-help").stderr.splitlines() if line.startswith("  -")]
     assert sorted(f"-{flag}" for flag in allowed) == sorted(known)

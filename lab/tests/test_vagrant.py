@@ -17,8 +17,8 @@ from provisioner.inventory.load import load
 from provisioner_lab import engine, nodes, vagrant, work
 from provisioner_lab.model import Lab
 from provisioner_lab.vagrantfile import Machines, Size, of_inventory, of_lab, ruby
-from tests.unit.test_render import GOLDEN
 
+GOLDEN = Path(__file__).parent / "golden" / "Vagrantfile"
 LAB = Lab("demo", Path("/w"), "debian12", ipaddress.IPv4Network("198.18.4.0/24"), "vagrant")
 MOULD = nodes.Mould("provisioner-lab-node:debian12-0123456789ab", ("--cap-add", "ALL", "--cap-drop", "SYS_RESOURCE"))
 MACHINES = Machines("virtualbox", "debian/bookworm64", Size(2048, 2), Size(4096, 1))
@@ -70,7 +70,7 @@ def golden_vagrantfile(folder: Path) -> str:
 
 
 def test_the_vagrantfile_of_an_inventory_is_the_golden_one(tmp_path: Path) -> None:
-    assert golden_vagrantfile(tmp_path) == (GOLDEN / "Vagrantfile").read_text()
+    assert golden_vagrantfile(tmp_path) == GOLDEN.read_text(), "if the change is meant, this is the new golden file"
 
 
 @needs_ruby

@@ -21,7 +21,7 @@ from provisioner_lab.model import Lab
 from provisioner_lab.package_index import Wanted
 from provisioner_lab.paths import lab_dir
 from provisioner_lab.systems import system
-from tests.unit.test_lab_artifacts import package
+from samples import package
 
 BASE = Layer(Path("x"), "d", "i")
 

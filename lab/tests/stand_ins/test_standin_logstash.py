@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-PROGRAM = Path(__file__).parents[2] / "lab/stand_ins/logstash/rootfs/usr/share/logstash/bin/logstash"
+PROGRAM = Path(__file__).parents[2] / "stand_ins/logstash/rootfs/usr/share/logstash/bin/logstash"
 PIPELINE = """
 input {{ tcp {{ host => "127.0.0.1" port => {port} codec => json_lines }} }}  # where hosts send to
 filter {{ {filter} }}

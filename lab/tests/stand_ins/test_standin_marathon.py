@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-STAND_INS = Path(__file__).parents[2] / "lab" / "stand_ins"
+STAND_INS = Path(__file__).parents[2] / "stand_ins"
 for _name in ("framework", "marathon"):
     sys.path.insert(0, str(STAND_INS / _name / "rootfs/usr/lib" / f"{_name}-standin"))
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-PROGRAM = Path(__file__).parents[3] / "lab/mesos/executors/mesos-executor"
+PROGRAM = Path(__file__).parents[2] / "mesos/executors/mesos-executor"
 PATIENCE = 20
 
 

@@ -2,28 +2,13 @@
 
 from __future__ import annotations
 
-import io
-import tarfile
 import zipfile
 from pathlib import Path
 
 import pytest
 
 from lab_executor.archives import ArchiveError, extract
-
-
-def tar(path: Path, *members: tuple[str, str, str], mode: str = "w") -> Path:
-    """An archive of members: name, kind (f, d, l, h or p), content or target."""
-    kinds = {"f": tarfile.REGTYPE, "d": tarfile.DIRTYPE, "l": tarfile.SYMTYPE, "h": tarfile.LNKTYPE, "p": tarfile.FIFOTYPE}
-    with tarfile.open(path, mode) as archive:  # type: ignore[call-overload]
-        for name, kind, content in members:
-            info = tarfile.TarInfo(name)
-            info.type, info.mode, info.uid = kinds[kind], 0o4755, 12345
-            if kind == "f":
-                info.size = len(content)
-            info.linkname = content if kind in "lh" else ""
-            archive.addfile(info, io.BytesIO(content.encode()) if kind == "f" else None)
-    return path
+from samples import tar
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ import pytest
 from lab_executor.messages import RECEIVED, SENT
 from lab_executor.wire import decode, encode
 
-PROGRAM = Path(__file__).parents[3] / "lab/mesos/executors/mesos-docker-executor"
+PROGRAM = Path(__file__).parents[2] / "mesos/executors/mesos-docker-executor"
 PATIENCE = 20
 
 #: Runs what `run` is given as the command; `inspect` knows the container from then on; `stop` ends it.
