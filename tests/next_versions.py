@@ -14,21 +14,22 @@ from pathlib import Path
 
 from provisioner_lab import debs, images, mesos, packages
 from provisioner_lab.catalogue import upstream
+from provisioner_lab.paths import lab_dir
 from provisioner_lab.repackaged import architecture, pack_consul
+from provisioner_lab.stand_ins import PYTHON, read_stand_ins
 from provisioner_lab.systems import DEFAULT_SYSTEM, system
 from tests import next_consul
 from tests.cluster_under_test import ClusterUnderTest
 from tests.mesos_container import building
 
-STAND_INS = Path(__file__).resolve().parents[1] / "lab/stand_ins"
 #: Number that the cluster has at first → the next one, by component.
 NEXT = {"mesos": ("1.10.0", mesos.current().version), "logstash": ("9.5.6", "9.6.0"), "marathon": ("1.11.24", "1.12.0"),
         "chronos": ("3.0.2", "3.0.3"), "registrator": ("7.4.0", "7.5.0")}
 #: A host that has the image, where the program says its version, and what starts it.
 IMAGES = {
-    "marathon": ("m1", "/usr/lib/marathon-standin/marathon_standin/__init__.py", "/marathon/bin/marathon"),
-    "chronos": ("m1", "/usr/lib/chronos-standin/chronos_standin/__init__.py", "/chronos/bin/start.sh"),
-    "registrator": ("a1", "/usr/lib/registrator_standin/__init__.py", "/bin/registrator"),
+    "marathon": ("m1", f"{PYTHON}/marathon_standin/__init__.py", "/marathon/bin/marathon"),
+    "chronos": ("m1", f"{PYTHON}/chronos_standin/__init__.py", "/chronos/bin/start.sh"),
+    "registrator": ("a1", f"{PYTHON}/registrator_standin/__init__.py", "/bin/registrator"),
 }
 #: Packages of the next Debian release that run on Debian 12; its containerd and runc do not.
 DOCKER = ("trixie", ("docker.io", "docker-cli"))
@@ -54,7 +55,7 @@ def make(cluster: ClusterUnderTest, registry: str, folder: Path) -> Path:
     """
     for name in ("deb", "images", "archives"):
         (folder / name).mkdir(parents=True)
-    _package("logstash", folder)
+    _logstash(folder)
     for name in IMAGES:
         _image(cluster, registry, name, folder / "images" / f"{name}.tar")
     codename, names = DOCKER
@@ -78,10 +79,11 @@ def docker_version(folder: Path) -> str:
     return upstream(debs.read(next((folder / "deb").glob("docker.io_*.deb"))).version)
 
 
-def _package(name: str, folder: Path) -> None:
-    source = folder / name
-    shutil.copytree(STAND_INS / name, source, symlinks=True)
-    before, after = NEXT[name]
+def _logstash(folder: Path) -> None:
+    source = folder / "logstash"
+    found, _ = read_stand_ins(lab_dir() / "stand_ins")
+    next(each for each in found if each.name == source.name).lay_out(source)
+    before, after = NEXT[source.name]
     for path in (source / "DEBIAN/control", *source.rglob("logstash_standin/__init__.py")):
         path.write_text(path.read_text().replace(before, after))
     debs.build(source, folder / "deb")

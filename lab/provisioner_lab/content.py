@@ -15,7 +15,7 @@ from provisioner_lab.cache import cache_dir, digest, file_sha256, forget_older
 from provisioner_lab.catalogue import Archive, Published, entries
 from provisioner_lab.commands import Say, run, working
 from provisioner_lab.debs import Deb
-from provisioner_lab.image_layers import Image, Layer, Settings, configuration, layer_of_folders, store
+from provisioner_lab.image_layers import Image, Layer, Settings, configuration, layer_of_folder, store
 from provisioner_lab.model import LABEL_CONTENT
 from provisioner_lab.paths import lab_dir
 from provisioner_lab.repackaged import architecture, busybox_image, consul_archive, zookeeper_archive
@@ -25,7 +25,7 @@ from provisioner_lab.systems import SERVICE_SYSTEM, System
 # The last Debian release that carries Consul; the program runs on all of them.
 _CONSUL_CODENAME = "bullseye"
 # Changes when this module makes something else of the same ingredients.
-_FORMAT = "8"
+_FORMAT = "9"
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -120,14 +120,14 @@ def programs(say: Say) -> Path:
 
 
 def _fill(wanted: Ingredients, place: Path, work: Path, got: Downloads, say: Say) -> Published:
-    own = (*(debs.build(item.folder, work) for item in wanted.debs), *filter(None, [got.mesos]), *wanted.artifacts.debs)
+    own = (*(_stand_in_deb(item, work) for item in wanted.debs), *filter(None, [got.mesos]), *wanted.artifacts.debs)
     needed = packages.needed_by(wanted.system, wanted.node_image, [deb.path for deb in own], say)
     replaced = {deb.package for deb in own}
     found = {path.name: path for folder in (needed, got.pool) for path in folder.glob("*.deb")}
     distribution = [path for name, path in sorted(found.items()) if name.partition("_")[0] not in replaced]
     if wanted.system.red_hat:
         _yum(wanted, [*distribution, *_in_image(wanted, distribution, say)], own, place, work)
-    images = [busybox_image(got.busybox, work), *(_stand_in(item, wanted.base, work) for item in wanted.images)]
+    images = [busybox_image(got.busybox, work), *(_stand_in_image(item, wanted.base, work) for item in wanted.images)]
     images += [unpack(item, work) for item in wanted.artifacts.images]
     store(images, place / "registry")
     return Published(
@@ -185,8 +185,14 @@ def _yum(wanted: Ingredients, distribution: Sequence[Path], own: Sequence[Deb], 
     repository.build_yum(place / "www" / "yum", [*kept.glob("*.rpm"), *(work / "rpms").glob("*.rpm")], wanted.node_image)
 
 
-def _stand_in(item: ImageStandIn, base: Layer, work: Path) -> Image:
-    layers = (base, layer_of_folders(item.folders, work / f"{item.name}.tar.gz"))
+def _stand_in_deb(item: DebStandIn, work: Path) -> Deb:
+    item.lay_out(work / item.name)
+    return debs.build(work / item.name, work)
+
+
+def _stand_in_image(item: ImageStandIn, base: Layer, work: Path) -> Image:
+    item.layout.lay_out(work / item.name)
+    layers = (base, layer_of_folder(work / item.name, work / f"{item.name}.tar.gz"))
     environment = {"PATH": _PATH, **item.settings.environment}
     settings = Settings(item.settings.entrypoint, item.settings.command, environment, item.settings.workdir)
     return Image(item.name, item.tag, configuration(architecture(), settings, layers), layers)

@@ -46,7 +46,7 @@ def build(source: Path, folder: Path) -> Deb:
     """Builds the package whose control files are in `source`/DEBIAN and whose files are in `source`/rootfs."""
     with tempfile.TemporaryDirectory() as scratch:
         tree = Path(scratch) / "tree"
-        shutil.copytree(source / "rootfs", tree, symlinks=True, ignore=shutil.ignore_patterns("__pycache__", ".keep"))
+        shutil.copytree(source / "rootfs", tree, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
         shutil.copytree(source / "DEBIAN", tree / "DEBIAN")
         # Of any umask: users of hosts read these files, and dpkg-deb refuses a folder of control files with 0700.
         run(["chmod", "--recursive", "u+rwX,go=rX", str(tree)], what=f"permissions of package {source.name}")

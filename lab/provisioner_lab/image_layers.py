@@ -77,20 +77,15 @@ def compress(source: BinaryIO, target: Path) -> Layer:
     return Layer(target, file_sha256(target), inside.hexdigest())
 
 
-def layer_of_folders(folders: Sequence[Path], target: Path, *, on_base: bool = True) -> Layer:
-    """One layer with the files of all folders; of the same path, the last folder's file counts. All belong to root.
+def layer_of_folder(folder: Path, target: Path, *, on_base: bool = True) -> Layer:
+    """A layer with everything in a folder; all of it belongs to root.
 
-    `on_base` is False for the first layer of an image. Raises UsageError when a folder would hide a system folder of the base.
+    `on_base` is False for the first layer of an image. Raises UsageError when it would hide a system folder of the base.
     """
-    members: dict[str, Path] = {}
-    for folder in folders:
-        for path in folder.rglob("*"):
-            inside = path.relative_to(folder)
-            if on_base and inside.parts[0] in _MERGED:
-                raise UsageError(f"{inside} would hide the link /{inside.parts[0]} of the base image", where=str(folder),
-                                 hint=f"move it to usr/{inside.parts[0]}")
-            if "__pycache__" not in inside.parts and inside.name != ".keep":
-                members[str(inside)] = path
+    members = {str(path.relative_to(folder)): path for path in folder.rglob("*")}
+    for name in members:
+        if on_base and (top := name.partition("/")[0]) in _MERGED:
+            raise UsageError(f"{name} would hide the link /{top} of the base image", where=str(folder), hint=f"move it to usr/{top}")
     plain = io.BytesIO()
     with tarfile.open(fileobj=plain, mode="w", format=tarfile.PAX_FORMAT) as archive:
         for name, path in sorted(members.items()):

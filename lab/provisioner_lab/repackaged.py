@@ -12,7 +12,7 @@ from provisioner_lab import debs
 from provisioner_lab.cache import cache_dir, file_sha256
 from provisioner_lab.catalogue import Archive, upstream
 from provisioner_lab.commands import run
-from provisioner_lab.image_layers import Image, Settings, configuration, layer_of_folders
+from provisioner_lab.image_layers import Image, Settings, configuration, layer_of_folder
 
 
 def architecture() -> str:
@@ -62,7 +62,7 @@ def zookeeper_archive(packages: Path, java: str, folder: Path) -> Archive:
         for jar in jars_needed(tree / "usr" / "share" / "java", ["zookeeper.jar", "slf4j-simple.jar"]):
             shutil.copy(jar, top / "lib" / jar.name)
         target = folder / f"{name}.tar.gz"
-        layer_of_folders([packed], target, on_base=False)
+        layer_of_folder(packed, target, on_base=False)
     return Archive("zookeeper", version, target.name, file_sha256(target), {"RedHat": [java]})
 
 
@@ -94,6 +94,6 @@ def busybox_image(package: Path, work: Path) -> Image:
     for applet in run([str(program), "--list"], what="applets of busybox").split():
         if applet != program.name:
             (root / "bin" / applet).symlink_to(program.name)
-    layers = (layer_of_folders([root], work / "busybox.tar.gz", on_base=False),)
+    layers = (layer_of_folder(root, work / "busybox.tar.gz", on_base=False),)
     config = configuration(architecture(), Settings(command=("sh",), environment={"PATH": "/bin"}), layers)
     return Image("busybox", ".".join(upstream(debs.read(package).version).split(".")[:2]), config, layers)

@@ -1,12 +1,18 @@
-"""Small packages and archives that several tests make."""
+"""What several tests use: small packages and archives, and the stand-ins as they lie here."""
 
 from __future__ import annotations
 
 import io
+import os
 import tarfile
 from pathlib import Path
 
 from provisioner_lab.debs import build
+from provisioner_lab.paths import lab_dir
+
+STAND_INS = lab_dir() / "stand_ins"
+#: For a stand-in that is started out of this folder.
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(STAND_INS)}
 
 
 def package(folder: Path, name: str, version: str, content: str = "", depends: str = "") -> None:

@@ -17,8 +17,6 @@ from provisioner_lab.cache import file_sha256
 from provisioner_lab.content import ingredients
 from provisioner_lab.image_layers import Layer
 from provisioner_lab.packages import together
-from provisioner_lab.paths import lab_dir
-from provisioner_lab.stand_ins import read_stand_ins
 from provisioner_lab.systems import system
 from samples import package
 
@@ -38,13 +36,6 @@ def saved(path: Path, *tags: str, manifest: bool = True) -> None:
             entry = tarfile.TarInfo(name)
             entry.size = len(data)
             archive.addfile(entry, io.BytesIO(data))
-
-
-def test_what_no_registry_carries_has_a_stand_in() -> None:
-    debs, images = read_stand_ins(lab_dir() / "stand_ins")
-    assert {item.name for item in debs} == {"logstash"}
-    assert {item.name for item in images} == {"marathon", "chronos", "registrator"}
-    assert all("standin" in item.tag for item in images)
 
 
 def test_packages_that_need_each_other_are_resolved_together(tmp_path: Path) -> None:
@@ -119,17 +110,6 @@ def test_every_unusable_artefact_is_named(tmp_path: Path) -> None:
             read_artifacts(tmp_path / folder)
         assert str(tmp_path / folder) in str(caught.value)
         assert caught.value.hint
-
-
-def test_a_stand_in_description_that_lacks_something_is_named(tmp_path: Path) -> None:
-    (tmp_path / "x").mkdir()
-    (tmp_path / "x" / "image.json").write_text('{"name": "x"}')
-    with pytest.raises(UsageError, match="describes no image") as caught:
-        read_stand_ins(tmp_path)
-    assert "image.json" in str(caught.value)
-    (tmp_path / "x" / "image.json").write_text('{"name": "x", "tag": "1", "entrypoint": ["/x"], "overlays": ["../y"]}')
-    with pytest.raises(UsageError, match="missing"):
-        read_stand_ins(tmp_path)
 
 
 @pytest.mark.skipif(shutil.which("apt-ftparchive") is None, reason="apt-utils is not installed; `lab up` installs it")

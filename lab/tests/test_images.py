@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from provisioner.errors import UsageError
-from provisioner_lab.image_layers import Image, Settings, compress, configuration, layer_of_folders, store
+from provisioner_lab.image_layers import Image, Settings, compress, configuration, layer_of_folder, store
 
 
 def folder(root: Path, **files: str) -> Path:
@@ -33,27 +33,24 @@ def contents(layer: Path) -> dict[str, tarfile.TarInfo]:
 def test_the_same_files_give_the_same_layer_whatever_their_time_and_owner(tmp_path: Path) -> None:
     one, two = folder(tmp_path / "one", usr__a="x", etc__b="y"), folder(tmp_path / "two", etc__b="y", usr__a="x")
     (two / "etc" / "b").chmod(0o600)
-    first, second = (layer_of_folders([source], tmp_path / f"{source.name}.gz") for source in (one, two))
+    first, second = (layer_of_folder(source, tmp_path / f"{source.name}.gz") for source in (one, two))
     assert (first.digest, first.diff_id) == (second.digest, second.diff_id)
     assert {member.uid for member in contents(first.path).values()} == {0}
 
 
-def test_a_later_folder_wins_and_programs_stay_executable(tmp_path: Path) -> None:
-    shared, own = folder(tmp_path / "shared", usr__run="old", usr__keep="k"), folder(tmp_path / "own", usr__run="new")
-    (own / "usr" / "run").chmod(0o700)
-    folder(own, usr__lib____pycache____x="no", var__log__empty="e")
-    (own / "var" / "log" / "empty").rename(own / "var" / "log" / ".keep")
-    layer = layer_of_folders([shared, own], tmp_path / "layer.gz")
-    found = contents(layer.path)
-    assert found["usr/run"].mode == 0o755
-    assert {"usr/keep", "var/log"} <= set(found)
-    assert not any("__pycache__" in name or ".keep" in name for name in found)
+def test_programs_stay_executable_and_empty_folders_come_along(tmp_path: Path) -> None:
+    source = folder(tmp_path / "x", usr__run="r", usr__data="d")
+    (source / "usr" / "run").chmod(0o700)
+    (source / "var" / "log").mkdir(parents=True)
+    found = contents(layer_of_folder(source, tmp_path / "layer.gz").path)
+    assert {name: oct(member.mode) for name, member in found.items()} == {
+        "usr": "0o755", "usr/run": "0o755", "usr/data": "0o644", "var": "0o755", "var/log": "0o755"}
 
 
 def test_a_folder_that_would_hide_the_system_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="would hide the link /bin"):
-        layer_of_folders([folder(tmp_path / "x", bin__program="x")], tmp_path / "layer.gz")
-    layer_of_folders([tmp_path / "x"], tmp_path / "layer.gz", on_base=False)
+        layer_of_folder(folder(tmp_path / "x", bin__program="x"), tmp_path / "layer.gz")
+    layer_of_folder(tmp_path / "x", tmp_path / "layer.gz", on_base=False)
 
 
 @pytest.mark.parametrize("packed", [False, True])
@@ -66,7 +63,7 @@ def test_a_layer_names_the_hash_of_the_tar_and_of_the_file(tmp_path: Path, packe
 
 
 def test_a_registry_finds_manifest_configuration_and_layers(tmp_path: Path) -> None:
-    layer = layer_of_folders([folder(tmp_path / "x", usr__a="x")], tmp_path / "layer.gz")
+    layer = layer_of_folder(folder(tmp_path / "x", usr__a="x"), tmp_path / "layer.gz")
     config = configuration("amd64", Settings(entrypoint=("/a",), environment={"K": "v"}), [layer])
     store([Image("mesosphere/marathon", "v1", config, (layer,))], tmp_path / "registry")
     root = tmp_path / "registry" / "docker" / "registry" / "v2"

@@ -4,26 +4,21 @@ from __future__ import annotations
 
 import datetime
 import json
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-STAND_INS = Path(__file__).parents[2] / "stand_ins"
-for _name in ("framework", "chronos"):
-    sys.path.insert(0, str(STAND_INS / _name / "rootfs/usr/lib" / f"{_name}-standin"))
-
-from chronos_standin.api import ChronosApi  # noqa: E402
-from chronos_standin.config import configure, flags  # noqa: E402
-from chronos_standin.jobs import InvalidJobError, normalize, parse_task_id, task_id  # noqa: E402
-from chronos_standin.schedule import ScheduleError, parse  # noqa: E402
-from chronos_standin.scheduler import Scheduler, Settings  # noqa: E402
-from mesos_framework.flags import FlagError  # noqa: E402
-from mesos_framework.http_api import Answer, Api, Leadership, Manners  # noqa: E402
-from mesos_framework.mesos_client import Credential  # noqa: E402
-from mesos_framework.state_store import MemoryStore  # noqa: E402
+from chronos_standin.api import ChronosApi
+from chronos_standin.config import configure, flags
+from chronos_standin.jobs import InvalidJobError, normalize, parse_task_id, task_id
+from chronos_standin.schedule import ScheduleError, parse
+from chronos_standin.scheduler import Scheduler, Settings
+from mesos_framework.flags import FlagError
+from mesos_framework.http_api import Answer, Api, Leadership, Manners
+from mesos_framework.mesos_client import Credential
+from mesos_framework.state_store import MemoryStore
 
 Json = dict[str, Any]
 SIZES = {"cpus": 0.1, "mem": 32.0, "disk": 0.0}

@@ -16,7 +16,9 @@ from typing import Any
 
 import pytest
 
-PROGRAM = Path(__file__).parents[2] / "stand_ins/logstash/rootfs/usr/share/logstash/bin/logstash"
+from samples import ENVIRONMENT, STAND_INS
+
+PROGRAM = STAND_INS / "logstash_standin/packaging/logstash"
 PIPELINE = """
 input {{ tcp {{ host => "127.0.0.1" port => {port} codec => json_lines }} }}  # where hosts send to
 filter {{ {filter} }}
@@ -31,7 +33,7 @@ def free_port() -> int:
 
 
 def logstash(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, PROGRAM, *arguments], capture_output=True, text=True, timeout=20, check=False)
+    return subprocess.run([sys.executable, PROGRAM, *arguments], capture_output=True, text=True, timeout=20, check=False, env=ENVIRONMENT)
 
 
 def until(true: Callable[[], Any]) -> Any:
@@ -63,7 +65,8 @@ class Node:
     def start(self, filter_: str = "") -> None:
         text = PIPELINE.format(port=self.port, output=self.output, filter=filter_)
         (self.folder / "conf.d" / "main.conf").write_text(text)
-        self.process = subprocess.Popen([sys.executable, PROGRAM, "--path.settings", self.folder], stdout=subprocess.DEVNULL)
+        command = [sys.executable, str(PROGRAM), "--path.settings", str(self.folder)]
+        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, env=ENVIRONMENT)
         until(lambda: self.ask("/"))
 
     def stop(self, how: int = signal.SIGTERM) -> int:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import base64
 import io
 import json
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -18,26 +17,22 @@ from typing import Any
 
 import pytest
 
-STAND_INS = Path(__file__).parents[2] / "stand_ins"
-for _name in ("framework", "marathon"):
-    sys.path.insert(0, str(STAND_INS / _name / "rootfs/usr/lib" / f"{_name}-standin"))
-
-from marathon_standin.api import MarathonApi  # noqa: E402
-from marathon_standin.apps import InvalidAppError, mappings, normalize  # noqa: E402
-from marathon_standin.config import configure, flags  # noqa: E402
-from marathon_standin.health import judge  # noqa: E402
-from marathon_standin.instances import Health, Instance  # noqa: E402
-from marathon_standin.placement import place  # noqa: E402
-from marathon_standin.rollout import decide  # noqa: E402
-from marathon_standin.scheduler import Scheduler, Settings  # noqa: E402
-from mesos_framework import mesos_client  # noqa: E402
-from mesos_framework.election import leader_of  # noqa: E402
-from mesos_framework.flags import FlagError, expand, from_environment, parse  # noqa: E402
-from mesos_framework.http_api import Answer, Api, Leadership, Manners, Route, serve  # noqa: E402
-from mesos_framework.mesos_client import Credential, MesosScheduler, RefusedError, RemovedError, records  # noqa: E402
-from mesos_framework.offers import Pool  # noqa: E402
-from mesos_framework.state_store import MemoryStore  # noqa: E402
-from mesos_framework.urls import UrlError, leading_master, parse_zk  # noqa: E402
+from marathon_standin.api import MarathonApi
+from marathon_standin.apps import InvalidAppError, mappings, normalize
+from marathon_standin.config import configure, flags
+from marathon_standin.health import judge
+from marathon_standin.instances import Health, Instance
+from marathon_standin.placement import place
+from marathon_standin.rollout import decide
+from marathon_standin.scheduler import Scheduler, Settings
+from mesos_framework import mesos_client
+from mesos_framework.election import leader_of
+from mesos_framework.flags import FlagError, expand, from_environment, parse
+from mesos_framework.http_api import Answer, Api, Leadership, Manners, Route, serve
+from mesos_framework.mesos_client import Credential, MesosScheduler, RefusedError, RemovedError, records
+from mesos_framework.offers import Pool
+from mesos_framework.state_store import MemoryStore
+from mesos_framework.urls import UrlError, leading_master, parse_zk
 
 Json = dict[str, Any]
 MASTER = "zk://mesos:pw@10.0.0.1:2181,10.0.0.2:2181/mesos"

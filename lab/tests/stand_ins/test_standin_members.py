@@ -2,34 +2,27 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 from kazoo.client import KazooState
 from kazoo.security import OPEN_ACL_UNSAFE
 
-STAND_INS = Path(__file__).parents[2] / "stand_ins"
-for _name in ("framework", "marathon", "chronos"):
-    sys.path.insert(0, str(STAND_INS / _name / "rootfs/usr/lib" / f"{_name}-standin"))
-
-import chronos_standin.config  # noqa: E402
-import marathon_standin.config  # noqa: E402
-from chronos_standin.member import ChronosMember  # noqa: E402
-from chronos_standin.member import spec_of as chronos_spec  # noqa: E402
-from marathon_standin.member import MarathonMember  # noqa: E402
-from marathon_standin.scheduler import Scheduler, Settings  # noqa: E402
-from mesos_framework import election, member  # noqa: E402
-from mesos_framework.http_api import Answer, Api, Leadership, Route  # noqa: E402
-from mesos_framework.member import Member  # noqa: E402
-from mesos_framework.mesos_client import MesosScheduler, RefusedError, RemovedError  # noqa: E402
-from mesos_framework.urls import ZkUrl  # noqa: E402
-
-from znodes import Session, Znodes  # noqa: E402
+import chronos_standin.config
+import marathon_standin.config
+from chronos_standin.member import ChronosMember
+from chronos_standin.member import spec_of as chronos_spec
+from marathon_standin.member import MarathonMember
+from marathon_standin.scheduler import Scheduler, Settings
+from mesos_framework import election, member
+from mesos_framework.http_api import Answer, Api, Leadership, Route
+from mesos_framework.member import Member
+from mesos_framework.mesos_client import MesosScheduler, RefusedError, RemovedError
+from mesos_framework.urls import ZkUrl
+from znodes import Session, Znodes
 
 MARATHON_ID, CHRONOS_ID = "/marathon/state/framework-id/b/id", "/chronos/state/frameworkId"
 INSTANCE = {"task_id": "t", "app_id": "/a", "version": "1", "agent_id": "S", "host": "a1", "address": "10.0.0.9", "ports": []}

@@ -19,8 +19,9 @@ from urllib.parse import unquote
 import pytest
 
 from provisioner.paths import project_dir
+from samples import ENVIRONMENT, STAND_INS
 
-PROGRAM = Path(__file__).parents[2] / "stand_ins/registrator/rootfs/usr/bin/registrator"
+PROGRAM = STAND_INS / "registrator_standin/packaging/registrator"
 HOST = os.uname().nodename
 
 
@@ -126,7 +127,7 @@ def start(world: World, tmp_path: Path) -> Iterator[Callable[..., subprocess.Pop
     started: list[subprocess.Popen[str]] = []
 
     def run(*flags: str) -> subprocess.Popen[str]:
-        environment = {**os.environ, "DOCKER_HOST": f"unix://{tmp_path}/docker.sock"}
+        environment = {**ENVIRONMENT, "DOCKER_HOST": f"unix://{tmp_path}/docker.sock"}
         command = [sys.executable, str(PROGRAM), *flags, f"consul://127.0.0.1:{consul.server_port}"]
         started.append(subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True))
         return started[-1]
@@ -149,7 +150,7 @@ def until(true: Callable[[], object]) -> None:
 
 
 def registrator(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, PROGRAM, *arguments], capture_output=True, text=True, timeout=10, check=False)
+    return subprocess.run([sys.executable, PROGRAM, *arguments], capture_output=True, text=True, timeout=10, check=False, env=ENVIRONMENT)
 
 
 def test_it_knows_the_flags_that_the_role_allows() -> None:
