@@ -14,8 +14,8 @@ from ruamel.yaml import YAML
 
 from bench.contenders import PROVISION
 from provisioner.paths import project_dir
-from provisioner_lab import snapshots
 from provisioner_lab.model import default_inventory
+from provisioner_lab.snapshots import store
 from provisioner_lab.work import find
 
 #: The exit code of a run that did everything except on hosts that do not answer.
@@ -39,7 +39,7 @@ def keep_and_restore(lab: str, repetitions: int) -> dict[str, list[float]]:
         timed("lab", "down", "--name", lab)
         found["lab restore"].append(timed("lab", "restore", lab))
     timed("lab", "down", "--name", lab)
-    kept = snapshots.find(lab)
+    kept = store.find(lab)
     for kind, name in (("image", kept.image), ("volume", kept.volume)):
         subprocess.run(["docker", kind, "rm", *map(name, kept.hosts)], check=True, stdout=subprocess.DEVNULL)
     found["lab restore, new engine"].append(timed("lab", "restore", lab))

@@ -9,10 +9,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from provisioner_lab import content, engine
-from provisioner_lab.artifacts import Artifacts
 from provisioner_lab.cache import exclusively
-from provisioner_lab.images import node_image, python_image
+from provisioner_lab.hosts import engine
+from provisioner_lab.images.bootstrap import node_image, python_image
+from provisioner_lab.mirror import content
+from provisioner_lab.mirror.artifacts import Artifacts
 from provisioner_lab.systems import DEFAULT_SYSTEM, System, system
 
 Json = dict[str, Any]

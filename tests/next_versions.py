@@ -12,12 +12,14 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from provisioner_lab import debs, images, mesos, packages
-from provisioner_lab.catalogue import upstream
+from provisioner_lab.images import bootstrap
+from provisioner_lab.mirror import mesos
+from provisioner_lab.mirror.catalogue import upstream
+from provisioner_lab.mirror.repackaged import pack_consul
+from provisioner_lab.mirror.stand_ins import PYTHON, read_stand_ins
+from provisioner_lab.packages import debs, download
 from provisioner_lab.paths import lab_dir
-from provisioner_lab.repackaged import architecture, pack_consul
-from provisioner_lab.stand_ins import PYTHON, read_stand_ins
-from provisioner_lab.systems import DEFAULT_SYSTEM, system
+from provisioner_lab.systems import DEFAULT_SYSTEM, architecture, system
 from tests import next_consul
 from tests.cluster_under_test import ClusterUnderTest
 from tests.mesos_container import building
@@ -44,7 +46,7 @@ def older(place: Path) -> Path:
     (folder / "deb").mkdir(parents=True, exist_ok=True)
     hosts, release = system(DEFAULT_SYSTEM), mesos.releases()[NEXT["mesos"][0]]
     with building():
-        shutil.copy(mesos.package(release, hosts, images.node_image(hosts, print), print).path, folder / "deb")
+        shutil.copy(mesos.package(release, hosts, bootstrap.node_image(hosts, print), print).path, folder / "deb")
     return folder
 
 
@@ -60,7 +62,7 @@ def make(cluster: ClusterUnderTest, registry: str, folder: Path) -> Path:
         _image(cluster, registry, name, folder / "images" / f"{name}.tar")
     codename, names = DOCKER
     for name in names:
-        shutil.copy(packages.single(codename, name, print), folder / "deb")
+        shutil.copy(download.single(codename, name, print), folder / "deb")
     _zookeeper(cluster, folder / "deb")
     for release in reversed(next_consul.RELEASES):
         put_consul(release, folder)

@@ -15,12 +15,14 @@ from provisioner.context import Context
 from provisioner.errors import ProvisionError, UsageError
 from provisioner.hosts.remote_process import SshProcess
 from provisioner.run.lock import Lock
-from provisioner_lab import disks, network, nodes, restore, work
+from provisioner_lab import restore, work
 from provisioner_lab.cache import cache_dir, exclusively
 from provisioner_lab.commands import Say, failure, piped, run, working
-from provisioner_lab.mirror import serves
+from provisioner_lab.hosts import network, nodes
+from provisioner_lab.mirror.server import serves
 from provisioner_lab.model import MIRROR, Lab
-from provisioner_lab.snapshots import MAKING, Parts, Snapshot, exists, parts, shelf, tidy
+from provisioner_lab.snapshots import disks
+from provisioner_lab.snapshots.store import MAKING, Parts, Snapshot, exists, parts, shelf, tidy
 
 # Docker in a host ends its containers first, ten seconds each at most.
 _STOP_SECONDS = 90

@@ -8,10 +8,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from provisioner.errors import ProvisionError
-from provisioner_lab import engine, faults
+from provisioner_lab import faults
 from provisioner_lab.commands import Say
+from provisioner_lab.hosts import engine
 from provisioner_lab.model import default_inventory
-from provisioner_lab.snapshots import exists
+from provisioner_lab.snapshots.store import exists
 from provisioner_lab.under_test import PROVISION, ClusterUnderTest
 from provisioner_lab.work import find, labs, status
 

@@ -50,7 +50,7 @@ def pytest_configure(config: pytest.Config) -> None:
             raise pytest.UsageError(f"{option} {given}: that is a path; give a name with {option}=NAME, or put the option last")
     from provisioner.errors import ProvisionError
     from provisioner_lab.model import check_name
-    from provisioner_lab.snapshots import check_name as check_snapshot
+    from provisioner_lab.snapshots.store import check_name as check_snapshot
 
     try:
         check_name(_lab(config))

@@ -15,12 +15,16 @@ from provisioner.errors import StepFailed, UsageError
 from provisioner.observe.observation import observe
 from provisioner.observe.status import summarize
 from provisioner.state.files import private_dir
-from provisioner_lab import disks, engine, images, inventory, mirror, network, nodes, snapshots, work
+from provisioner_lab import work
 from provisioner_lab.cache import cache_dir, exclusively
 from provisioner_lab.commands import Say, piped, run, working
-from provisioner_lab.machine import allow_watchers, capability_arguments, networks_in_use
+from provisioner_lab.hosts import engine, inventory, network, nodes
+from provisioner_lab.hosts.machine import allow_watchers, capability_arguments, networks_in_use
+from provisioner_lab.images import bootstrap
+from provisioner_lab.mirror import server
 from provisioner_lab.model import Lab, check_name
-from provisioner_lab.snapshots import Snapshot
+from provisioner_lab.snapshots import disks, store
+from provisioner_lab.snapshots.store import Snapshot
 
 # Twenty on a quiet machine. ZooKeeper's and Mesos' elections, and agents that register again, take the longest.
 _HEALTHY_SECONDS = 180.0
@@ -33,15 +37,15 @@ def restore(name: str, lab_name: str = "", *, directory: Path | None = None, say
     and does not become so is StepFailed, and left to be looked at.
     """
     begin = time.monotonic()
-    snapshot = snapshots.find(name)
+    snapshot = store.find(name)
     here = (directory or Path.cwd()).resolve()
     lab = Lab(check_name(lab_name or snapshot.lab), here, snapshot.system, ipaddress.IPv4Network(snapshot.subnet), origin=snapshot.origin)
     engine.ensure(say)
     with exclusively(say):
         check_room(lab, work.labs(), networks_in_use())
         allow_watchers(len(snapshot.hosts))
-        snapshots.tidy()
-        if not snapshots.in_engine(snapshot):
+        store.tidy()
+        if not store.in_engine(snapshot):
             _load(snapshot, say)
         try:
             _build(lab, snapshot, say)
@@ -88,7 +92,7 @@ def wait_healthy(context: Context, say: Say) -> None:
 
 def _load(snapshot: Snapshot, say: Say) -> None:
     """Out of the files into the engine, for this restore and all later ones."""
-    place = snapshots.parts(snapshot.name)
+    place = store.parts(snapshot.name)
     with working(say, f"unpacking snapshot {snapshot.name} for this engine"):
         piped(disks.decompress(place.images), ["docker", "load", "--quiet"], what="unpacking the file systems")
         volumes = {host: snapshot.volume(host) for host in snapshot.hosts}
@@ -103,7 +107,7 @@ def _build(lab: Lab, snapshot: Snapshot, say: Say) -> None:
     open_home(lab, snapshot)
     for host in snapshot.hosts:
         nodes.create_disk(lab, lab.node(host))
-    image, place = snapshot.image(snapshot.hosts[0]), snapshots.parts(snapshot.name)
+    image, place = snapshot.image(snapshot.hosts[0]), store.parts(snapshot.name)
     capabilities = tuple(capability_arguments(image))
 
     def run_host(host: str) -> None:
@@ -121,18 +125,18 @@ def _build(lab: Lab, snapshot: Snapshot, say: Say) -> None:
 def open_home(lab: Lab, snapshot: Snapshot) -> None:
     """Unpacks the operator's side, whose inventory names the folder that it lies in."""
     private_dir(lab.home)
-    run(["tar", "--extract", "--directory", str(lab.home), "--file", str(snapshots.parts(snapshot.name).home)], what="the lab's folder")
+    run(["tar", "--extract", "--directory", str(lab.home), "--file", str(store.parts(snapshot.name).home)], what="the lab's folder")
     before = Lab(snapshot.lab, Path(snapshot.directory), lab.system, lab.subnet).home
     inventory.save(lab.inventory, lab.inventory.read_text().replace(f"{before}/", f"{lab.home}/"))
 
 
 def _serve(lab: Lab, snapshot: Snapshot, say: Say) -> None:
     """Runs the mirror with what it served; a newer tool may have taken that out of the cache."""
-    place = snapshots.parts(snapshot.name)
+    place = store.parts(snapshot.name)
     for folder in (snapshot.content, snapshot.programs):
         if not (cache_dir() / folder).is_dir():
             shutil.copytree(place.mirror(folder), cache_dir() / folder, symlinks=True, copy_function=os.link)
-    mirror.ensure(lab, images.python_image(say)[0], cache_dir() / snapshot.programs, cache_dir() / snapshot.content, say)
+    server.ensure(lab, bootstrap.python_image(say)[0], cache_dir() / snapshot.programs, cache_dir() / snapshot.content, say)
 
 
 def _take_back(lab: Lab, say: Say) -> None:

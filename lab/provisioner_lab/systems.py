@@ -50,6 +50,11 @@ def system(name: str) -> System:
     raise UsageError(f"a lab can't be made of {name!r}", hint="choose one of " + ", ".join(s.name for s in SYSTEMS))
 
 
+def architecture() -> str:
+    """This machine's architecture, as Debian, Docker and HashiCorp all call it: amd64, arm64."""
+    return run(["dpkg", "--print-architecture"], what="architecture of this machine").strip()
+
+
 def sources(codename: str) -> tuple[str, ...]:
     """One-line package sources of a Debian release, from the same places that this machine's own apt uses.
 

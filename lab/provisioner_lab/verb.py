@@ -160,13 +160,13 @@ def add_snapshots(parser: argparse.ArgumentParser) -> None:
 
 def run_snapshots(console: Console, options: Snapshots) -> int:
     """List the snapshots, or remove one."""
-    from provisioner_lab import snapshots
+    from provisioner_lab.snapshots import store
 
     if options.remove:
-        snapshots.remove(options.remove)
+        store.remove(options.remove)
         return 0
-    rows = ([each.name, each.lab, " ".join(each.hosts), each.subnet, each.made, f"{snapshots.bytes_on_disk(each.name) / 1e6:.0f} MB"]
-            for each in snapshots.snapshots())
+    rows = ([each.name, each.lab, " ".join(each.hosts), each.subnet, each.made, f"{store.bytes_on_disk(each.name) / 1e6:.0f} MB"]
+            for each in store.snapshots())
     console.table("snapshots", ("name", "of lab", "hosts", "network", "made (UTC)", "size"), rows)
     return 0
 
@@ -215,7 +215,7 @@ def add_vagrantfile(parser: argparse.ArgumentParser) -> None:
 
 def run_vagrantfile(context: Context, console: Console, options: Vagrantfile) -> int:
     """Print a Vagrantfile."""
-    from provisioner_lab.vagrantfile import Machines, Size, of_inventory
+    from provisioner_lab.hosts.vagrantfile import Machines, Size, of_inventory
 
     master, agent = Size(options.master_memory, options.master_cpus), Size(options.agent_memory, options.agent_cpus)
     sys.stdout.write(of_inventory(context.cluster, Machines(options.provider, options.box, master, agent)))

@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from provisioner.errors import UsageError
-from provisioner_lab import content, engine, images, inventory, keys, mesos, mirror, network, nodes, snapshots, vagrant
-from provisioner_lab.artifacts import Artifacts, read_artifacts
 from provisioner_lab.cache import exclusively
 from provisioner_lab.commands import Say, run
-from provisioner_lab.machine import allow_watchers, capability_arguments
+from provisioner_lab.hosts import engine, inventory, keys, network, nodes, vagrant
+from provisioner_lab.hosts.machine import allow_watchers, capability_arguments
+from provisioner_lab.images import bootstrap
+from provisioner_lab.mirror import content, mesos, server
+from provisioner_lab.mirror.artifacts import Artifacts, read_artifacts
 from provisioner_lab.model import (
     DEFAULT_NAME,
     DOCKER,
@@ -32,8 +34,8 @@ from provisioner_lab.model import (
     node_names,
     node_order,
 )
-from provisioner_lab.repackaged import architecture
-from provisioner_lab.systems import DEFAULT_SYSTEM, system
+from provisioner_lab.snapshots import store
+from provisioner_lab.systems import DEFAULT_SYSTEM, architecture, system
 
 DEFAULT_MASTERS, DEFAULT_AGENTS = 3, 2
 
@@ -110,7 +112,7 @@ def down(name: str = DEFAULT_NAME, *, ignore_missing: bool = False, say: Say) ->
     run(["docker", "network", "rm", lab.network], what="removing the network")
     if lab.home.is_dir():
         shutil.rmtree(lab.home)
-    snapshots.tidy()
+    store.tidy()
 
 
 def labs() -> tuple[Lab, ...]:
@@ -176,8 +178,8 @@ def _build(lab: Lab, artifacts: Path | None, say: Say) -> _Built:
     if mesos.NAME not in real.names:
         mesos.check_architecture(architecture())
     with ThreadPoolExecutor(1) as beside:
-        node = beside.submit(images.node_image, which, say)
-        service, base = images.python_image(say)
+        node = beside.submit(bootstrap.node_image, which, say)
+        service, base = bootstrap.python_image(say)
         node_image = node.result()
     served = content.build(content.ingredients(which, node_image, base, real), say)
     return _Built(node_image, service, content.programs(say), served)
@@ -201,7 +203,7 @@ def _publish(lab: Lab, built: _Built, wanted: Sequence[str], say: Say) -> None:
     hosts = "".join(f"{lab.node(name).address} {name}\n" for name in names) + f"{lab.mirror} {MIRROR}\n"
     inventory.save(lab.home / "mirror" / "hosts", hosts)
     inventory.save(lab.home / "catalogue.json", (built.served / "www" / "catalogue.json").read_text())
-    mirror.ensure(lab, built.mirror_image, built.programs, built.served, say)
+    server.ensure(lab, built.mirror_image, built.programs, built.served, say)
 
 
 def _artifacts(lab: Lab, folder: Path | None) -> Artifacts:

@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 
 from provisioner.errors import UsageError
-from provisioner_lab import repository
-from provisioner_lab.artifacts import SavedConsul, read_artifacts, unpack
 from provisioner_lab.cache import file_sha256
-from provisioner_lab.content import ingredients
-from provisioner_lab.image_layers import Layer
-from provisioner_lab.packages import together
+from provisioner_lab.images.layers import Layer
+from provisioner_lab.mirror.artifacts import SavedConsul, read_artifacts, unpack
+from provisioner_lab.mirror.content import ingredients
+from provisioner_lab.packages import repository
+from provisioner_lab.packages.download import together
 from provisioner_lab.systems import system
 from samples import package
 

@@ -9,8 +9,8 @@ import pytest
 
 from provisioner.errors import InventoryError
 from provisioner.inventory.load import load
-from provisioner_lab.inventory import merged, save
-from provisioner_lab.keys import pin
+from provisioner_lab.hosts.inventory import merged, save
+from provisioner_lab.hosts.keys import pin
 from provisioner_lab.model import Lab, node_names
 
 

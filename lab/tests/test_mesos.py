@@ -13,12 +13,14 @@ from pathlib import Path
 import pytest
 
 from provisioner.errors import ProvisionError, UsageError
-from provisioner_lab import content, images, mesos, work
-from provisioner_lab.artifacts import Artifacts, read_artifacts
+from provisioner_lab import work
 from provisioner_lab.cache import file_sha256
-from provisioner_lab.image_layers import Layer
+from provisioner_lab.images import bootstrap
+from provisioner_lab.images.layers import Layer
+from provisioner_lab.mirror import content, mesos
+from provisioner_lab.mirror.artifacts import Artifacts, read_artifacts
 from provisioner_lab.model import Lab
-from provisioner_lab.package_index import Wanted
+from provisioner_lab.packages.package_index import Wanted
 from provisioner_lab.paths import lab_dir
 from provisioner_lab.systems import system
 from samples import package
@@ -118,8 +120,8 @@ def test_on_another_architecture_a_lab_needs_another_package(tmp_path: Path, mon
 
     lab = Lab("demo", tmp_path, "debian12", None)  # type: ignore[arg-type]
     monkeypatch.setattr(work, "architecture", lambda: "arm64")
-    monkeypatch.setattr(images, "node_image", image)
-    monkeypatch.setattr(images, "python_image", lambda say: ("service", BASE))
+    monkeypatch.setattr(bootstrap, "node_image", image)
+    monkeypatch.setattr(bootstrap, "python_image", lambda say: ("service", BASE))
     with pytest.raises(UsageError, match="exists for x86-64 only, and this machine is arm64") as refused:
         work._build(lab, None, print)
     assert "--artifacts" in refused.value.hint

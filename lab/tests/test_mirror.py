@@ -9,8 +9,9 @@ from types import ModuleType
 import pytest
 
 from provisioner.errors import UsageError
-from provisioner_lab.images import node_recipe, python_recipe, read_packages
-from provisioner_lab.packages import list_path, refused
+from provisioner_lab.images.bootstrap import node_recipe, python_recipe
+from provisioner_lab.packages.download import refused
+from provisioner_lab.packages.lists import list_path, read_packages
 from provisioner_lab.paths import lab_dir
 from provisioner_lab.systems import SYSTEMS, source_lines, system
 

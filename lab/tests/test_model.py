@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from provisioner.errors import ProvisionError, UsageError
-from provisioner_lab import machine
-from provisioner_lab.machine import allow_watchers, missing_capabilities, parse_networks, parse_routes, without_refused
+from provisioner_lab.hosts import machine
+from provisioner_lab.hosts.machine import allow_watchers, missing_capabilities, parse_networks, parse_routes, without_refused
 from provisioner_lab.model import (
     LAB_RANGE,
     MOST_AGENTS,

@@ -14,8 +14,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from provisioner.errors import ProvisionError
-from provisioner_lab import package_index
-from provisioner_lab.package_index import Settings, Wanted, configured, fetch, links, parse_options, settings_of
+from provisioner_lab.packages import package_index
+from provisioner_lab.packages.package_index import Settings, Wanted, configured, fetch, links, parse_options, settings_of
 
 CONTENT = b"an archive"
 WANTED = Wanted("mesos.scheduler", "mesos.scheduler-1.11.0.linux-x86_64.tar.gz", hashlib.sha256(CONTENT).hexdigest())

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from provisioner_lab.packages import GoneError, _apt, _fetch
+from provisioner_lab.packages.download import GoneError, _apt, _fetch
 
 
 class Quiet(http.server.SimpleHTTPRequestHandler):

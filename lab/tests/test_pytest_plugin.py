@@ -160,7 +160,7 @@ case "$what" in status) echo '{{"healthy": true}}' ;; {answers} esac
     for module in (provisioned, under_test):
         monkeypatch.setattr(module, "PROVISION", str(program))
     monkeypatch.setattr(provisioned, "exists", lambda name: kept)
-    monkeypatch.setattr("provisioner_lab.engine.answers", lambda: False)
+    monkeypatch.setattr("provisioner_lab.hosts.engine.answers", lambda: False)
     with provisioned.provisioned("probe", tmp_path, (), keep=False, snapshot="mine", say=print):
         pass
     assert did.read_text().splitlines() == said

@@ -10,11 +10,13 @@ import pytest
 
 from provisioner.errors import ProvisionError, UsageError
 from provisioner.inventory.load import load
-from provisioner_lab import inventory, restore, snapshots
+from provisioner_lab import restore
 from provisioner_lab.commands import piped, run
 from provisioner_lab.freeze import take
+from provisioner_lab.hosts import inventory
 from provisioner_lab.model import Lab
-from provisioner_lab.snapshots import Snapshot
+from provisioner_lab.snapshots import store
+from provisioner_lab.snapshots.store import Snapshot
 
 SUBNET = ipaddress.IPv4Network("198.18.7.0/24")
 KEPT = Snapshot("mine", "0123456789ab", "2026-01-02T03:04:05Z", "demo", "demo", "debian12", str(SUBNET), "/w", (1, 1), ("m1", "a1"),
@@ -41,7 +43,7 @@ echo "$*" >>did
 @pytest.fixture(autouse=True)
 def shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder of the snapshots of this test."""
-    monkeypatch.setattr(snapshots, "cache_dir", lambda: tmp_path / "cache")
+    monkeypatch.setattr(store, "cache_dir", lambda: tmp_path / "cache")
     monkeypatch.setattr("provisioner_lab.cache.cache_dir", lambda: tmp_path)
     return tmp_path / "cache" / "snapshots"
 
@@ -59,7 +61,7 @@ def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def put(snapshot: Snapshot, lab: Lab | None = None) -> None:
     """On the shelf, with the folder of a lab."""
-    place = snapshots.parts(snapshot.name)
+    place = store.parts(snapshot.name)
     place.folder.mkdir()
     place.about.write_text(snapshot.as_json())
     if lab:
@@ -72,8 +74,8 @@ def lab_of(folder: Path, name: str = "demo", origin: str = "demo") -> Lab:
 
 def test_what_is_written_is_read_again() -> None:
     put(KEPT)
-    assert snapshots.snapshots() == (KEPT,)
-    assert snapshots.find("mine") == KEPT
+    assert store.snapshots() == (KEPT,)
+    assert store.find("mine") == KEPT
 
 
 @pytest.mark.parametrize(("text", "said"), [
@@ -83,29 +85,29 @@ def test_what_is_written_is_read_again() -> None:
 ])
 def test_what_can_not_be_read_says_how_to_get_rid_of_it(text: str, said: str) -> None:
     put(KEPT)
-    snapshots.parts("mine").about.write_text(text)
+    store.parts("mine").about.write_text(text)
     with pytest.raises(ProvisionError, match=said) as error:
-        snapshots.find("mine")
+        store.find("mine")
     assert "provision lab snapshots --remove mine" in error.value.hint
 
 
 def test_one_that_is_not_there_is_refused_with_those_that_are() -> None:
     put(KEPT)
-    for verb in (snapshots.find, snapshots.remove):
+    for verb in (store.find, store.remove):
         with pytest.raises(UsageError, match=r"no snapshot 'yours'.*mine"):
             verb("yours")
     with pytest.raises(UsageError, match="can't be the name of a snapshot"):
-        snapshots.find("../mine")
+        store.find("../mine")
 
 
 def test_others_can_not_look_into_the_shelf(shelf: Path) -> None:
-    assert stat.S_IMODE(snapshots.shelf().stat().st_mode) == 0o700
-    assert snapshots.shelf() == shelf
+    assert stat.S_IMODE(store.shelf().stat().st_mode) == 0o700
+    assert store.shelf() == shelf
 
 
 def test_the_engine_keeps_only_what_is_on_the_shelf_and_what_others_have(engine: Path) -> None:
     put(KEPT)
-    snapshots.tidy()
+    store.tidy()
     gone = [line for line in (engine / "did").read_text().splitlines() if " rm " in line]
     assert [line.split()[0] for line in gone] == ["image", "volume"]
     assert all("ffff00000000-m1" in line and "other" not in line for line in gone)
@@ -152,7 +154,7 @@ def test_a_restore_that_fails_leaves_nothing(engine: Path, tmp_path: Path, monke
     put(KEPT, first)
     monkeypatch.setattr(restore, "networks_in_use", list)
     monkeypatch.setattr(restore, "allow_watchers", lambda hosts: None)
-    monkeypatch.setattr("provisioner_lab.engine.ensure", lambda say: None)
+    monkeypatch.setattr("provisioner_lab.hosts.engine.ensure", lambda say: None)
     (engine / "broken").write_text("^volume create .*copy-a1")
     with pytest.raises(ProvisionError, match="disk of copy-a1 failed"):
         restore.restore("mine", "copy", directory=tmp_path, say=print)

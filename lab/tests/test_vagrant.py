@@ -14,9 +14,10 @@ import pytest
 from provisioner.cli import main
 from provisioner.errors import InventoryError, ProvisionError, UsageError
 from provisioner.inventory.load import load
-from provisioner_lab import engine, nodes, vagrant, work
+from provisioner_lab import work
+from provisioner_lab.hosts import engine, nodes, vagrant
+from provisioner_lab.hosts.vagrantfile import Machines, Size, of_inventory, of_lab, ruby
 from provisioner_lab.model import Lab
-from provisioner_lab.vagrantfile import Machines, Size, of_inventory, of_lab, ruby
 
 GOLDEN = Path(__file__).parent / "golden" / "Vagrantfile"
 LAB = Lab("demo", Path("/w"), "debian12", ipaddress.IPv4Network("198.18.4.0/24"), "vagrant")

@@ -8,8 +8,11 @@ from pathlib import Path
 import pytest
 
 from provisioner.errors import UsageError
-from provisioner_lab import content, engine, images, work
-from provisioner_lab.image_layers import Layer
+from provisioner_lab import work
+from provisioner_lab.hosts import engine
+from provisioner_lab.images import bootstrap
+from provisioner_lab.images.layers import Layer
+from provisioner_lab.mirror import content
 from provisioner_lab.model import Lab
 
 
@@ -43,8 +46,8 @@ def test_a_folder_of_artefacts_that_could_not_be_published_is_not_remembered(tmp
     (tmp_path / "brought" / "archives" / "consul_1.10.12_linux_amd64.zip").touch()
     monkeypatch.setattr(engine, "ensure", lambda say: None)
     monkeypatch.setattr(work, "_existing", lambda name: lab)
-    monkeypatch.setattr(images, "node_image", lambda which, say: "node")
-    monkeypatch.setattr(images, "python_image", lambda say: ("service", Layer(tmp_path, "digest", "id")))
+    monkeypatch.setattr(bootstrap, "node_image", lambda which, say: "node")
+    monkeypatch.setattr(bootstrap, "python_image", lambda say: ("service", Layer(tmp_path, "digest", "id")))
 
     def build(wanted: content.Ingredients, say: object) -> Path:
         assert wanted.artifacts.consul

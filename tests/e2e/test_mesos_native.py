@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from provisioner_lab import mesos
+from provisioner_lab.mirror import mesos
 from tests.cluster_under_test import eventually
 from tests.mesos_container import MesosContainer, lab_system
 

@@ -10,7 +10,8 @@ import pytest
 from ruamel.yaml import YAML
 
 from provisioner.inventory.load import load
-from provisioner_lab import images, mesos
+from provisioner_lab.images import bootstrap
+from provisioner_lab.mirror import mesos
 from provisioner_lab.model import default_inventory
 from provisioner_lab.systems import DEFAULT_SYSTEM, system
 from tests.cluster_under_test import HOME, ClusterUnderTest, lab_name, provision
@@ -45,7 +46,7 @@ def other_mesos(folder: Path) -> None:
     """A package `mesos` of another version, as an operator's own build would be dropped in: the lab's under another number."""
     hosts, tree = system(DEFAULT_SYSTEM), folder / "tree"
     with building():
-        package = mesos.package(mesos.current(), hosts, images.node_image(hosts, print), print)
+        package = mesos.package(mesos.current(), hosts, bootstrap.node_image(hosts, print), print)
     subprocess.run(["dpkg-deb", "--raw-extract", str(package.path), str(tree)], check=True)
     control = tree / "DEBIAN" / "control"
     lines = [f"Version: {OTHER_VERSION}" if line.startswith("Version:") else line for line in control.read_text().splitlines()]

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from provisioner.errors import ProvisionError, UsageError
-from provisioner_lab import restore, snapshots, work
+from provisioner_lab import restore, work
 from provisioner_lab.commands import run
+from provisioner_lab.snapshots import store
 from provisioner_lab.under_test import LabHost
 from tests.cluster_under_test import HOME, lab_name, provision
 
@@ -38,7 +39,7 @@ def clean_up() -> None:
         with contextlib.suppress(UsageError):
             work.down(name, say=print)
     with contextlib.suppress(UsageError):
-        snapshots.remove(NAME)
+        store.remove(NAME)
 
 
 def left_of(name: str) -> str:
@@ -73,7 +74,7 @@ def test_a_copy_is_the_same_host_under_another_name(before: str) -> None:
 
 
 def test_an_engine_that_never_saw_it_takes_it_from_the_files(before: str) -> None:
-    kept = snapshots.find(NAME)
+    kept = store.find(NAME)
     run(["docker", "image", "rm", kept.image("m1")], what="another engine")
     run(["docker", "volume", "rm", kept.volume("m1")], what="another engine")
     provision("lab", "restore", NAME)
@@ -82,7 +83,7 @@ def test_an_engine_that_never_saw_it_takes_it_from_the_files(before: str) -> Non
 
 
 def test_a_restore_that_fails_half_way_leaves_nothing(before: str, tmp_path: Path) -> None:
-    kept = snapshots.parts(NAME).files("m1")
+    kept = store.parts(NAME).files("m1")
     whole = kept.read_bytes()
     kept.write_bytes(b"no archive")
     try:
@@ -95,8 +96,8 @@ def test_a_restore_that_fails_half_way_leaves_nothing(before: str, tmp_path: Pat
 
 
 def test_a_removed_one_leaves_nothing_in_the_engine(before: str) -> None:
-    kept = snapshots.find(NAME)
+    kept = store.find(NAME)
     provision("lab", "snapshots", "--remove", NAME)
     assert kept.image("m1") not in run(["docker", "image", "ls", "--format", "{{.Repository}}:{{.Tag}}"], what="look")
     assert kept.volume("m1") not in run(["docker", "volume", "ls", "--quiet"], what="look")
-    assert not snapshots.parts(NAME).folder.exists()
+    assert not store.parts(NAME).folder.exists()

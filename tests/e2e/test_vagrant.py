@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 
 from provisioner.errors import UsageError
-from provisioner_lab import nodes, work
+from provisioner_lab import work
+from provisioner_lab.hosts import nodes
+from provisioner_lab.hosts.vagrant import environment
 from provisioner_lab.model import LABEL_LAB, Lab
-from provisioner_lab.vagrant import environment
 from tests.cluster_under_test import lab_name, provision
 
 pytestmark = pytest.mark.lab

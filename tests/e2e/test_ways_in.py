@@ -21,7 +21,8 @@ from provisioner.hosts.openssh import OpenSsh, SshError, Transport, fan_out, fir
 from provisioner.hosts.paramiko import Paramiko
 from provisioner.hosts.plain_login import plain_logins
 from provisioner.observe.probe_client import ask
-from provisioner_lab import nodes, work
+from provisioner_lab import work
+from provisioner_lab.hosts import nodes
 from provisioner_lab.testing import FakeTransport
 from tests.cluster_under_test import lab_name
 

@@ -16,9 +16,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from provisioner_lab import package_index
 from provisioner_lab.cache import cache_dir
-from provisioner_lab.package_index import Wanted
+from provisioner_lab.packages import package_index
+from provisioner_lab.packages.package_index import Wanted
 from tests.locked_packages import installed
 
 HERE = Path(__file__).parent

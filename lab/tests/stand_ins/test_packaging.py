@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from provisioner.errors import UsageError
-from provisioner_lab.stand_ins import PYTHON, Layout, read_stand_ins
+from provisioner_lab.mirror.stand_ins import PYTHON, Layout, read_stand_ins
 from samples import STAND_INS
 
 IMAGE = "image: x\ntag: 1-standin\nentrypoint: [/x]\n"

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from provisioner.errors import ProvisionError
 from provisioner_lab.commands import Say, attempt, run, working
+from provisioner_lab.hosts.nodes import read_states
 from provisioner_lab.model import LABEL_CONTENT, LABEL_LAB, LABEL_NODE, MIRROR, Lab
-from provisioner_lab.nodes import read_states
 
 _START_SECONDS = 30.0
 

@@ -15,7 +15,7 @@ import yaml
 
 from provisioner.errors import UsageError
 from provisioner_lab.cache import digest, file_sha256
-from provisioner_lab.image_layers import Settings
+from provisioner_lab.images.layers import Settings
 
 #: Where the Python of a Debian system finds what packages bring.
 PYTHON = PurePosixPath("/usr/lib/python3/dist-packages")

@@ -16,11 +16,11 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from provisioner.errors import UsageError
-from provisioner_lab import debs
 from provisioner_lab.commands import run
-from provisioner_lab.debs import Control
+from provisioner_lab.packages import debs
+from provisioner_lab.packages.debs import Control
 from provisioner_lab.paths import lab_dir
-from provisioner_lab.repackaged import architecture
+from provisioner_lab.systems import architecture
 
 #: Changes when this module makes something else of the same packages.
 FORMAT = "2"

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from provisioner_lab.cache import cache_dir, digest
 from provisioner_lab.commands import Say, attempt, run, run_logged
-from provisioner_lab.image_layers import Layer, compress
+from provisioner_lab.images.layers import Layer, compress
+from provisioner_lab.packages.lists import read_packages
 from provisioner_lab.paths import lab_dir
 from provisioner_lab.systems import SERVICE_SYSTEM, System, sources
 
@@ -82,12 +83,6 @@ def python_image(say: Say) -> tuple[str, Layer]:
 def exists(tag: str) -> bool:
     """Does the engine have this image?"""
     return attempt(["docker", "image", "inspect", "--format", "{{.Id}}", tag]).returncode == 0
-
-
-def read_packages(path: Path) -> list[list[str]]:
-    """The lines of a package list, comments left out, each split into its packages."""
-    lines = [line.partition("#")[0].split() for line in path.read_text().splitlines()]
-    return [line for line in lines if line]
 
 
 def _kept(recipe: Recipe) -> tuple[Path, Path]:

@@ -9,18 +9,19 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from provisioner_lab import debs, mesos, packages, repository, rpms
-from provisioner_lab.artifacts import Artifacts, unpack
 from provisioner_lab.cache import cache_dir, digest, file_sha256, forget_older
-from provisioner_lab.catalogue import Archive, Published, entries
 from provisioner_lab.commands import Say, run, working
-from provisioner_lab.debs import Deb
-from provisioner_lab.image_layers import Image, Layer, Settings, configuration, layer_of_folder, store
+from provisioner_lab.images.layers import Image, Layer, Settings, configuration, layer_of_folder, store
+from provisioner_lab.mirror import mesos
+from provisioner_lab.mirror.artifacts import Artifacts, unpack
+from provisioner_lab.mirror.catalogue import Archive, Published, entries
+from provisioner_lab.mirror.repackaged import busybox_image, consul_archive, zookeeper_archive
+from provisioner_lab.mirror.stand_ins import DebStandIn, ImageStandIn, read_stand_ins
 from provisioner_lab.model import LABEL_CONTENT
+from provisioner_lab.packages import debs, download, lists, repository, rpms
+from provisioner_lab.packages.debs import Deb
 from provisioner_lab.paths import lab_dir
-from provisioner_lab.repackaged import architecture, busybox_image, consul_archive, zookeeper_archive
-from provisioner_lab.stand_ins import DebStandIn, ImageStandIn, read_stand_ins
-from provisioner_lab.systems import SERVICE_SYSTEM, System
+from provisioner_lab.systems import SERVICE_SYSTEM, System, architecture
 
 # The last Debian release that carries Consul; the program runs on all of them.
 _CONSUL_CODENAME = "bullseye"
@@ -46,7 +47,7 @@ class Ingredients:
         """Changes when the content would."""
         fixed = [_FORMAT, self.system.name, self.node_image, self.base.digest]
         stand_ins = [deb.stamp for deb in self.debs] + [image.stamp for image in self.images]
-        listed = [packages.list_path(self.system).read_text(), *self.system.further]
+        listed = [lists.list_path(self.system).read_text(), *self.system.further]
         return digest(*fixed, *listed, self.artifacts.stamp, *stand_ins, *self.rpms, *self.official)
 
     @property
@@ -86,10 +87,10 @@ def build(wanted: Ingredients, say: Say) -> Path:
     """The folder with `www` and `registry` for these ingredients, built if need be. Older ones that no lab uses are removed."""
     target = cache_dir() / f"content-{wanted.system.name}-{wanted.stamp}"
     if not target.is_dir():
-        pool = packages.node_pool(wanted.system, wanted.node_image, say)
+        pool = download.node_pool(wanted.system, wanted.node_image, say)
         ours = mesos.package(wanted.mesos, wanted.system, wanted.node_image, say) if wanted.mesos else None
-        package = None if wanted.artifacts.consul else packages.single(_CONSUL_CODENAME, "consul", say)
-        busybox = packages.single(SERVICE_SYSTEM.codename, "busybox-static", say)
+        package = None if wanted.artifacts.consul else download.single(_CONSUL_CODENAME, "consul", say)
+        busybox = download.single(SERVICE_SYSTEM.codename, "busybox-static", say)
         with working(say, "content of the mirror"), tempfile.TemporaryDirectory(dir=cache_dir(), prefix="making-") as scratch:
             place, work = Path(scratch) / "content", Path(scratch) / "work"
             work.mkdir()
@@ -104,7 +105,7 @@ def build(wanted: Ingredients, say: Say) -> Path:
 
 def programs(say: Say) -> Path:
     """The folder of the mirror's own programs: the web and name server, the image registry and its settings."""
-    package = packages.single(SERVICE_SYSTEM.codename, "docker-registry", say)
+    package = download.single(SERVICE_SYSTEM.codename, "docker-registry", say)
     ours = [lab_dir() / "mirror" / name for name in ("serve.py", "registry.yml")]
     target = cache_dir() / f"mirror-{digest(package.name, *(path.read_bytes() for path in ours))}"
     if not target.is_dir():
@@ -121,7 +122,7 @@ def programs(say: Say) -> Path:
 
 def _fill(wanted: Ingredients, place: Path, work: Path, got: Downloads, say: Say) -> Published:
     own = (*(_stand_in_deb(item, work) for item in wanted.debs), *filter(None, [got.mesos]), *wanted.artifacts.debs)
-    needed = packages.needed_by(wanted.system, wanted.node_image, [deb.path for deb in own], say)
+    needed = download.needed_by(wanted.system, wanted.node_image, [deb.path for deb in own], say)
     replaced = {deb.package for deb in own}
     found = {path.name: path for folder in (needed, got.pool) for path in folder.glob("*.deb")}
     distribution = [path for name, path in sorted(found.items()) if name.partition("_")[0] not in replaced]
@@ -148,7 +149,7 @@ def _zookeeper(wanted: Ingredients, say: Say) -> Path | None:
     """Rocky Linux has no package of ZooKeeper, so such hosts unpack Apache's archive."""
     if not wanted.system.red_hat:
         return None
-    return packages.closure(wanted.system, wanted.node_image, ["libzookeeper-java"], say)
+    return download.closure(wanted.system, wanted.node_image, ["libzookeeper-java"], say)
 
 
 def _archives(wanted: Ingredients, got: Downloads, folder: Path) -> Iterator[Archive]:
@@ -166,8 +167,8 @@ def _archives(wanted: Ingredients, got: Downloads, folder: Path) -> Iterator[Arc
 def _in_image(wanted: Ingredients, pool: Sequence[Path], say: Say) -> list[Path]:
     """The packages that the roles install although the image has their files: no RPM tells the host so."""
     have = {path.name.partition("_")[0] for path in pool}
-    names = [name for line in packages.listed(wanted.system) for name in line if name not in have]
-    return [packages.single(wanted.system.codename, name, say) for name in names]
+    names = [name for line in lists.listed(wanted.system) for name in line if name not in have]
+    return [download.single(wanted.system.codename, name, say) for name in names]
 
 
 def _yum(wanted: Ingredients, distribution: Sequence[Path], own: Sequence[Deb], place: Path, work: Path) -> None:

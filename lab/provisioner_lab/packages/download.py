@@ -11,24 +11,12 @@ from pathlib import Path
 from provisioner.errors import ProvisionError
 from provisioner_lab.cache import cache_dir, digest, forget_older
 from provisioner_lab.commands import Say, attempt, failure, run, working
-from provisioner_lab.debs import control, depends
-from provisioner_lab.images import read_packages
-from provisioner_lab.paths import lab_dir
+from provisioner_lab.packages.debs import control, depends
+from provisioner_lab.packages.lists import listed
 from provisioner_lab.systems import System, sources
 
 _DOWNLOAD_SECONDS = 900.0
 _FRESH_SECONDS = 3600.0
-
-
-def list_path(which: System) -> Path:
-    """The list of what the roles install on hosts of this system."""
-    return lab_dir() / "mirror" / ("redhat-packages.txt" if which.red_hat else "packages.txt")
-
-
-def listed(which: System) -> list[list[str]]:
-    """The lines of that list, with the names that they stand for on this system."""
-    lines = [[which.java if name == "java-runtime" else name for name in line] for line in read_packages(list_path(which))]
-    return lines + [[name] for name in which.further]
 
 
 def node_pool(which: System, image: str, say: Say) -> Path:

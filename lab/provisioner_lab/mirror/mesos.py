@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from provisioner.errors import UsageError
-from provisioner_lab import debs, images, package_index, packages
 from provisioner_lab.cache import cache_dir, digest, forget_older, tree_digest
 from provisioner_lab.commands import Say, run, working
-from provisioner_lab.debs import Deb
-from provisioner_lab.package_index import Wanted
+from provisioner_lab.images import bootstrap
+from provisioner_lab.packages import debs, download, package_index
+from provisioner_lab.packages.debs import Deb
+from provisioner_lab.packages.package_index import Wanted
 from provisioner_lab.paths import lab_dir
 from provisioner_lab.systems import SERVICE_SYSTEM, System
 
@@ -87,8 +88,8 @@ def package(release: Release, which: System, node_image: str, say: Say) -> Deb:
         archive = _archive(release, say)
         image = _build_image(which, node_image)
         if image != node_image:
-            images.python_image(say)
-        tools = packages.closure(_build_system(which), image, _TOOLS, say)
+            bootstrap.python_image(say)
+        tools = download.closure(_build_system(which), image, _TOOLS, say)
         with working(say, f"package {NAME} {release.version} ({which.codename})"):
             _build(release, archive, image, tools, target)
         forget_older(target)
@@ -106,7 +107,7 @@ def _build_system(which: System) -> System:
 
 def _build_image(which: System, node_image: str) -> str:
     """An image of the same Debian release that every lab of it has."""
-    return images.python_recipe().tag if _build_system(which) == SERVICE_SYSTEM else node_image
+    return bootstrap.python_recipe().tag if _build_system(which) == SERVICE_SYSTEM else node_image
 
 
 def _archive(release: Release, say: Say) -> Path:

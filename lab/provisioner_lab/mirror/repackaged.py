@@ -8,16 +8,12 @@ import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from provisioner_lab import debs
 from provisioner_lab.cache import cache_dir, file_sha256
-from provisioner_lab.catalogue import Archive, upstream
 from provisioner_lab.commands import run
-from provisioner_lab.image_layers import Image, Settings, configuration, layer_of_folder
-
-
-def architecture() -> str:
-    """This machine's architecture, as Debian, Docker and HashiCorp all call it: amd64, arm64."""
-    return run(["dpkg", "--print-architecture"], what="architecture of this machine").strip()
+from provisioner_lab.images.layers import Image, Settings, configuration, layer_of_folder
+from provisioner_lab.mirror.catalogue import Archive, upstream
+from provisioner_lab.packages import debs
+from provisioner_lab.systems import architecture
 
 
 def consul_archive(package: Path, folder: Path) -> Archive:

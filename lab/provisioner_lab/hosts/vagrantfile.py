@@ -11,7 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from provisioner.cluster.model import Cluster, Host
 from provisioner.errors import InventoryError, UsageError
-from provisioner_lab import nodes
+from provisioner_lab.hosts import nodes
 from provisioner_lab.model import Lab, LabNode
 from provisioner_lab.paths import lab_dir
 

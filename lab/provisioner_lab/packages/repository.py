@@ -8,7 +8,7 @@ from pathlib import Path
 
 from provisioner_lab.cache import cache_dir, link_or_copy
 from provisioner_lab.commands import run
-from provisioner_lab.rpms import in_image
+from provisioner_lab.packages.rpms import in_image
 
 _KEY_NAME = "provisioner lab mirror"
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 
 from provisioner.errors import ProvisionError
 from provisioner.state.files import private_dir, write_private
-from provisioner_lab import nodes, vagrantfile
 from provisioner_lab.commands import Say, attempt, run, run_logged, system_path, working
+from provisioner_lab.hosts import nodes, vagrantfile
 from provisioner_lab.model import Lab, LabNode
 
 _DESTROY_SECONDS = 300.0

@@ -1,0 +1,1 @@
+"""Images of containers: bootstrapped from packages, or put together from folders."""

@@ -1,0 +1,1 @@
+"""Packages of the distribution: downloaded, read, built, and laid out as signed repositories."""
