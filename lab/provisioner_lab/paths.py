@@ -9,4 +9,5 @@ _PACKAGE = Path(__file__).resolve().parent
 
 def lab_dir() -> Path:
     """The folder that holds `images`, `mesos`, `mirror`, `node`, `stand_ins` and `vagrant`."""
-    return _PACKAGE.parent if (_PACKAGE.parent / "node").is_dir() else _PACKAGE / "_data"
+    inside = _PACKAGE / "_data"
+    return inside if inside.is_dir() else _PACKAGE.parent
