@@ -162,7 +162,14 @@ class MesosScheduler:
     def _listen(self, target: str, stream_socket: socket.socket, answer: http.client.HTTPResponse) -> None:
         with self._lock:
             self.master, self._stream_id = target, answer.getheader("Mesos-Stream-Id", "")
-        threading.Thread(target=self._leave_old_master, args=(target, stream_socket), daemon=True).start()
+        ended = threading.Event()
+        threading.Thread(target=self._leave_old_master, args=(target, stream_socket, ended), daemon=True).start()
+        try:
+            self._follow(target, stream_socket, answer)
+        finally:
+            ended.set()
+
+    def _follow(self, target: str, stream_socket: socket.socket, answer: http.client.HTTPResponse) -> None:
         for record in records(answer):
             event = json.loads(record)
             if event["type"] == "SUBSCRIBED":
@@ -176,11 +183,10 @@ class MesosScheduler:
             if event["type"] != "HEARTBEAT":
                 self._on_event(event)
 
-    def _leave_old_master(self, target: str, stream_socket: socket.socket) -> None:
+    def _leave_old_master(self, target: str, stream_socket: socket.socket, ended: threading.Event) -> None:
         """Ends the stream of a master that another one has replaced: a frozen one would not say so itself."""
-        while self.master == target:
-            time.sleep(DETECT_SECONDS)
-            if self._detect() != target and self.master == target:
+        while not ended.wait(DETECT_SECONDS):
+            if self._detect() != target:
                 with contextlib.suppress(OSError):
                     stream_socket.shutdown(socket.SHUT_RDWR)
                 return

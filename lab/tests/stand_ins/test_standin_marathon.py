@@ -310,6 +310,22 @@ def test_a_removed_framework_is_refused_by_the_next_master() -> None:
     assert lost == ["lost"]
 
 
+def test_who_watches_for_the_next_master_goes_with_the_stream(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mesos_client, "DETECT_SECONDS", 60)
+    (master,) = masters((200, [SUBSCRIBED]))
+    before = set(threading.enumerate())
+
+    def on_event(_event: Json) -> None:
+        master.status_code = 200 if len(master.subscriptions) < 5 else 401
+
+    with pytest.raises(RefusedError, match="401"):
+        MesosScheduler(lambda: master.at, {}, Credential(), on_event, lambda: None).run()
+    assert len(master.subscriptions) == 6
+    for thread in set(threading.enumerate()) - before:
+        thread.join(timeout=5)
+        assert not thread.is_alive()
+
+
 def test_records_end_with_the_stream() -> None:
     assert list(records(io.BytesIO(b"2\n{}\n3\n[1]9\n{cut"))) == [b"{}", b"[1]"]
 
