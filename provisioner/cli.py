@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from provisioner import __version__
 from provisioner.errors import ProvisionError, UsageError
@@ -28,6 +29,9 @@ Exit codes: 0 done, 1 unexpected, 2 usage, 3 inventory, 4 unreachable, 5 a step 
 
 #: Conventional exit code of a program that Ctrl-C ended.
 INTERRUPTED = 130
+
+
+T = TypeVar("T")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -74,12 +78,10 @@ def parser() -> argparse.ArgumentParser:
     remove.add_argument("names", metavar="HOST", nargs="+")
     remove.add_argument("--lost", action="store_true", help="those that do not answer are gone for good and never start again")
     remove.add_argument("--yes", metavar="NAMES", default="", help="the hosts' names in one word, instead of being asked for them")
-    remove.set_defaults(only=[], limit=None, full=False, strict=False, json=False, plan=None, any_version=False)
 
     replace = _batch(_command(commands, "replace", "another machine in the place of one that is gone: new key, same name and ids"))
     replace.add_argument("host", metavar="HOST")
     replace.add_argument("--yes", metavar="NAME", default="", help="the host's name, instead of being asked for it")
-    replace.set_defaults(only=[], limit=None, full=False, strict=False, json=False, plan=None, any_version=False)
 
     reset = _command(commands, "reset", "take everything off every host; inventory, ledger and secrets stay")
     reset.add_argument("--data", action="store_true", help="also what ZooKeeper, Consul, Mesos, Docker and Logstash have stored")
@@ -130,10 +132,14 @@ def _do(action: Action, options: argparse.Namespace) -> int:
     """One action of a verb of another distribution."""
     from provisioner.console import Console
 
-    given = {name: tuple(value) if isinstance(value, list) else value
-             for name, value in ((name, getattr(options, name)) for name in action.options.__dataclass_fields__)}
     context = (open_context(options),) if action.inventory else ()
-    return action.run(*context, Console(), action.options(**given))
+    return action.run(*context, Console(), given(action.options, options))
+
+
+def given(kind: type[T], parsed: argparse.Namespace) -> T:
+    """The options of a verb, which are a dataclass with a field for each argument."""
+    values = {field.name: getattr(parsed, field.name) for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    return kind(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
 
 
 def open_context(options: argparse.Namespace) -> Context:

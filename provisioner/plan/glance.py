@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +17,7 @@ from provisioner.hosts.openssh import first_contact
 from provisioner.observe.observation import Observation, observe
 from provisioner.plan.fingerprint import Question, questions, that_count
 from provisioner.plan.make import make_plan, voters
+from provisioner.plan.scope import Scope
 from provisioner.plan.steps import Plan
 from provisioner.plan.versions import Moves, moves
 from provisioner.state import fact_cache
@@ -41,7 +41,7 @@ class Look:
     moving: Moves
 
 
-def glance(context: Context, console: Console, options: argparse.Namespace) -> tuple[Look | None, dict[str, UnreachableError]]:
+def glance(context: Context, console: Console, scope: Scope) -> tuple[Look | None, dict[str, UnreachableError]]:
     """The look of a cluster on which nothing is to be done, where it answers; None when something is, or when that can't be told at
     once.
 
@@ -49,13 +49,13 @@ def glance(context: Context, console: Console, options: argparse.Namespace) -> t
     under these facts, which it tells anew. Needs no lock: whoever changes a host has removed its notes before. Also gives the hosts
     that did not answer, with their errors: waiting for them once is enough. (One that votes concerns all: that is for a closer look.)
     """
-    only = components(options.only)
-    limit = context.limited(options.limit)
+    only = components(scope.only)
+    limit = context.limited(scope.limit)
     cluster = context.cluster
     for warning in (*cluster.warnings, *_unmaintained(context)):
         console.warn(warning)
     console.say(f"looking at {len(limit or [h for h in cluster.hosts if not only or h.groups & {*only}])} hosts …")
-    before = {} if options.full else fact_cache.read(cluster)
+    before = {} if scope.full else fact_cache.read(cluster)
     if set(before) < {h.name for h in cluster.hosts} or not all_known(cluster):
         return None, {}
     asked = questions(cluster, context.rendered, context.defaults, before, context.ledger.cluster_id, only)
@@ -69,7 +69,7 @@ def glance(context: Context, console: Console, options: argparse.Namespace) -> t
         return None, silent
     facts = {name: to_ansible_facts(host.facts) for name, host in answers.items()}
     moving = moves(cluster, seen, wanted(context))
-    plan = make_plan(cluster, context.rendered, seen, only=only, limit=limit, batch=options.batch, moving=moving)
+    plan = make_plan(cluster, context.rendered, seen, only=only, limit=limit, batch=scope.batch, moving=moving)
     if plan.steps or any(that_count(found) != that_count(before[name]) for name, found in facts.items()):
         return None, silent
     away = {name: error for name, error in silent.items() if not limit or name in limit}
@@ -78,12 +78,12 @@ def glance(context: Context, console: Console, options: argparse.Namespace) -> t
     return Look(plan, seen, facts, {name: asked[name] for name in answers}, frozenset(away), moving), {}
 
 
-def components(names: list[str]) -> tuple[str, ...]:
+def components(names: tuple[str, ...]) -> tuple[str, ...]:
     """The components that `--only` names. Raises UsageError for unknown ones."""
     for name in names:
         if name not in component_names():
             raise UsageError(f"--only: no component {name!r}", hint=f"one of {', '.join(component_names())}")
-    return tuple(names)
+    return names
 
 
 def wanted(context: Context) -> dict[str, str]:

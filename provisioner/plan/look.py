@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import re
 from collections.abc import Iterable, Mapping
 
@@ -20,26 +19,26 @@ from provisioner.plan.authentication import PROTECT
 from provisioner.plan.fingerprint import questions
 from provisioner.plan.glance import Look, components, glance, wanted
 from provisioner.plan.make import make_plan, voters
+from provisioner.plan.scope import Scope
 from provisioner.plan.steps import Plan
 from provisioner.plan.versions import moves, refuse_bad_changes
 from provisioner.state import fact_cache
 
 
-def look(context: Context, console: Console, options: argparse.Namespace) -> Look:
+def look(context: Context, console: Console, scope: Scope) -> Look:
     """Ask the hosts and make the plan; warnings go to the console.
 
-    The hosts' keys must be known (`trust.establish`). `options`: only (component names), limit, full, any_version. Raises UsageError for
-    unknown names, StepFailed when a host is not fit or a version is no way on from the one that runs, UnreachableError when a
-    host that a quorum needs does not answer.
+    The hosts' keys must be known (`host_keys.establish`). Raises UsageError for unknown names in the scope, StepFailed when a host is
+    not fit or a version is no way on from the one that runs, UnreachableError when a host that a quorum needs does not answer.
     """
-    found, silent = glance(context, console, options)
-    return found or look_closely(context, console, options, silent)
+    found, silent = glance(context, console, scope)
+    return found or look_closely(context, console, scope, silent)
 
 
-def look_closely(context: Context, console: Console, options: argparse.Namespace, silent: Mapping[str, UnreachableError]) -> Look:
+def look_closely(context: Context, console: Console, scope: Scope, silent: Mapping[str, UnreachableError]) -> Look:
     """As `look`, with all that could fail looked at beforehand. Hosts in `silent` are known not to answer."""
-    only = components(options.only)
-    limit = context.limited(options.limit)
+    only = components(scope.only)
+    limit = context.limited(scope.limit)
     cluster = context.cluster
     report = preflight(cluster, context.rendered, context.transport, hosts=limit, silent=silent)
     _judge(report, context, console)
@@ -48,10 +47,10 @@ def look_closely(context: Context, console: Console, options: argparse.Namespace
     witnesses = questions(cluster, context.rendered, context.defaults, facts, context.ledger.cluster_id, only)
     seen = observe(cluster, context.rendered, context.transport, sections=("health",), witnesses=witnesses, silent=report.unreachable)
     moving = moves(cluster, seen, wanted(context))
-    if not options.any_version:
+    if not scope.any_version:
         refuse_bad_changes(moving)
-    plan = make_plan(cluster, context.rendered, seen, only=only, limit=limit, full=options.full,
-                     batch=options.batch, moving=moving).without(report.unreachable)
+    plan = make_plan(cluster, context.rendered, seen, only=only, limit=limit, full=scope.full,
+                     batch=scope.batch, moving=moving).without(report.unreachable)
     _refuse_shut_out(context, plan)
     return Look(plan, seen, facts, witnesses, frozenset(report.unreachable), moving)
 

@@ -14,7 +14,8 @@ from provisioner.observe.frameworks import removed
 from provisioner.observe.observation import Observation
 from provisioner.plan.authentication import switched_on
 from provisioner.plan.quorum import growth
-from provisioner.plan.rolling import BATCH, rolled
+from provisioner.plan.rolling import rolled
+from provisioner.plan.scope import BATCH
 from provisioner.plan.steps import Plan, Step, leads, serves
 from provisioner.plan.upgrade_order import drained_agents, migrated, order, with_agents_drained
 from provisioner.plan.versions import Moves

@@ -10,10 +10,8 @@ from provisioner.components import QUORUMS
 from provisioner.components.model import Component
 from provisioner.errors import UsageError
 from provisioner.observe.observation import Observation
+from provisioner.plan.scope import BATCH
 from provisioner.plan.steps import Step, in_order, serves
-
-#: How many agents at a time, unless asked otherwise.
-BATCH = "20%"
 
 
 def rolled(component: Component, hosts: Sequence[str], cluster: Cluster, seen: Observation, batch: str = BATCH) -> list[Step]:

@@ -2,66 +2,65 @@
 
 from __future__ import annotations
 
-import argparse
 import difflib
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from provisioner import __version__
 from provisioner.errors import StepFailed, UsageError
 from provisioner.plan.glance import Look
-from provisioner.plan.rolling import BATCH
+from provisioner.plan.scope import Scope
 from provisioner.plan.steps import Plan, Step
 from provisioner.state.files import write_private
 
 FORMAT = 1
 MAKE_ONE = "'provision plan --out FILE' writes one"
-#: The options that shape a plan, with what they are when not given.
-SHAPING: Mapping[str, Any] = {"only": [], "limit": None, "full": False, "batch": BATCH, "any_version": False}
+#: Shapes no plan: it belongs to the command that is run now.
+NOT_SAVED = "strict"
 
 
 @dataclass(frozen=True)
 class SavedPlan:
-    """What a file holds. `steps` and `desired` are as `_steps` and `_digest` make them."""
+    """What a file holds. `steps` and `desired` are as `_steps` and `_digest` make them; `scope` is how far this plan goes."""
 
     path: Path
     cluster: str
-    options: Mapping[str, Any]
+    scope: Scope
     steps: tuple[str, ...]
     desired: str
 
 
-def save(path: Path, found: Look, options: argparse.Namespace) -> None:
+def save(path: Path, found: Look, scope: Scope) -> None:
     """Write the plan of this look, readable by the owner only. Raises UsageError where there is no such folder, ProvisionError."""
     content = {"format": FORMAT, "provision": __version__, "cluster": found.plan.cluster,
-               "options": {name: getattr(options, name) for name in SHAPING},
+               "options": _shaping(scope),
                "steps": _steps(found.plan), "desired": _digest(found.witnesses)}
     if not path.parent.is_dir():
         raise UsageError("the plan can't be written: there is no such folder", where=str(path.parent))
     write_private(path, (json.dumps(content, indent=1) + "\n").encode())
 
 
-def recall(path: Path, options: argparse.Namespace) -> SavedPlan:
-    """Read a file that `save` wrote, and set `options` as they were then. Raises UsageError for another file or options of one's own."""
-    own = [f"--{name.replace('_', '-')}" for name, default in SHAPING.items() if getattr(options, name) != default]
+def recall(path: Path, given: Scope) -> SavedPlan:
+    """Read a file that `save` wrote. Raises UsageError for another file, or when the options given now limit it in their own way."""
+    default = _shaping(Scope())
+    own = [f"--{name.replace('_', '-')}" for name, value in _shaping(given).items() if value != default[name]]
     if own:
         raise UsageError(f"{', '.join(own)} can't be given with --plan", hint="the plan was made with options of its own; make another one")
     try:
         content = json.loads(path.read_text())
-        known = content["format"] == FORMAT and set(content["options"]) == set(SHAPING)
-        saved = SavedPlan(path, str(content["cluster"]), content["options"], tuple(map(str, content["steps"])), str(content["desired"]))
+        known = content["format"] == FORMAT and set(content["options"]) == set(default)
+        scope = Scope(**{**content["options"], "only": tuple(content["options"]["only"]), NOT_SAVED: given.strict})
+        saved = SavedPlan(path, str(content["cluster"]), scope, tuple(map(str, content["steps"])), str(content["desired"]))
     except OSError as error:
         raise UsageError(f"the plan can't be read: {error.strerror}", where=str(path), hint=MAKE_ONE) from None
     except (ValueError, KeyError, TypeError):
         known = False
     if not known:
         raise UsageError("this is no plan of this version of provision", where=str(path), hint=MAKE_ONE)
-    for name, value in saved.options.items():
-        setattr(options, name, value)
     return saved
 
 
@@ -76,6 +75,10 @@ def refuse_moved(saved: SavedPlan, found: Look) -> None:
         why = f"it was made for cluster {saved.cluster}, this is {found.plan.cluster}"
     raise StepFailed(f"nothing was changed: the plan does not fit any more (- planned, + now):\n{why}", where=str(saved.path),
                      hint="make and look at a new one: 'provision plan --out FILE'")
+
+
+def _shaping(scope: Scope) -> dict[str, Any]:
+    return {name: value for name, value in asdict(scope).items() if name != NOT_SAVED}
 
 
 def _steps(plan: Plan) -> list[str]:

@@ -40,10 +40,23 @@ class Result:
     seconds: float = 0.0
     warnings: list[str] = field(default_factory=list)
 
+    def __add__(self, later: Result) -> Result:
+        """Both of two runs."""
+        return Result(self.cluster, self.changed + later.changed, self.failed + later.failed, self.unreachable | later.unreachable,
+                      self.seconds + later.seconds, list(dict.fromkeys([*self.warnings, *later.warnings])))
+
     def as_json(self) -> dict[str, Any]:
         """The last line of `up --json`."""
         return {"cluster": self.cluster, "changed": self.changed, "failed": self.failed,
                 "unreachable": len(self.unreachable), "seconds": round(self.seconds, 1)}
+
+
+class RunFailed(StepFailed):
+    """A task failed; `result` counts what was done until then."""
+
+    def __init__(self, message: str, result: Result, *, where: str, hint: str) -> None:
+        self.result = result
+        super().__init__(message, where=where, hint=hint)
 
 
 class Rebooter(Protocol):
@@ -101,7 +114,7 @@ class Engine:
     def up(self, plan: Plan, result: Result) -> None:
         """Execute; `result` is filled as it goes.
 
-        Raises StepFailed with host, module message and the unit's last lines; UnreachableError when a host that shares
+        Raises RunFailed with host, module message and the unit's last lines; UnreachableError when a host that shares
         a quorum is lost. Hosts lost elsewhere are left out of what follows and listed in the result.
         """
         begin = time.monotonic()
@@ -177,14 +190,14 @@ class Engine:
                              failed=[f"{e['host']}: {e['task']}" for e in outcome.failures], unreachable=sorted(lost))
         self._progress.done(step, outcome, time.monotonic() - begin)
         if outcome.failures:
-            raise self._failure(step, outcome.failures)
+            raise self._failure(step, outcome.failures, result)
         if lost and (step.all_or_none or lost & plan.voters):
             raise UnreachableError(
                 f"{', '.join(sorted(lost))} went away while {step.component.title} was brought up; nothing further was touched",
                 hint="bring the host back, look at 'provision status', then run 'provision up' again",
             )
 
-    def _failure(self, step: Step, failures: list[Event]) -> StepFailed:
+    def _failure(self, step: Step, failures: list[Event], result: Result) -> RunFailed:
         first = failures[0]
         host, unit = str(first["host"]), step.component.unit
         text = f"{step.component.title}: {first['task']}\n{first['message']}"
@@ -193,7 +206,8 @@ class Engine:
         others = sorted({str(e["host"]) for e in failures} - {host})
         if others:
             text += f"\nfailed also on {', '.join(others)}"
-        return StepFailed(text, where=host, hint=f"mend the cause and run the same command again; the whole log: {self._journal.folder}")
+        return RunFailed(text, result, where=host,
+                         hint=f"mend the cause and run the same command again; the whole log: {self._journal.folder}")
 
 
 def step_variables(step: Step, hosts: tuple[str, ...], witnesses: Mapping[str, Mapping[str, Question]] | None = None) -> Mapping[str, Any]:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import argparse
 import functools
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from typing import Any
 from provisioner.cluster.facts import to_ansible_facts
 from provisioner.console import Console, RunProgress
 from provisioner.context import Context
-from provisioner.errors import StepFailed, UnreachableError, UsageError
+from provisioner.errors import StepFailed, UnreachableError
 from provisioner.hosts.failures import printable
 from provisioner.hosts.host_keys import establish
 from provisioner.hosts.openssh import ansible_ssh_args
@@ -53,12 +52,13 @@ def locked(context: Context, console: Console, doing: str, *, strict: bool = Fal
         yield held
 
 
-def execute(context: Context, console: Console, plan: Plan, held: Lock, result: Result, *, facts: Facts,
-            witnesses: Mapping[str, Mapping[str, Question]] | None = None) -> None:
-    """Carry it out; `result` is filled as it goes. `facts` are in Ansible's words.
+def execute(context: Context, console: Console, plan: Plan, held: Lock, *, facts: Facts, unreachable: Iterable[str] = (),
+            witnesses: Mapping[str, Mapping[str, Question]] | None = None) -> Result:
+    """Carry it out. `facts` are in Ansible's words; hosts in `unreachable` are left out already and only counted.
 
     Ctrl-C stops a plan of several steps between two of them, a second one at once. Raises as `Engine.up` does, and StoppedError.
     """
+    result = Result(context.cluster.name, unreachable=set(unreachable))
     journal = open_run(context.cluster.state_dir, sys.argv[1:])
     with SafePoint(console.say) if len(plan.steps) > 1 else nullcontext() as safe:
 
@@ -76,6 +76,7 @@ def execute(context: Context, console: Console, plan: Plan, held: Lock, result: 
         finally:
             for warning in result.warnings:
                 console.warn(warning)
+    return result
 
 
 def look_patiently(look: Callable[[], Observation], refuse: Callable[[Observation], None]) -> Observation:
@@ -110,21 +111,6 @@ def open_playbooks(context: Context, folder: Path, facts: Facts) -> AnsiblePlayb
     seed_facts(folder, facts)
     return AnsiblePlaybooks(Run(folder, inventory, secrets.secrets_path(cluster), secrets.password_file(cluster), ansible_ssh_args(cluster),
                                 len(cluster.hosts), bool(cluster.variables.get("cluster_mitogen"))))
-
-
-def confirm(options: argparse.Namespace, question: str) -> None:
-    """Ask whoever sits at the terminal, unless --yes was given. Raises UsageError when they do not agree."""
-    if options.yes or not sys.stdin.isatty():
-        return
-    if input(f"{question} [y/N] ").strip().lower() not in ("y", "yes"):
-        raise UsageError("nothing was changed: not confirmed", hint="answer y, or pass --yes")
-
-
-def confirm_by_name(typed: str, name: str, consequence: str) -> None:
-    """What can't be undone is confirmed by typing a name, or by giving it as --yes NAME. Raises UsageError."""
-    given = typed or (input(f"{consequence} Type {name} to go on: ") if sys.stdin.isatty() else "")
-    if given.strip() != name:
-        raise UsageError(f"nothing was changed: {name} was not typed", hint=f"--yes {name}")
 
 
 class LiveMembers:

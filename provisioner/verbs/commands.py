@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from provisioner.cli import open_context
+from provisioner.cli import given, open_context
 from provisioner.cluster.names import host_list
 from provisioner.components import AGENT, QUORUMS
 from provisioner.context import Context
@@ -69,21 +69,21 @@ def command_preflight(options: argparse.Namespace) -> int:
 def command_plan(options: argparse.Namespace) -> int:
     """What `up` would do, and why."""
     from provisioner.console import Console
-    from provisioner.verbs.plan import run_plan
+    from provisioner.verbs.plan import Options, run_plan
 
-    return run_plan(open_context(options), Console(), options)
+    return run_plan(open_context(options), Console(), given(Options, options))
 
 
 def command_up(options: argparse.Namespace) -> int:
     """Build the cluster, or bring it to what the inventory says."""
     from provisioner.console import Console
-    from provisioner.verbs.up import run_up
+    from provisioner.verbs.up import Options, run_up
 
     console = Console()
     if options.lab:
         installed(labs()).ensure(options.lab, console.say)
     context = open_context(options)
-    result = run_up(context, console, options)
+    result = run_up(context, console, given(Options, options))
     if options.json:
         console.json(result.as_json())
     return _reached(result)
@@ -92,10 +92,10 @@ def command_up(options: argparse.Namespace) -> int:
 def command_upgrade(options: argparse.Namespace) -> int:
     """Bring up new versions."""
     from provisioner.console import Console
-    from provisioner.verbs.upgrade import run_upgrade
+    from provisioner.verbs.upgrade import Options, run_upgrade
 
     console = Console()
-    result = run_upgrade(open_context(options), console, options)
+    result = run_upgrade(open_context(options), console, given(Options, options))
     if options.json:
         console.json(result.as_json())
     return _reached(result)

@@ -42,20 +42,19 @@ def run_drain(context: Context, console: Console, options: argparse.Namespace) -
             text = ", ".join(f"{amount:g} {name}" for name, amount in lacking.items())
             raise StepFailed(f"nothing was changed: the other agents lack {text} for what runs here", where=host,
                              hint="add an agent, or pass --force: some tasks will then wait")
-        result = Result(context.cluster.name)
         before = host in context.ledger.drained
         _remember(context, drained=True, host=host)
         try:
             work.deactivate(host)  # before anything is started: else it could be started here
             with doubled(work, [a for a in apps if set(a.hosts) == {host}], host, console):
-                _play(context, console, held, result, Step(AGENT, (host,), verb="drain"))
+                result = _play(context, console, held, Step(AGENT, (host,), verb="drain"))
                 work.await_elsewhere([a.name for a in apps], host)
         except BaseException:
             if before:
                 raise
             console.say(f"not drained: {host} takes work again …")
             _remember(context, drained=False, host=host)
-            _play(context, console, held, Result(context.cluster.name), Step(AGENT, (host,)))
+            _play(context, console, held, Step(AGENT, (host,)))
             raise
     console.say(summary(result))
     console.say(f"{host} is drained and stays so; 'provision undrain {host}' lets it take work again")
@@ -66,9 +65,8 @@ def run_undrain(context: Context, console: Console, options: argparse.Namespace)
     """Let a drained agent take work again. Raises StepFailed, UnreachableError, UsageError."""
     host = _agent(context, options.host)
     with locked(context, console, f"undrain {host}") as held:
-        result = Result(context.cluster.name)
         _remember(context, drained=False, host=host)
-        _play(context, console, held, result, Step(AGENT, (host,)))
+        result = _play(context, console, held, Step(AGENT, (host,)))
     console.say(summary(result))
     return result
 
@@ -102,9 +100,9 @@ def _remember(context: Context, *, drained: bool, host: str) -> None:
     context.keep(replace(context.ledger, drained=now))
 
 
-def _play(context: Context, console: Console, held: Lock, result: Result, step: Step) -> None:
+def _play(context: Context, console: Console, held: Lock, step: Step) -> Result:
     seen = observe(context.cluster, context.rendered, context.transport, hosts=step.hosts, sections=("facts",))
     for name, host in seen.hosts.items():
         if not host.reachable:
             raise UnreachableError(host.error, where=name)
-    execute(context, console, Plan(context.cluster.name, (step,)), held, result, facts=seen_facts(seen))
+    return execute(context, console, Plan(context.cluster.name, (step,)), held, facts=seen_facts(seen))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import argparse
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 
 from provisioner.cluster.names import host_list
@@ -20,6 +20,7 @@ from provisioner.plan.glance import Look
 from provisioner.plan.look import look
 from provisioner.plan.quorum import margins
 from provisioner.plan.saved import save
+from provisioner.plan.scope import Scope
 from provisioner.run.ansible import Event
 from provisioner.run.engine import step_variables
 from provisioner.run.execute import open_playbooks
@@ -29,7 +30,17 @@ from provisioner.state import ledger, secrets
 CHANGES = 2
 
 
-def run_plan(context: Context, console: Console, options: argparse.Namespace) -> int:
+@dataclass(frozen=True)
+class Options(Scope):
+    """The options of `plan`; `out` is the file to save it in."""
+
+    diff: bool = False
+    detailed_exitcode: bool = False
+    out: str | None = None
+    json: bool = False
+
+
+def run_plan(context: Context, console: Console, options: Options) -> int:
     """Print the plan; gives the exit code. Raises as `look` does, and StepFailed when a role refuses in a preview."""
     establish(context.cluster, say=console.say, strict=options.strict)
     if options.out:  # identities and secrets are part of what is planned: those that `up` would hand out later would be others

@@ -19,8 +19,10 @@ from provisioner.plan.make import voters
 from provisioner.plan.quorum import ensembles
 from provisioner.plan.steps import Plan, Step
 from provisioner.run.engine import Result
-from provisioner.run.execute import confirm_by_name, execute, locked, look_patiently, seen_facts
+from provisioner.run.execute import execute, locked, look_patiently, seen_facts
 from provisioner.run.membership import forget
+from provisioner.verbs import up
+from provisioner.verbs.shared.confirm import confirm_by_name
 from provisioner.verbs.up import run_up
 
 
@@ -46,13 +48,12 @@ def run_remove(context: Context, console: Console, options: argparse.Namespace) 
         plan = Plan(cluster.name, tuple(_steps(context, names, lost, seen)), voters(cluster))
         console.plan(plan)
         confirm_by_name(options.yes, " ".join(names), "Their data is deleted.")
-        result = Result(cluster.name)
-        execute(context, console, plan, held, result, facts=seen_facts(seen))
+        result = execute(context, console, plan, held, facts=seen_facts(seen))
         for name in lost:
             forget(cluster.host(name), smaller, seen, RemoteCalls(context.transport))
         _replace(context.path, text)
     console.say(f"{summary(result)}; the inventory no longer has {', '.join(names)}")
-    return run_up(Context(context.path), console, options)
+    return run_up(Context(context.path), console, up.Options(batch=options.batch))
 
 
 def _steps(context: Context, leaving: Sequence[str], lost: Collection[str], seen: Observation) -> Iterator[Step]:

@@ -23,9 +23,10 @@ from provisioner.plan.make import voters
 from provisioner.plan.steps import Plan, Step, serves
 from provisioner.probe.health.mesos import frameworks
 from provisioner.run.engine import Result
-from provisioner.run.execute import confirm_by_name, execute, locked, seen_facts
+from provisioner.run.execute import execute, locked, seen_facts
 from provisioner.run.framework_store import Kept, forget, kept, lost_with, store_of
 from provisioner.state import secrets
+from provisioner.verbs.shared.confirm import confirm_by_name
 
 
 def run_repair(context: Context, console: Console, options: argparse.Namespace) -> Result:
@@ -51,14 +52,13 @@ def run_repair(context: Context, console: Console, options: argparse.Namespace) 
             # The question may have stood for an hour, in which a member can have registered.
             refuse(scheduler, name, _look(context, scheduler), kept(tree, store), _mesos(context))
             hosts = tuple(host.name for host in cluster.members(scheduler.name))
-            result = Result(cluster.name)
             run = {verb: Plan(cluster.name, (Step(scheduler, hosts, verb=verb, all_or_none=True),), voters(cluster))
                    for verb in ("stop", "restart")}
             facts = seen_facts(seen)
-            execute(context, console, run["stop"], held, result, facts=facts)
+            stopped = execute(context, console, run["stop"], held, facts=facts)
             forget(tree, kept(tree, store))
         console.say("the stored id is deleted; starting again …")
-        execute(context, console, run["restart"], held, result, facts=facts)
+        result = stopped + execute(context, console, run["restart"], held, facts=facts)
         _tell(context, console, scheduler)
     console.say(summary(result))
     return result

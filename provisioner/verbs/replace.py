@@ -17,8 +17,10 @@ from provisioner.observe.observation import HostObservation, Observation, observ
 from provisioner.observe.workload import Workload
 from provisioner.plan.steps import serves
 from provisioner.run.engine import Result
-from provisioner.run.execute import confirm_by_name, locked, look_patiently
+from provisioner.run.execute import locked, look_patiently
 from provisioner.run.membership import forget as forget_member
+from provisioner.verbs import up
+from provisioner.verbs.shared.confirm import confirm_by_name
 from provisioner.verbs.up import run_up
 
 
@@ -47,7 +49,7 @@ def run_replace(context: Context, console: Console, options: argparse.Namespace)
         seen = look_patiently(lambda: observe(cluster, context.rendered, context.transport, sections=("health",)),
                               lambda seen: refuse_alone(found, cluster, seen))
         _forget(context, found, seen)
-    return run_up(context, console, options)
+    return run_up(context, console, up.Options(batch=options.batch))
 
 
 def refuse_used(said: HostObservation, name: str, cluster_id: str) -> None:

@@ -16,7 +16,8 @@ from provisioner.hosts.openssh import fan_out
 from provisioner.observe.observation import Observation, observe
 from provisioner.plan.steps import Plan, Step
 from provisioner.run.engine import Result
-from provisioner.run.execute import confirm_by_name, execute, locked, seen_facts
+from provisioner.run.execute import execute, locked, seen_facts
+from provisioner.verbs.shared.confirm import confirm_by_name
 
 #: What the tool itself keeps on a host.
 OWN = "/var/lib/provisioner"
@@ -32,12 +33,11 @@ def run_reset(context: Context, console: Console, options: argparse.Namespace) -
         seen = observe(cluster, context.rendered, context.transport, sections=("facts",))
         silent = frozenset(name for name, host in seen.hosts.items() if not host.reachable)
         refuse(seen, silent, context.ledger.cluster_id, lost=options.lost)
-        result = Result(cluster.name, unreachable=set(silent) if not options.lost else set())
         plan = Plan(cluster.name, steps(cluster, silent, data=options.data))
         console.plan(plan)
         confirm_by_name(options.yes, cluster.name, f"Everything on {len(cluster.hosts) - len(silent)} hosts is removed, "
                         + ("and all data with it." if options.data else "data stays on them."))
-        execute(context, console, plan, held, result, facts=seen_facts(seen))
+        result = execute(context, console, plan, held, facts=seen_facts(seen), unreachable=() if options.lost else silent)
         _clean([h for h in cluster.hosts if h.name not in silent], context)
     console.say(summary(result))
     return result

@@ -15,7 +15,8 @@ from provisioner.plan.make import voters
 from provisioner.plan.rolling import rolled
 from provisioner.plan.steps import Plan
 from provisioner.run.engine import Result
-from provisioner.run.execute import confirm, execute, locked, look_patiently, seen_facts
+from provisioner.run.execute import execute, locked, look_patiently, seen_facts
+from provisioner.verbs.shared.confirm import confirm
 
 
 def run_restart(context: Context, console: Console, options: argparse.Namespace) -> Result:
@@ -35,11 +36,10 @@ def run_restart(context: Context, console: Console, options: argparse.Namespace)
                               lambda seen: _refuse_down(component, together, seen))
         silent = {name for name in hosts if not seen.hosts[name].reachable}
         steps = [replace(s, verb="restart") for s in rolled(component, [h for h in hosts if h not in silent], cluster, seen, options.batch)]
-        result = Result(cluster.name, unreachable=silent)
         plan = Plan(cluster.name, tuple(steps), voters(cluster))
         console.plan(plan)
-        confirm(options, f"Restart {component.title} on {len(hosts)} hosts?")
-        execute(context, console, plan, held, result, facts=seen_facts(seen))
+        confirm(f"Restart {component.title} on {len(hosts)} hosts?", yes=options.yes)
+        result = execute(context, console, plan, held, facts=seen_facts(seen), unreachable=silent)
     console.say(summary(result))
     return result
 

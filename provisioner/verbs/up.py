@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import argparse
+from dataclasses import dataclass
 from pathlib import Path
 
 from provisioner.components import COMPONENTS
@@ -11,17 +11,30 @@ from provisioner.context import Context
 from provisioner.inventory.render import host_variables
 from provisioner.observe.frameworks import refuse_removed
 from provisioner.plan.glance import glance
-from provisioner.run.engine import Result
+from provisioner.plan.scope import Scope
+from provisioner.run.engine import Result, RunFailed
+from provisioner.verbs.shared.confirm import confirm
 
 
-def run_up(context: Context, console: Console, options: argparse.Namespace) -> Result:
+@dataclass(frozen=True)
+class Options(Scope):
+    """The options of `up`; `plan` is a file of `plan --out`, `yes` that nobody is asked."""
+
+    plan: str | None = None
+    yes: bool = False
+    json: bool = False
+
+
+def run_up(context: Context, console: Console, options: Options) -> Result:
     """Do it, or exactly what the file of --plan says; returns the counts. Raises the error of the first thing that stops it."""
     cluster, saved = context.cluster, None
+    scope: Scope = options
     if options.plan:
         from provisioner.plan.saved import recall
 
-        saved = recall(Path(options.plan), options)
-    found, silent = glance(context, console, options)
+        saved = recall(Path(options.plan), scope)
+        scope = saved.scope
+    found, silent = glance(context, console, scope)
     if found and not saved:
         result = Result(cluster.name, unreachable=set(found.unreachable))
         console.say(summary(result))
@@ -29,11 +42,11 @@ def run_up(context: Context, console: Console, options: argparse.Namespace) -> R
         return result
     # Not before: a rerun with nothing to do would spend more time on these than on anything else.
     from provisioner.plan.look import look_closely
-    from provisioner.run.execute import confirm, execute, locked
+    from provisioner.run.execute import execute, locked
     from provisioner.run.settled import await_back
 
-    with locked(context, console, "looking at the hosts", strict=options.strict) as held:
-        found = look_closely(context, console, options, silent)
+    with locked(context, console, "looking at the hosts", strict=scope.strict) as held:
+        found = look_closely(context, console, scope, silent)
         if saved:
             from provisioner.plan.saved import refuse_moved
 
@@ -41,12 +54,14 @@ def run_up(context: Context, console: Console, options: argparse.Namespace) -> R
         result = Result(cluster.name, unreachable=set(found.unreachable))
         if found.plan.steps:
             console.plan(found.plan)
-            confirm(options, f"Bring up {cluster.name} on {len(found.seen.hosts)} hosts?")
+            confirm(f"Bring up {cluster.name} on {len(found.seen.hosts)} hosts?", yes=options.yes)
             try:
-                execute(context, console, found.plan, held, result, facts=found.facts, witnesses=found.witnesses)
-            finally:
-                if options.json and result.failed:
-                    console.json(result.as_json())
+                result = execute(context, console, found.plan, held, facts=found.facts, unreachable=found.unreachable,
+                                 witnesses=found.witnesses)
+            except RunFailed as error:
+                if options.json:
+                    console.json(error.result.as_json())
+                raise
             await_back(context, found.seen, found.plan)
         else:
             refuse_removed(found.seen)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import takewhile
 
 from provisioner.components import component_names
@@ -14,18 +13,30 @@ from provisioner.context import Context
 from provisioner.errors import UsageError
 from provisioner.observe.frameworks import refuse_removed
 from provisioner.plan.look import look
+from provisioner.plan.scope import Scope
 from provisioner.plan.steps import Plan
 from provisioner.plan.upgrade_order import order
 from provisioner.run.engine import Result
-from provisioner.run.execute import confirm, execute, locked
+from provisioner.run.execute import execute, locked
 from provisioner.run.settled import await_back
 from provisioner.verbs.backup.run import save
+from provisioner.verbs.shared.confirm import confirm
 
 
-def run_upgrade(context: Context, console: Console, options: argparse.Namespace) -> Result:
+@dataclass(frozen=True)
+class Options(Scope):
+    """The options of `upgrade`; `pause_after` is a component's name."""
+
+    pause_after: str | None = None
+    no_backup: bool = False
+    yes: bool = False
+    json: bool = False
+
+
+def run_upgrade(context: Context, console: Console, options: Options) -> Result:
     """Do it; the same command goes on where an earlier one paused or was stopped, as the plan follows from what the hosts run.
 
-    `options` are those of `up`, and pause_after (a component's name), no_backup. Raises as `run_up` and `run_backup` do.
+    Raises as `run_up` and `run_backup` do.
     """
     if options.pause_after and options.pause_after not in component_names():
         raise UsageError(f"--pause-after: no component {options.pause_after!r}", hint=f"one of {', '.join(component_names())}")
@@ -35,10 +46,10 @@ def run_upgrade(context: Context, console: Console, options: argparse.Namespace)
         result = Result(context.cluster.name, unreachable=set(found.unreachable))
         if plan.steps:
             console.plan(plan)
-            confirm(options, f"Upgrade {context.cluster.name}?")
+            confirm(f"Upgrade {context.cluster.name}?", yes=options.yes)
             if not options.no_backup:
                 save(context, console)
-            execute(context, console, plan, held, result, facts=found.facts, witnesses=found.witnesses)
+            result = execute(context, console, plan, held, facts=found.facts, unreachable=found.unreachable, witnesses=found.witnesses)
             await_back(context, found.seen, plan)
         else:
             refuse_removed(found.seen)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -23,9 +22,10 @@ from provisioner.observe.preflight.report import Finding
 from provisioner.plan import look
 from provisioner.plan.glance import Look, glance
 from provisioner.plan.look import _judge
+from provisioner.plan.scope import Scope
 from provisioner.state import fact_cache
 from provisioner.verbs.commands import _reached
-from provisioner.verbs.up import run_up
+from provisioner.verbs.up import Options, run_up
 from provisioner_lab.testing import Call, FakeTransport, probed, said
 from tests.unit.host_samples import facts
 
@@ -71,8 +71,6 @@ def test_the_same_on_many_hosts_is_told_once(capsys: pytest.CaptureFixture[str])
         judge(*(Finding("fail", name, "disk", "3 MB free", "make room") for name in names))
 
 
-OPTIONS = argparse.Namespace(full=False, batch="20%", only=[], limit="")
-
 KEY = "AAAAC3NzaC1lZDI1NTE5AAAAIA" + "A" * 42
 
 
@@ -108,7 +106,7 @@ def asked(context: Any, *, drift: str = "", changed: str = "", away: str = "",
         return UnreachableError("no route") if name == away else answer
 
     context.__dict__["transport"] = FakeTransport({h.name: host(h.name) for h in context.cluster.hosts})
-    return glance(context, Console(), argparse.Namespace(**{**vars(OPTIONS), "only": [*only]}))
+    return glance(context, Console(), Scope(only=tuple(only)))
 
 
 def test_with_nothing_to_do_every_host_is_asked_once(context: Any) -> None:
@@ -127,10 +125,10 @@ def test_up_never_ends_well_over_a_removed_framework_also_with_nothing_to_do(con
         return probed(**found) if found else said()
 
     context.__dict__["transport"] = FakeTransport({h.name: host for h in context.cluster.hosts})
-    found, _ = glance(context, Console(), OPTIONS)
+    found, _ = glance(context, Console(), Scope())
     assert found is not None and found.plan.steps == (), "no role brings it back"
     with pytest.raises(StepFailed, match="Chronos: Mesos has removed the framework") as error:
-        run_up(context, Console(), argparse.Namespace(**vars(OPTIONS), plan="", strict=False, json=False))
+        run_up(context, Console(), Options())
     assert "'provision repair chronos'" in error.value.hint
 
 
@@ -162,7 +160,7 @@ def test_a_silent_agent_costs_one_look_where_nothing_else_is_to_be_done(context:
     assert found is not None and [*found.plan.steps, *found.unreachable] == [name]
     assert f"{name}: no route" in capsys.readouterr().err
     with pytest.raises(UnreachableError, match=f"not reached: {name}"):
-        _reached(run_up(context, Console(), argparse.Namespace(**vars(OPTIONS), plan="", strict=False, json=False)))
+        _reached(run_up(context, Console(), Options()))
 
 
 def test_a_silent_host_that_votes_or_beside_something_to_do_is_for_a_closer_look_that_does_not_wait_again(context: Any) -> None:
@@ -177,8 +175,7 @@ def test_a_closer_look_asks_the_same_questions_so_that_a_saved_plan_still_fits(
     lost = {away: UnreachableError("no route")} if away else {}
     seen = Report((), {h.name: facts() for h in context.cluster.hosts if h.name != away}, lost)
     monkeypatch.setattr(look, "preflight", lambda *_, **__: seen)
-    options = argparse.Namespace(**{**vars(OPTIONS), "only": [*only], "any_version": False})
-    assert found is not None and found.witnesses == look.look_closely(context, Console(), options, lost).witnesses
+    assert found is not None and found.witnesses == look.look_closely(context, Console(), Scope(only=only), lost).witnesses
 
 
 def test_where_a_key_is_not_known_nobody_is_asked(context: Any) -> None:
@@ -192,5 +189,5 @@ def test_one_question_is_all_that_a_host_gets_when_it_needs_nothing(context: Any
     asked(context)
     transport = context.transport
     transport.calls.clear()
-    assert run_up(context, Console(), argparse.Namespace(**vars(OPTIONS), plan="", strict=False, json=False)).changed == 0
+    assert run_up(context, Console(), Options()).changed == 0
     assert sorted(call.host for call in transport.calls) == sorted(h.name for h in context.cluster.hosts)

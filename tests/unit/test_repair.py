@@ -16,6 +16,8 @@ from provisioner.errors import StepFailed, UnreachableError, UsageError
 from provisioner.hosts.zookeeper import Node
 from provisioner.inventory.starter import write_inventory
 from provisioner.observe.observation import HostObservation, Observation
+from provisioner.plan.steps import Plan
+from provisioner.run.engine import Result
 from provisioner.run.framework_store import Kept, forget, kept, store_of
 from provisioner.verbs import repair
 from provisioner.verbs.repair import refuse, run_repair
@@ -128,8 +130,11 @@ def context(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Context, T
     monkeypatch.setattr(repair, "_tree", lambda *_: Opened())
     monkeypatch.setattr(repair, "seen_facts", lambda _: {})
     monkeypatch.setattr(repair, "locked", lambda *_, **__: Opened())
-    monkeypatch.setattr(repair, "execute", lambda context, console, plan, *_, **__: done.append(
-        f"{plan.steps[0].verb} on {', '.join(plan.steps[0].hosts)} with {len(tree.nodes)} nodes"))
+    def execute(context: Any, console: Any, plan: Plan, *_: Any, **__: Any) -> Result:
+        done.append(f"{plan.steps[0].verb} on {', '.join(plan.steps[0].hosts)} with {len(tree.nodes)} nodes")
+        return Result(plan.cluster, changed=1)
+
+    monkeypatch.setattr(repair, "execute", execute)
     return opened, tree, done
 
 
@@ -139,7 +144,7 @@ def options(component: str = "marathon", yes: str = "") -> argparse.Namespace:
 
 def test_all_members_stop_before_the_id_goes_and_start_after_it(context: Any, capsys: pytest.CaptureFixture[str]) -> None:
     opened, tree, done = context
-    run_repair(opened, Console(), options(yes=opened.cluster.name))
+    assert run_repair(opened, Console(), options(yes=opened.cluster.name)).changed == 2
     assert [line for line in done if line != "closed"] == ["stop on m1, m2, m3 with 1 nodes", "restart on m1, m2, m3 with 0 nodes"]
     assert tree.deleted == [STORED.path]
     said = " ".join(capsys.readouterr().err.split())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from provisioner.errors import StepFailed, UsageError
 from provisioner.observe.observation import Observation
 from provisioner.plan.glance import Look
 from provisioner.plan.saved import recall, refuse_moved, save
+from provisioner.plan.scope import Scope
 from provisioner.plan.steps import Plan, Step
 
 ZOOKEEPER = component("zookeeper")
@@ -23,29 +23,25 @@ def look(*steps: Step, cluster: str = "test", digest: str = "d1") -> Look:
     return Look(Plan(cluster, steps), Observation({}), {}, witnesses, frozenset(), {})
 
 
-def options(**given: object) -> argparse.Namespace:
-    return argparse.Namespace(**{"only": [], "limit": None, "full": False, "batch": "20%", "any_version": False, **given})
-
-
 ROLL = Step(ZOOKEEPER, ("m2", "m3", "m1"), batch=1, all_or_none=True, why="zoo.cfg was edited")
 
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
     path = tmp_path / "plan.json"
-    save(path, look(ROLL), options(only=["zookeeper"], batch="2"))
+    save(path, look(ROLL), Scope(only=("zookeeper",), batch="2"))
     return path
 
 
 def test_the_same_look_passes_with_the_options_of_the_plan(file: Path) -> None:
-    asked = options()
-    refuse_moved(recall(file, asked), look(ROLL))
-    assert (asked.only, asked.batch) == (["zookeeper"], "2")
+    saved = recall(file, Scope(strict=True))
+    refuse_moved(saved, look(ROLL))
+    assert saved.scope == Scope(only=("zookeeper",), batch="2", strict=True)
     assert file.stat().st_mode & 0o077 == 0
 
 
 def test_another_leader_is_no_other_plan(file: Path) -> None:
-    refuse_moved(recall(file, options()), look(replace(ROLL, hosts=("m3", "m1", "m2"))))
+    refuse_moved(recall(file, Scope()), look(replace(ROLL, hosts=("m3", "m1", "m2"))))
 
 
 @pytest.mark.parametrize(("now", "said"), [
@@ -59,7 +55,7 @@ def test_another_leader_is_no_other_plan(file: Path) -> None:
 ])
 def test_whatever_moved_is_named_and_nothing_is_done(file: Path, now: Look, said: str) -> None:
     with pytest.raises(StepFailed, match="nothing was changed") as error:
-        refuse_moved(recall(file, options()), now)
+        refuse_moved(recall(file, Scope()), now)
     assert said in error.value.message
     assert "plan --out" in error.value.hint
 
@@ -71,13 +67,13 @@ def test_any_other_file_is_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "plan.json"
     path.write_text(text)
     with pytest.raises(UsageError, match="no plan of this version"):
-        recall(path, options())
+        recall(path, Scope())
 
 
 def test_a_missing_file_and_options_of_ones_own_are_refused(tmp_path: Path, file: Path) -> None:
     with pytest.raises(UsageError, match="can't be read"):
-        recall(tmp_path / "missing", options())
+        recall(tmp_path / "missing", Scope())
     with pytest.raises(UsageError, match="--full can't be given"):
-        recall(file, options(full=True))
+        recall(file, Scope(full=True))
     with pytest.raises(UsageError, match="no such folder"):
-        save(tmp_path / "no" / "plan.json", look(ROLL), options())
+        save(tmp_path / "no" / "plan.json", look(ROLL), Scope())

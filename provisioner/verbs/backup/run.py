@@ -16,12 +16,13 @@ from provisioner.errors import StepFailed, UsageError
 from provisioner.observe.observation import observe
 from provisioner.plan.steps import serves
 from provisioner.run.backup_parts import Part, Sources
-from provisioner.run.execute import confirm_by_name, locked
+from provisioner.run.execute import locked
 from provisioner.run.settled import await_settled
 from provisioner.state import ledger, secrets
 from provisioner.state.files import private_dir, read_private, write_private
 from provisioner.verbs.backup import archive
 from provisioner.verbs.backup.archive import Archive
+from provisioner.verbs.shared.confirm import confirm_by_name
 
 #: What makes a cluster the one it is, kept beside the inventory: the archive's name for each.
 LEDGER, SECRETS, PASSWORD = "identity/ledger.yml", "identity/secrets.yml", "identity/vault_password"

@@ -18,7 +18,6 @@ from provisioner.hosts.login import known_hosts_file, login
 from provisioner.hosts.openssh import OpenSsh
 from provisioner.inventory.find import ENVIRONMENT
 from provisioner.inventory.load import load
-from provisioner.run.execute import confirm, confirm_by_name
 from provisioner.state.files import write_private
 from provisioner.state.yaml_document import read_text
 from provisioner.verbs.infra import contract
@@ -26,6 +25,7 @@ from provisioner.verbs.infra.arrival import answers, await_hosts
 from provisioner.verbs.infra.contract import Outputs
 from provisioner.verbs.infra.inventory import host_names, merged, tree, without
 from provisioner.verbs.infra.terraform import CHANGES, Terraform
+from provisioner.verbs.shared.confirm import confirm, confirm_by_name
 
 
 class Infra:
@@ -51,7 +51,7 @@ class Infra:
 
     def up(self) -> int:
         """Apply, write the inventory, wait for the machines. Raises StepFailed, InventoryError, UnreachableError."""
-        self._apply(lambda: confirm(self._options, "Do this?"))
+        self._apply(lambda: confirm("Do this?", yes=self._options.yes))
         outputs, before = self._outputs(), self._before()
         self._write(merged(self._text(), tree(outputs), str(self._inventory)))
         cluster = load(self._inventory)

@@ -1,0 +1,1 @@
+"""What several verbs share: their arguments, the questions they ask, how they end."""
