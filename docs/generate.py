@@ -21,7 +21,7 @@ from unittest.mock import patch
 import yaml
 from rich.console import Console
 
-from provisioner.cli import parser
+from provisioner.cli import parsers
 from provisioner.components import COMPONENTS, UPGRADE_ORDER
 from provisioner.components.model import Need
 from provisioner.console import make_table, status_rows
@@ -139,22 +139,16 @@ def open_ports() -> dict[str, list[dict[str, Any]]]:
 
 def cli_reference() -> str:
     """`--help` of every command, and of every action of those that have some."""
-    top = parser()
+    top, *commands = parsers()
     parts = ["# Command line", "", "Generated from the program.", "", *_help(top)]
-    for name, command in _commands(top).items():
-        parts += ["", f"## provision {name}", "", *_help(command)]
-        for action, below in _commands(command).items():
-            parts += ["", f"### provision {name} {action}", "", *_help(below)]
+    for command in commands:
+        parts += ["", f"{'#' * len(command.prog.split())} {command.prog}", "", *_help(command)]
     return "\n".join(parts) + "\n"
 
 
 def _help(of: argparse.ArgumentParser) -> list[str]:
     with patch.dict(os.environ, COLUMNS=str(HELP_WIDTH)):  # argparse would break the lines where this terminal ends
         return ["```", of.format_help().rstrip(), "```"]
-
-
-def _commands(of: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
-    return {name: each for a in of._actions if isinstance(a, argparse._SubParsersAction) for name, each in a.choices.items()}
 
 
 def draw_status(lab: str) -> None:

@@ -26,8 +26,8 @@ PLAIN_WIDTH = 160
 class Console:
     """Output of one command. What draws is imported when something is drawn: a rerun with nothing to do says three plain lines."""
 
-    def __init__(self, *, quiet: bool = False) -> None:
-        self._quiet = quiet
+    def __init__(self) -> None:
+        self._err: Terminal | None = None
 
     @functools.cached_property
     def out(self) -> Terminal:
@@ -36,23 +36,28 @@ class Console:
 
         return Terminal(highlight=False, width=None if sys.stdout.isatty() else PLAIN_WIDTH)
 
-    @functools.cached_property
+    @property
     def err(self) -> Terminal:
         """Standard error as a terminal."""
-        from rich.console import Console as Terminal
+        if self._err is None:
+            from rich.console import Console as Terminal
 
-        return Terminal(stderr=True, highlight=False, quiet=self._quiet, width=None if sys.stderr.isatty() else PLAIN_WIDTH)
+            self._err = Terminal(stderr=True, highlight=False, width=None if sys.stderr.isatty() else PLAIN_WIDTH)
+        return self._err
 
     def say(self, text: str) -> None:
         """One line of progress or of news."""
-        if "err" in self.__dict__:
-            self.err.print(text, soft_wrap=True, markup=False)  # a spinner may be turning
-        elif not self._quiet:
+        if self._err is not None:
+            self._err.print(text, soft_wrap=True, markup=False)  # a spinner may be turning
+        else:
             sys.stderr.write(f"{text}\n")
             sys.stderr.flush()
 
     def warn(self, text: str) -> None:
         """Something the user should know, though the command goes on."""
+        if self._err is None and not sys.stderr.isatty():
+            self.say(f"warning: {text}")
+            return
         from rich.markup import escape
 
         self.err.print(f"[yellow]warning:[/] {escape(text)}", soft_wrap=True)
@@ -87,11 +92,6 @@ def make_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]
     for row in rows:
         table.add_row(*(f"[{STATE_STYLE[cell]}]{cell}[/]" if cell in STATE_STYLE else escape(cell) for cell in row))
     return table
-
-
-def error_text(error: BaseException) -> str:
-    """An error as users see it."""
-    return f"error: {error}"
 
 
 class RunProgress:

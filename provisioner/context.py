@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from provisioner.cluster import catalogue
-from provisioner.cluster.model import Cluster
+from provisioner.cluster.model import Cluster, Host
 from provisioner.cluster.names import host_list
 from provisioner.errors import UsageError
 from provisioner.inventory.load import load
@@ -25,26 +25,27 @@ FEWEST = 5
 
 
 class Context:
-    """One command's view of one cluster. Parts are made when first asked for."""
+    """One command's view of one cluster. Parts that are not given are made when first asked for."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, cluster: Cluster | None = None, ledger: Ledger | None = None,
+                 transport: Transport | None = None) -> None:
         self.path = path
+        self._cluster, self._ledger, self._transport = cluster, ledger, transport
 
     @functools.cached_property
     def cluster(self) -> Cluster:
         """The inventory, checked."""
-        return load(self.path)
+        return self._cluster or load(self.path)
 
     @functools.cached_property
     def ledger(self) -> Ledger:
         """Identities handed out so far, with those that this inventory still needs. Not saved: `up` does that."""
-        return ledger.assign(ledger.load(self.cluster), self.cluster)
+        return self._ledger or ledger.assign(ledger.load(self.cluster), self.cluster)
 
-    def keep(self, changed: Ledger) -> None:
-        """Save a changed ledger; what was rendered from the old one is made anew when next asked for."""
+    def keep(self, changed: Ledger) -> Context:
+        """Save a changed ledger; gives the context in which it holds."""
         ledger.save(self.cluster, changed)
-        self.__dict__["ledger"] = changed
-        self.__dict__.pop("rendered", None)
+        return Context(self.path, cluster=self.cluster, ledger=changed, transport=self.transport)
 
     @functools.cached_property
     def rendered(self) -> dict[str, Any]:
@@ -65,6 +66,8 @@ class Context:
     @functools.cached_property
     def transport(self) -> Transport:
         """The way to the hosts."""
+        if self._transport:
+            return self._transport
         from provisioner.hosts.openssh import OpenSsh
 
         return OpenSsh(self.cluster)
@@ -81,6 +84,14 @@ class Context:
         from provisioner.hosts.paramiko import Paramiko
 
         return Paramiko(self.cluster, plain, self.transport)
+
+    def host(self, name: str) -> Host:
+        """One host. Raises UsageError for a name that is not in the inventory."""
+        try:
+            return self.cluster.host(name)
+        except KeyError:
+            raise UsageError(f"no host {name!r}", where=str(self.path),
+                             hint=f"hosts: {host_list([h.name for h in self.cluster.hosts])}") from None
 
     def version(self, component: str) -> str:
         """The version that the inventory asks for, or nothing."""

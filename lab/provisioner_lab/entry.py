@@ -2,5 +2,5 @@
 
 from provisioner.verbs import Verb
 
-VERB = Verb("lab", "lab", "make hosts on this machine: containers or virtual machines with systemd and sshd", "provisioner_lab.verb",
+VERB = Verb("lab", "lab", "make hosts on this machine, as containers or virtual machines", "provisioner_lab.verb",
             inventory=False)

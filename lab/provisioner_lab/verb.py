@@ -26,6 +26,11 @@ def inventory_of(name: str) -> Path:
     return default_inventory(name)
 
 
+def names() -> list[str]:
+    """The labs whose inventory lies here, without asking anybody."""
+    return sorted(path.parent.name for path in inventory_of("default").parent.parent.glob("*/inventory.yml"))
+
+
 def ensure(name: str, say: Callable[[str], None]) -> None:
     """Make the lab unless it exists."""
     if not inventory_of(name).is_file():

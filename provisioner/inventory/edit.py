@@ -32,6 +32,20 @@ def without_hosts(text: str, names: Collection[str], source: str) -> str:
     return left
 
 
+def host_names(text: str, source: str) -> set[str]:
+    """The hosts that an inventory names, ranges as they are written. Raises InventoryError for broken YAML."""
+    root = parse(text, source)
+    return _hosts_below(root.plain()) if root else set()
+
+
+def _hosts_below(groups: Any) -> set[str]:
+    found: set[str] = set()
+    for group in groups.values() if isinstance(groups, dict) else ():
+        if isinstance(group, dict):
+            found |= set(group.get("hosts") or ()) | _hosts_below(group.get("children"))
+    return found
+
+
 def _regions(node: Node, end: int) -> Iterator[tuple[str, int, int]]:
     """Each host below this mapping, which ends with line `end`: name, first and last line."""
     entries = node.value if isinstance(node.value, dict) else {}

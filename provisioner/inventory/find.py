@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Protocol
 
@@ -17,6 +17,9 @@ class Labs(Protocol):
 
     def inventory_of(self, name: str) -> Path:
         """Where the inventory of a lab is, whether the lab exists or not. Raises UsageError for an invalid name."""
+
+    def names(self) -> Iterable[str]:
+        """The labs whose inventory lies here."""
 
     def ensure(self, name: str, say: Callable[[str], None]) -> None:
         """Make the lab unless it exists."""

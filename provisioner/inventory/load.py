@@ -16,12 +16,13 @@ from provisioner.state.problems import Problems
 from provisioner.state.yaml_document import parse, read_text
 
 
-def load(path: Path, schema: Schema | None = None) -> Cluster:
-    """The cluster that an inventory describes. `schema` is that of the roles unless given. Raises InventoryError."""
+def load(path: Path, schema: Schema | None = None, *, text: str | None = None) -> Cluster:
+    """The cluster that an inventory describes. `schema` is that of the roles unless given, `text` what is to be in the file instead of
+    what is. Raises InventoryError."""
     source = str(path)
     schema = schema or load_schema()
     problems = Problems(source)
-    root = parse(read_text(path, source), source)
+    root = parse(read_text(path, source) if text is None else text, source)
     if root is None:
         raise problems.fail(0, "the inventory is empty", "'provision init' writes one to start from")
     written = Reader(schema, problems).read(root)

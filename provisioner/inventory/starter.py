@@ -10,17 +10,17 @@ from provisioner.paths import inventory_examples_dir
 FILE_NAME = "inventory.yml"
 
 
-def write_inventory(directory: Path, force: bool = False) -> Path:
-    """Write an annotated `inventory.yml` and give its path. Raises UsageError when there is one already and not `force`."""
+def write_inventory(directory: Path) -> Path:
+    """Write an annotated `inventory.yml` and give its path. Raises UsageError when there is one already."""
     path = directory / FILE_NAME
     text = (inventory_examples_dir() / "example.yml").read_text()
     try:
         directory.mkdir(parents=True, exist_ok=True)
         # "x" also refuses what appeared since anybody looked.
-        with path.open("w" if force else "x") as file:
+        with path.open("x") as file:
             file.write(text)
     except FileExistsError:
-        hint = "edit it, name another directory, or overwrite it with --force"
+        hint = "edit it, or name another directory"
         raise UsageError("there is something of that name already", where=str(path), hint=hint) from None
     except OSError as error:
         raise UsageError(f"can't write the file: {error.strerror}", where=str(path)) from error

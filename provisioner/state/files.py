@@ -1,4 +1,4 @@
-"""Files that only their owner may read, and that are never half written."""
+"""Files that are never half written, and that only their owner may read unless somebody chose otherwise."""
 
 from __future__ import annotations
 
@@ -33,11 +33,20 @@ def write_private(path: Path, data: bytes, *, replace: bool = True) -> bool:
 
     With `replace` False a file that is already there stays, and the answer is False. Raises ProvisionError.
     """
+    return _write(path, data, 0o600, replace=replace)
+
+
+def rewrite(path: Path, data: bytes) -> None:
+    """Replace a file by one that is whole, with the mode that it has; a new one is 0600. Raises ProvisionError."""
+    _write(path, data, stat.S_IMODE(path.stat().st_mode) if path.exists() else 0o600)
+
+
+def _write(path: Path, data: bytes, mode: int, *, replace: bool = True) -> bool:
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     try:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
         with os.fdopen(descriptor, "wb") as file:
-            os.fchmod(descriptor, 0o600)
+            os.fchmod(descriptor, mode)
             file.write(data)
             file.flush()
             os.fsync(descriptor)

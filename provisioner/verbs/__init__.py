@@ -1,4 +1,4 @@
-"""What an operator can ask for. One verb = one module of that name; this table is all that `provision --help` loads."""
+"""What an operator can ask for. One verb = one module or package of that name; this table is all that `provision --help` loads."""
 
 from __future__ import annotations
 
@@ -14,24 +14,31 @@ if TYPE_CHECKING:
 
     AddArguments = Callable[[argparse.ArgumentParser], None]
 
-#: The group of entry points by which another distribution adds a verb: name → an object of class Verb.
+#: The group of entry points by which another distribution adds a verb: its name → an object of class Verb.
 ENTRY_POINTS = "provisioner.verbs"
+#: The groups of `provision --help`, with their titles.
+GROUPS = {"build": "Build", "operate": "Operate", "change": "Change", "recover": "Recover", "lab": "Lab and shell"}
 
 
 class Verb(NamedTuple):
-    """A verb: where it stands in `provision --help`, and the module that does it, which is loaded only when it is asked for.
+    """A verb: its group and line in `provision --help`, and the module that does it, which is imported only when it is asked for.
 
-    That module has `Options`, a frozen dataclass with one field per argument; `add_arguments(parser)`; and
+    That module has `Options`, a frozen dataclass with a field for each argument; `add_arguments(parser)`; and
     `run(context, console, options) -> exit code`, without the context where `inventory` is False. Or it has ACTIONS instead.
-    An `EPILOG` is shown below its help. `makes_lab`: `--lab NAME` makes the lab where there is none.
+    An `EPILOG` is shown below its help. With `makes_lab` the option --lab makes the lab where there is none. It must be light, as
+    help and completion import it: what does the work is imported by `run`.
     """
 
     name: str
     group: str
     help: str
-    module: str
+    module: str = ""
     inventory: bool = True
     makes_lab: bool = False
+
+    def load(self) -> Any:
+        """Its module."""
+        return load(self.module or f"{__name__}.{self.name}")
 
 
 class Action(NamedTuple):
@@ -44,15 +51,49 @@ class Action(NamedTuple):
     run: Callable[..., int]
     inventory: bool = False
     epilog: str = ""
+    makes_lab: bool = False
 
 
-def added() -> dict[str, Verb]:
-    """The verbs of other distributions, by name."""
-    return {name: cast(Verb, load(reference)) for name, reference in entry_points(ENTRY_POINTS).items()}
+VERBS = (
+    Verb("init", "build", "write an annotated inventory.yml to start from", inventory=False),
+    Verb("infra", "build", "create machines with Terraform or OpenTofu, and their inventory", inventory=False),
+    Verb("validate", "build", "check the inventory without contacting any host"),
+    Verb("inventory", "build", "print the rendered Ansible inventory"),
+    Verb("preflight", "build", "check every host before anything is changed"),
+    Verb("plan", "build", "show what 'up' would do, and why; change nothing"),
+    Verb("up", "build", "build the cluster, or bring it to what the inventory says", makes_lab=True),
+    Verb("status", "operate", "show leaders, members and problems; exit 0 only if healthy"),
+    Verb("verify", "operate", "prove end to end that the stack works, then clean up"),
+    Verb("restart", "operate", "restart a component, one voter at a time, the leader last"),
+    Verb("drain", "operate", "move all tasks off an agent; it accepts none until 'undrain'"),
+    Verb("undrain", "operate", "let a drained agent accept tasks again"),
+    Verb("ssh", "operate", "open a shell on one host, or run one command there"),
+    Verb("run", "operate", "run one command on all hosts, or on some, in parallel"),
+    Verb("upgrade", "change", "move to new versions: back up first, pause where you ask"),
+    Verb("remove", "change", "drain hosts, take them out of the cluster and the inventory"),
+    Verb("replace", "change", "replace a lost host with a new machine of the same name"),
+    Verb("reset", "change", "uninstall from all hosts; keep inventory, ledger and secrets"),
+    Verb("backup", "recover", "save ZooKeeper's nodes, Consul, apps, jobs and identity to a file"),
+    Verb("restore", "recover", "load a backup into this cluster, or restore only its identity"),
+    Verb("repair", "recover", "give Marathon or Chronos a new framework after Mesos removed it"),
+    Verb("unlock", "recover", "show who holds the cluster's lock, and break it on demand"),
+    Verb("completion", "lab", "print the completion script for bash, zsh or fish", inventory=False),
+)
+
+
+def verbs() -> dict[str, Verb]:
+    """All verbs by name, those of other distributions included."""
+    added = {name: cast(Verb, load(reference)) for name, reference in entry_points(ENTRY_POINTS).items()}
+    return {**added, **{verb.name: verb for verb in VERBS}}
+
+
+def find(name: str) -> Verb | None:
+    """The verb of this name; other distributions are asked only for what is not our own."""
+    own = next((verb for verb in VERBS if verb.name == name), None)
+    return own or verbs().get(name)
 
 
 def labs() -> Labs | None:
     """The lab, where it is installed."""
     reference = entry_points(ENTRY_POINTS).get("lab")
-    return cast("Labs", load(cast(Verb, load(reference)).module)) if reference else None
-
+    return cast("Labs", cast(Verb, load(reference)).load()) if reference else None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import re
 import tarfile
@@ -28,10 +27,11 @@ from provisioner.inventory.starter import write_inventory
 from provisioner.observe.observation import HostObservation, Observation
 from provisioner.run import settled
 from provisioner.state import ledger, secrets
+from provisioner.verbs import restore
 from provisioner.verbs.backup import archive
-from provisioner.verbs.backup import run as backup_run
+from provisioner.verbs.backup import work as backup_run
 from provisioner.verbs.backup.archive import Archive
-from provisioner.verbs.backup.run import SAVED, parts_of, run_restore, save, working_hosts
+from provisioner.verbs.backup.work import SAVED, parts_of, run_restore, save, working_hosts
 from provisioner_lab.testing import Call, FakeTransport, host_that_probes, said
 
 M1, M2 = Host("m1", "192.0.2.1"), Host("m2", "192.0.2.2")
@@ -164,10 +164,6 @@ def test_what_consul_says_against_a_snapshot_is_shown() -> None:
         ConsulSnapshot(transport, M1).put_back(b"snap")
 
 
-def options(file: Path) -> argparse.Namespace:
-    return argparse.Namespace(file=str(file), identity=True, yes="")
-
-
 def test_an_identity_comes_back_beside_a_fresh_inventory_only(tmp_path: Path) -> None:
     for name in ("old", "new"):
         (tmp_path / name).mkdir()
@@ -178,20 +174,20 @@ def test_an_identity_comes_back_beside_a_fresh_inventory_only(tmp_path: Path) ->
              "identity/vault_password": secrets.password_file(old.cluster)}
     made = Archive("c", old.ledger.cluster_id, "now", {name: path.read_bytes() for name, path in files.items()})
     archive.write(tmp_path / "b.tar.gz", made)
-    run_restore(new, Console(), options(tmp_path / "b.tar.gz"))
+    run_restore(new, Console(), restore.Options(str(tmp_path / "b.tar.gz"), identity=True))
     assert Context(new.path).ledger == old.ledger
     assert secrets.load(new.cluster) == secrets.load(old.cluster)
     with pytest.raises(UsageError, match="has an identity already"):
-        run_restore(new, Console(), options(tmp_path / "b.tar.gz"))
+        run_restore(new, Console(), restore.Options(str(tmp_path / "b.tar.gz"), identity=True))
 
 
 def context_that_sees(folder: Path, state: str) -> Context:
     """A cluster made of the example, on which every component is in this state."""
-    context = Context(write_inventory(folder))
-    secrets.ensure(context.cluster)
+    path = write_inventory(folder)
+    cluster = Context(path).cluster
+    secrets.ensure(cluster)
     health = {name: {"state": state, "version": "1"} for name in (c.name for c in SAVED)}
-    context.__dict__["transport"] = FakeTransport({h.name: host_that_probes(facts={}, health=health) for h in context.cluster.hosts})
-    return context
+    return Context(path, transport=FakeTransport({h.name: host_that_probes(facts={}, health=health) for h in cluster.hosts}))
 
 
 def test_every_part_is_asked_of_hosts_where_it_works(tmp_path: Path) -> None:

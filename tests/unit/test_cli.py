@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import os
 import subprocess
 import sys
 from importlib import metadata
@@ -10,33 +12,81 @@ from pathlib import Path
 import pytest
 
 from provisioner import verbs
-from provisioner.cli import main, parser
+from provisioner.cli import given, main, parser, parsers
 from provisioner.errors import InventoryError
 from provisioner.extensions import entry_points
 from provisioner.paths import project_dir
-from provisioner.verbs import commands
+from provisioner.verbs import Action, remove, validate
+
+GOLDEN = Path(__file__).parent / "golden" / "help"
 
 
-def test_help_of_every_command(capsys: pytest.CaptureFixture[str]) -> None:
-    for command in ("", "init", "validate", "inventory", "preflight", "up", "status", "verify", "ssh", "run", "lab up",
-                    "lab vagrantfile", "infra up"):
-        arguments = command.split()
-        with pytest.raises(SystemExit) as end:
-            main([*arguments, "--help"])
-        assert end.value.code == 0
-    assert "usage: provision" in capsys.readouterr().out
+def helps() -> dict[str, str]:
+    """The help of every command by the name of its golden file."""
+    return {each.prog.replace(" ", "-"): each.format_help() for each in parsers()}
 
 
-def test_help_imports_nothing_heavy() -> None:
-    script = ("import sys; from provisioner.cli import parser; parser().format_help();"
-              "print([m for m in ('ansible','rich','paramiko','ruamel','yaml') if m in sys.modules])")
+def test_the_help_of_every_command_is_as_it_was_read_and_approved(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`python -m tests.unit.test_cli` writes the files anew."""
+    monkeypatch.setenv("COLUMNS", "80")
+    assert {path.stem: path.read_text() for path in GOLDEN.glob("*.txt")} == helps()
+
+
+def test_help_is_short_and_imperative() -> None:
+    for verb in verbs.verbs().values():
+        assert verb.group in verbs.GROUPS
+        assert len(f"  {verb.name:<12}{verb.help}") <= 80, verb
+        assert verb.help[0].islower() and not verb.help.endswith("."), verb
+
+
+@pytest.mark.parametrize("words", ["", "up", "lab up", "infra up", "ssh"])
+def test_help_ends_well(words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        main([*words.split(), "--help"])
+    assert end.value.code == 0
+    assert capsys.readouterr().out.startswith(f"usage: provision {words}".rstrip())
+
+
+@pytest.mark.parametrize("words", [["--help"], ["up", "--help"], ["validate", "--help"], ["lab", "--help"], ["remove", "--help"]])
+def test_help_loads_nothing_heavy(words: list[str]) -> None:
+    script = (f"import sys; from provisioner.cli import main\ntry: main({words!r})\nexcept SystemExit: pass\n"
+              "heavy = ('ansible', 'rich', 'paramiko', 'ruamel', 'yaml', 'kazoo', 'importlib.metadata', 'subprocess')\n"
+              "print([m for m in heavy if m in sys.modules], file=sys.stderr)")
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+    assert done.stderr.strip() == "[]"
+
+
+def test_every_verb_and_action_has_options_with_a_field_for_each_argument() -> None:
+    for each in parsers():
+        action: Action | None = each.get_default("action")
+        if action:
+            fields = {field.name for field in dataclasses.fields(action.options)}
+            own = {"hosts", "lab"} - fields if action.inventory else set()
+            assert fields | own | {"help"} == {argument.dest for argument in each._actions}, each.prog
+            assert action.options.__dataclass_params__.frozen, each.prog
+
+
+def test_every_module_is_a_verb_and_every_verb_a_module_of_its_name() -> None:
+    shared = {"shared", "__init__", "__pycache__"}
+    folder = Path(verbs.__file__).parent
+    assert {path.stem for path in folder.iterdir()} - shared == {verb.name for verb in verbs.VERBS}
+
+
+def test_only_the_command_line_knows_what_argparse_parses_to() -> None:
+    found = [str(path) for path in (project_dir() / "provisioner").rglob("*.py")
+             if "Namespace" in path.read_text() and path.name != "cli.py"]
+    assert found == []
 
 
 def test_an_unknown_command_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["upp"]) == 2
-    assert "→" in capsys.readouterr().err
+    assert capsys.readouterr().err == "error: unknown command 'upp': did you mean 'up'?\n→ provision --help\n"
+    assert main([]) == 2
+    assert main(["--no-such-option"]) == 2
+    assert main(["up", "--no-such-option"]) == 2
+    assert "→ provision up --help" in capsys.readouterr().err
+    assert main(["lab", "upp"]) == 2
+    assert "→ provision lab --help" in capsys.readouterr().err
 
 
 def test_no_inventory_says_where_it_looked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -97,10 +147,12 @@ def test_an_unforeseen_error_leaves_a_report_and_no_traceback(
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr("tempfile.tempdir", None)
 
-    def breaks(options: object) -> int:
+    def breaks(*_: object) -> int:
         raise RuntimeError("nobody thought of this")
 
-    monkeypatch.setattr(commands, "command_validate", breaks)
+    monkeypatch.setattr(validate, "run", breaks)
+    monkeypatch.chdir(tmp_path)
+    assert main(["init"]) == 0
     assert main(["validate"]) == 1
     text = capsys.readouterr().err
     assert "Traceback" not in text
@@ -111,5 +163,14 @@ def test_an_unforeseen_error_leaves_a_report_and_no_traceback(
 
 
 def test_hosts_to_remove_and_the_inventory_are_not_mixed_up() -> None:
-    options = parser().parse_args(["remove", "--hosts", "inventory.yml", "m4", "m5"])
-    assert (options.names, options.hosts) == (["m4", "m5"], "inventory.yml")
+    verb = verbs.find("remove")
+    assert verb is not None
+    parsed = parser(verb).parse_args(["--hosts", "inventory.yml", "m4", "m5"])
+    assert parsed.hosts == "inventory.yml"
+    assert given(remove.Options, parsed) == remove.Options(names=("m4", "m5"))
+
+
+if __name__ == "__main__":
+    os.environ["COLUMNS"] = "80"
+    for name, text in helps().items():
+        (GOLDEN / f"{name}.txt").write_text(text)

@@ -11,10 +11,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from provisioner.errors import InventoryError
+from provisioner.inventory.edit import host_names
 from provisioner.inventory.load import load
 from provisioner.paths import inventory_examples_dir
 from provisioner.verbs.infra.contract import Outputs, read
-from provisioner.verbs.infra.inventory import HEADER, host_names, merged, tree, without
+from provisioner.verbs.infra.inventory import HEADER, merged, tree, without
 
 SOURCE = "inventory.yml"
 

@@ -26,9 +26,7 @@ def members(folder: Path, *states: str, component: str = "zookeeper") -> LiveMem
         state = told[call.host].pop(0) if len(told[call.host]) > 1 else told[call.host][0]
         return probed(health={component: {"state": state, "leader": call.host == "m1"}})
 
-    context = Context(write_inventory(folder))
-    context.__dict__["transport"] = FakeTransport(dict.fromkeys(STEP.hosts, answer))
-    return LiveMembers(context)
+    return LiveMembers(Context(write_inventory(folder), transport=FakeTransport(dict.fromkeys(STEP.hosts, answer))))
 
 
 def test_an_election_is_waited_for_before_anybody_is_said_to_serve(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

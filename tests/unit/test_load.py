@@ -169,8 +169,6 @@ def test_init_writes_the_example_once(tmp_path: Path) -> None:
     with pytest.raises(Exception, match="there is something of that name already"):
         write_inventory(tmp_path / "new")
     assert path.read_text() == "mine"
-    write_inventory(tmp_path / "new", force=True)
-    assert load(path).name == "example"
 
 
 def test_loading_needs_neither_ansible_nor_rich() -> None:

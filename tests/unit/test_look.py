@@ -24,8 +24,9 @@ from provisioner.plan.glance import Look, glance
 from provisioner.plan.look import _judge
 from provisioner.plan.scope import Scope
 from provisioner.state import fact_cache
-from provisioner.verbs.commands import _reached
-from provisioner.verbs.up import Options, run_up
+from provisioner.verbs import up
+from provisioner.verbs.up import Options
+from provisioner.verbs.up.work import run_up
 from provisioner_lab.testing import Call, FakeTransport, probed, said
 from tests.unit.host_samples import facts
 
@@ -34,8 +35,8 @@ HOSTS = (*(Host(n, "192.0.2.1", groups=frozenset({"zookeeper", "mesos_master"}))
 
 
 def judge(*findings: Finding, away: tuple[str, ...] = ()) -> None:
-    context: Any = Context(Path("/nowhere/inventory.yml"))
-    context.__dict__["cluster"] = Cluster("c", context.path, HOSTS)
+    path = Path("/nowhere/inventory.yml")
+    context = Context(path, cluster=Cluster("c", path, HOSTS))
     _judge(Report(tuple(findings), {}, {name: UnreachableError("away") for name in away}), context, Console())
 
 
@@ -83,7 +84,7 @@ def calm(request: dict[str, Any]) -> dict[str, Any]:
 @pytest.fixture
 def context(tmp_path: Path) -> Any:
     """Three masters and two agents whose keys and facts were kept by an earlier look."""
-    found: Any = Context(write_inventory(tmp_path))
+    found: Any = Context(write_inventory(tmp_path), transport=FakeTransport())
     fact_cache.keep(found.cluster, {h.name: to_ansible_facts(facts()) for h in found.cluster.hosts})
     record(found.cluster, [f"{login(h, found.cluster).known_as} ssh-ed25519 {KEY}" for h in found.cluster.hosts])
     return found
@@ -105,7 +106,7 @@ def asked(context: Any, *, drift: str = "", changed: str = "", away: str = "",
 
         return UnreachableError("no route") if name == away else answer
 
-    context.__dict__["transport"] = FakeTransport({h.name: host(h.name) for h in context.cluster.hosts})
+    context.transport.behaviour = {h.name: host(h.name) for h in context.cluster.hosts}
     return glance(context, Console(), Scope(only=tuple(only)))
 
 
@@ -124,7 +125,7 @@ def test_up_never_ends_well_over_a_removed_framework_also_with_nothing_to_do(con
             found["health"]["chronos"] = {"state": "down", "leader": True, "detail": "leads, but", "facts": {"framework": "removed"}}
         return probed(**found) if found else said()
 
-    context.__dict__["transport"] = FakeTransport({h.name: host for h in context.cluster.hosts})
+    context.transport.behaviour = {h.name: host for h in context.cluster.hosts}
     found, _ = glance(context, Console(), Scope())
     assert found is not None and found.plan.steps == (), "no role brings it back"
     with pytest.raises(StepFailed, match="Chronos: Mesos has removed the framework") as error:
@@ -160,7 +161,7 @@ def test_a_silent_agent_costs_one_look_where_nothing_else_is_to_be_done(context:
     assert found is not None and [*found.plan.steps, *found.unreachable] == [name]
     assert f"{name}: no route" in capsys.readouterr().err
     with pytest.raises(UnreachableError, match=f"not reached: {name}"):
-        _reached(run_up(context, Console(), Options()))
+        up.run(context, Console(), Options())
 
 
 def test_a_silent_host_that_votes_or_beside_something_to_do_is_for_a_closer_look_that_does_not_wait_again(context: Any) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,8 +18,8 @@ from provisioner.observe.observation import HostObservation, Observation
 from provisioner.plan.steps import Plan
 from provisioner.run.engine import Result
 from provisioner.run.framework_store import Kept, forget, kept, store_of
-from provisioner.verbs import repair
-from provisioner.verbs.repair import refuse, run_repair
+from provisioner.verbs.repair import Options, work
+from provisioner.verbs.repair.work import refuse, run_repair
 
 GONE, NEW = "ca42257c-d92e-4841-8868-1afd0edbd8ff-0000", "ca42257c-d92e-4841-8868-1afd0edbd8ff-0005"
 #: As Marathon writes it: a message with one field. Chronos wraps the same into an entry of Mesos' state.
@@ -125,21 +124,21 @@ def context(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Context, T
         def __exit__(self, *_: object) -> None:
             done.append("closed")
 
-    monkeypatch.setattr(repair, "observe", look)
-    monkeypatch.setattr(repair, "_mesos", lambda _: [row(GONE, gone=True)])
-    monkeypatch.setattr(repair, "_tree", lambda *_: Opened())
-    monkeypatch.setattr(repair, "seen_facts", lambda _: {})
-    monkeypatch.setattr(repair, "locked", lambda *_, **__: Opened())
+    monkeypatch.setattr(work, "observe", look)
+    monkeypatch.setattr(work, "_mesos", lambda _: [row(GONE, gone=True)])
+    monkeypatch.setattr(work, "_tree", lambda *_: Opened())
+    monkeypatch.setattr(work, "seen_facts", lambda _: {})
+    monkeypatch.setattr(work, "locked", lambda *_, **__: Opened())
     def execute(context: Any, console: Any, plan: Plan, *_: Any, **__: Any) -> Result:
         done.append(f"{plan.steps[0].verb} on {', '.join(plan.steps[0].hosts)} with {len(tree.nodes)} nodes")
         return Result(plan.cluster, changed=1)
 
-    monkeypatch.setattr(repair, "execute", execute)
+    monkeypatch.setattr(work, "execute", execute)
     return opened, tree, done
 
 
-def options(component: str = "marathon", yes: str = "") -> argparse.Namespace:
-    return argparse.Namespace(component=component, yes=yes)
+def options(component: str = "marathon", yes: str = "") -> Options:
+    return Options(component, yes)
 
 
 def test_all_members_stop_before_the_id_goes_and_start_after_it(context: Any, capsys: pytest.CaptureFixture[str]) -> None:
@@ -162,7 +161,7 @@ def test_nothing_is_touched_before_the_clusters_name_is_given(context: Any) -> N
 def test_a_leader_that_registered_while_the_name_was_typed_keeps_its_framework(context: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     opened, tree, done = context
     lists = [[row(GONE, gone=True)], [row(GONE, gone=False)]]
-    monkeypatch.setattr(repair, "_mesos", lambda _: lists.pop(0))
+    monkeypatch.setattr(work, "_mesos", lambda _: lists.pop(0))
     with pytest.raises(StepFailed, match=f"nothing was changed: Mesos still has Marathon's framework {GONE}"):
         run_repair(opened, Console(), options(yes=opened.cluster.name))
     assert not tree.deleted and set(done) == {"closed"}
@@ -171,7 +170,7 @@ def test_a_leader_that_registered_while_the_name_was_typed_keeps_its_framework(c
 def test_a_member_that_does_not_answer_stops_it_as_it_would_bring_the_old_id_back(context: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     opened, tree, _ = context
     away = Observation({h.name: HostObservation(h.name != "m2", "no route") for h in opened.cluster.hosts})
-    monkeypatch.setattr(repair, "observe", lambda *_, **__: away)
+    monkeypatch.setattr(work, "observe", lambda *_, **__: away)
     with pytest.raises(UnreachableError, match="m2 does not answer, and its Marathon has to stop as well"):
         run_repair(opened, Console(), options(yes=opened.cluster.name))
     assert not tree.deleted

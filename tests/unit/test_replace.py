@@ -8,7 +8,7 @@ import pytest
 
 from provisioner.errors import StepFailed, UnreachableError
 from provisioner.observe.observation import HostObservation, Observation
-from provisioner.verbs.replace import refuse_alone, refuse_used
+from provisioner.verbs.replace.work import refuse_alone, refuse_used
 from tests.unit.test_plan import cluster
 
 OURS = "00000000-0000-4000-8000-000000000000"

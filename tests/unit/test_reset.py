@@ -7,7 +7,7 @@ import pytest
 from provisioner.components import COMPONENTS
 from provisioner.errors import StepFailed, UnreachableError
 from provisioner.observe.observation import HostObservation, Observation
-from provisioner.verbs.reset import refuse, steps
+from provisioner.verbs.reset.work import refuse, steps
 from tests.unit.test_plan import cluster
 
 OURS = "00000000-0000-4000-8000-000000000000"

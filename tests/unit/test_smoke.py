@@ -18,7 +18,7 @@ from provisioner.hosts.openssh import Completed
 from provisioner.hosts.remote_calls import BrokenLink, RemoteCalls
 from provisioner.observe.observation import HostObservation, Observation
 from provisioner.observe.proof import Proof
-from provisioner.verbs.verify import prove
+from provisioner.verbs.verify.work import prove
 
 ALL = frozenset(c.name for c in COMPONENTS if c.shorthand == "all")
 MASTER = ALL | {"masters", "consul_server", "logstash_server", *(c.name for c in COMPONENTS if c.shorthand == "masters")}

@@ -93,12 +93,11 @@ def test_a_question_that_breaks_off_is_asked_again_by_ssh(key: Path) -> None:
 def test_many_plain_hosts_are_asked_by_paramiko_where_no_connection_is_open(key: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def way(hosts: int, *, connected: bool = False) -> type:
         variables = {"ansible_ssh_private_key_file": str(key)}
-        context, names = Context(key.parent / "inventory.yml"), [f"192.0.2.{number}" for number in range(1, hosts + 1)]
-        found = Cluster("test", context.path, tuple(Host(name, name, 22, variables=variables) for name in names))
+        path, names = key.parent / "inventory.yml", [f"192.0.2.{number}" for number in range(1, hosts + 1)]
+        found = Cluster("test", path, tuple(Host(name, name, 22, variables=variables) for name in names))
         record(found, [f"{name} ssh-ed25519 {KEY}" for name in names])
-        context.__dict__["cluster"] = found
         monkeypatch.setattr(login, "any_open", lambda _: connected)
-        return type(context.one_question)
+        return type(Context(path, cluster=found).one_question)
 
     assert way(FEWEST - 1) is OpenSsh
     assert way(FEWEST) is Paramiko

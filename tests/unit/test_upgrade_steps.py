@@ -8,7 +8,7 @@ from provisioner.components import COMPONENTS, UPGRADE_ORDER
 from provisioner.plan.make import make_plan
 from provisioner.plan.steps import Plan, Step
 from provisioner.plan.versions import Move, Moves
-from provisioner.verbs.upgrade import up_to
+from provisioner.verbs.upgrade.work import up_to
 from tests.unit.test_plan import RENDERED, cluster, seen
 
 SERVING: dict[str, Any] = {"state": "ok", "leader": False}

@@ -14,7 +14,7 @@ from provisioner.errors import StepFailed
 from provisioner.hosts.remote_calls import RemoteCalls, Reply
 from provisioner.observe import workload
 from provisioner.observe.workload import App, Workload
-from provisioner.verbs.drain import doubled
+from provisioner.verbs.drain.work import doubled
 from provisioner_lab.testing import FakeTransport
 
 MASTER = frozenset({"mesos_master", "marathon"})

@@ -67,20 +67,6 @@ def without(text: str, source: str) -> str:
     return "" if left == HEADER else left
 
 
-def host_names(text: str, source: str) -> set[str]:
-    """The hosts that an inventory names, ranges as they are written. Raises InventoryError for broken YAML."""
-    root = parse(text, source)
-    return _hosts_below(root.plain()) if root else set()
-
-
-def _hosts_below(groups: Any) -> set[str]:
-    found: set[str] = set()
-    for group in groups.values() if isinstance(groups, dict) else ():
-        if isinstance(group, dict):
-            found |= set(group.get("hosts") or ()) | _hosts_below(group.get("children"))
-    return found
-
-
 @dataclass
 class _Edit:
     """What happens to which line (numbers from 1); the walk decides, `result` does it."""

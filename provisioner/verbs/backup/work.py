@@ -1,0 +1,125 @@
+"""`provision backup` and `provision restore`."""
+
+from __future__ import annotations
+
+import datetime
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from provisioner.cluster.model import Host
+from provisioner.components import SCHEDULERS, UPGRADE_ORDER
+from provisioner.console import Console
+from provisioner.context import Context
+from provisioner.errors import StepFailed, UsageError
+from provisioner.observe.observation import observe
+from provisioner.plan.steps import serves
+from provisioner.run.backup_parts import Part, Sources
+from provisioner.run.execute import locked
+from provisioner.run.settled import await_settled
+from provisioner.state import ledger, secrets
+from provisioner.state.files import private_dir, read_private, write_private
+from provisioner.verbs import backup, restore
+from provisioner.verbs.backup import archive
+from provisioner.verbs.backup.archive import Archive
+from provisioner.verbs.shared.confirm import confirm_by_name
+
+#: What makes a cluster the one it is, kept beside the inventory: the archive's name for each.
+LEDGER, SECRETS, PASSWORD = "identity/ledger.yml", "identity/secrets.yml", "identity/vault_password"
+INVENTORY = "identity/inventory.yml"
+#: The components that keep something for users, in the order in which it is put back: what others stand on first.
+SAVED = tuple(c for c in UPGRADE_ORDER if c.saved_by)
+
+
+def run_backup(context: Context, console: Console, options: backup.Options) -> Path:
+    """Save everything while nobody changes the cluster; gives the file.
+
+    `options`: out (default: below the cluster's state folder, named after the time). Raises StepFailed when a component that
+    is to be saved does not work, UnreachableError, LockedError, UsageError.
+    """
+    if options.out and not Path(options.out).parent.is_dir():
+        raise UsageError("there is no such folder", where=str(Path(options.out).parent))
+    with locked(context, console, "backup"):
+        return save(context, console, Path(options.out) if options.out else None)
+
+
+def save(context: Context, console: Console, path: Path | None = None) -> Path:
+    """The same, on a cluster that is locked already."""
+    now = datetime.datetime.now(datetime.UTC)
+    path = path or private_dir(context.cluster.state_dir / "backups") / f"{now:%Y-%m-%dT%H-%M-%S}.tar.gz"
+    saved, working = dict(_identity(context)), working_hosts(context)
+    schedulers = [name for name in SCHEDULERS if working[name]]
+    leaders = await_settled(context, schedulers)
+    for part in parts_of(context, working):
+        console.say(f"saving {part.file} …")
+        saved[part.file] = part.save()
+    if await_settled(context, schedulers) != leaders:
+        raise StepFailed("nothing was written: there was an election meanwhile, and what was listed may not be all", hint="run it again")
+    archive.write(path, Archive(context.cluster.name, context.ledger.cluster_id, now.isoformat(timespec="seconds"), saved))
+    console.say(f"wrote {path} ({path.stat().st_size} bytes). It holds the cluster's secrets: keep it safe.")
+    return path
+
+
+def run_restore(context: Context, console: Console, options: restore.Options) -> None:
+    """Put what a backup holds into this cluster, which may be another one than it was made of.
+
+    `options`: file, identity (only ledger and secrets, where there are none yet: before the cluster is built anew), yes. Raises
+    UsageError for a damaged file or when the name was not typed, StepFailed when a component does not work, UnreachableError.
+    """
+    found = archive.read(Path(options.file))
+    if options.identity:
+        _restore_identity(context, console, found)
+        return
+    with locked(context, console, "restore"):
+        parts = [part for part in parts_of(context, working_hosts(context)) if part.file in found.parts]
+        console.say(f"backup of cluster {found.cluster}, {found.made}: {', '.join(part.file for part in parts)}")
+        confirm_by_name(options.yes, context.cluster.name, f"What {context.cluster.name} has under the same names is replaced.")
+        for part in parts:
+            console.say(f"{part.file}: {part.put_back(found.parts[part.file])} put back")
+
+
+def _identity(context: Context) -> Iterator[tuple[str, bytes]]:
+    cluster = context.cluster
+    yield INVENTORY, context.path.read_bytes()
+    yield LEDGER, ledger.ledger_path(cluster).read_bytes()
+    yield SECRETS, read_private(secrets.secrets_path(cluster))
+    if secrets.ENVIRONMENT not in os.environ:  # one that the operator keeps elsewhere stays there
+        yield PASSWORD, read_private(secrets.password_file(cluster))
+
+
+def _restore_identity(context: Context, console: Console, found: Archive) -> None:
+    """Ledger and secrets, beside an inventory that has none: a cluster that exists never gets another identity."""
+    cluster = context.cluster
+    targets = {LEDGER: ledger.ledger_path(cluster), SECRETS: secrets.secrets_path(cluster)}
+    if PASSWORD in found.parts and secrets.ENVIRONMENT not in os.environ:
+        targets[PASSWORD] = secrets.password_file(cluster)
+    there = [str(path) for path in targets.values() if path.exists()]
+    if there:
+        raise UsageError(f"nothing was changed: this cluster has an identity already: {', '.join(there)}",
+                         hint="to build the old cluster anew on fresh hosts, move the folder away first")
+    missing = [name for name in targets if name not in found.parts]
+    if missing:
+        raise UsageError(f"the backup has no {', '.join(missing)}", where=cluster.name)
+    private_dir(cluster.state_dir)
+    for name, path in targets.items():
+        write_private(path, found.parts[name])
+    console.say(f"identity and secrets of {found.cluster} ({found.made}) are back; next: 'provision up', "
+                "then 'provision restore' again without --identity")
+
+
+def working_hosts(context: Context) -> dict[str, list[Host]]:
+    """The hosts on which each component of `SAVED` works. Raises StepFailed for one that works nowhere, though it should."""
+    seen = observe(context.cluster, context.rendered, context.transport, sections=("health",), components=[c.name for c in SAVED])
+    working: dict[str, list[Host]] = {}
+    for component in SAVED:
+        members = context.cluster.members(component.saved_by)
+        working[component.name] = [h for h in members if serves(seen, h.name, component)]
+        if members and not working[component.name]:
+            raise StepFailed(f"nothing was done: {component.name} works on none of its hosts", hint="'provision up' first")
+    return working
+
+
+def parts_of(context: Context, working: Mapping[str, Sequence[Host]]) -> list[Part]:
+    """In the order in which they are put back."""
+    sources = (Sources(context, component, working[component.name]) for component in SAVED if working[component.name])
+    return [part.part(each) for each in sources if (part := each.component.part("backup"))]

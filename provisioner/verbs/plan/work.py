@@ -1,0 +1,95 @@
+"""`provision plan`: what `up` would do and why, from one look at the hosts; changes nothing on them."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from provisioner.cluster.names import host_list
+from provisioner.components import component
+from provisioner.console import Console
+from provisioner.context import Context
+from provisioner.errors import StepFailed
+from provisioner.hosts.host_keys import establish
+from provisioner.hosts.remote_calls import RemoteCalls
+from provisioner.observe.frameworks import cure, removed
+from provisioner.observe.status import strangers
+from provisioner.observe.workload import Workload
+from provisioner.plan.glance import Look
+from provisioner.plan.look import look
+from provisioner.plan.quorum import margins
+from provisioner.plan.saved import save
+from provisioner.run.ansible import Event
+from provisioner.run.engine import step_variables
+from provisioner.run.execute import open_playbooks
+from provisioner.state import ledger, secrets
+from provisioner.verbs.plan import Options
+
+#: What `--detailed-exitcode` says when there is something to do.
+CHANGES = 2
+
+
+def run_plan(context: Context, console: Console, options: Options) -> int:
+    """Print the plan; gives the exit code. Raises as `look` does, and StepFailed when a role refuses in a preview."""
+    establish(context.cluster, say=console.say, strict=options.strict)
+    if options.out:  # identities and secrets are part of what is planned: those that `up` would hand out later would be others
+        ledger.save(context.cluster, context.ledger)
+        secrets.ensure(context.cluster)
+    found = look(context, console, options)
+    changes = _preview(context, console, found) if options.diff and found.plan.steps else []
+    if options.out:
+        save(Path(options.out), found, options)
+    tasks = _moved(context, found)
+    unknown = strangers(context.cluster, found.seen)
+    for text in unknown:
+        console.warn(text)
+    lost = removed(found.seen)
+    for name in lost:
+        console.warn(f"{component(name).title}: Mesos has removed its framework, which 'up' can't cure: '{cure(name)}'")
+    quorums = margins(context.cluster, found.seen) if found.plan.steps else []
+    if options.json:
+        console.json({"cluster": context.cluster.name, "steps": [step.as_json() for step in found.plan.steps],
+                      "unreachable": sorted(found.unreachable), "tasks": tasks, "strangers": unknown,
+                      "repairs": [cure(name) for name in lost],
+                      "quorums": [each.as_json() for each in quorums], **({"changes": changes} if options.diff else {})})
+    elif not found.plan.steps:
+        console.write("nothing that 'up' could do\n" if lost else "nothing to do\n")
+    else:
+        for number, step in enumerate(found.plan.steps, 1):
+            console.write(f"{number:3d}. {step.describe()}\n")
+        for host, names in tasks.items():
+            console.write(f"\ntasks that move away from {host}: {', '.join(names) or 'none'}\n")
+        if quorums:
+            console.write("\nquorums, of which each step takes away one member at a time:\n" + "".join(f"  {each}\n" for each in quorums))
+        for change in changes:
+            console.write(f"\n{change['host']}: {change['task']}\n{change['diff']}")
+    return CHANGES if options.detailed_exitcode and (found.plan.steps or lost) else 0
+
+
+def _moved(context: Context, found: Look) -> dict[str, list[str]]:
+    """By agent that is drained on the way: the names of the tasks that run there now."""
+    hosts = [host for step in found.plan.steps if step.verb == "drain" for host in step.hosts]
+    return Workload(context.cluster, context.rendered, RemoteCalls(context.transport)).tasks(*hosts) if hosts else {}
+
+
+def _preview(context: Context, console: Console, found: Look) -> list[dict[str, str]]:
+    """Every change that the roles report when they only pretend, with what changes in a file."""
+    secrets.ensure(context.cluster)
+    changes: list[dict[str, str]] = []
+
+    def note(event: Event) -> None:
+        if event.get("event") == "result" and event["status"] == "changed":
+            changes.append({"host": str(event["host"]), "task": str(event["task"]), "diff": str(event["diff"])})
+
+    with tempfile.TemporaryDirectory(prefix="provision-") as folder:
+        playbooks = open_playbooks(context, Path(folder), found.facts)
+        for step in found.plan.steps:
+            if step.verb != "up":
+                continue
+            console.say(f"previewing {step.component.title} on {host_list(step.hosts)} …")
+            outcome = playbooks.play("up", step_variables(step, step.hosts), note, check=True)
+            if outcome.failures:
+                first = outcome.failures[0]
+                raise StepFailed(f"{step.component.title}: {first['task']}\n{first['message']}", where=str(first["host"]),
+                                 hint="'provision up' would stop there too")
+    return changes

@@ -1,0 +1,95 @@
+"""`provision remove HOST …`: hosts leave every membership, what ran on them moves, they are cleaned, and the inventory forgets them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+
+from provisioner.cluster.model import Cluster
+from provisioner.components import COMPONENTS, QUORUMS
+from provisioner.console import Console, summary
+from provisioner.context import Context
+from provisioner.errors import StepFailed, UnreachableError, UsageError
+from provisioner.hosts.remote_calls import RemoteCalls
+from provisioner.inventory.edit import without_hosts
+from provisioner.inventory.load import load
+from provisioner.observe.observation import Observation, observe
+from provisioner.plan.look import look
+from provisioner.plan.make import voters
+from provisioner.plan.quorum import ensembles
+from provisioner.plan.scope import Scope
+from provisioner.plan.steps import Plan, Step
+from provisioner.run.engine import Result
+from provisioner.run.execute import execute, locked, look_patiently, seen_facts
+from provisioner.run.membership import forget
+from provisioner.state import ledger
+from provisioner.state.files import rewrite
+from provisioner.verbs.remove import Options
+from provisioner.verbs.shared.confirm import confirm_by_name
+from provisioner.verbs.up.work import carry_out
+
+
+def run_remove(context: Context, console: Console, options: Options) -> Result:
+    """Do it, then bring the remaining cluster to its smaller inventory.
+
+    Killed anywhere, the same command goes on:
+    the inventory changes only when the hosts are out. Raises UsageError, InventoryError (what would remain is no cluster),
+    StepFailed, UnreachableError.
+    """
+    cluster, names = context.cluster, list(dict.fromkeys(options.names))
+    unknown = [n for n in names if n not in {h.name for h in cluster.hosts}]
+    if unknown:
+        raise UsageError(f"not in the inventory: {', '.join(unknown)}", where=str(context.path))
+    text = without_hosts(context.path.read_text(), names, str(context.path))
+    smaller = load(context.path, text=text)
+    with locked(context, console, f"remove {', '.join(names)}") as held:
+        seen = look_patiently(lambda: observe(cluster, context.rendered, context.transport), lambda seen: _refuse(smaller, seen))
+        lost = _lost(names, seen, allowed=options.lost)
+        for part in ensembles():
+            if hasattr(part, "refuse_to_shrink"):
+                part.refuse_to_shrink(names, lost, cluster)
+        plan = Plan(cluster.name, tuple(_steps(context, names, lost, seen)), voters(cluster))
+        console.plan(plan)
+        confirm_by_name(options.yes, " ".join(names), "Their data is deleted.")
+        result = execute(context, console, plan, held, facts=seen_facts(seen))
+        for name in lost:
+            forget(cluster.host(name), smaller, seen, RemoteCalls(context.transport))
+        rewrite(context.path, text.encode())
+        console.say(f"{summary(result)}; the inventory no longer has {', '.join(names)}")
+        rest = Context(context.path, transport=context.transport)
+        ledger.save(rest.cluster, rest.ledger)
+        return carry_out(rest, console, look(rest, console, Scope(batch=options.batch)), held, yes=True)
+
+
+def _steps(context: Context, leaving: Sequence[str], lost: Collection[str], seen: Observation) -> Iterator[Step]:
+    """In the reverse of the order in which a cluster is built: nothing loses what it stands on."""
+    cluster = context.cluster
+    for component in reversed(COMPONENTS):
+        own = [n for n in leaving if component.name in cluster.host(n).groups]
+        there = tuple(n for n in own if n not in lost)
+        ensemble = component.part("ensemble")
+        if ensemble and hasattr(ensemble, "shrink"):
+            yield from ensemble.shrink(own, lost, cluster, seen, context.rendered)
+        elif there:
+            if component.runs_tasks:
+                yield Step(component, there, verb="drain", batch=1, why="its tasks move to other agents")
+            yield Step(component, there, verb="remove", batch=1 if component.leaves_in_turn else 0)
+
+
+def _lost(names: Sequence[str], seen: Observation, *, allowed: bool) -> tuple[str, ...]:
+    silent = tuple(n for n in names if not seen.hosts[n].reachable)
+    if silent and not allowed:
+        raise UnreachableError(f"nothing was changed: {', '.join(silent)} does not answer: {seen.hosts[silent[0]].error}",
+                               hint="bring it back; or, when it is never to run again with its old disk, pass --lost")
+    return silent
+
+
+def _refuse(smaller: Cluster, seen: Observation) -> None:
+    """Those that stay must be able to carry on alone."""
+    silent = [h.name for h in smaller.hosts if not seen.hosts[h.name].reachable]
+    if silent:
+        raise UnreachableError(f"nothing was changed: {', '.join(silent)}, which stays, does not answer", hint="bring it back first")
+    for component, group in QUORUMS.items():
+        sick = [h.name for h in smaller.members(group) if (seen.health(h.name, component) or {}).get("state", "down") == "down"]
+        if sick:
+            raise StepFailed(f"nothing was changed: {component} does not work on {', '.join(sick)}, which stays",
+                             hint="mend that first ('provision up')")

@@ -1,0 +1,135 @@
+"""`provision repair`: another framework for Marathon or Chronos, when Mesos has removed the one whose id it has stored."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from typing import Any
+
+from provisioner.cluster.model import Host
+from provisioner.components import SCHEDULERS, component
+from provisioner.components.model import Component
+from provisioner.console import Console, summary
+from provisioner.context import Context
+from provisioner.errors import StepFailed, UnreachableError, UsageError
+from provisioner.hosts.http_api import from_host
+from provisioner.hosts.remote_calls import RemoteCalls
+from provisioner.hosts.zookeeper import KazooTree, open_tree
+from provisioner.inventory.render import host_variables
+from provisioner.observe.frameworks import leader, removed
+from provisioner.observe.observation import Observation, observe
+from provisioner.plan.make import voters
+from provisioner.plan.steps import Plan, Step, serves
+from provisioner.probe.health.mesos import frameworks
+from provisioner.run.engine import Result
+from provisioner.run.execute import execute, locked, seen_facts
+from provisioner.run.framework_store import Kept, forget, kept, lost_with, store_of
+from provisioner.state import secrets
+from provisioner.verbs.repair import Options
+from provisioner.verbs.shared.confirm import confirm_by_name
+
+
+def run_repair(context: Context, console: Console, options: Options) -> Result:
+    """Stop all members, delete the stored id, start them, and wait until Mesos knows the new framework.
+
+    `options`: component, yes (the cluster's name). Killed anywhere, the same command goes on. Raises UsageError when there is nothing to
+    repair or the name was not typed, StepFailed when Mesos has not removed the framework or the new one does not come, UnreachableError.
+    """
+    cluster, scheduler = context.cluster, _scheduler(context, options.component)
+    variables = _variables(context, cluster.members(scheduler.name)[0])
+    store = store_of(scheduler.name, variables)
+    with locked(context, console, f"repair {scheduler.title}") as held:
+        seen = _look(context, scheduler)
+        mesos = _mesos(context)
+        with _tree(context, seen) as tree:
+            found = kept(tree, store)
+            name = variables[scheduler.probe_variable]["framework"]
+            old = refuse(scheduler, name, seen, found, mesos)
+            console.say(f"removed by Mesos: {old or 'a framework that it has forgotten since'}; stored: "
+                        f"{'its id' if found.identity else 'no id any more'}, {len(found.instances)} nodes about instances")
+            console.say(f"Mesos has ended all tasks of the old framework already. {lost_with(scheduler.name)}")
+            confirm_by_name(options.yes, cluster.name, f"{scheduler.title} gets a new framework id.")
+            # The question may have stood for an hour, in which a member can have registered.
+            refuse(scheduler, name, _look(context, scheduler), kept(tree, store), _mesos(context))
+            hosts = tuple(host.name for host in cluster.members(scheduler.name))
+            run = {verb: Plan(cluster.name, (Step(scheduler, hosts, verb=verb, all_or_none=True),), voters(cluster))
+                   for verb in ("stop", "restart")}
+            facts = seen_facts(seen)
+            stopped = execute(context, console, run["stop"], held, facts=facts)
+            forget(tree, kept(tree, store))
+        console.say("the stored id is deleted; starting again …")
+        result = stopped + execute(context, console, run["restart"], held, facts=facts)
+        _tell(context, console, scheduler)
+    console.say(summary(result))
+    return result
+
+
+def refuse(scheduler: Component, name: str, seen: Observation, found: Kept, mesos: Sequence[dict[str, Any]]) -> str:
+    """The framework id that Mesos has removed; '' where it has forgotten it since. Without a stored id it is looked for by its `name`.
+
+    Raises UsageError when all is well, StepFailed when something else is the matter.
+    """
+    host = leader(seen, scheduler.name)
+    if host:
+        raise UsageError(f"nothing to repair: Mesos lists {scheduler.title}'s framework as active and connected from {host}")
+    own = [row for row in mesos if (found.is_of(row["id"]) if found.identity else row["name"] == name)]
+    for row in own:
+        if not row["removed"]:
+            raise StepFailed(f"nothing was changed: Mesos still has {scheduler.title}'s framework {row['id']}, so its tasks are not lost",
+                             hint="'provision up' restarts the leader, which takes it over again")
+    if (found.identity or found.instances) and not own and scheduler.name not in removed(seen):
+        raise StepFailed(f"nothing was changed: neither Mesos nor {scheduler.title} says that the framework was removed",
+                         hint="'provision up' first: a member that Mesos refuses will say so")
+    return str(own[0]["id"]) if own else ""
+
+
+def _scheduler(context: Context, name: str) -> Component:
+    if name not in SCHEDULERS:
+        raise UsageError(f"{name!r} has no framework to repair", hint=f"one of {', '.join(SCHEDULERS)}")
+    if not context.cluster.members(name):
+        raise UsageError(f"no host is in the group {name}", where=str(context.path))
+    return component(name)
+
+
+def _look(context: Context, scheduler: Component) -> Observation:
+    """What its members and ZooKeeper say; all members must answer, as one that goes on would bring the old id back."""
+    seen = observe(context.cluster, context.rendered, context.transport, components=(scheduler.name, "zookeeper"))
+    silent = [host.name for host in context.cluster.members(scheduler.name) if not seen.hosts[host.name].reachable]
+    if silent:
+        raise UnreachableError(f"nothing was changed: {', '.join(silent)} does not answer, and its {scheduler.title} has to stop as well",
+                               where=silent[0], hint="bring it back, or take it out of the cluster first: 'provision remove --lost'")
+    return seen
+
+
+def _mesos(context: Context) -> list[dict[str, Any]]:
+    """The frameworks that the leading Mesos master lists, as `probe/health/mesos.frameworks` gives them."""
+    calls, said = RemoteCalls(context.transport), []
+    for host in context.cluster.members("mesos_master"):
+        server = f"{host.cluster_address}:{_variables(context, host)['mesos_master_port']}"
+        reply = from_host(calls, host, "POST", server, "/api/v1", {"type": "GET_FRAMEWORKS"})
+        if reply.status == 200 and isinstance(reply.json(), dict):
+            return frameworks(reply.json())
+        said.append(f"{host.name} answers {reply}")
+    raise StepFailed(f"nothing was changed: no Mesos master leads: {'; '.join(said)}", hint="'provision status' says what is wrong")
+
+
+def _tree(context: Context, seen: Observation) -> AbstractContextManager[KazooTree]:
+    working = [h for h in context.cluster.members("zookeeper") if serves(seen, h.name, component("zookeeper"))]
+    if not working:
+        raise StepFailed("nothing was changed: ZooKeeper works on none of its hosts", hint="'provision up' first")
+    password = secrets.load(context.cluster)["vault_zookeeper_super_password"]
+    return open_tree(context.cluster, working[0], int(_variables(context, working[0])["zookeeper_client_port"]), password)
+
+
+def _variables(context: Context, host: Host) -> dict[str, Any]:
+    return {**context.defaults, **host_variables(context.rendered, host.name)}
+
+
+def _tell(context: Context, console: Console, scheduler: Component) -> None:
+    """Say which framework it is now. The members' checks have waited for it."""
+    seen = observe(context.cluster, context.rendered, context.transport, components=(scheduler.name,), sections=("health",))
+    host = leader(seen, scheduler.name)
+    if not host:
+        raise StepFailed(f"{scheduler.title} has not registered with Mesos", hint="'provision status' says what is wrong")
+    identity = (seen.health(host, scheduler.name) or {})["facts"].get("framework_id")
+    console.say(f"{scheduler.title} leads on {host} with the new framework {identity}")

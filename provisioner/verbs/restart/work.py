@@ -1,0 +1,58 @@
+"""`provision restart COMPONENT`: its units anew, in the order that users notice least."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from provisioner.components import COMPONENTS
+from provisioner.components.model import Component
+from provisioner.console import Console, summary
+from provisioner.context import Context
+from provisioner.errors import StepFailed, UsageError
+from provisioner.observe.observation import Observation, observe
+from provisioner.plan.make import voters
+from provisioner.plan.rolling import rolled
+from provisioner.plan.steps import Plan
+from provisioner.run.engine import Result
+from provisioner.run.execute import execute, locked, look_patiently, seen_facts
+from provisioner.verbs.restart import Options
+from provisioner.verbs.shared.confirm import confirm
+
+
+def run_restart(context: Context, console: Console, options: Options) -> Result:
+    """Restart it everywhere or on --limit, and prove after each host that it works again.
+
+    `options`: component, limit, batch, yes. Raises UsageError for what has no unit, StepFailed when a member is down already
+    (another one missing could cost the quorum) or does not come back.
+    """
+    cluster, component = context.cluster, _component(options.component)
+    limit = context.limited(options.limit)
+    hosts = [h.name for h in cluster.members(component.unit_group) if not limit or h.name in limit]
+    if not hosts:
+        raise UsageError(f"{component.title} runs on none of these hosts", hint="'provision status' says what runs where")
+    with locked(context, console, f"restart {component.title}") as held:
+        together = [h.name for h in cluster.members(component.rolling)] if component.rolling else []
+        seen = look_patiently(lambda: observe(cluster, context.rendered, context.transport, components=(component.name,)),
+                              lambda seen: _refuse_down(component, together, seen))
+        silent = {name for name in hosts if not seen.hosts[name].reachable}
+        steps = [replace(s, verb="restart") for s in rolled(component, [h for h in hosts if h not in silent], cluster, seen, options.batch)]
+        plan = Plan(cluster.name, tuple(steps), voters(cluster))
+        console.plan(plan)
+        confirm(f"Restart {component.title} on {len(hosts)} hosts?", yes=options.yes)
+        result = execute(context, console, plan, held, facts=seen_facts(seen), unreachable=silent)
+    console.say(summary(result))
+    return result
+
+
+def _component(name: str) -> Component:
+    found = {c.name: c for c in COMPONENTS if c.unit}
+    if name not in found:
+        raise UsageError(f"{name!r} has no unit to restart", hint=f"one of {', '.join(found)}")
+    return found[name]
+
+
+def _refuse_down(component: Component, together: list[str], seen: Observation) -> None:
+    down = [name for name in together if (seen.health(name, component.name) or {}).get("state", "down") == "down"]
+    if down:
+        raise StepFailed(f"nothing was changed: {component.title} does not work on {', '.join(down)}, and a restart takes away another one",
+                         hint="mend that first ('provision up')")

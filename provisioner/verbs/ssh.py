@@ -1,0 +1,51 @@
+"""`provision ssh HOST`: a host of the inventory by its name, with its key, user and jump hosts."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from provisioner.console import Console
+    from provisioner.context import Context
+
+EPILOG = """\
+Examples:
+  provision ssh m1
+  provision ssh --lab default m1 journalctl -u zookeeper -n 20"""
+
+
+@dataclass(frozen=True)
+class Options:
+    """The options of `ssh`; without `arguments` it opens a shell."""
+
+    host: str
+    arguments: tuple[str, ...] = ()
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Both arguments."""
+    parser.add_argument("host", metavar="HOST", help="a host of the inventory")
+    parser.add_argument("arguments", nargs=argparse.REMAINDER, metavar="COMMAND", help="run this instead of a shell")
+
+
+def run(context: Context, console: Console, options: Options) -> int:
+    """Become an `ssh` to the host. Returns only by raising.
+
+    The login is tried first, so that what goes wrong is explained; the connection is then reused.
+    Raises UsageError for a host that is not in the inventory and UnreachableError.
+    """
+    from provisioner.hosts.host_keys import establish
+    from provisioner.hosts.login import cluster_options, environment, host_options, login
+
+    cluster, host = context.cluster, context.host(options.host)
+    lost = establish(cluster, say=console.say, hosts=[host.name])
+    if lost:
+        raise lost[host.name]
+    context.transport.run(host, "true")
+    found = login(host, cluster)
+    words = options.arguments[1:] if options.arguments[:1] == ("--",) else options.arguments
+    command = ["ssh", *cluster_options(cluster), *host_options(found), found.address, *words]
+    os.execvpe("ssh", command, environment(found))  # noqa: S606 - this process ends here, there is no shell

@@ -1,0 +1,34 @@
+"""`provision validate`: the inventory alone, offline."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import argparse
+
+    from provisioner.console import Console
+    from provisioner.context import Context
+
+
+@dataclass(frozen=True)
+class Options:
+    """`validate` has none of its own."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """None of its own."""
+
+
+def run(context: Context, console: Console, options: Options) -> int:
+    """Say what the inventory describes. Raises InventoryError that lists everything that is wrong."""
+    from provisioner.components import AGENT, QUORUMS
+
+    cluster = context.cluster
+    context.rendered  # noqa: B018  # rendering finds what only the whole shows
+    for warning in cluster.warnings:
+        console.warn(warning)
+    groups = ", ".join(f"{len(cluster.members(g))} {g}" for g in (*QUORUMS.values(), AGENT.name))
+    console.write(f"{context.path}: valid: cluster {cluster.name}, {len(cluster.hosts)} hosts ({groups})\n")
+    return 0
