@@ -18,6 +18,7 @@ from provisioner.components import component
 from provisioner.hosts.remote_calls import BrokenLink, RemoteCalls
 from provisioner.inventory.render import host_variables
 from provisioner.observe.observation import Observation, observe
+from provisioner.observe.wait import wait_until
 
 T = TypeVar("T")
 PAUSE_SECONDS = 0.5
@@ -98,12 +99,7 @@ class Proof:
 
     def until(self, seconds: float, look: Callable[[], T | None]) -> T | None:
         """Look again and again until there is something to see; None when the time is up."""
-        deadline = self.clock() + seconds
-        while True:
-            seen = look()
-            if seen is not None or self.clock() >= deadline:
-                return seen
-            self.sleep(PAUSE_SECONDS)
+        return wait_until(look, lambda seen: seen is not None, seconds, pause=PAUSE_SECONDS, clock=self.clock, sleep=self.sleep)
 
     def cause_of(self, why: str, *candidates: tuple[str, Host]) -> BrokenLink:
         """The first suspect (component, host) that is not well, else the first one, with what the probe says of it now."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +12,7 @@ from provisioner.errors import StepFailed
 from provisioner.hosts.http_api import Api, from_host
 from provisioner.hosts.remote_calls import RemoteCalls
 from provisioner.inventory.render import host_variables
+from provisioner.observe.wait import wait_until
 
 #: How long Marathon may take until a moved or an additional instance is healthy.
 HEALTHY_SECONDS = 300.0
@@ -103,15 +103,11 @@ class Workload:
 
     def await_elsewhere(self, apps: Sequence[str], agent: str, *, at_least: int | None = None) -> None:
         """Wait until each app has its instances, or `at_least` so many, in order on other agents. Raises StepFailed when time is up."""
-        until = time.monotonic() + HEALTHY_SECONDS
-        while True:
-            waiting = [text for text in (self._short(app, agent, at_least) for app in apps) if text]
-            if not waiting:
-                return
-            if time.monotonic() > until:
-                raise StepFailed(f"after {HEALTHY_SECONDS:.0f} s these are not yet in order on other agents: {'; '.join(waiting)}",
-                                 hint="look at Marathon's queue: does an offer fit their constraints, ports and resources?")
-            time.sleep(POLL_SECONDS)
+        waiting = wait_until(lambda: [text for text in (self._short(app, agent, at_least) for app in apps) if text],
+                             lambda texts: not texts, HEALTHY_SECONDS, pause=POLL_SECONDS)
+        if waiting:
+            raise StepFailed(f"after {HEALTHY_SECONDS:.0f} s these are not yet in order on other agents: {'; '.join(waiting)}",
+                             hint="look at Marathon's queue: does an offer fit their constraints, ports and resources?")
 
     def _short(self, name: str, agent: str, at_least: int | None) -> str:
         """What an app lacks elsewhere; '' when nothing, or when it was deleted meanwhile."""

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import functools
 import sys
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -13,29 +12,26 @@ from typing import Any
 from provisioner.cluster.facts import to_ansible_facts
 from provisioner.console import Console, RunProgress
 from provisioner.context import Context
-from provisioner.errors import StepFailed, UnreachableError
+from provisioner.errors import UnreachableError
 from provisioner.hosts.failures import printable
 from provisioner.hosts.host_keys import establish
 from provisioner.hosts.openssh import ansible_ssh_args
 from provisioner.hosts.remote_process import SshProcess
 from provisioner.inventory.render import to_json
-from provisioner.observe.observation import Observation, observe
+from provisioner.observe.observation import Observation
 from provisioner.plan.fingerprint import Question
-from provisioner.plan.steps import Plan, Step, in_order, serves
+from provisioner.plan.steps import Plan
 from provisioner.run.ansible import AnsiblePlaybooks, Run, seed_facts
 from provisioner.run.engine import Engine, Result
 from provisioner.run.interrupt import SafePoint
 from provisioner.run.lock import Lock
+from provisioner.run.members import LiveMembers
 from provisioner.run.reboot import Reboots
 from provisioner.run.znode_acls import with_owners
 from provisioner.state import ledger, secrets
 from provisioner.state.journal import open_run
 
 JOURNAL_LINES = 20
-CALM_SECONDS = 60.0
-PAUSE_SECONDS = 3.0
-#: How long somebody may be missing in the middle of a roll; then it stops. Half of the minute in which it is to have stopped.
-GATE_SECONDS = 30.0
 Facts = Mapping[str, Mapping[str, Any]]
 
 
@@ -79,24 +75,6 @@ def execute(context: Context, console: Console, plan: Plan, held: Lock, *, facts
     return result
 
 
-def look_patiently(look: Callable[[], Observation], refuse: Callable[[Observation], None]) -> Observation:
-    """What `look` sees when `refuse` finds nothing against it; the StepFailed of `refuse` when it still does after CALM_SECONDS.
-
-    An election, or a hiccup of a loaded host, is no reason to send the operator away.
-    """
-    until = time.monotonic() + CALM_SECONDS
-    while True:
-        seen = look()
-        try:
-            refuse(seen)
-        except StepFailed:
-            if time.monotonic() > until:
-                raise
-            time.sleep(PAUSE_SECONDS)
-        else:
-            return seen
-
-
 def seen_facts(seen: Observation) -> Facts:
     """The facts of the hosts that answered, in Ansible's words."""
     return {name: to_ansible_facts(host.facts) for name, host in seen.hosts.items() if host.reachable}
@@ -113,36 +91,6 @@ def open_playbooks(context: Context, folder: Path, facts: Facts) -> AnsiblePlayb
                                 len(cluster.hosts), bool(cluster.variables.get("cluster_mitogen"))))
 
 
-class LiveMembers:
-    """See engine.Members: asks the hosts."""
-
-    def __init__(self, context: Context) -> None:
-        self._session = context
-
-    def now(self, step: Step) -> tuple[list[str], frozenset[str]]:
-        """See engine.Members; the order is that of `steps.in_order`, and an election is borne with for GATE_SECONDS."""
-        until = time.monotonic() + GATE_SECONDS
-        while True:  # until somebody serves, or GATE_SECONDS have passed
-            seen = self._look(step.hosts, step.component.name, *step.component.carries)
-            serving = frozenset(h for h in step.hosts if serves(seen, h, step.component))
-            if serving or time.monotonic() > until:
-                return in_order(step.component, step.hosts, seen), serving
-            time.sleep(PAUSE_SECONDS)
-
-    def missing(self, step: Step, expected: frozenset[str]) -> frozenset[str]:
-        """See engine.Members; an election is borne with for GATE_SECONDS."""
-        until = time.monotonic() + GATE_SECONDS
-        while expected:
-            seen = self._look(tuple(sorted(expected)), step.component.name)
-            missing = frozenset(h for h in expected if not serves(seen, h, step.component))
-            if not missing or time.monotonic() > until:
-                return missing
-            time.sleep(PAUSE_SECONDS)
-        return frozenset()
-
-    def _look(self, hosts: Sequence[str], *components: str) -> Observation:
-        one = self._session
-        return observe(one.cluster, one.rendered, one.transport, hosts=hosts, components=components, sections=("health",))
 
 
 def _unit_log(context: Context, host: str, unit: str) -> str:

@@ -12,6 +12,7 @@ from provisioner.components import COMPONENTS
 from provisioner.errors import StepFailed, UnreachableError
 from provisioner.hosts.openssh import Transport, fan_out
 from provisioner.observe.observation import Observation, observe
+from provisioner.observe.wait import wait_until
 
 #: Where the kernel role asks for a reboot; the text names the boot in which it did.
 NOTE = "/var/lib/provisioner/reboot-required"
@@ -61,26 +62,25 @@ class Reboots:
         begin = time.monotonic()
         with contextlib.suppress(UnreachableError):  # it may go down before it has answered; the boot id is the proof
             self._transport.run(self._cluster.host(host), "systemctl reboot", become=True, timeout=ANSWER_SECONDS)
-        while (now := self._boot_id(host)) in ("", before):
-            waited = time.monotonic() - begin
-            if waited > (STOP_SECONDS if now else BOOT_SECONDS):
-                raise StepFailed("it was told to reboot and " + ("did not" if now else f"does not answer after {waited:.0f} s"), where=host,
-                                 hint="look at its console; 'provision up' goes on when it is back")
-            time.sleep(POLL_SECONDS)
+        now = wait_until(lambda: self._boot_id(host),
+                         lambda now: now not in ("", before) or (now == before and time.monotonic() - begin > STOP_SECONDS),
+                         BOOT_SECONDS, pause=POLL_SECONDS)
+        if now in ("", before):
+            waited = f"does not answer after {time.monotonic() - begin:.0f} s"
+            raise StepFailed("it was told to reboot and " + ("did not" if now else waited), where=host,
+                             hint="look at its console; 'provision up' goes on when it is back")
         self._await(host, served)
         self._say(f"{host} is back after {time.monotonic() - begin:.0f} s")
 
     def _await(self, host: str, served: frozenset[str]) -> None:
-        until = time.monotonic() + SERVE_SECONDS
-        while True:
+        def missing() -> list[str]:
             seen = observe(self._cluster, self._rendered, self._transport, hosts=(host,), sections=("health",))
-            missing = [name for name in sorted(served) if not _works(seen, host, name)]
-            if not missing:
-                return
-            if time.monotonic() > until:
-                raise StepFailed(f"after the reboot these do not work again: {', '.join(missing)}", where=host,
-                                 hint="'provision status' says what is wrong; no other host was rebooted")
-            time.sleep(POLL_SECONDS)
+            return [name for name in sorted(served) if not _works(seen, host, name)]
+
+        left = wait_until(missing, lambda names: not names, SERVE_SECONDS, pause=POLL_SECONDS)
+        if left:
+            raise StepFailed(f"after the reboot these do not work again: {', '.join(left)}", where=host,
+                             hint="'provision status' says what is wrong; no other host was rebooted")
 
     def _boot_id(self, host: str) -> str:
         """'' while the host does not answer."""

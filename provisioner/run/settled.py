@@ -9,8 +9,8 @@ from provisioner.context import Context
 from provisioner.errors import StepFailed
 from provisioner.observe.frameworks import leader, refuse_removed, removed, settled
 from provisioner.observe.observation import Observation, observe
+from provisioner.observe.wait import wait_for_calm
 from provisioner.plan.steps import Plan
-from provisioner.run.execute import look_patiently
 
 
 def await_settled(context: Context, names: Collection[str]) -> dict[str, tuple[str, object]]:
@@ -33,7 +33,7 @@ def await_settled(context: Context, names: Collection[str]) -> dict[str, tuple[s
                                  f"so what it lists may not be all: {_said(context, name, seen)}",
                                  hint="'provision status' says what is wrong")
 
-    seen = look_patiently(look, refuse) if names else Observation({})
+    seen = wait_for_calm(look, refuse) if names else Observation({})
     return {name: _leadership(seen, name) for name in names}
 
 
@@ -69,7 +69,7 @@ def await_back(context: Context, before: Observation, plan: Plan) -> None:
                 raise StepFailed(f"{component(name).title} has no leader that Mesos knows: {_said(context, name, seen)}",
                                  hint="'provision up' again: it restarts a leader without a driver")
 
-    refuse_removed(look_patiently(lambda: observe(context.cluster, context.rendered, context.transport, sections=("health",),
+    refuse_removed(wait_for_calm(lambda: observe(context.cluster, context.rendered, context.transport, sections=("health",),
                                                   hosts=hosts, components=names), refuse))
 
 

@@ -8,11 +8,12 @@ import pytest
 
 from provisioner.components import component
 from provisioner.errors import StepFailed
+from provisioner.observe import wait
 from provisioner.observe.frameworks import leader, refuse_removed, removed
 from provisioner.observe.observation import HostObservation, Observation
 from provisioner.plan.make import make_plan
 from provisioner.plan.steps import Plan, Step
-from provisioner.run import execute, settled
+from provisioner.run import settled
 from provisioner.run.settled import await_back
 from tests.unit.test_plan import RENDERED, cluster
 
@@ -68,7 +69,7 @@ def looks(monkeypatch: pytest.MonkeyPatch) -> list[Observation]:
     """What is seen one after the other, the last of it from then on; time is up at once."""
     found: list[Observation] = []
     monkeypatch.setattr(settled, "observe", lambda *_, **__: found.pop(0) if len(found) > 1 else found[0])
-    monkeypatch.setattr(execute, "PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr(wait, "PAUSE_SECONDS", 0.0)
     return found
 
 
@@ -91,7 +92,7 @@ def test_a_run_waits_for_members_that_a_change_below_them_has_ended(looks: list[
 ])
 def test_a_run_does_not_end_green_over_a_member_that_it_cost(
         looks: list[Observation], monkeypatch: pytest.MonkeyPatch, before: dict[str, Any], after: dict[str, Any], sentence: str) -> None:
-    monkeypatch.setattr(execute, "CALM_SECONDS", -1.0)
+    monkeypatch.setattr(wait, "CALM_SECONDS", -1.0)
     looks[:] = [seen(after)]
     with pytest.raises(StepFailed, match=sentence):
         await_back(_Session(), seen(before), NOTHING)  # type: ignore[arg-type]
@@ -111,7 +112,7 @@ def test_a_run_does_not_end_green_over_a_leader_without_a_driver_that_was_electe
     await_back(_Session(), fresh, brought_up)  # type: ignore[arg-type]
     assert len(looks) == 1, "an election is waited for"
     await_back(_Session(), fresh, NOTHING)  # type: ignore[arg-type]
-    monkeypatch.setattr(execute, "CALM_SECONDS", -1.0)
+    monkeypatch.setattr(wait, "CALM_SECONDS", -1.0)
     with pytest.raises(StepFailed, match=r"Chronos has no leader that Mesos knows: m2 leads, but .*lists no framework of it"):
         await_back(_Session(), fresh, brought_up)  # type: ignore[arg-type]
     looks[:] = [seen({"m2": GONE})]

@@ -10,9 +10,10 @@ from provisioner.components import component
 from provisioner.context import Context
 from provisioner.hosts.openssh import Completed
 from provisioner.inventory.starter import write_inventory
+from provisioner.observe import wait
 from provisioner.plan.steps import Step
-from provisioner.run import execute
-from provisioner.run.execute import LiveMembers
+from provisioner.run import members as gate
+from provisioner.run.members import LiveMembers
 from provisioner_lab.testing import Call, FakeTransport, probed
 
 STEP = Step(component("zookeeper"), ("m1", "m2", "m3"), batch=1)
@@ -30,18 +31,18 @@ def members(folder: Path, *states: str, component: str = "zookeeper") -> LiveMem
 
 
 def test_an_election_is_waited_for_before_anybody_is_said_to_serve(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(execute, "PAUSE_SECONDS", 0)
+    monkeypatch.setattr(wait, "PAUSE_SECONDS", 0)
     assert members(tmp_path, "down", "down", "ok").now(STEP) == (["m2", "m3", "m1"], frozenset({"m1", "m2", "m3"}))
 
 
 def test_where_nobody_serves_for_long_that_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(execute, "GATE_SECONDS", 0)
+    monkeypatch.setattr(gate, "GATE_SECONDS", 0)
     order, serving = members(tmp_path, "down").now(STEP)
     assert (sorted(order), serving) == (["m1", "m2", "m3"], frozenset())
 
 
 def test_a_marathon_that_gave_up_the_lead_when_mesos_leader_changed_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It ends itself with 103, systemd starts it again three seconds later, and it answers after some more."""
-    monkeypatch.setattr(execute, "PAUSE_SECONDS", 0)
+    monkeypatch.setattr(wait, "PAUSE_SECONDS", 0)
     step = Step(component("marathon"), STEP.hosts, batch=1)
     assert members(tmp_path, "down", "down", "down", "ok", component="marathon").missing(step, frozenset({"m1", "m2"})) == frozenset()

@@ -12,8 +12,9 @@ import pytest
 from provisioner.context import Context
 from provisioner.errors import StepFailed
 from provisioner.inventory.starter import write_inventory
+from provisioner.observe import wait
 from provisioner.observe.observation import HostObservation, Observation
-from provisioner.run import execute, settled
+from provisioner.run import settled
 from provisioner.run.settled import await_settled
 
 
@@ -30,7 +31,7 @@ def context(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[C
     looks: list[Observation] = []
     clock = [0.0]
     fake = SimpleNamespace(monotonic=lambda: clock[0], sleep=lambda seconds: clock.__setitem__(0, clock[0] + seconds))
-    monkeypatch.setattr(execute, "time", fake)
+    monkeypatch.setattr(wait, "time", fake)
     monkeypatch.setattr(settled, "observe", lambda *_, **__: looks.pop(0) if len(looks) > 1 else looks[0])
     yield Context(write_inventory(tmp_path)), looks
 

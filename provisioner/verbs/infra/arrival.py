@@ -11,6 +11,7 @@ from provisioner.errors import UnreachableError
 from provisioner.hosts.host_keys import establish
 from provisioner.hosts.login import login
 from provisioner.hosts.openssh import SshError, Transport, fan_out
+from provisioner.observe.wait import wait_until
 
 PAUSE_SECONDS = 2.0
 #: Longest that one login may take: a frozen host holds an open connection that long.
@@ -28,16 +29,23 @@ def await_hosts(cluster: Cluster, wanted: Collection[str], transport: Transport,
     """
     began = time.monotonic()
     missing = [host for host in cluster.hosts if host.name in wanted]
-    while True:  # until `seconds` have passed
+    said: dict[str, UnreachableError] = {}
+
+    def look() -> list[Host]:
+        nonlocal missing, said
         said = _round(cluster, missing, transport, say)
-        final = {host.name for host in missing if host.name in said and not _may_come(said[host.name], host, cluster)}
         missing = [host for host in missing if host.name in said]
+        return missing
+
+    def over(left: list[Host]) -> bool:
         waited = time.monotonic() - began
-        if not missing or waited >= seconds or final >= {h.name for h in missing}:
-            break
-        say(f"waiting for SSH on {host_list([h.name for h in missing])}: {waited:.0f} s of {seconds:.0f} s")
-        time.sleep(PAUSE_SECONDS)
-    if missing:
+        if waited >= seconds or not any(_may_come(said[host.name], host, cluster) for host in left):
+            return True
+        say(f"waiting for SSH on {host_list([h.name for h in left])}: {waited:.0f} s of {seconds:.0f} s")
+        return False
+
+    if wait_until(look, over, seconds, pause=PAUSE_SECONDS):
+        waited = time.monotonic() - began
         reasons = "".join(f"\n  {h.name} ({h.address}): {said[h.name].message}; {said[h.name].hint}" for h in missing)
         names = host_list([h.name for h in missing])
         raise UnreachableError(f"no way in by SSH after {waited:.0f} s to {names}; all others are there:{reasons}",

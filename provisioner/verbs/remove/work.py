@@ -13,13 +13,14 @@ from provisioner.hosts.remote_calls import RemoteCalls
 from provisioner.inventory.edit import without_hosts
 from provisioner.inventory.load import load
 from provisioner.observe.observation import Observation, observe
+from provisioner.observe.wait import wait_for_calm
 from provisioner.plan.look import look
 from provisioner.plan.make import voters
 from provisioner.plan.quorum import ensembles
 from provisioner.plan.scope import Scope
 from provisioner.plan.steps import Plan, Step
 from provisioner.run.engine import Result
-from provisioner.run.execute import execute, locked, look_patiently, seen_facts
+from provisioner.run.execute import execute, locked, seen_facts
 from provisioner.run.membership import forget
 from provisioner.state import ledger
 from provisioner.state.files import rewrite
@@ -42,7 +43,7 @@ def run_remove(context: Context, console: Console, options: Options) -> Result:
     text = without_hosts(context.path.read_text(), names, str(context.path))
     smaller = load(context.path, text=text)
     with locked(context, console, f"remove {', '.join(names)}") as held:
-        seen = look_patiently(lambda: observe(cluster, context.rendered, context.transport), lambda seen: _refuse(smaller, seen))
+        seen = wait_for_calm(lambda: observe(cluster, context.rendered, context.transport), lambda seen: _refuse(smaller, seen))
         lost = _lost(names, seen, allowed=options.lost)
         for part in ensembles():
             if hasattr(part, "refuse_to_shrink"):

@@ -12,12 +12,13 @@ from provisioner.hosts.host_keys import scan
 from provisioner.hosts.known_hosts import KnownHosts, fingerprint, forget, record
 from provisioner.hosts.remote_calls import RemoteCalls
 from provisioner.observe.observation import HostObservation, Observation, observe
+from provisioner.observe.wait import wait_for_calm
 from provisioner.observe.workload import Workload
 from provisioner.plan.look import look
 from provisioner.plan.scope import Scope
 from provisioner.plan.steps import serves
 from provisioner.run.engine import Result
-from provisioner.run.execute import locked, look_patiently
+from provisioner.run.execute import locked
 from provisioner.run.membership import forget as forget_member
 from provisioner.verbs.replace import Options
 from provisioner.verbs.shared.confirm import confirm_by_name
@@ -44,7 +45,7 @@ def run_replace(context: Context, console: Console, options: Options) -> Result:
     with locked(context, console, f"replace {found.name}") as held:
         refuse_used(observe(cluster, context.rendered, context.transport, hosts=(found.name,), sections=("facts",)).hosts[found.name],
                     found.name, context.ledger.cluster_id)
-        seen = look_patiently(lambda: observe(cluster, context.rendered, context.transport, sections=("health",)),
+        seen = wait_for_calm(lambda: observe(cluster, context.rendered, context.transport, sections=("health",)),
                               lambda seen: refuse_alone(found, cluster, seen))
         _forget(context, found, seen)
         return carry_out(context, console, look(context, console, Scope(batch=options.batch)), held, yes=True)

@@ -10,11 +10,12 @@ from provisioner.console import Console, summary
 from provisioner.context import Context
 from provisioner.errors import StepFailed, UsageError
 from provisioner.observe.observation import Observation, observe
+from provisioner.observe.wait import wait_for_calm
 from provisioner.plan.make import voters
 from provisioner.plan.rolling import rolled
 from provisioner.plan.steps import Plan
 from provisioner.run.engine import Result
-from provisioner.run.execute import execute, locked, look_patiently, seen_facts
+from provisioner.run.execute import execute, locked, seen_facts
 from provisioner.verbs.restart import Options
 from provisioner.verbs.shared.confirm import confirm
 
@@ -32,7 +33,7 @@ def run_restart(context: Context, console: Console, options: Options) -> Result:
         raise UsageError(f"{component.title} runs on none of these hosts", hint="'provision status' says what runs where")
     with locked(context, console, f"restart {component.title}") as held:
         together = [h.name for h in cluster.members(component.rolling)] if component.rolling else []
-        seen = look_patiently(lambda: observe(cluster, context.rendered, context.transport, components=(component.name,)),
+        seen = wait_for_calm(lambda: observe(cluster, context.rendered, context.transport, components=(component.name,)),
                               lambda seen: _refuse_down(component, together, seen))
         silent = {name for name in hosts if not seen.hosts[name].reachable}
         steps = [replace(s, verb="restart") for s in rolled(component, [h for h in hosts if h not in silent], cluster, seen, options.batch)]
