@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from provisioner.plan.steps import Plan, Step
-    from provisioner.run.ansible import Event, Outcome
     from provisioner.run.engine import Result
+    from provisioner.run.outcome import Event, Outcome
 
 STATE_STYLE = {"ok": "green", "degraded": "yellow", "down": "red", "warn": "yellow", "fail": "red"}
 #: Wide enough for a status row where stdout is a file or a pipe.
@@ -108,7 +108,7 @@ class RunProgress:
 
     def step(self, number: int, total: int, step: Step) -> None:
         """See engine.Progress."""
-        self._label = f"[{number}/{total}] {step.component.title}"
+        self._label = f"[{number}/{total}] {step.title}"
         self._total, self._task, self._done = len(step.hosts), "", set()
         if self._console.err.is_terminal:
             self._spinner = self._console.err.status("")
@@ -127,13 +127,29 @@ class RunProgress:
 
     def done(self, step: Step, outcome: Outcome, seconds: float) -> None:
         """See engine.Progress."""
+        self._still()
+        news = f"{outcome.changed} changed" if outcome.changed else "nothing to change"
+        state = "FAILED" if outcome.failures else "lost hosts" if outcome.unreachable else news
+        self._say(self._label, step, f"{state:<18} {seconds:6.1f} s  (total {self._elapsed():.0f} s)")
+
+    def skipped(self, number: int, total: int, step: Step, why: str) -> None:
+        """See engine.Progress."""
+        self._say(f"[{number}/{total}] {step.title}", step, why)
+
+    def end(self, result: Result) -> None:
+        """See engine.Progress."""
+        self._still()
+        for warning in result.warnings:
+            self._console.warn(warning)
+
+    def _say(self, label: str, step: Step, news: str) -> None:
+        hosts = f"{len(step.hosts)} hosts" if len(step.hosts) != 1 else step.hosts[0]
+        self._console.say(f"{label:<26} {hosts:<9} {news}")
+
+    def _still(self) -> None:
         if self._spinner:
             self._spinner.stop()
             self._spinner = None
-        hosts = f"{len(step.hosts)} hosts" if len(step.hosts) != 1 else step.hosts[0]
-        news = f"{outcome.changed} changed" if outcome.changed else "nothing to change"
-        state = "FAILED" if outcome.failures else "lost hosts" if outcome.unreachable else news
-        self._console.say(f"{self._label:<26} {hosts:<9} {state:<18} {seconds:6.1f} s  (total {self._elapsed():.0f} s)")
 
     def _draw(self) -> None:
         if self._spinner:

@@ -100,7 +100,8 @@ class Component:
     components with a leader that run in it and restart with it; `upgraded_before` names the component before which it is upgraded,
     where that is not the order of a build.
 
-    In one that `runs_tasks` the tasks of the cluster's users run, which move away before it goes; a new version of one that
+    `reboots` names the variable that allows its role to install what only a reboot puts to work; its health then says that one is
+    pending. In one that `runs_tasks` the tasks of the cluster's users run, which move away before it goes; a new version of one that
     `ends_tasks` ends those of its host. Hosts leave one that `leaves_in_turn` one at a time.
 
     `artefact` is what is installed: a package (variables `<role>_package`, `<role>_version`), an archive (`<role>_archive_url`) or
@@ -128,6 +129,7 @@ class Component:
     runs_tasks: bool = False
     ends_tasks: bool = False
     leaves_in_turn: bool = False
+    reboots: str = ""
     endpoint: str = ""
     ports: tuple[Port, ...] = ()
     needs: tuple[Need, ...] = ()

@@ -1,4 +1,4 @@
-"""What `up` will do, as a frozen list of steps: a pure function of the cluster and of what was seen on its hosts."""
+"""What `up` does, as a frozen list of steps: a pure function of the cluster and of what was seen on its hosts."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from provisioner.observe.frameworks import removed
 from provisioner.observe.observation import Observation
 from provisioner.plan.authentication import switched_on
 from provisioner.plan.quorum import growth
+from provisioner.plan.reboots import reboots
 from provisioner.plan.rolling import rolled
 from provisioner.plan.scope import BATCH
 from provisioner.plan.steps import Plan, Step, leads, serves
@@ -45,6 +46,7 @@ def make_plan(cluster: Cluster, rendered: Mapping[str, Any], seen: Observation, 
             if grown and limit:
                 raise UsageError(f"{component.title} gets new members, which concerns all of them", hint="leave out --limit")
             steps += grown or migrated(component, hosts, seen, moving or {}) or rolled(component, hosts, cluster, seen, batch)
+            steps += reboots(component, hosts, seen, rendered)
         if component.runs_tasks:
             steps += with_agents_drained(drained, todo, cluster, seen, batch)
     steps = switched_on(steps, cluster, seen, partial=bool(only or limit), moving=bool(moving))
@@ -58,7 +60,7 @@ def voters(cluster: Cluster) -> frozenset[str]:
 
 def _explained(steps: list[Step], seen: Observation, moving: Moves) -> Iterator[Step]:
     for step in steps:
-        if step.verb == "up":
+        if step.verb == "up" and not step.if_needed:
             reasons = {host: text for host in step.hosts if (text := seen.why(host, step.component.name))}
             yield dataclasses.replace(step, why=step.why or _why(step, reasons, seen, moving), reasons=reasons)
         else:

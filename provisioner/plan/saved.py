@@ -17,7 +17,7 @@ from provisioner.plan.scope import Scope
 from provisioner.plan.steps import Plan, Step
 from provisioner.state.files import write_private
 
-FORMAT = 1
+FORMAT = 2
 MAKE_ONE = "'provision plan --out FILE' writes one"
 #: Shapes no plan: it belongs to the command that is run now.
 NOT_SAVED = "strict"
@@ -89,7 +89,7 @@ def _steps(plan: Plan) -> list[str]:
 def _line(step: Step) -> str:
     hosts = sorted(step.hosts) if step.batch == 1 else step.hosts
     told = f" with {json.dumps(dict(step.variables), sort_keys=True)}" if step.variables else ""
-    how = f"{step.batch or len(hosts)} at a time"
+    how = f"{step.batch or len(hosts)} at a time" + (", if needed" if step.if_needed else "")
     return f"{step.verb} {step.component.name} on {', '.join(hosts)}, {how}{told}" + (f": {step.why}" if step.why else "")
 
 

@@ -1,4 +1,4 @@
-"""What is done to a cluster: steps, and the plan that is made of them."""
+"""What is done to a cluster: steps, and the plan that is made of them. The engine does these steps and no others."""
 
 from __future__ import annotations
 
@@ -12,16 +12,22 @@ from provisioner.components import COMPONENTS
 from provisioner.components.model import Component
 from provisioner.observe.observation import Observation
 
+#: Verbs whose steps roll where they go one host at a time: the next member is touched only while all others serve.
+ROLLING = ("up", "restart")
+#: The condition of steps that belong to a reboot: the host asks for one.
+REBOOT = "reboot"
+
 
 @dataclass(frozen=True)
 class Step:
-    """One component on some hosts.
+    """One verb of one component on some hosts.
 
-    `verb` names the playbook: up, drain, stop, restart or remove. `batch` hosts are worked on at a time, in the order of `hosts`; 0
-    means all at once. In a step that is `all_or_none` the first failure stops the rest: its hosts serve together. `why` says
-    for people what makes it necessary. While an ensemble changes its size, `variables` replace those of the inventory for this
-    step (then nothing is noted on the hosts: it is not yet what they are to have), and `expect` what the check asks for. `reasons`
-    holds, by host, all that differs there.
+    `verb` names the playbook (up, drain, stop, restart, remove) or what else does it (reboot, protect, forget). `batch` hosts are worked
+    on at a time, in the order of `hosts`; 0 means all at once. In a step that is `all_or_none` the first failure stops the rest: its
+    hosts serve together. `why` says for people what makes it necessary. While an ensemble changes its size, `variables` replace those of
+    the inventory for this step (then nothing is noted on the hosts: it is not yet what they are to have), and `expect` what the check
+    asks for. `reasons` holds, by host, all that differs there. `if_needed` names the condition under which the step is done on a host,
+    where only the run can tell; it is asked once, so that steps with the same condition are done there all or none.
     """
 
     component: Component
@@ -33,18 +39,39 @@ class Step:
     variables: Mapping[str, Any] = field(default_factory=dict)
     expect: Mapping[str, Any] = field(default_factory=dict)
     reasons: Mapping[str, str] = field(default_factory=dict)
+    if_needed: str = ""
+
+    @property
+    def rolls(self) -> bool:
+        """One host after the other, and who leads is asked when it begins: the order of `hosts` may change."""
+        return self.batch == 1 and len(self.hosts) > 1 and self.verb in ROLLING
+
+    @property
+    def together_if_none_serves(self) -> bool:
+        """A roll is done on all at once where no member serves when it begins: none has to be kept, and a quorum that is lost comes
+        back only with several. Not on the way to another size: its order keeps what was written.
+        """
+        return self.rolls and not self.expect
+
+    @property
+    def title(self) -> str:
+        """What is done, without where."""
+        return self.component.title if self.verb == "up" else self.verb if self.verb == "reboot" else f"{self.verb} {self.component.title}"
 
     def describe(self) -> str:
         """One line for people."""
         how = "all at once" if not self.batch else "one at a time" if self.batch == 1 else f"{self.batch} at a time"
-        what = self.component.title if self.verb == "up" else f"{self.verb} {self.component.title}"
-        text = f"{what} on {host_list(self.hosts)}" + (f" ({how})" if len(self.hosts) > 1 else "")
+        how += "; all together if none serves" if self.together_if_none_serves else ""
+        where = " " if self.verb == "reboot" else " on "
+        text = f"{self.title}{where}{host_list(self.hosts)}" + (f" ({how})" if len(self.hosts) > 1 else "")
+        text += ", if needed" if self.if_needed else ""
         return f"{text}: {self.why}" if self.why else text
 
     def as_json(self) -> dict[str, object]:
         """One element of `plan --json`."""
         return {"component": self.component.name, "verb": self.verb, "hosts": list(self.hosts),
-                "at_a_time": self.batch or len(self.hosts), "why": self.why, "reasons": dict(self.reasons)}
+                "at_a_time": self.batch or len(self.hosts), "together_if_none_serves": self.together_if_none_serves,
+                "if_needed": self.if_needed, "why": self.why, "reasons": dict(self.reasons)}
 
 
 @dataclass(frozen=True)

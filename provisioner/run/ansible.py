@@ -10,15 +10,18 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 from provisioner.errors import ProvisionError
-from provisioner.hosts.failures import printable
 from provisioner.paths import playbooks_dir, project_dir, roles_dir
+from provisioner.plan.fingerprint import Question
+from provisioner.plan.steps import Step
+from provisioner.run.outcome import Event, Outcome
 
-Event = Mapping[str, Any]
+#: The verbs that have a playbook.
+VERBS = ("up", "drain", "stop", "restart", "remove")
 #: Each fork costs memory and, on the controller, processor time: more than this many per core only queue.
 FORKS_PER_CORE = 4
 POLL_SECONDS = 0.1
@@ -27,8 +30,6 @@ PLUGINS = Path(__file__).resolve().parents[1] / "adapters"
 SUPERVISOR = Path(__file__).with_name("supervisor.py")
 #: How ansible-core 2.19 names and wraps the entries of its fact cache (plugins/cache/__init__.py: schema version 1).
 CACHE_PREFIX = "s1_"
-#: Said on every fresh host: Ansible made root's own folder for temporary files.
-HARMLESS = "Module remote_tmp"
 
 
 @dataclass(frozen=True)
@@ -45,36 +46,8 @@ class Run:
     mitogen: bool = False
 
 
-@dataclass
-class Outcome:
-    """What a playbook did, counted over hosts and tasks."""
-
-    returncode: int = 0
-    changed: int = 0
-    tasks: int = 0
-    failures: list[Event] = field(default_factory=list)
-    unreachable: list[Event] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
-    changed_tasks: list[str] = field(default_factory=list)
-
-    def take(self, event: Event) -> None:
-        """Count one result."""
-        if event.get("event") != "result":
-            return
-        status = event["status"]
-        self.tasks += status != "skipped"
-        if status == "changed":
-            self.changed += 1
-            self.changed_tasks.append(f"{event['host']}: {event['task']}")
-        elif status == "failed":
-            self.failures.append({**event, "message": printable(str(event.get("message", "")).encode())})
-        elif status == "unreachable":
-            self.unreachable.append(event)
-        self.warnings += [w for w in event.get("warnings", []) if w not in self.warnings and HARMLESS not in w]
-
-
 class Playbooks(Protocol):
-    """What the engine needs of Ansible."""
+    """What is needed of Ansible."""
 
     def play(self, verb: str, variables: Mapping[str, Any], on_event: Callable[[Event], None], *, check: bool = False) -> Outcome:
         """Run one verb's playbook to its end and report every event as it comes."""
@@ -142,6 +115,40 @@ class AnsiblePlaybooks:
     def _tail(self, lines: int = 15) -> str:
         text = (self._run.folder / "ansible.log").read_text(errors="replace").splitlines()
         return "\n".join(text[-lines:])
+
+
+class PlaybookExecutor:
+    """Carries out the verbs that have a playbook; see outcome.Executor.
+
+    `questions`, by host and component, are what the hosts note when a role is through.
+    """
+
+    def __init__(self, playbooks: Playbooks, questions: Mapping[str, Mapping[str, Question]]) -> None:
+        self._playbooks = playbooks
+        self._questions = questions
+
+    def __call__(self, step: Step, hosts: Sequence[str], on_event: Callable[[Event], None]) -> Outcome:
+        """See outcome.Executor."""
+        return self._playbooks.play(step.verb, step_variables(step, hosts, self._questions), on_event)
+
+
+def step_variables(step: Step, hosts: Sequence[str], questions: Mapping[str, Mapping[str, Question]] | None = None) -> Mapping[str, Any]:
+    """What a playbook is told; `component_notes` is what each host is to note when the role has done its work."""
+    name = step.component.name
+    noted = {} if step.variables else questions or {}
+    return {
+        "component_name": name,
+        "component_role": step.component.role,
+        "component_hosts": ",".join(hosts),
+        "component_batch": step.batch or "100%",
+        "component_unit": step.component.unit,
+        "component_all_or_none": step.all_or_none,
+        # A failure ends a step that goes in batches before the next one; a host that went away does not (it counts for neither).
+        "component_may_fail": 0 if step.batch else 100,
+        "component_notes": {host: {name: own[name]} for host, own in noted.items() if host in hosts and name in own},
+        **({f"{step.component.role}_expect": dict(step.expect)} if step.expect else {}),
+        **step.variables,
+    }
 
 
 def mitogen_settings() -> dict[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -19,15 +19,17 @@ from provisioner.hosts.openssh import ansible_ssh_args
 from provisioner.hosts.remote_process import SshProcess
 from provisioner.inventory.render import to_json
 from provisioner.observe.observation import Observation
+from provisioner.plan.authentication import PROTECT
 from provisioner.plan.fingerprint import Question
-from provisioner.plan.steps import Plan
-from provisioner.run.ansible import AnsiblePlaybooks, Run, seed_facts
-from provisioner.run.engine import Engine, Result
+from provisioner.plan.steps import REBOOT, Plan
+from provisioner.run.ansible import VERBS, AnsiblePlaybooks, PlaybookExecutor, Run, seed_facts
+from provisioner.run.engine import Engine, Result, World
 from provisioner.run.interrupt import SafePoint
 from provisioner.run.lock import Lock
 from provisioner.run.members import LiveMembers
+from provisioner.run.outcome import Executor
 from provisioner.run.reboot import Reboots
-from provisioner.run.znode_acls import with_owners
+from provisioner.run.znode_acls import owners
 from provisioner.state import ledger, secrets
 from provisioner.state.journal import open_run
 
@@ -48,14 +50,17 @@ def locked(context: Context, console: Console, doing: str, *, strict: bool = Fal
         yield held
 
 
-def execute(context: Context, console: Console, plan: Plan, held: Lock, *, facts: Facts, unreachable: Iterable[str] = (),
-            witnesses: Mapping[str, Mapping[str, Question]] | None = None) -> Result:
-    """Carry it out. `facts` are in Ansible's words; hosts in `unreachable` are left out already and only counted.
+def execute(context: Context, console: Console, plan: Plan, held: Lock, *, facts: Facts, unreachable: Collection[str] = (),
+            questions: Mapping[str, Mapping[str, Question]] | None = None, also: Mapping[str, Executor] | None = None) -> Result:
+    """Carry it out; gives the counts. `facts` are in Ansible's words, `questions` what the hosts note when a role is through.
 
-    Ctrl-C stops a plan of several steps between two of them, a second one at once. Raises as `Engine.up` does, and StoppedError.
+    Hosts in `unreachable` were left out of the plan and are only counted. `also` carries out verbs that only this command has. Ctrl-C
+    stops a plan of several steps between two of them, a second one at once. Raises as `Engine.run` does, and StoppedError.
     """
-    result = Result(context.cluster.name, unreachable=set(unreachable))
     journal = open_run(context.cluster.state_dir, sys.argv[1:])
+    reboots = Reboots(context.cluster, context.rendered, context.transport, console.say)
+    playbook = PlaybookExecutor(open_playbooks(context, journal.folder, facts), questions or {})
+    executors: dict[str, Executor] = {**dict.fromkeys(VERBS, playbook), REBOOT: reboots, PROTECT: owners(context), **(also or {})}
     with SafePoint(console.say) if len(plan.steps) > 1 else nullcontext() as safe:
 
         def still_ours(doing: str) -> None:
@@ -63,16 +68,8 @@ def execute(context: Context, console: Console, plan: Plan, held: Lock, *, facts
                 safe.check(doing)
             held.check(doing)
 
-        engine = Engine(with_owners(context, open_playbooks(context, journal.folder, facts)), journal, RunProgress(console),
-                        lambda h, u: _unit_log(context, h, u), witnesses or {},
-                        Reboots(context.cluster, context.rendered, context.transport, console.say), still_ours,
-                        LiveMembers(context))
-        try:
-            engine.up(plan, result)
-        finally:
-            for warning in result.warnings:
-                console.warn(warning)
-    return result
+        world = World(executors, {REBOOT: reboots.needed}, LiveMembers(context), functools.partial(_unit_log, context), still_ours)
+        return Engine(world, journal, RunProgress(console)).run(plan, frozenset(unreachable))
 
 
 def seen_facts(seen: Observation) -> Facts:

@@ -8,11 +8,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from provisioner.cluster.model import Cluster
-from provisioner.components import COMPONENTS
+from provisioner.components import AGENT, COMPONENTS
 from provisioner.errors import StepFailed, UnreachableError
-from provisioner.hosts.openssh import Transport, fan_out
+from provisioner.hosts.openssh import Transport
 from provisioner.observe.observation import Observation, observe
 from provisioner.observe.wait import wait_until
+from provisioner.plan.steps import Step
+from provisioner.run.outcome import Event, Outcome
 
 #: Where the kernel role asks for a reboot; the text names the boot in which it did.
 NOTE = "/var/lib/provisioner/reboot-required"
@@ -29,7 +31,7 @@ Say = Callable[[str], None]
 
 
 class Reboots:
-    """What the engine asks before and after the kernel step."""
+    """Carries out the steps `reboot` (see outcome.Executor), and says on which hosts they are needed."""
 
     def __init__(self, cluster: Cluster, rendered: Mapping[str, Any], transport: Transport, say: Say) -> None:
         self._cluster = cluster
@@ -37,13 +39,29 @@ class Reboots:
         self._transport = transport
         self._say = say
 
-    def pending(self, hosts: Sequence[str]) -> tuple[str, ...]:
-        """Those hosts that ask for a reboot and have not had it yet, in the order given."""
-        asked = [self._cluster.host(name) for name in hosts]
-        answers = fan_out(asked, lambda h: self._transport.run(h, f"grep -qsFf {BOOT_ID} {NOTE}", become=True, timeout=ANSWER_SECONDS))
-        return tuple(name for name in hosts if not isinstance(said := answers[name], UnreachableError) and said.code == 0)
+    def needed(self, host: str) -> bool:
+        """Does it ask for a reboot that it has not had yet? Raises StepFailed when it does and must not go away.
 
-    def serving(self, host: str) -> frozenset[str]:
+        So it is refused before its tasks are moved away, not after.
+        """
+        try:
+            done = self._transport.run(self._cluster.host(host), f"grep -qsFf {BOOT_ID} {NOTE}", become=True, timeout=ANSWER_SECONDS)
+        except UnreachableError:
+            return False
+        if done.code == 0:
+            self._serving(host)
+        return done.code == 0
+
+    def __call__(self, step: Step, hosts: Sequence[str], on_event: Callable[[Event], None]) -> Outcome:
+        """See outcome.Executor: one host after the other, until all it served works there again.
+
+        Tasks may have been moved away from an agent, so it need not: it is drained until its role has run again.
+        """
+        for host in hosts:
+            self._reboot(host, self._serving(host) - {AGENT.name})
+        return Outcome(changed=len(hosts), tasks=len(hosts), changed_tasks=[f"{host}: rebooted" for host in hosts])
+
+    def _serving(self, host: str) -> frozenset[str]:
         """The components that work on a host now. Raises StepFailed when it must not go away: another voter is missing already."""
         seen = observe(self._cluster, self._rendered, self._transport, sections=("health",))
         served = frozenset(c.name for c in COMPONENTS if _works(seen, host, c.name))
@@ -55,7 +73,7 @@ class Reboots:
                                  hint="mend that first ('provision status' says what is wrong), then run 'provision up' again")
         return served
 
-    def reboot(self, host: str, served: frozenset[str]) -> None:
+    def _reboot(self, host: str, served: frozenset[str]) -> None:
         """Reboot and wait until the host is back under a new boot id and everything it served works again. Raises StepFailed."""
         before = self._boot_id(host)
         self._say(f"rebooting {host} …")

@@ -6,15 +6,15 @@ Nodes that are made while everybody brings a password get the right rules by the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 from provisioner.context import Context
 from provisioner.hosts.zookeeper import Node, open_tree
 from provisioner.inventory.render import host_variables
-from provisioner.plan.authentication import PROTECT
-from provisioner.run.ansible import Event, Outcome, Playbooks
+from provisioner.plan.steps import Step
+from provisioner.run.outcome import Event, Outcome
 from provisioner.state import secrets
 
 #: ZooKeeper's permission bits (ZooDefs.Perms): read, and read + write + create + delete + administer.
@@ -54,27 +54,23 @@ def give_owners(tree: Nodes, digests: Mapping[str, str]) -> int:
     return changed
 
 
-class WithOwners:
-    """Playbooks, of which one verb is done from here: ZooKeeper's own client is needed, and no host has one for certain."""
+class Owners:
+    """Carries out the step `protect`; see outcome.Executor. From here: it takes a ZooKeeper client, and no host has one for certain."""
 
-    def __init__(self, playbooks: Playbooks, tree: Callable[[str], AbstractContextManager[Nodes]],
-                 digests: Callable[[], Mapping[str, str]]) -> None:
-        self._playbooks = playbooks
+    def __init__(self, tree: Callable[[str], AbstractContextManager[Nodes]], digests: Callable[[], Mapping[str, str]]) -> None:
         self._tree = tree
         self._digests = digests
 
-    def play(self, verb: str, variables: Mapping[str, Any], on_event: Callable[[Event], None], *, check: bool = False) -> Outcome:
-        """See Playbooks. Raises StepFailed, UnreachableError."""
-        if verb != PROTECT:
-            return self._playbooks.play(verb, variables, on_event, check=check)
-        host = str(variables["component_hosts"])
+    def __call__(self, step: Step, hosts: Sequence[str], on_event: Callable[[Event], None]) -> Outcome:
+        """See outcome.Executor. Raises StepFailed, UnreachableError."""
+        host = hosts[0]
         with self._tree(host) as tree:
             changed = give_owners(tree, self._digests())
         return Outcome(changed=changed, tasks=1, changed_tasks=[f"{host}: {changed} nodes got their owner"] if changed else [])
 
 
-def with_owners(context: Context, playbooks: Playbooks) -> Playbooks:
-    """These playbooks, and `protect` on this cluster's ZooKeeper."""
+def owners(context: Context) -> Owners:
+    """For this cluster's ZooKeeper."""
     def value(host: str, name: str) -> Any:
         return host_variables(context.rendered, host).get(name, context.defaults[name])
 
@@ -88,4 +84,4 @@ def with_owners(context: Context, playbooks: Playbooks) -> Playbooks:
         paths = {"/mesos": "mesos", "/marathon": "marathon", f"/{chronos}": "chronos"}
         return {path: known[f"vault_zookeeper_{user}_digest"] for path, user in paths.items()}
 
-    return WithOwners(playbooks, tree, digests)
+    return Owners(tree, digests)

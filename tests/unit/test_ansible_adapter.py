@@ -10,7 +10,8 @@ import pytest
 
 from provisioner.errors import ProvisionError
 from provisioner.run import ansible
-from provisioner.run.ansible import AnsiblePlaybooks, Event, Outcome, Run, seed_facts
+from provisioner.run.ansible import AnsiblePlaybooks, Run, seed_facts
+from provisioner.run.outcome import Event, Outcome
 
 PLAYBOOK = """
 - name: Try

@@ -12,9 +12,11 @@ import pytest
 
 from provisioner.components import component
 from provisioner.errors import StepFailed, StoppedError, UnreachableError
+from provisioner.paths import playbooks_dir
 from provisioner.plan.steps import Plan, Step
-from provisioner.run.ansible import Event, Outcome
-from provisioner.run.engine import Engine, Result
+from provisioner.run.ansible import VERBS, PlaybookExecutor
+from provisioner.run.engine import Engine, Result, World
+from provisioner.run.outcome import Event, Outcome
 from provisioner.state.journal import Journal
 
 NOTES = {"m1": {"docker": {"witness": {}, "digest": "d1"}}, "m2": {"dns": {"witness": {}, "digest": "d2"}}}
@@ -39,21 +41,15 @@ class Script:
         return outcome
 
 
-class NoReboots:
-    """Nobody asks for one, unless the test says so."""
+class Asking:
+    """The hosts that ask for a reboot. Each is asked once."""
 
-    def __init__(self, *asking: str, serving: frozenset[str] = frozenset()) -> None:
-        self.asking, self.served, self.done = asking, serving, list[str]()
+    def __init__(self, *hosts: str) -> None:
+        self.hosts, self.asked = hosts, list[str]()
 
-    def pending(self, hosts: Sequence[str]) -> tuple[str, ...]:
-        return tuple(h for h in hosts if h in self.asking)
-
-    def serving(self, host: str) -> frozenset[str]:
-        return self.served
-
-    def reboot(self, host: str, served: frozenset[str]) -> None:
-        self.done.append(host)
-        self.expected = served
+    def __call__(self, host: str) -> bool:
+        self.asked.append(host)
+        return host in self.hosts
 
 
 class Silent:
@@ -62,6 +58,11 @@ class Silent:
     def event(self, event: Event) -> None: ...
 
     def done(self, step: Step, outcome: Outcome, seconds: float) -> None: ...
+
+    def skipped(self, number: int, total: int, step: Step, why: str) -> None: ...
+
+    def end(self, result: Result) -> None:
+        self.result = result
 
 
 class Ensemble:
@@ -78,49 +79,51 @@ class Ensemble:
         return expected & {self.dies} if len(self.gates) >= self.after else frozenset()
 
 
-def engine(script: Script, folder: Path, reboots: NoReboots | None = None, members: Ensemble | None = None) -> Engine:
-    return Engine(script, Journal(folder), Silent(), lambda host, unit: f"journal of {unit} on {host}", NOTES, reboots or NoReboots(),
-                  lambda doing: None, members or Ensemble())
+def engine(script: Script, folder: Path, asking: Asking | None = None, members: Ensemble | None = None,
+           still_ours: Callable[[str], None] = lambda doing: None, progress: Silent | None = None) -> Engine:
+    playbook = PlaybookExecutor(script, NOTES)
+    world = World(dict.fromkeys((*VERBS, "reboot"), playbook), {"reboot": asking or Asking()}, members or Ensemble(),
+                  lambda host, unit: f"journal of {unit} on {host}", still_ours)
+    return Engine(world, Journal(folder), progress or Silent())
+
+
+def events(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (folder / "journal.jsonl").read_text().splitlines()]
 
 
 def test_counts_are_summed_over_steps(tmp_path: Path) -> None:
     script = Script([("changed", "m1"), ("ok", "m2")], [("changed", "m2")])
-    result = Result("c")
-    engine(script, tmp_path).up(Plan("c", (Step(component("docker"), ("m1", "m2")), Step(component("dns"), ("m2",)))), result)
+    result = engine(script, tmp_path).run(Plan("c", (Step(component("docker"), ("m1", "m2")), Step(component("dns"), ("m2",)))))
     assert {k: v for k, v in result.as_json().items() if k != "seconds"} == {"cluster": "c", "changed": 2, "failed": 0, "unreachable": 0}
     assert script.asked[0]["component_notes"] == {"m1": NOTES["m1"]}, "what each host notes when the role is through"
 
 
 def test_a_failure_stops_the_run_and_names_host_message_and_journal(tmp_path: Path) -> None:
-    script = Script([("failed", "m2")], [("ok", "m1")])
-    result = Result("c")
+    script, progress = Script([("failed", "m2")], [("ok", "m1")]), Silent()
     first = Step(component("zookeeper"), ("m1", "m2"), reasons={"m2": "zoo.cfg was edited"})
     plan = Plan("c", (first, Step(component("marathon"), ("m1",))))
     with pytest.raises(StepFailed) as error:
-        engine(script, tmp_path).up(plan, result)
+        engine(script, tmp_path, progress=progress).run(plan)
     assert "m2" in error.value.where
     assert "it broke" in str(error.value)
     assert "journal of zookeeper on m2" in str(error.value)
-    assert (len(script.steps), result.failed) == (1, 1)
-    events = [json.loads(line) for line in (tmp_path / "journal.jsonl").read_text().splitlines()]
-    assert [e["event"] for e in events] == ["step", "step-done", "end"]
-    assert events[0]["reasons"] == {"m2": "zoo.cfg was edited"}, "long after, somebody asks why"
+    assert (len(script.steps), progress.result.failed) == (1, 1), "who shows the run gets the counts also of a failed one"
+    assert [e["event"] for e in events(tmp_path)] == ["plan", "step", "step-done", "end"]
+    assert events(tmp_path)[1]["reasons"] == {"m2": "zoo.cfg was edited"}, "long after, somebody asks why"
 
 
 def test_a_lost_agent_is_left_out_of_what_follows(tmp_path: Path) -> None:
     script = Script([("unreachable", "a1"), ("ok", "a2")], [("ok", "a2")])
-    result = Result("c")
     plan = Plan("c", (Step(component("mesos_agent"), ("a1", "a2")), Step(component("registrator"), ("a1", "a2"))))
-    engine(script, tmp_path).up(plan, result)
+    assert engine(script, tmp_path).run(plan, frozenset({"m9"})).unreachable == {"a1", "m9"}
     assert script.asked[1]["component_hosts"] == "a2"
-    assert result.unreachable == {"a1"}
 
 
 def test_a_lost_member_of_a_quorum_stops_the_run(tmp_path: Path) -> None:
     script = Script([("unreachable", "m1")], [])
     plan = Plan("c", (Step(component("zookeeper"), ("m1", "m2"), batch=1, all_or_none=True), Step(component("marathon"), ("m2",))))
     with pytest.raises(UnreachableError):
-        engine(script, tmp_path).up(plan, Result("c"))
+        engine(script, tmp_path).run(plan)
     assert len(script.steps) == 1
 
 
@@ -128,28 +131,41 @@ def test_losing_a_voter_ends_the_run_in_any_step(tmp_path: Path) -> None:
     script = Script([("unreachable", "m1"), ("ok", "a1")], [])
     plan = Plan("c", (Step(component("dns"), ("a1", "m1")), Step(component("zookeeper"), ("m1",))), frozenset({"m1"}))
     with pytest.raises(UnreachableError):
-        engine(script, tmp_path).up(plan, Result("c"))
+        engine(script, tmp_path).run(plan)
     assert len(script.steps) == 1
 
 
-def test_a_kernel_that_waits_for_it_is_booted_one_host_at_a_time(tmp_path: Path) -> None:
-    script = Script([("changed", "m1"), ("changed", "a1")], [("ok", "m1")], [("ok", "a1")], [("ok", "m1")])
-    reboots = NoReboots("m1", "a1")
-    plan = Plan("c", (Step(component("kernel"), ("m1", "a1")), Step(component("zookeeper"), ("m1",))))
-    engine(script, tmp_path, reboots).up(plan, Result("c"))
-    assert reboots.done == ["m1", "a1"]
-    assert [(a["component_name"], a["component_hosts"]) for a in script.asked] == [
-        ("kernel", "m1,a1"), ("kernel", "m1"), ("kernel", "a1"), ("zookeeper", "m1")]
+REBOOTS = Plan("c", (
+    Step(component("kernel"), ("m1", "a1")), Step(component("kernel"), ("m1",), verb="reboot", if_needed="reboot"),
+    Step(component("kernel"), ("m1",), if_needed="reboot"), Step(component("mesos_agent"), ("a1",), verb="drain", if_needed="reboot"),
+    Step(component("kernel"), ("a1",), verb="reboot", if_needed="reboot"), Step(component("kernel"), ("a1",), if_needed="reboot"),
+    Step(component("mesos_agent"), ("a1",), if_needed="reboot"), Step(component("zookeeper"), ("m1",))))
 
 
-def test_an_agent_is_drained_before_its_reboot_and_takes_work_again_afterwards(tmp_path: Path) -> None:
-    script = Script([("changed", "a1")], [("ok", "a1")], [("ok", "a1")], [("ok", "a1")])
-    plan = Plan("c", (Step(component("kernel"), ("a1",)),))
-    reboots = NoReboots("a1", serving=frozenset({"mesos_agent", "docker"}))
-    engine(script, tmp_path, reboots).up(plan, Result("c"))
-    assert reboots.expected == {"docker"}, "a drained agent does not count as working until its role has run again"
-    assert [(v, a["component_name"]) for v, a in zip(script.verbs, script.asked, strict=True)] == [
-        ("up", "kernel"), ("drain", "mesos_agent"), ("up", "kernel"), ("up", "mesos_agent")]
+@pytest.mark.parametrize(("asking", "skipped"), [((), [2, 3, 4, 5, 6, 7]), (("m1",), [4, 5, 6, 7]), (("a1",), [2, 3]), (("m1", "a1"), [])])
+def test_steps_that_are_done_if_needed_are_done_all_or_none_and_skipping_them_is_said(
+        tmp_path: Path, asking: tuple[str, ...], skipped: list[int]) -> None:
+    script, asked = Script(*[[("ok", "x")]] * len(REBOOTS.steps)), Asking(*asking)
+    engine(script, tmp_path, asked).run(REBOOTS)
+    assert asked.asked == ["m1", "a1"], "after a reboot the answer would be another one"
+    assert [e["number"] for e in events(tmp_path) if e["event"] == "skip" and e["why"] == "not needed"] == skipped
+    assert [e["number"] for e in events(tmp_path) if e["event"] == "step"] == [n for n in range(1, 9) if n not in skipped]
+
+
+def test_a_step_of_which_no_host_is_left_is_said_to_be_skipped(tmp_path: Path) -> None:
+    script = Script([("unreachable", "a1")])
+    engine(script, tmp_path).run(Plan("c", (Step(component("dns"), ("a1",)), Step(component("logstash"), ("a1",)))))
+    assert [(e["event"], e.get("why")) for e in events(tmp_path)][3:] == [("skip", "not reached"), ("end", None)]
+
+
+def test_an_executor_that_raises_has_its_end_in_the_journal(tmp_path: Path) -> None:
+    def refuse(*_: Any) -> Outcome:
+        raise StepFailed("it was told to reboot and did not", where="m1")
+
+    world = World({"reboot": refuse}, {}, Ensemble(), lambda host, unit: "", lambda doing: None)
+    with pytest.raises(StepFailed, match="did not"):
+        Engine(world, Journal(tmp_path), Silent()).run(Plan("c", (Step(component("kernel"), ("m1",), verb="reboot"),)))
+    assert events(tmp_path)[2]["failed"] == ["m1: it was told to reboot and did not"]
 
 
 ROLL = Plan("c", (Step(component("zookeeper"), ("m1", "m2", "m3"), batch=1, all_or_none=True),))
@@ -158,7 +174,7 @@ ROLL = Plan("c", (Step(component("zookeeper"), ("m1", "m2", "m3"), batch=1, all_
 def test_who_leads_is_asked_when_the_step_begins_and_each_member_is_a_play_of_its_own(tmp_path: Path) -> None:
     script = Script(*[[("changed", "x")]] * 3)
     members = Ensemble(leader="m1")
-    engine(script, tmp_path, members=members).up(ROLL, Result("c"))
+    engine(script, tmp_path, members=members).run(ROLL)
     assert [asked["component_hosts"] for asked in script.asked] == ["m2", "m3", "m1"]
     assert members.gates == [frozenset({"m1", "m2"}), frozenset({"m2", "m3"})], "all others are asked before each further member"
 
@@ -167,7 +183,7 @@ def test_who_leads_is_asked_when_the_step_begins_and_each_member_is_a_play_of_it
 def test_a_member_that_dies_in_the_middle_of_a_roll_ends_it_before_the_next(tmp_path: Path, dies: str, after: int, done: list[str]) -> None:
     script = Script(*[[("changed", "x")]] * 3)
     with pytest.raises(StepFailed, match=f"no longer works on {dies}; done: {', '.join(done)}; not touched: ") as error:
-        engine(script, tmp_path, members=Ensemble("m1", dies, after)).up(ROLL, Result("c"))
+        engine(script, tmp_path, members=Ensemble("m1", dies, after)).run(ROLL)
     assert [asked["component_hosts"] for asked in script.asked] == done
     assert error.value.where == dies
 
@@ -176,39 +192,42 @@ def test_a_quorum_that_was_lost_since_the_plan_is_brought_back_by_all_at_once(tm
     """One at a time the first would wait in vain for the others. Not on the way to another size: its order keeps what was written."""
     script = Script(*[[("changed", "x")]] * 4)
     running = engine(script, tmp_path, members=Ensemble(lost=True))
-    running.up(ROLL, Result("c"))
+    running.run(ROLL)
     assert [(asked["component_hosts"], asked["component_batch"]) for asked in script.asked] == [("m1,m2,m3", "100%")]
-    running.up(Plan("c", (replace(ROLL.steps[0], expect={"members": 3}),)), Result("c"))
+    running.run(Plan("c", (replace(ROLL.steps[0], expect={"members": 3}),)))
     assert [asked["component_hosts"] for asked in script.asked[1:]] == ["m1", "m2", "m3"]
 
 
 def test_members_that_leave_one_by_one_are_not_missed(tmp_path: Path) -> None:
     script = Script([("changed", "x")])
     members = Ensemble(dies="m1")
-    engine(script, tmp_path, members=members).up(Plan("c", (Step(component("consul"), ("m1", "m2"), batch=1, verb="remove"),)), Result("c"))
+    engine(script, tmp_path, members=members).run(Plan("c", (Step(component("consul"), ("m1", "m2"), batch=1, verb="remove"),)))
     assert (script.asked[0]["component_hosts"], members.gates) == ("m1,m2", [])
 
 
 def test_a_step_on_the_way_to_another_size_is_noted_nowhere(tmp_path: Path) -> None:
     script = Script([("changed", "m1")])
     step = Step(component("docker"), ("m1",), variables={"docker_servers": [1]}, expect={"servers": 1}, verb="remove")
-    engine(script, tmp_path).up(Plan("c", (step,)), Result("c"))
+    engine(script, tmp_path).run(Plan("c", (step,)))
     assert (script.verbs, script.asked[0]["component_notes"]) == (["remove"], {})
     assert (script.asked[0]["docker_servers"], script.asked[0]["docker_expect"]) == ([1], {"servers": 1})
 
 
 def test_a_run_that_is_to_stop_ends_before_the_next_step_and_its_journal_says_so(tmp_path: Path) -> None:
-    script, result = Script([("changed", "m1")], [("changed", "m1")]), Result("c")
+    script, progress = Script([("changed", "m1")], [("changed", "m1")]), Silent()
     asked = iter([None, StoppedError("stopped, as asked for")])
 
     def still_ours(doing: str) -> None:
         if error := next(asked):
             raise error
 
-    running = engine(script, tmp_path)
-    running._still_ours = still_ours
     with pytest.raises(StoppedError):
-        running.up(Plan("c", (Step(component("docker"), ("m1",)), Step(component("dns"), ("m1",)))), result)
-    events = [json.loads(line) for line in (tmp_path / "journal.jsonl").read_text().splitlines()]
-    assert [e["event"] for e in events] == ["step", "step-done", "end"]
-    assert (len(script.steps), result.changed) == (1, 1)
+        engine(script, tmp_path, still_ours=still_ours, progress=progress).run(
+            Plan("c", (Step(component("docker"), ("m1",)), Step(component("dns"), ("m1",)))))
+    assert [e["event"] for e in events(tmp_path)] == ["plan", "step", "step-done", "end"]
+    assert (len(script.steps), progress.result.changed) == (1, 1)
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_of_ansible_has_its_playbook(verb: str) -> None:
+    assert (playbooks_dir() / f"{verb}.yml").is_file()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,6 +14,7 @@ from provisioner.errors import UsageError
 from provisioner.observe.observation import HostObservation, Observation
 from provisioner.plan.make import make_plan
 from provisioner.plan.rolling import rolled, share
+from provisioner.plan.steps import Step
 
 MASTER = frozenset({"masters", "consul_server", "logstash_server", "zookeeper", "mesos_master", "marathon", "chronos",
                     *(c.name for c in COMPONENTS if c.shorthand == "all")})
@@ -94,6 +97,46 @@ def test_what_is_as_applied_and_works_is_left_alone() -> None:
 
     silent = {**fine, "a1": HostObservation(True, health=health)}
     assert {s.hosts for s in make_plan(cluster(), RENDERED, Observation(silent)).steps} == {("a1",)}, "no answer is no reason to skip"
+
+
+def kernels(*upgraded: str, waits: tuple[str, ...] = (), fails: tuple[str, ...] = (), agents: str = "ok", **options: Any) -> list[Step]:
+    """The first steps of a plan: those of a kernel that was edited everywhere."""
+    hosts = {name: {**own, "kernel_upgrade": name in upgraded} for name, own in RENDERED["all"]["hosts"].items()}
+    states = {h.name: {"state": "down" if h.name in fails else "ok", "facts": {"reboot": "pending"} if h.name in waits else {}}
+              for h in cluster().hosts}
+    agent = {name: {"mesos_agent": {"state": agents}} for name in ("a1", "a2")}
+    health: Any = {name: {"kernel": own, **agent.get(name, {})} for name, own in states.items()}
+    return list(make_plan(cluster(), {"all": {"vars": {}, "hosts": hosts}}, seen(health), only=("kernel",), **options).steps)
+
+
+@pytest.mark.parametrize(("upgraded", "waits", "fails", "reboots"), [
+    ((), (), (), []), (("m1", "a1"), (), (), []), ((), (), ("m1", "a1"), []), (("m1", "a1"), (), ("a1", "a2"), ["a1"]),
+    ((), ("m2",), (), ["m2"]),
+])
+def test_a_reboot_stands_in_the_plan_where_a_newer_kernel_may_come_or_one_waits(
+        upgraded: tuple[str, ...], waits: tuple[str, ...], fails: tuple[str, ...], reboots: list[str]) -> None:
+    plan = kernels(*upgraded, waits=waits, fails=fails)
+    assert [host for step in plan if step.verb == "reboot" for host in step.hosts] == reboots
+    assert all(step.if_needed for step in plan[1:])
+
+
+def test_an_agent_that_serves_is_drained_before_its_reboot_and_its_role_runs_after_it() -> None:
+    names = ("m1", "a1")
+    assert [step.describe() for step in kernels(*names, fails=names)[1:]] == [
+        "reboot m1, if needed: a newer kernel waits for it", "Kernel on m1, if needed: tried again after the reboot",
+        "drain Mesos agent on a1, if needed: its tasks move to other agents", "reboot a1, if needed: a newer kernel waits for it",
+        "Kernel on a1, if needed: tried again after the reboot", "Mesos agent on a1, if needed: accepts tasks again"]
+    assert [step.verb for step in kernels("a1", fails=("a1",), agents="down")] == ["up", "reboot", "up"]
+    assert [step.verb for step in kernels(*names, fails=names, limit=("m1",))] == ["up", "reboot", "up"]
+
+
+def test_a_roll_says_that_it_is_done_together_where_none_serves_but_not_on_the_way_to_another_size() -> None:
+    roll = Step(component("zookeeper"), ("m1", "m2"), batch=1)
+    assert (roll.describe(), roll.as_json()["together_if_none_serves"]) == (
+        "ZooKeeper on m1, m2 (one at a time; all together if none serves)", True)
+    for other in (replace(roll, expect={"members": 3}), replace(roll, hosts=("m1",)), replace(roll, verb="remove"), replace(roll, batch=0)):
+        assert not other.together_if_none_serves
+        assert "together" not in other.describe()
 
 
 def test_only_and_limit_and_silent_hosts_narrow_the_plan() -> None:

@@ -8,9 +8,12 @@ from pathlib import Path
 import pytest
 
 from provisioner.cluster.model import Cluster, Host
+from provisioner.components import component
 from provisioner.errors import StepFailed, UnreachableError
 from provisioner.hosts.openssh import Completed
+from provisioner.plan.steps import Step
 from provisioner.run import reboot
+from provisioner.run.outcome import Outcome
 from provisioner.run.reboot import Reboots
 from provisioner_lab.testing import Call, FakeTransport, probed, said
 
@@ -23,19 +26,23 @@ RENDERED = {"all": {"vars": {"zookeeper_probe": {"unit": "zookeeper"}}, "hosts":
 class Machine:
     """A host that reboots: away for two questions, then back with another id."""
 
-    def __init__(self, *, obeys: bool = True, zookeeper: str = "ok") -> None:
-        self.boots, self.away, self.obeys, self.zookeeper = 1, 0, obeys, zookeeper
+    def __init__(self, *, obeys: bool = True, zookeeper: str = "ok", breaks: bool = False) -> None:
+        self.boots, self.away, self.obeys, self.zookeeper, self.breaks = 1, 0, obeys, zookeeper, breaks
 
     def __call__(self, call: Call) -> Completed:
         if self.away:
             self.away -= 1
             raise UnreachableError("no route to host")
         if call.request:
-            return probed(health={"zookeeper": {"state": self.zookeeper}})
+            return probed(health={"zookeeper": {"state": "down" if self.breaks and self.boots > 1 else self.zookeeper}})
         if call.command == "systemctl reboot" and self.obeys:
             self.boots, self.away = self.boots + 1, 2
             raise UnreachableError("connection closed")
         return said(f"boot-{self.boots}\n")
+
+
+def boot(machine: Callable[[Call], Completed], host: str = "m1") -> Outcome:
+    return reboots(machine)(Step(component("kernel"), (host,), verb="reboot"), (host,), lambda event: None)
 
 
 def reboots(machine: Callable[[Call], Completed]) -> Reboots:
@@ -51,26 +58,30 @@ def fast(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_back_means_another_boot_id_and_everything_working() -> None:
     machine = Machine()
-    reboots(machine).reboot("m1", frozenset({"zookeeper"}))
+    assert boot(machine).changed_tasks == ["m1: rebooted"]
     assert machine.boots == 2
 
 
 def test_a_host_that_does_not_obey_is_named() -> None:
     with pytest.raises(StepFailed, match="told to reboot and did not"):
-        reboots(Machine(obeys=False)).reboot("m1", frozenset())
+        boot(Machine(obeys=False))
 
 
 def test_what_does_not_come_back_is_named() -> None:
     with pytest.raises(StepFailed, match="zookeeper"):
-        reboots(Machine(zookeeper="down")).reboot("m1", frozenset({"zookeeper"}))
+        boot(Machine(breaks=True))
 
 
-def test_no_second_voter_goes_away() -> None:
-    assert reboots(Machine()).serving("m1") == {"zookeeper"}
+def test_no_second_voter_goes_away_and_that_is_said_before_anything_is_drained() -> None:
+    ill = Machine(zookeeper="down")
     with pytest.raises(StepFailed, match="ZooKeeper does not work on m1"):
-        reboots(Machine(zookeeper="down")).serving("m2")
+        reboots(ill).needed("m2")
+    with pytest.raises(StepFailed, match="ZooKeeper does not work on m1"):
+        boot(ill, "m2")
+    assert ill.boots == 1
 
 
-def test_only_hosts_that_ask_in_this_boot_are_pending() -> None:
-    asking = FakeTransport({"m1": said("", code=0), "m2": said("", code=1), "m3": UnreachableError("away")})
-    assert Reboots(CLUSTER, RENDERED, asking, lambda text: None).pending(["m1", "m2", "m3"]) == ("m1",)
+@pytest.mark.parametrize(("answer", "needed"), [(said("", code=1), False), (UnreachableError("away"), False)])
+def test_only_a_host_that_asks_in_this_boot_needs_one(answer: Completed | UnreachableError, needed: bool) -> None:
+    assert reboots(Machine()).needed("m1"), "its note names this boot"
+    assert Reboots(CLUSTER, RENDERED, FakeTransport({"m1": answer}), lambda text: None).needed("m1") is needed

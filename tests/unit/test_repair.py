@@ -129,9 +129,14 @@ def context(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Context, T
     monkeypatch.setattr(work, "_tree", lambda *_: Opened())
     monkeypatch.setattr(work, "seen_facts", lambda _: {})
     monkeypatch.setattr(work, "locked", lambda *_, **__: Opened())
-    def execute(context: Any, console: Any, plan: Plan, *_: Any, **__: Any) -> Result:
-        done.append(f"{plan.steps[0].verb} on {', '.join(plan.steps[0].hosts)} with {len(tree.nodes)} nodes")
-        return Result(plan.cluster, changed=1)
+
+    def execute(context: Context, console: Console, plan: Plan, held: Any, *, also: Any, **_: Any) -> Result:
+        for step in plan.steps:
+            done.append(f"{step.verb} on {', '.join(step.hosts)} with {len(tree.nodes)} nodes")
+            if step.verb in also:
+                also[step.verb](step, step.hosts, lambda event: None)
+        return Result("c")
+
 
     monkeypatch.setattr(work, "execute", execute)
     return opened, tree, done
@@ -143,8 +148,9 @@ def options(component: str = "marathon", yes: str = "") -> Options:
 
 def test_all_members_stop_before_the_id_goes_and_start_after_it(context: Any, capsys: pytest.CaptureFixture[str]) -> None:
     opened, tree, done = context
-    assert run_repair(opened, Console(), options(yes=opened.cluster.name)).changed == 2
-    assert [line for line in done if line != "closed"] == ["stop on m1, m2, m3 with 1 nodes", "restart on m1, m2, m3 with 0 nodes"]
+    run_repair(opened, Console(), options(yes=opened.cluster.name))
+    assert [line for line in done if line != "closed"] == [
+        "stop on m1, m2, m3 with 1 nodes", "forget on m1 with 1 nodes", "restart on m1, m2, m3 with 0 nodes"]
     assert tree.deleted == [STORED.path]
     said = " ".join(capsys.readouterr().err.split())
     for part in (f"removed by Mesos: {GONE}", "persistent volumes stay", "Marathon leads on m1 with the new framework"):

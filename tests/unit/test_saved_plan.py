@@ -49,6 +49,7 @@ def test_another_leader_is_no_other_plan(file: Path) -> None:
     (look(ROLL, Step(component("marathon"), ("m1",))), "+up marathon on m1"),
     (look(replace(ROLL, hosts=("m1", "m2"))), "+up zookeeper on m1, m2,"),
     (look(replace(ROLL, why="java is missing")), "java is missing"),
+    (look(replace(ROLL, if_needed="reboot")), "1 at a time, if needed"),
     (look(replace(ROLL, variables={"zookeeper_servers": [1]})), "zookeeper_servers"),
     (look(ROLL, digest="d2"), "the steps are the same"),
     (look(ROLL, cluster="other"), "made for cluster test, this is other"),
@@ -61,7 +62,7 @@ def test_whatever_moved_is_named_and_nothing_is_done(file: Path, now: Look, said
 
 
 @pytest.mark.parametrize("text", [
-    "", "[]", "{}", '{"format": 0}', "not json", '{"format": 1, "options": 3}', '{"format": 1, "options": {"only": 1}}',
+    "", "[]", "{}", '{"format": 0}', "not json", '{"format": 2, "options": 3}', '{"format": 2, "options": {"only": 1}}',
 ])
 def test_any_other_file_is_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "plan.json"

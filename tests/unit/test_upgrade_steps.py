@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from provisioner.components import COMPONENTS, UPGRADE_ORDER
+from provisioner.components import COMPONENTS, UPGRADE_ORDER, component
 from provisioner.plan.make import make_plan
-from provisioner.plan.steps import Plan, Step
+from provisioner.plan.steps import REBOOT, Plan, Step
 from provisioner.plan.versions import Move, Moves
 from provisioner.verbs.upgrade.work import up_to
 from tests.unit.test_plan import RENDERED, cluster, seen
@@ -112,3 +112,10 @@ def test_docker_alone_still_drains_its_agents() -> None:
 def test_an_agent_that_goes_away_does_not_end_an_upgrade_of_the_others() -> None:
     """It is left out and listed; a failure of its role still ends the run. Voters end it either way, by the plan's list of them."""
     assert not any(s.all_or_none for s in plan(moving("docker", "mesos_agent")) if set(s.hosts) <= {"a1", "a2"})
+
+
+def test_a_pause_does_not_come_between_a_reboot_and_what_belongs_to_it() -> None:
+    kernel, agent = (component(name) for name in ("kernel", "mesos_agent"))
+    own = (Step(kernel, ("a1",)), Step(agent, ("a1",), verb="drain", if_needed=REBOOT),
+           Step(kernel, ("a1",), verb="reboot", if_needed=REBOOT))
+    assert up_to(Plan("c", (*own, Step(agent, ("a1",)))), "kernel", UPGRADE_ORDER).steps == own

@@ -19,9 +19,9 @@ from provisioner.plan.glance import Look
 from provisioner.plan.look import look
 from provisioner.plan.quorum import margins
 from provisioner.plan.saved import save
-from provisioner.run.ansible import Event
-from provisioner.run.engine import step_variables
+from provisioner.run.ansible import step_variables
 from provisioner.run.execute import open_playbooks
+from provisioner.run.outcome import Event
 from provisioner.state import ledger, secrets
 from provisioner.verbs.plan import Options
 
@@ -84,7 +84,7 @@ def _preview(context: Context, console: Console, found: Look) -> list[dict[str, 
     with tempfile.TemporaryDirectory(prefix="provision-") as folder:
         playbooks = open_playbooks(context, Path(folder), found.facts)
         for step in found.plan.steps:
-            if step.verb != "up":
+            if step.verb != "up" or step.if_needed:  # what a reboot would bring about no preview tells
                 continue
             console.say(f"previewing {step.component.title} on {host_list(step.hosts)} …")
             outcome = playbooks.play("up", step_variables(step, step.hosts), note, check=True)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
-from provisioner.cluster.model import Host
+from provisioner.cluster.model import Cluster, Host
 from provisioner.components import SCHEDULERS, component
 from provisioner.components.model import Component
 from provisioner.console import Console, summary
@@ -23,10 +24,14 @@ from provisioner.plan.steps import Plan, Step, serves
 from provisioner.probe.health.mesos import frameworks
 from provisioner.run.engine import Result
 from provisioner.run.execute import execute, locked, seen_facts
-from provisioner.run.framework_store import Kept, forget, kept, lost_with, store_of
+from provisioner.run.framework_store import Kept, Nodes, Store, forget, kept, lost_with, store_of
+from provisioner.run.outcome import Event, Outcome
 from provisioner.state import secrets
 from provisioner.verbs.repair import Options
 from provisioner.verbs.shared.confirm import confirm_by_name
+
+#: The verb of the step that deletes the stored id.
+FORGET = "forget"
 
 
 def run_repair(context: Context, console: Console, options: Options) -> Result:
@@ -51,17 +56,29 @@ def run_repair(context: Context, console: Console, options: Options) -> Result:
             confirm_by_name(options.yes, cluster.name, f"{scheduler.title} gets a new framework id.")
             # The question may have stood for an hour, in which a member can have registered.
             refuse(scheduler, name, _look(context, scheduler), kept(tree, store), _mesos(context))
-            hosts = tuple(host.name for host in cluster.members(scheduler.name))
-            run = {verb: Plan(cluster.name, (Step(scheduler, hosts, verb=verb, all_or_none=True),), voters(cluster))
-                   for verb in ("stop", "restart")}
-            facts = seen_facts(seen)
-            stopped = execute(context, console, run["stop"], held, facts=facts)
-            forget(tree, kept(tree, store))
-        console.say("the stored id is deleted; starting again …")
-        result = stopped + execute(context, console, run["restart"], held, facts=facts)
+            plan = Plan(cluster.name, _steps(cluster, scheduler), voters(cluster))
+            console.plan(plan)
+            result = execute(context, console, plan, held, facts=seen_facts(seen), also={FORGET: functools.partial(_forget, tree, store)})
         _tell(context, console, scheduler)
     console.say(summary(result))
     return result
+
+
+def _steps(cluster: Cluster, scheduler: Component) -> tuple[Step, ...]:
+    """All members stop before the id goes, as one that goes on would bring it back."""
+    hosts = tuple(host.name for host in cluster.members(scheduler.name))
+    keeper = cluster.members("zookeeper")[0].name
+    return (Step(scheduler, hosts, verb="stop", all_or_none=True),
+            Step(scheduler, (keeper,), verb=FORGET, why="the framework id, which Mesos has removed, and what goes with it"),
+            Step(scheduler, hosts, verb="restart", all_or_none=True))
+
+
+def _forget(tree: Nodes, store: Store, step: Step, hosts: Sequence[str], on_event: Callable[[Event], None]) -> Outcome:
+    """See outcome.Executor."""
+    found = kept(tree, store)
+    forget(tree, found)
+    gone = len(found.instances) + bool(found.identity)
+    return Outcome(changed=gone, tasks=1, changed_tasks=[f"{hosts[0]}: {gone} nodes of the old framework deleted"] if gone else [])
 
 
 def refuse(scheduler: Component, name: str, seen: Observation, found: Kept, mesos: Sequence[dict[str, Any]]) -> str:

@@ -37,7 +37,7 @@ def run_reset(context: Context, console: Console, options: Options) -> Result:
         console.plan(plan)
         confirm_by_name(options.yes, cluster.name, f"Everything on {len(cluster.hosts) - len(silent)} hosts is removed, "
                         + ("and all data with it." if options.data else "data stays on them."))
-        result = execute(context, console, plan, held, facts=seen_facts(seen), unreachable=() if options.lost else silent)
+        result = execute(context, console, plan, held, facts=seen_facts(seen))
         _clean([h for h in cluster.hosts if h.name not in silent], context)
     console.say(summary(result))
     return result

@@ -31,7 +31,7 @@ def run_up(context: Context, console: Console, options: Options) -> Result:
         scope = saved.scope
     found, silent = glance(context, console, scope)
     if found and not saved:
-        result = Result(cluster.name, unreachable=set(found.unreachable))
+        result = Result(cluster.name, unreachable=found.unreachable)
         console.say(summary(result))
         refuse_removed(found.seen)
         return result
@@ -53,13 +53,13 @@ def carry_out(context: Context, console: Console, found: Look, held: Lock, *, ye
     from provisioner.run.execute import execute
     from provisioner.run.settled import await_back
 
-    cluster, result = context.cluster, Result(context.cluster.name, unreachable=set(found.unreachable))
+    cluster, result = context.cluster, Result(context.cluster.name, unreachable=found.unreachable)
     if found.plan.steps:
         console.plan(found.plan)
         confirm(f"Bring up {cluster.name} on {len(found.seen.hosts)} hosts?", yes=yes)
         try:
             result = execute(context, console, found.plan, held, facts=found.facts, unreachable=found.unreachable,
-                             witnesses=found.witnesses)
+                             questions=found.witnesses)
         except RunFailed as error:
             if json:
                 console.json(error.result.as_json())

@@ -33,13 +33,13 @@ def run_upgrade(context: Context, console: Console, options: Options) -> Result:
     with locked(context, console, "upgrade", strict=options.strict) as held:
         found = look(context, console, options)
         plan = up_to(found.plan, options.pause_after, order(found.moving))
-        result = Result(context.cluster.name, unreachable=set(found.unreachable))
+        result = Result(context.cluster.name, unreachable=found.unreachable)
         if plan.steps:
             console.plan(plan)
             confirm(f"Upgrade {context.cluster.name}?", yes=options.yes)
             if not options.no_backup:
                 save(context, console)
-            result = execute(context, console, plan, held, facts=found.facts, unreachable=found.unreachable, witnesses=found.witnesses)
+            result = execute(context, console, plan, held, facts=found.facts, unreachable=found.unreachable, questions=found.witnesses)
             await_back(context, found.seen, plan)
         else:
             refuse_removed(found.seen)
@@ -51,7 +51,10 @@ def run_upgrade(context: Context, console: Console, options: Options) -> Result:
 
 
 def up_to(plan: Plan, last: str | None, components: Sequence[Component]) -> Plan:
-    """The steps before the first one of a component that comes later in `components` than the one named; all of them without a name."""
+    """The steps before the first one of a component that comes later in `components` than the one named; all of them without a name.
+
+    What a step brings about if needed belongs to it, whichever components that touches.
+    """
     names = [c.name for c in components]
     wanted = set(names[:names.index(last) + 1] if last else names)
-    return replace(plan, steps=tuple(takewhile(lambda step: step.component.name in wanted, plan.steps)))
+    return replace(plan, steps=tuple(takewhile(lambda step: step.if_needed or step.component.name in wanted, plan.steps)))

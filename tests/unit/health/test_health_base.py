@@ -160,3 +160,14 @@ def test_kernel_says_what_it_lacks(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     found = ask("kernel", {"overlay": True})
     assert found["detail"] == "the kernel lacks vxlan (Operation not supported), br_netfilter (not loaded)"
     assert ask("kernel", {"overlay": False})["state"] == "ok"
+
+
+@pytest.mark.parametrize(("note", "says"), [("installed in boot {boot}", {"reboot": "pending"}), ("installed in boot 0-1", {}), ("", {})])
+def test_kernel_says_that_a_reboot_is_asked_for_in_this_boot(
+        monkeypatch: pytest.MonkeyPatch, tmp_path: Path, note: str, says: dict[str, str]) -> None:
+    monkeypatch.setattr(kernel, "NOTE", tmp_path / "note")
+    if note:
+        kernel.NOTE.write_text(note.format(boot=kernel.BOOT.read_text().strip()))
+    assert ask("kernel", {"overlay": False})["facts"] == says
+    monkeypatch.setattr(kernel, "ATTEMPTS", (("vxlan", ("false",)),))
+    assert ask("kernel", {"overlay": True})["facts"] == says
