@@ -1,4 +1,4 @@
-"""Looking at the hosts: one exec per host, all at the same time, answered by the probe."""
+"""Asking the hosts: one exec per host, all at the same time, answered by the probe."""
 
 from __future__ import annotations
 
@@ -6,16 +6,20 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from provisioner.cluster.facts import to_ansible_facts
 from provisioner.cluster.model import Cluster, Host
 from provisioner.components import COMPONENTS
 from provisioner.errors import UnreachableError
 from provisioner.hosts.failures import printable
-from provisioner.hosts.openssh import Transport, fan_out
+from provisioner.hosts.login import login
+from provisioner.hosts.openssh import Transport, fan_out, first_contact
 from provisioner.inventory.render import host_variables
 from provisioner.observe.probe_client import ask
 
 #: A probe answers within a second; its own time-outs add up to a few seconds on a host where much hangs.
 TIMEOUT_SECONDS = 30.0
+#: A few hosts that answer nothing for so long after the others are called silent; a connection is waited for as long.
+PATIENCE_SECONDS = 9.0
 #: Characters about one component on one host; it may have lost everything.
 MAX_REASONS = 4000
 STATES = ("ok", "degraded", "down")
@@ -43,6 +47,14 @@ class Observation:
 
     hosts: Mapping[str, HostObservation]
 
+    def silent(self) -> dict[str, UnreachableError]:
+        """The hosts that did not answer, with the reason."""
+        return {name: UnreachableError(host.error, where=name, hint=host.hint) for name, host in self.hosts.items() if not host.reachable}
+
+    def facts(self) -> dict[str, dict[str, Any]]:
+        """Those of the hosts that answered and were asked for them, in Ansible's words."""
+        return {name: to_ansible_facts(host.facts) for name, host in self.hosts.items() if host.reachable and host.facts}
+
     def health(self, host: str, component: str) -> Mapping[str, Any] | None:
         """The answer about one component on one host; None when there is none."""
         seen = self.hosts.get(host)
@@ -63,13 +75,13 @@ class Observation:
 
 def observe(cluster: Cluster, rendered: Mapping[str, Any], transport: Transport, *, hosts: Sequence[str] = (),
             components: Collection[str] = (), sections: Sequence[str] = ("facts", "health"),
-            witnesses: Mapping[str, Any] | None = None, silent: Mapping[str, UnreachableError] | None = None,
+            applied: Mapping[str, Any] | None = None, silent: Mapping[str, UnreachableError] | None = None,
             patience: float | None = None) -> Observation:
     """Ask every host, or only those named, for its facts and for the health of what it runs, or only of the components named.
 
     Never raises for a host.
 
-    Those in `silent` are known not to answer and not waited for again. With `witnesses` (by host, see `witness.questions`) also
+    Those in `silent` are known not to answer and not waited for again. With `applied` (by host, see `fingerprint.questions`) also
     whether what was applied is still so. `patience`: see `fan_out`.
     """
     lost = dict(silent or {})
@@ -78,14 +90,27 @@ def observe(cluster: Cluster, rendered: Mapping[str, Any], transport: Transport,
     def one(host: Host) -> HostObservation:
         health = {name: asked for name, asked in questions(rendered, host).items() if not components or name in components}
         request: dict[str, Any] = {"sections": list(sections), "health": health}
-        if witnesses and host.name in witnesses:
+        if applied and host.name in applied:
             request["sections"].append("unsettled")
-            request["applied"] = witnesses[host.name]
+            request["applied"] = applied[host.name]
         return _ask(host, request, transport)
 
     answers = fan_out(asked, one, patience=patience)
     return Observation({name: HostObservation(False, said.message, hint=said.hint) if isinstance(said, UnreachableError) else said
                         for name, said in {**answers, **lost}.items()})
+
+
+def observe_once(cluster: Cluster, rendered: Mapping[str, Any], transport: Transport, shortcut: Transport, applied: Mapping[str, Any],
+                 components: Collection[str]) -> Observation:
+    """Ask the hosts of `applied` all there is to ask, once: facts, health, and whether what was applied is still so.
+
+    It goes by `shortcut`; by `transport` one host of each login is tried before where it is by password, as several wrong ones lock an
+    account (a refused key locks none). Hosts that answer nothing for PATIENCE_SECONDS after the others are silent. Raises the SshError
+    of a refused login.
+    """
+    lost = first_contact(cluster, [h for h in cluster.hosts if h.name in applied and login(h, cluster).password], transport)
+    return observe(cluster, rendered, shortcut, hosts=[*applied], components=components, applied=applied, silent=lost,
+                   patience=PATIENCE_SECONDS)
 
 
 def questions(rendered: Mapping[str, Any], host: Host) -> dict[str, Any]:

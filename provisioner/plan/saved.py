@@ -5,14 +5,13 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from provisioner import __version__
 from provisioner.errors import StepFailed, UsageError
-from provisioner.plan.glance import Look
+from provisioner.plan.assess import Assessment, Questions
 from provisioner.plan.scope import Scope
 from provisioner.plan.steps import Plan, Step
 from provisioner.state.files import write_private
@@ -34,11 +33,11 @@ class SavedPlan:
     desired: str
 
 
-def save(path: Path, found: Look, scope: Scope) -> None:
-    """Write the plan of this look, readable by the owner only. Raises UsageError where there is no such folder, ProvisionError."""
+def save(path: Path, found: Assessment, scope: Scope) -> None:
+    """Write this plan, readable by the owner only. Raises UsageError where there is no such folder, ProvisionError."""
     content = {"format": FORMAT, "provision": __version__, "cluster": found.plan.cluster,
                "options": _shaping(scope),
-               "steps": _steps(found.plan), "desired": _digest(found.witnesses)}
+               "steps": _steps(found.plan), "desired": _digest(found.questions)}
     if not path.parent.is_dir():
         raise UsageError("the plan can't be written: there is no such folder", where=str(path.parent))
     write_private(path, (json.dumps(content, indent=1) + "\n").encode())
@@ -64,10 +63,10 @@ def recall(path: Path, given: Scope) -> SavedPlan:
     return saved
 
 
-def refuse_moved(saved: SavedPlan, found: Look) -> None:
+def refuse_moved(saved: SavedPlan, found: Assessment) -> None:
     """StepFailed when what would be done now is not, step by step, what the file says."""
     now = _steps(found.plan)
-    if saved.cluster == found.plan.cluster and list(saved.steps) == now and saved.desired == _digest(found.witnesses):
+    if saved.cluster == found.plan.cluster and list(saved.steps) == now and saved.desired == _digest(found.questions):
         return
     moved = [line for line in difflib.unified_diff(saved.steps, now, lineterm="", n=0) if not line.startswith(("---", "+++", "@@"))]
     why = "\n".join(moved) or "the steps are the same, but the inventory, the roles or a secret changed what they bring about"
@@ -93,6 +92,6 @@ def _line(step: Step) -> str:
     return f"{step.verb} {step.component.name} on {', '.join(hosts)}, {how}{told}" + (f": {step.why}" if step.why else "")
 
 
-def _digest(witnesses: Mapping[str, Any]) -> str:
-    """What every host is to have: its roles, variables, pins and secrets are in the digests that the witnesses carry."""
-    return hashlib.sha256(json.dumps(witnesses, sort_keys=True).encode()).hexdigest()
+def _digest(questions: Questions) -> str:
+    """What every host is to have: its roles, variables, pins and secrets are in the digests that the questions carry."""
+    return hashlib.sha256(json.dumps(questions, sort_keys=True).encode()).hexdigest()

@@ -4,23 +4,18 @@ from __future__ import annotations
 
 import functools
 import sys
-from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from collections.abc import Collection, Mapping
+from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
 
-from provisioner.cluster.facts import to_ansible_facts
 from provisioner.console import Console, RunProgress
 from provisioner.context import Context
 from provisioner.errors import UnreachableError
 from provisioner.hosts.failures import printable
-from provisioner.hosts.host_keys import establish
 from provisioner.hosts.openssh import ansible_ssh_args
-from provisioner.hosts.remote_process import SshProcess
 from provisioner.inventory.render import to_json
-from provisioner.observe.observation import Observation
+from provisioner.plan.assess import Facts, Questions
 from provisioner.plan.authentication import PROTECT
-from provisioner.plan.fingerprint import Question
 from provisioner.plan.steps import REBOOT, Plan
 from provisioner.run.ansible import VERBS, AnsiblePlaybooks, PlaybookExecutor, Run, seed_facts
 from provisioner.run.engine import Engine, Result, World
@@ -30,28 +25,14 @@ from provisioner.run.members import LiveMembers
 from provisioner.run.outcome import Executor
 from provisioner.run.reboot import Reboots
 from provisioner.run.znode_acls import owners
-from provisioner.state import ledger, secrets
+from provisioner.state import secrets
 from provisioner.state.journal import open_run
 
 JOURNAL_LINES = 20
-Facts = Mapping[str, Mapping[str, Any]]
-
-
-@contextmanager
-def locked(context: Context, console: Console, doing: str, *, strict: bool = False) -> Iterator[Lock]:
-    """The cluster is ours while this lasts: identities and secrets are saved, the hosts' keys known, the lock taken.
-
-    With `strict` unknown keys are refused. Raises LockedError, UnreachableError.
-    """
-    ledger.save(context.cluster, context.ledger)
-    secrets.ensure(context.cluster)
-    establish(context.cluster, say=console.say, strict=strict)
-    with Lock(context.cluster, functools.partial(SshProcess, context.cluster), doing).acquire() as held:
-        yield held
 
 
 def execute(context: Context, console: Console, plan: Plan, held: Lock, *, facts: Facts, unreachable: Collection[str] = (),
-            questions: Mapping[str, Mapping[str, Question]] | None = None, also: Mapping[str, Executor] | None = None) -> Result:
+            questions: Questions | None = None, also: Mapping[str, Executor] | None = None) -> Result:
     """Carry it out; gives the counts. `facts` are in Ansible's words, `questions` what the hosts note when a role is through.
 
     Hosts in `unreachable` were left out of the plan and are only counted. `also` carries out verbs that only this command has. Ctrl-C
@@ -70,11 +51,6 @@ def execute(context: Context, console: Console, plan: Plan, held: Lock, *, facts
 
         world = World(executors, {REBOOT: reboots.needed}, LiveMembers(context), functools.partial(_unit_log, context), still_ours)
         return Engine(world, journal, RunProgress(console)).run(plan, frozenset(unreachable))
-
-
-def seen_facts(seen: Observation) -> Facts:
-    """The facts of the hosts that answered, in Ansible's words."""
-    return {name: to_ansible_facts(host.facts) for name, host in seen.hosts.items() if host.reachable}
 
 
 def open_playbooks(context: Context, folder: Path, facts: Facts) -> AnsiblePlaybooks:

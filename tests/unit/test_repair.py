@@ -127,7 +127,6 @@ def context(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Context, T
     monkeypatch.setattr(work, "observe", look)
     monkeypatch.setattr(work, "_mesos", lambda _: [row(GONE, gone=True)])
     monkeypatch.setattr(work, "_tree", lambda *_: Opened())
-    monkeypatch.setattr(work, "seen_facts", lambda _: {})
     monkeypatch.setattr(work, "locked", lambda *_, **__: Opened())
 
     def execute(context: Context, console: Console, plan: Plan, held: Any, *, also: Any, **_: Any) -> Result:

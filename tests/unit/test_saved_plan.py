@@ -10,7 +10,7 @@ import pytest
 from provisioner.components import component
 from provisioner.errors import StepFailed, UsageError
 from provisioner.observe.observation import Observation
-from provisioner.plan.glance import Look
+from provisioner.plan.assess import Assessment
 from provisioner.plan.saved import recall, refuse_moved, save
 from provisioner.plan.scope import Scope
 from provisioner.plan.steps import Plan, Step
@@ -18,9 +18,9 @@ from provisioner.plan.steps import Plan, Step
 ZOOKEEPER = component("zookeeper")
 
 
-def look(*steps: Step, cluster: str = "test", digest: str = "d1") -> Look:
+def look(*steps: Step, cluster: str = "test", digest: str = "d1") -> Assessment:
     witnesses = {"m1": {"zookeeper": {"witness": {}, "digest": digest}}}
-    return Look(Plan(cluster, steps), Observation({}), {}, witnesses, frozenset(), {})
+    return Assessment(Plan(cluster, steps), Observation({}), {}, witnesses, frozenset(), {})
 
 
 ROLL = Step(ZOOKEEPER, ("m2", "m3", "m1"), batch=1, all_or_none=True, why="zoo.cfg was edited")
@@ -54,7 +54,7 @@ def test_another_leader_is_no_other_plan(file: Path) -> None:
     (look(ROLL, digest="d2"), "the steps are the same"),
     (look(ROLL, cluster="other"), "made for cluster test, this is other"),
 ])
-def test_whatever_moved_is_named_and_nothing_is_done(file: Path, now: Look, said: str) -> None:
+def test_whatever_moved_is_named_and_nothing_is_done(file: Path, now: Assessment, said: str) -> None:
     with pytest.raises(StepFailed, match="nothing was changed") as error:
         refuse_moved(recall(file, Scope()), now)
     assert said in error.value.message

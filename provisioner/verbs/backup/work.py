@@ -15,7 +15,7 @@ from provisioner.errors import StepFailed, UsageError
 from provisioner.observe.observation import observe
 from provisioner.plan.steps import serves
 from provisioner.run.backup_parts import Part, Sources
-from provisioner.run.execute import locked
+from provisioner.run.prepare import locked
 from provisioner.run.settled import await_settled
 from provisioner.state import ledger, secrets
 from provisioner.state.files import private_dir, read_private, write_private

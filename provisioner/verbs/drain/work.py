@@ -15,8 +15,9 @@ from provisioner.observe.observation import observe
 from provisioner.observe.workload import App, Workload
 from provisioner.plan.steps import Plan, Step
 from provisioner.run.engine import Result
-from provisioner.run.execute import execute, locked, seen_facts
+from provisioner.run.execute import execute
 from provisioner.run.lock import Lock
+from provisioner.run.prepare import locked
 from provisioner.run.settled import await_settled
 from provisioner.verbs import drain, undrain
 
@@ -103,4 +104,4 @@ def _play(context: Context, console: Console, held: Lock, step: Step) -> Result:
     for name, host in seen.hosts.items():
         if not host.reachable:
             raise UnreachableError(host.error, where=name)
-    return execute(context, console, Plan(context.cluster.name, (step,)), held, facts=seen_facts(seen))
+    return execute(context, console, Plan(context.cluster.name, (step,)), held, facts=seen.facts())

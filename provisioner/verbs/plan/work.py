@@ -10,19 +10,18 @@ from provisioner.components import component
 from provisioner.console import Console
 from provisioner.context import Context
 from provisioner.errors import StepFailed
-from provisioner.hosts.host_keys import establish
 from provisioner.hosts.remote_calls import RemoteCalls
 from provisioner.observe.frameworks import cure, removed
 from provisioner.observe.status import strangers
 from provisioner.observe.workload import Workload
-from provisioner.plan.glance import Look
-from provisioner.plan.look import look
+from provisioner.plan.assess import Assessment
 from provisioner.plan.quorum import margins
 from provisioner.plan.saved import save
 from provisioner.run.ansible import step_variables
 from provisioner.run.execute import open_playbooks
 from provisioner.run.outcome import Event
-from provisioner.state import ledger, secrets
+from provisioner.run.prepare import TO_KEEP, TO_SHOW, prepared
+from provisioner.state import secrets
 from provisioner.verbs.plan import Options
 
 #: What `--detailed-exitcode` says when there is something to do.
@@ -30,23 +29,20 @@ CHANGES = 2
 
 
 def run_plan(context: Context, console: Console, options: Options) -> int:
-    """Print the plan; gives the exit code. Raises as `look` does, and StepFailed when a role refuses in a preview."""
-    establish(context.cluster, say=console.say, strict=options.strict)
-    if options.out:  # identities and secrets are part of what is planned: those that `up` would hand out later would be others
-        ledger.save(context.cluster, context.ledger)
-        secrets.ensure(context.cluster)
-    found = look(context, console, options)
+    """Print the plan; gives the exit code. Raises as `prepared` does, and StepFailed when a role refuses in a preview."""
+    with prepared(context, console, options, TO_KEEP if options.out else TO_SHOW) as ready:
+        found = ready.assessment
     changes = _preview(context, console, found) if options.diff and found.plan.steps else []
     if options.out:
         save(Path(options.out), found, options)
     tasks = _moved(context, found)
-    unknown = strangers(context.cluster, found.seen)
+    unknown = strangers(context.cluster, found.observation)
     for text in unknown:
         console.warn(text)
-    lost = removed(found.seen)
+    lost = removed(found.observation)
     for name in lost:
         console.warn(f"{component(name).title}: Mesos has removed its framework, which 'up' can't cure: '{cure(name)}'")
-    quorums = margins(context.cluster, found.seen) if found.plan.steps else []
+    quorums = margins(context.cluster, found.observation) if found.plan.steps else []
     if options.json:
         console.json({"cluster": context.cluster.name, "steps": [step.as_json() for step in found.plan.steps],
                       "unreachable": sorted(found.unreachable), "tasks": tasks, "strangers": unknown,
@@ -66,13 +62,13 @@ def run_plan(context: Context, console: Console, options: Options) -> int:
     return CHANGES if options.detailed_exitcode and (found.plan.steps or lost) else 0
 
 
-def _moved(context: Context, found: Look) -> dict[str, list[str]]:
+def _moved(context: Context, found: Assessment) -> dict[str, list[str]]:
     """By agent that is drained on the way: the names of the tasks that run there now."""
     hosts = [host for step in found.plan.steps if step.verb == "drain" for host in step.hosts]
     return Workload(context.cluster, context.rendered, RemoteCalls(context.transport)).tasks(*hosts) if hosts else {}
 
 
-def _preview(context: Context, console: Console, found: Look) -> list[dict[str, str]]:
+def _preview(context: Context, console: Console, found: Assessment) -> list[dict[str, str]]:
     """Every change that the roles report when they only pretend, with what changes in a file."""
     secrets.ensure(context.cluster)
     changes: list[dict[str, str]] = []

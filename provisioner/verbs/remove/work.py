@@ -14,14 +14,14 @@ from provisioner.inventory.edit import without_hosts
 from provisioner.inventory.load import load
 from provisioner.observe.observation import Observation, observe
 from provisioner.observe.wait import wait_for_calm
-from provisioner.plan.look import look
 from provisioner.plan.make import voters
 from provisioner.plan.quorum import ensembles
 from provisioner.plan.scope import Scope
 from provisioner.plan.steps import Plan, Step
 from provisioner.run.engine import Result
-from provisioner.run.execute import execute, locked, seen_facts
+from provisioner.run.execute import execute
 from provisioner.run.membership import forget
+from provisioner.run.prepare import UNDER_LOCK, locked, prepared
 from provisioner.state import ledger
 from provisioner.state.files import rewrite
 from provisioner.verbs.remove import Options
@@ -51,14 +51,15 @@ def run_remove(context: Context, console: Console, options: Options) -> Result:
         plan = Plan(cluster.name, tuple(_steps(context, names, lost, seen)), voters(cluster))
         console.plan(plan)
         confirm_by_name(options.yes, " ".join(names), "Their data is deleted.")
-        result = execute(context, console, plan, held, facts=seen_facts(seen))
+        result = execute(context, console, plan, held, facts=seen.facts())
         for name in lost:
             forget(cluster.host(name), smaller, seen, RemoteCalls(context.transport))
         rewrite(context.path, text.encode())
         console.say(f"{summary(result)}; the inventory no longer has {', '.join(names)}")
         rest = Context(context.path, transport=context.transport)
         ledger.save(rest.cluster, rest.ledger)
-        return carry_out(rest, console, look(rest, console, Scope(batch=options.batch)), held, yes=True)
+        with prepared(rest, console, Scope(batch=options.batch), UNDER_LOCK) as ready:
+            return carry_out(rest, console, ready.assessment, held, yes=True)
 
 
 def _steps(context: Context, leaving: Sequence[str], lost: Collection[str], seen: Observation) -> Iterator[Step]:

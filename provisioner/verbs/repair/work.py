@@ -23,9 +23,10 @@ from provisioner.plan.make import voters
 from provisioner.plan.steps import Plan, Step, serves
 from provisioner.probe.health.mesos import frameworks
 from provisioner.run.engine import Result
-from provisioner.run.execute import execute, locked, seen_facts
+from provisioner.run.execute import execute
 from provisioner.run.framework_store import Kept, Nodes, Store, forget, kept, lost_with, store_of
 from provisioner.run.outcome import Event, Outcome
+from provisioner.run.prepare import locked
 from provisioner.state import secrets
 from provisioner.verbs.repair import Options
 from provisioner.verbs.shared.confirm import confirm_by_name
@@ -58,7 +59,7 @@ def run_repair(context: Context, console: Console, options: Options) -> Result:
             refuse(scheduler, name, _look(context, scheduler), kept(tree, store), _mesos(context))
             plan = Plan(cluster.name, _steps(cluster, scheduler), voters(cluster))
             console.plan(plan)
-            result = execute(context, console, plan, held, facts=seen_facts(seen), also={FORGET: functools.partial(_forget, tree, store)})
+            result = execute(context, console, plan, held, facts=seen.facts(), also={FORGET: functools.partial(_forget, tree, store)})
         _tell(context, console, scheduler)
     console.say(summary(result))
     return result

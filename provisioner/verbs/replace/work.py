@@ -14,12 +14,11 @@ from provisioner.hosts.remote_calls import RemoteCalls
 from provisioner.observe.observation import HostObservation, Observation, observe
 from provisioner.observe.wait import wait_for_calm
 from provisioner.observe.workload import Workload
-from provisioner.plan.look import look
 from provisioner.plan.scope import Scope
 from provisioner.plan.steps import serves
 from provisioner.run.engine import Result
-from provisioner.run.execute import locked
 from provisioner.run.membership import forget as forget_member
+from provisioner.run.prepare import UNDER_LOCK, locked, prepared
 from provisioner.verbs.replace import Options
 from provisioner.verbs.shared.confirm import confirm_by_name
 from provisioner.verbs.up.work import carry_out
@@ -48,7 +47,8 @@ def run_replace(context: Context, console: Console, options: Options) -> Result:
         seen = wait_for_calm(lambda: observe(cluster, context.rendered, context.transport, sections=("health",)),
                               lambda seen: refuse_alone(found, cluster, seen))
         _forget(context, found, seen)
-        return carry_out(context, console, look(context, console, Scope(batch=options.batch)), held, yes=True)
+        with prepared(context, console, Scope(batch=options.batch), UNDER_LOCK) as ready:
+            return carry_out(context, console, ready.assessment, held, yes=True)
 
 
 def refuse_used(said: HostObservation, name: str, cluster_id: str) -> None:

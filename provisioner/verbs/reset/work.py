@@ -15,7 +15,8 @@ from provisioner.hosts.openssh import fan_out
 from provisioner.observe.observation import Observation, observe
 from provisioner.plan.steps import Plan, Step
 from provisioner.run.engine import Result
-from provisioner.run.execute import execute, locked, seen_facts
+from provisioner.run.execute import execute
+from provisioner.run.prepare import locked
 from provisioner.verbs.reset import Options
 from provisioner.verbs.shared.confirm import confirm_by_name
 
@@ -37,7 +38,7 @@ def run_reset(context: Context, console: Console, options: Options) -> Result:
         console.plan(plan)
         confirm_by_name(options.yes, cluster.name, f"Everything on {len(cluster.hosts) - len(silent)} hosts is removed, "
                         + ("and all data with it." if options.data else "data stays on them."))
-        result = execute(context, console, plan, held, facts=seen_facts(seen))
+        result = execute(context, console, plan, held, facts=seen.facts())
         _clean([h for h in cluster.hosts if h.name not in silent], context)
     console.say(summary(result))
     return result

@@ -15,7 +15,8 @@ from provisioner.plan.make import voters
 from provisioner.plan.rolling import rolled
 from provisioner.plan.steps import Plan
 from provisioner.run.engine import Result
-from provisioner.run.execute import execute, locked, seen_facts
+from provisioner.run.execute import execute
+from provisioner.run.prepare import locked
 from provisioner.verbs.restart import Options
 from provisioner.verbs.shared.confirm import confirm
 
@@ -40,7 +41,7 @@ def run_restart(context: Context, console: Console, options: Options) -> Result:
         plan = Plan(cluster.name, tuple(steps), voters(cluster))
         console.plan(plan)
         confirm(f"Restart {component.title} on {len(hosts)} hosts?", yes=options.yes)
-        result = execute(context, console, plan, held, facts=seen_facts(seen), unreachable=silent)
+        result = execute(context, console, plan, held, facts=seen.facts(), unreachable=silent)
     console.say(summary(result))
     return result
 

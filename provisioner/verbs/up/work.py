@@ -10,9 +10,10 @@ from provisioner.console import Console, summary
 from provisioner.context import Context
 from provisioner.inventory.render import host_variables
 from provisioner.observe.frameworks import refuse_removed
-from provisioner.plan.glance import Look, glance
+from provisioner.plan.assess import Assessment
 from provisioner.plan.scope import Scope
 from provisioner.run.engine import Result, RunFailed
+from provisioner.run.prepare import prepared
 from provisioner.verbs.shared.confirm import confirm
 from provisioner.verbs.up import Options
 
@@ -22,54 +23,47 @@ if TYPE_CHECKING:
 
 def run_up(context: Context, console: Console, options: Options) -> Result:
     """Do it, or exactly what the file of --plan says; returns the counts. Raises the error of the first thing that stops it."""
-    cluster, saved = context.cluster, None
+    approved = None
     scope: Scope = options
     if options.plan:
         from provisioner.plan.saved import recall
 
-        saved = recall(Path(options.plan), scope)
-        scope = saved.scope
-    found, silent = glance(context, console, scope)
-    if found and not saved:
-        result = Result(cluster.name, unreachable=found.unreachable)
-        console.say(summary(result))
-        refuse_removed(found.seen)
-        return result
+        approved = recall(Path(options.plan), scope)
+        scope = approved.scope
+    with prepared(context, console, scope, doing="looking at the hosts", approved=approved) as ready:
+        if ready.over:
+            return conclude(context, console, ready.assessment)
+        return carry_out(context, console, ready.assessment, ready.held, yes=options.yes, json=options.json)
+
+
+def carry_out(context: Context, console: Console, found: Assessment, held: Lock, *, yes: bool, json: bool = False) -> Result:
+    """The part of `up` under a lock that is held: do what was found to be done, and prove that it holds. Raises as `run_up`."""
+    if not found.plan.steps:
+        return conclude(context, console, found)
     # Not before: a rerun with nothing to do would spend more time on these than on anything else.
-    from provisioner.plan.look import look_closely
-    from provisioner.run.execute import locked
-
-    with locked(context, console, "looking at the hosts", strict=scope.strict) as held:
-        found = look_closely(context, console, scope, silent)
-        if saved:
-            from provisioner.plan.saved import refuse_moved
-
-            refuse_moved(saved, found)
-        return carry_out(context, console, found, held, yes=options.yes, json=options.json)
-
-
-def carry_out(context: Context, console: Console, found: Look, held: Lock, *, yes: bool, json: bool = False) -> Result:
-    """The part of `up` under a lock that is held: do what the look found, and prove that it holds. Raises as `run_up`."""
     from provisioner.run.execute import execute
     from provisioner.run.settled import await_back
 
-    cluster, result = context.cluster, Result(context.cluster.name, unreachable=found.unreachable)
-    if found.plan.steps:
-        console.plan(found.plan)
-        confirm(f"Bring up {cluster.name} on {len(found.seen.hosts)} hosts?", yes=yes)
-        try:
-            result = execute(context, console, found.plan, held, facts=found.facts, unreachable=found.unreachable,
-                             questions=found.witnesses)
-        except RunFailed as error:
-            if json:
-                console.json(error.result.as_json())
-            raise
-        await_back(context, found.seen, found.plan)
-    else:
-        refuse_removed(found.seen)
+    console.plan(found.plan)
+    confirm(f"Bring up {context.cluster.name} on {len(found.observation.hosts)} hosts?", yes=yes)
+    try:
+        result = execute(context, console, found.plan, held, facts=found.facts, unreachable=found.unreachable, questions=found.questions)
+    except RunFailed as error:
+        if json:
+            console.json(error.result.as_json())
+        raise
+    await_back(context, found.observation, found.plan)
     console.say(summary(result))
-    if found.plan.steps and not json:
+    if not json:
         _endpoints(context, console)
+    return result
+
+
+def conclude(context: Context, console: Console, found: Assessment) -> Result:
+    """The end of an `up` that has nothing to do. Raises StepFailed when what is wrong `up` can't cure."""
+    refuse_removed(found.observation)
+    result = Result(context.cluster.name, unreachable=found.unreachable)
+    console.say(summary(result))
     return result
 
 

@@ -12,11 +12,11 @@ from provisioner.console import Console, summary
 from provisioner.context import Context
 from provisioner.errors import UsageError
 from provisioner.observe.frameworks import refuse_removed
-from provisioner.plan.look import look
 from provisioner.plan.steps import Plan
 from provisioner.plan.upgrade_order import order
 from provisioner.run.engine import Result
-from provisioner.run.execute import execute, locked
+from provisioner.run.execute import execute
+from provisioner.run.prepare import prepared
 from provisioner.run.settled import await_back
 from provisioner.verbs.backup.work import save
 from provisioner.verbs.shared.confirm import confirm
@@ -30,19 +30,20 @@ def run_upgrade(context: Context, console: Console, options: Options) -> Result:
     """
     if options.pause_after and options.pause_after not in component_names():
         raise UsageError(f"--pause-after: no component {options.pause_after!r}", hint=f"one of {', '.join(component_names())}")
-    with locked(context, console, "upgrade", strict=options.strict) as held:
-        found = look(context, console, options)
-        plan = up_to(found.plan, options.pause_after, order(found.moving))
+    with prepared(context, console, options, doing="upgrade") as ready:
+        found = ready.assessment
+        plan = up_to(found.plan, options.pause_after, order(found.moves))
         result = Result(context.cluster.name, unreachable=found.unreachable)
         if plan.steps:
             console.plan(plan)
             confirm(f"Upgrade {context.cluster.name}?", yes=options.yes)
             if not options.no_backup:
                 save(context, console)
-            result = execute(context, console, plan, held, facts=found.facts, unreachable=found.unreachable, questions=found.witnesses)
-            await_back(context, found.seen, plan)
+            result = execute(context, console, plan, ready.held, facts=found.facts, unreachable=found.unreachable,
+                             questions=found.questions)
+            await_back(context, found.observation, plan)
         else:
-            refuse_removed(found.seen)
+            refuse_removed(found.observation)
     console.say(summary(result))
     left = len(found.plan.steps) - len(plan.steps)
     if left:

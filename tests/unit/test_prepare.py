@@ -1,8 +1,9 @@
-"""What was seen decides whether anything may be changed at all."""
+"""What happens before anything is changed, and what of it decides whether anything may be."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,17 +13,20 @@ from provisioner.cluster.facts import to_ansible_facts
 from provisioner.cluster.model import Cluster, Host
 from provisioner.console import Console
 from provisioner.context import Context
-from provisioner.errors import StepFailed, UnreachableError
+from provisioner.errors import StepFailed, UnreachableError, UsageError
 from provisioner.hosts.known_hosts import KnownHosts, record
 from provisioner.hosts.login import login
 from provisioner.hosts.openssh import Completed
 from provisioner.inventory.starter import write_inventory
+from provisioner.observe import preflight as preflights
+from provisioner.observe.observation import HostObservation, Observation
 from provisioner.observe.preflight import Report
 from provisioner.observe.preflight.report import Finding
-from provisioner.plan import look
-from provisioner.plan.glance import Look, glance
-from provisioner.plan.look import _judge
+from provisioner.plan.assess import Assessment, refuse_lost_voters, refuse_unfit, warnings
+from provisioner.plan.saved import SavedPlan
 from provisioner.plan.scope import Scope
+from provisioner.plan.steps import Plan
+from provisioner.run.prepare import ASSESSING, TO_CHANGE, TO_KEEP, TO_SHOW, Preparation, ask_once, check_scope, prepared, warn
 from provisioner.state import fact_cache
 from provisioner.verbs import up
 from provisioner.verbs.up import Options
@@ -34,10 +38,14 @@ HOSTS = (*(Host(n, "192.0.2.1", groups=frozenset({"zookeeper", "mesos_master"}))
          Host("a1", "192.0.2.9", groups=frozenset({"mesos_agent"})))
 
 
-def judge(*findings: Finding, away: tuple[str, ...] = ()) -> None:
-    path = Path("/nowhere/inventory.yml")
-    context = Context(path, cluster=Cluster("c", path, HOSTS))
-    _judge(Report(tuple(findings), {}, {name: UnreachableError("away") for name in away}), context, Console())
+CLUSTER = Cluster("c", Path("/nowhere/inventory.yml"), HOSTS)
+
+
+def judge(*findings: Finding, away: tuple[str, ...] = ()) -> list[str]:
+    """The warnings, where nothing is refused."""
+    report = Report(tuple(findings), {}, {name: UnreachableError("away") for name in away})
+    refuse_unfit(report, CLUSTER)
+    return [*warnings(report)]
 
 
 def away(host: str) -> Finding:
@@ -59,15 +67,13 @@ def test_a_host_that_is_not_fit_stops_everything() -> None:
 
 
 def test_a_warning_stops_nothing() -> None:
-    judge(Finding("warn", "m1", "memory", "little"))
+    assert judge(Finding("warn", "m1", "memory", "little")) == ["m1: little"]
 
 
-def test_the_same_on_many_hosts_is_told_once(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_same_on_many_hosts_is_told_once() -> None:
     names = [f"a{number}" for number in range(1, 998)]
-    judge(*(Finding("warn", name, "hostname", f"its own name {name} is 127.0.1.1") for name in names),
-          Finding("warn", "m1", "memory", "little"))
-    assert capsys.readouterr().err.splitlines() == [
-        "warning: a1: its own name a1 is 127.0.1.1; the same on a[2:997]", "warning: m1: little"]
+    assert judge(*(Finding("warn", name, "hostname", f"its own name {name} is 127.0.1.1") for name in names),
+                 Finding("warn", "m1", "memory", "little")) == ["a1: its own name a1 is 127.0.1.1; the same on a[2:997]", "m1: little"]
     with pytest.raises(StepFailed, match=r"a1: 3 MB free; the same on a\[2:997\]\n    → make room"):
         judge(*(Finding("fail", name, "disk", "3 MB free", "make room") for name in names))
 
@@ -90,9 +96,12 @@ def context(tmp_path: Path) -> Any:
     return found
 
 
+ONE_QUESTION = (check_scope, warn, ask_once)
+
+
 def asked(context: Any, *, drift: str = "", changed: str = "", away: str = "",
-          only: Sequence[str] = ()) -> tuple[Look | None, dict[str, UnreachableError]]:
-    """The quick look at hosts of which one may have a drifted component, other facts, or no answer."""
+          only: Sequence[str] = (), approved: SavedPlan | None = None) -> tuple[Assessment | None, Mapping[str, UnreachableError]]:
+    """One question to hosts of which one may have a drifted component, other facts, or no answer; and which were silent."""
     def host(name: str) -> Any:
         def answer(call: Call) -> Completed:
             if not call.request:
@@ -107,7 +116,8 @@ def asked(context: Any, *, drift: str = "", changed: str = "", away: str = "",
         return UnreachableError("no route") if name == away else answer
 
     context.transport.behaviour = {h.name: host(h.name) for h in context.cluster.hosts}
-    return glance(context, Console(), Scope(only=tuple(only)))
+    with prepared(context, Console(), Scope(only=tuple(only)), ONE_QUESTION, approved=approved) as done:
+        return done.found, done.silent
 
 
 def test_with_nothing_to_do_every_host_is_asked_once(context: Any) -> None:
@@ -126,8 +136,8 @@ def test_up_never_ends_well_over_a_removed_framework_also_with_nothing_to_do(con
         return probed(**found) if found else said()
 
     context.transport.behaviour = {h.name: host for h in context.cluster.hosts}
-    found, _ = glance(context, Console(), Scope())
-    assert found is not None and found.plan.steps == (), "no role brings it back"
+    with prepared(context, Console(), Scope(), ONE_QUESTION) as done:
+        assert done.over and done.assessment.plan.steps == (), "no role brings it back"
     with pytest.raises(StepFailed, match="Chronos: Mesos has removed the framework") as error:
         run_up(context, Console(), Options())
     assert "'provision repair chronos'" in error.value.hint
@@ -175,8 +185,9 @@ def test_a_closer_look_asks_the_same_questions_so_that_a_saved_plan_still_fits(
     found, _ = asked(context, away=away, only=only)
     lost = {away: UnreachableError("no route")} if away else {}
     seen = Report((), {h.name: facts() for h in context.cluster.hosts if h.name != away}, lost)
-    monkeypatch.setattr(look, "preflight", lambda *_, **__: seen)
-    assert found is not None and found.witnesses == look.look_closely(context, Console(), Scope(only=only), lost).witnesses
+    monkeypatch.setattr(preflights, "preflight", lambda *_, **__: seen)
+    with prepared(context, Console(), Scope(only=only), ASSESSING) as done:
+        assert found is not None and found.questions == done.assessment.questions
 
 
 def test_where_a_key_is_not_known_nobody_is_asked(context: Any) -> None:
@@ -192,3 +203,46 @@ def test_one_question_is_all_that_a_host_gets_when_it_needs_nothing(context: Any
     transport.calls.clear()
     assert run_up(context, Console(), Options()).changed == 0
     assert sorted(call.host for call in transport.calls) == sorted(h.name for h in context.cluster.hosts)
+
+
+def test_a_saved_plan_is_worth_a_closer_look_also_where_nothing_seems_to_be_done(context: Any) -> None:
+    assert asked(context, approved=SavedPlan(Path("plan.json"), "c", Scope(), (), "")) == (None, {})
+    assert context.transport.calls == []
+
+
+def test_what_is_named_exists_before_anything_is_said_or_asked(context: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    for scope, text in ((Scope(only=("zoo",)), "--only: no component 'zoo'"), (Scope(limit="m9"), "--limit: no host or group 'm9'")):
+        with pytest.raises(UsageError, match=text), prepared(context, Console(), scope):
+            pass
+    assert capsys.readouterr().err == ""
+
+
+def test_phases_end_where_one_finds_that_all_is_over_and_what_they_hold_is_given_back(context: Any) -> None:
+    happened: list[str] = []
+
+    def hold(so_far: Preparation) -> Preparation:
+        so_far.resources.callback(happened.append, "given back")
+        return replace(so_far, over=True)
+
+    def never(so_far: Preparation) -> Preparation:
+        raise AssertionError("it went on")
+
+    with prepared(context, Console(), Scope(), (hold, never)):
+        happened.append("done")
+    assert happened == ["done", "given back"]
+
+
+def test_a_plan_that_is_shown_takes_no_lock_and_hands_out_ids_and_secrets_only_where_it_is_kept() -> None:
+    names = {phases: [phase.__name__ for phase in phases] for phases in (TO_CHANGE, TO_SHOW, TO_KEEP)}
+    assert {*names[TO_CHANGE]} - {*names[TO_SHOW]} == {"keep_identity", "take_lock"}
+    assert {*names[TO_CHANGE]} - {*names[TO_KEEP]} == {"take_lock"}
+    assert names[TO_KEEP].index("keep_identity") < names[TO_KEEP].index("ask_once"), "secrets are part of the question"
+    assert names[TO_CHANGE].index("ask_once") < names[TO_CHANGE].index("keep_identity"), "a rerun with nothing to do writes nothing"
+
+
+def test_a_voter_that_is_lost_between_preflight_and_plan_stops_everything() -> None:
+    seen = Observation({h.name: HostObservation(h.name not in ("m2", "a1"), "no route") for h in HOSTS})
+    found = Assessment(Plan("c", ()), seen, {}, {}, frozenset(seen.silent()), {})
+    with pytest.raises(UnreachableError, match=r"nothing was changed.*m2, which a quorum needs, no longer answers: no route"):
+        refuse_lost_voters(found, CLUSTER)
+    refuse_lost_voters(replace(found, unreachable=frozenset({"a1"})), CLUSTER)

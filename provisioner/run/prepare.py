@@ -1,0 +1,268 @@
+"""What happens before anything is changed: one list of phases, which `up`, `upgrade` and `plan` share."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Protocol
+
+from provisioner.cluster.facts import to_ansible_facts
+from provisioner.components import COMPONENTS, component_names
+from provisioner.context import Context
+from provisioner.errors import StepFailed, UnreachableError, UsageError
+from provisioner.hosts.host_keys import all_known, establish
+from provisioner.observe.observation import Observation, observe, observe_once
+from provisioner.plan.assess import (
+    Assessment,
+    Facts,
+    Questions,
+    assess,
+    converged,
+    refuse_lost_voters,
+    refuse_unfit,
+    tells_all,
+    warnings,
+    within,
+)
+from provisioner.plan.authentication import PROTECT
+from provisioner.plan.fingerprint import questions
+from provisioner.plan.scope import Scope
+from provisioner.plan.versions import moves, refuse_bad_changes
+from provisioner.state import fact_cache, ledger
+
+if TYPE_CHECKING:
+    from provisioner.plan.saved import SavedPlan
+    from provisioner.run.lock import Lock
+
+
+class Voice(Protocol):
+    """How the user is told."""
+
+    def say(self, text: str) -> None:
+        """Progress or news."""
+
+    def warn(self, text: str) -> None:
+        """Something to know, though the command goes on."""
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """How far it has come. Each phase gives another one with what it has found out; `over` means that nothing is left to find out.
+
+    `approved` is a plan that is to be followed exactly. What `resources` holds, the lock among it, lasts until all is done.
+    """
+
+    context: Context
+    scope: Scope
+    voice: Voice
+    resources: ExitStack
+    doing: str = ""
+    approved: SavedPlan | None = None
+    hosts: tuple[str, ...] = ()
+    silent: Mapping[str, UnreachableError] = field(default_factory=dict)
+    lock: Lock | None = None
+    facts: Facts = field(default_factory=dict)
+    questions: Questions = field(default_factory=dict)
+    observation: Observation = field(default_factory=lambda: Observation({}))
+    found: Assessment | None = None
+    over: bool = False
+
+    @property
+    def assessment(self) -> Assessment:
+        """What the phases came to."""
+        if self.found is None:
+            raise LookupError("no phase has assessed anything")
+        return self.found
+
+    @property
+    def held(self) -> Lock:
+        """The lock that a phase took."""
+        if self.lock is None:
+            raise LookupError("no phase has taken the lock")
+        return self.lock
+
+
+Phase = Callable[[Preparation], Preparation]
+
+
+def check_scope(so_far: Preparation) -> Preparation:
+    """Every component and host that is named exists. Raises UsageError."""
+    for name in so_far.scope.only:
+        if name not in component_names():
+            raise UsageError(f"--only: no component {name!r}", hint=f"one of {', '.join(component_names())}")
+    return replace(so_far, hosts=so_far.context.limited(so_far.scope.limit))
+
+
+def warn(so_far: Preparation) -> Preparation:
+    """What the inventory and the catalogue alone give reason to."""
+    for text in (*so_far.context.cluster.warnings, *_unmaintained(so_far.context)):
+        so_far.voice.warn(text)
+    return so_far
+
+
+def ask_once(so_far: Preparation) -> Preparation:
+    """One question to each host, over one connection: is all as it was applied, under the facts of the last time? Then all is over.
+
+    Needs no lock: whoever changes a host has removed its notes before. Hosts that do not answer are not waited for again.
+    """
+    context, cluster, only = so_far.context, so_far.context.cluster, so_far.scope.only
+    so_far.voice.say(f"looking at {len(so_far.hosts or [h for h in cluster.hosts if not only or h.groups & {*only}])} hosts …")
+    before = {} if so_far.scope.full or so_far.approved else fact_cache.read(cluster)
+    if set(before) < {h.name for h in cluster.hosts} or not all_known(cluster):
+        return so_far
+    asked = questions(cluster, context.rendered, context.defaults, before, context.ledger.cluster_id, only)
+    seen = observe_once(cluster, context.rendered, context.transport, context.one_question, asked, only)
+    silent = seen.silent()
+    if not tells_all(cluster, seen):
+        return replace(so_far, silent=silent)
+    found = assess(cluster, context.rendered, seen, so_far.scope, hosts=so_far.hosts, facts=seen.facts(),
+                   questions={name: own for name, own in asked.items() if name not in silent}, wanted=_wanted(context))
+    if not converged(found, before):
+        return replace(so_far, silent=silent)
+    for name in within(so_far.hosts, silent):
+        so_far.voice.warn(str(silent[name]))
+    return replace(so_far, found=found, over=True)
+
+
+def keep_identity(so_far: Preparation) -> Preparation:
+    """Ids and secrets are saved before anything is made of them: another run would hand out others."""
+    from provisioner.state import secrets
+
+    ledger.save(so_far.context.cluster, so_far.context.ledger)
+    secrets.ensure(so_far.context.cluster)
+    return so_far
+
+
+def trust_hosts(so_far: Preparation) -> Preparation:
+    """The keys of hosts that are new are shown and recorded; with `strict` they are refused. Raises UnreachableError."""
+    establish(so_far.context.cluster, say=so_far.voice.say, strict=so_far.scope.strict)
+    return so_far
+
+
+def take_lock(so_far: Preparation) -> Preparation:
+    """From here on nobody else changes this cluster. Raises LockedError, UnreachableError."""
+    from provisioner.hosts.remote_process import SshProcess
+    from provisioner.run.lock import Lock
+
+    cluster = so_far.context.cluster
+    lock = Lock(cluster, functools.partial(SshProcess, cluster), so_far.doing).acquire()
+    return replace(so_far, lock=so_far.resources.enter_context(lock))
+
+
+def inspect_hosts(so_far: Preparation) -> Preparation:
+    """Preflight: what would fail later is refused now. Raises StepFailed, and UnreachableError when a quorum needs a silent host."""
+    from provisioner.observe.preflight import preflight
+
+    context = so_far.context
+    report = preflight(context.cluster, context.rendered, context.transport, hosts=so_far.hosts, silent=so_far.silent)
+    for text in warnings(report):
+        so_far.voice.warn(text)
+    refuse_unfit(report, context.cluster)
+    return replace(so_far, silent={**so_far.silent, **report.unreachable},
+                   facts={name: to_ansible_facts(found) for name, found in report.facts.items()})
+
+
+def keep_facts(so_far: Preparation) -> Preparation:
+    """With them the next run can ask its whole question at once."""
+    fact_cache.keep(so_far.context.cluster, so_far.facts)
+    return so_far
+
+
+def observe_hosts(so_far: Preparation) -> Preparation:
+    """What works, and what of all that was applied is still so."""
+    context, cluster = so_far.context, so_far.context.cluster
+    asked = questions(cluster, context.rendered, context.defaults, so_far.facts, context.ledger.cluster_id, so_far.scope.only)
+    seen = observe(cluster, context.rendered, context.transport, sections=("health",), applied=asked, silent=so_far.silent)
+    return replace(so_far, questions=asked, observation=seen)
+
+
+def check_versions(so_far: Preparation) -> Preparation:
+    """No version is asked for that is known to lose data or to fail after the one that runs. Raises StepFailed."""
+    if not so_far.scope.any_version:
+        refuse_bad_changes(moves(so_far.context.cluster, so_far.observation, _wanted(so_far.context)))
+    return so_far
+
+
+def decide(so_far: Preparation) -> Preparation:
+    """The plan. Raises as `assess` does."""
+    context = so_far.context
+    return replace(so_far, found=assess(context.cluster, context.rendered, so_far.observation, so_far.scope, hosts=so_far.hosts,
+                                        facts=so_far.facts, questions=so_far.questions, wanted=_wanted(context)))
+
+
+def refuse(so_far: Preparation) -> Preparation:
+    """What only the whole plan shows: a voter that was lost meanwhile, a framework that it would end, a plan that no longer fits."""
+    refuse_lost_voters(so_far.assessment, so_far.context.cluster)
+    _refuse_shut_out(so_far)
+    if so_far.approved:
+        from provisioner.plan.saved import refuse_moved
+
+        refuse_moved(so_far.approved, so_far.assessment)
+    return so_far
+
+
+# Phases import for themselves what a rerun with nothing to do, which ends with `ask_once`, would load in vain.
+
+#: How a lock is taken.
+LOCKING: tuple[Phase, ...] = (keep_identity, trust_hosts, take_lock)
+#: From hosts that can be trusted to a plan.
+ASSESSING: tuple[Phase, ...] = (inspect_hosts, keep_facts, observe_hosts, check_versions, decide, refuse)
+#: Before anything is changed.
+TO_CHANGE: tuple[Phase, ...] = (check_scope, warn, ask_once, *LOCKING, *ASSESSING)
+#: The same for a command that holds the lock already.
+UNDER_LOCK: tuple[Phase, ...] = (check_scope, warn, ask_once, *ASSESSING)
+#: Before a plan is only shown: no lock, and no ids and secrets handed out.
+TO_SHOW: tuple[Phase, ...] = (check_scope, warn, ask_once, trust_hosts, *ASSESSING)
+#: The same before it is kept in a file, as ids and secrets are part of what is planned.
+TO_KEEP: tuple[Phase, ...] = (check_scope, warn, keep_identity, ask_once, trust_hosts, *ASSESSING)
+
+
+@contextmanager
+def prepared(context: Context, voice: Voice, scope: Scope, phases: Sequence[Phase] = TO_CHANGE, *, doing: str = "",
+             approved: SavedPlan | None = None) -> Iterator[Preparation]:
+    """Go through the phases until one finds that all is over. The lock is held while this lasts; `doing` is what others read of it."""
+    with ExitStack() as resources:
+        so_far = Preparation(context, scope, voice, resources, doing, approved)
+        for phase in phases:
+            if not so_far.over:
+                so_far = phase(so_far)
+        yield so_far
+
+
+@contextmanager
+def locked(context: Context, voice: Voice, doing: str, *, strict: bool = False) -> Iterator[Lock]:
+    """The cluster is ours while this lasts. With `strict` unknown host keys are refused. Raises LockedError, UnreachableError."""
+    with prepared(context, voice, Scope(strict=strict), LOCKING, doing=doing) as so_far:
+        yield so_far.held
+
+
+def _refuse_shut_out(so_far: Preparation) -> None:
+    """StepFailed when a plan would end a framework of somebody else: Mesos never lets one take on a principal later."""
+    if not any(step.verb == PROTECT for step in so_far.assessment.plan.steps):
+        return
+    from provisioner.hosts.remote_calls import RemoteCalls
+    from provisioner.observe.workload import Workload
+
+    context = so_far.context
+    names = Workload(context.cluster, context.rendered, RemoteCalls(context.transport)).without_principal()
+    if names:
+        raise StepFailed(f"nothing was changed: {', '.join(names)} told Mesos no principal and would end when credentials are required, "
+                         "its tasks orphans", hint="end it and start it anew with a principal, as a new framework")
+
+
+def _wanted(context: Context) -> dict[str, str]:
+    """The version of each role that has one, as the inventory or the catalogue says."""
+    entries = {c.role: context.catalogue.find(c.role, context.version(c.role)) for c in COMPONENTS}
+    return {role: entry.version for role, entry in entries.items() if entry}
+
+
+def _unmaintained(context: Context) -> list[str]:
+    found = []
+    for name in sorted({c.role for c in COMPONENTS} | {"busybox"}):
+        entry = context.catalogue.find(name, context.version(name))
+        if entry and entry.maintained != "yes":
+            who = "by nobody any more" if entry.maintained == "no" else "by one person only"
+            found.append(f"{name} {entry.version} is maintained {who}: run it inside a closed network")
+    return found
