@@ -56,7 +56,7 @@ class Step:
     @property
     def title(self) -> str:
         """What is done, without where."""
-        return self.component.title if self.verb == "up" else self.verb if self.verb == "reboot" else f"{self.verb} {self.component.title}"
+        return {"up": self.component.title, "reboot": "reboot"}.get(self.verb, f"{self.verb} {self.component.title}")
 
     def describe(self) -> str:
         """One line for people."""
