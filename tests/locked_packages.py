@@ -7,13 +7,13 @@ import sys
 import tempfile
 from pathlib import Path
 
-from provisioner_lab.cache import cache_dir, digest, forget_older
+from provisioner_lab.cache import cache_dir, digest, forget_older, made
 
 
 def installed(lock: Path) -> Path:
     """The folder with the packages of a lock file, installed once on a machine. They need nothing that is not in it."""
     target = cache_dir() / f"{lock.parent.name}-{digest(lock.read_text(), sys.version)}"
-    if not target.is_dir():
+    if not made(target):
         with tempfile.TemporaryDirectory(dir=cache_dir(), prefix="making-") as scratch:
             place = Path(scratch) / "packages"
             # What a package is built with is in this project's own lock.

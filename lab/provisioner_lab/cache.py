@@ -7,10 +7,13 @@ import fcntl
 import hashlib
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from provisioner_lab.commands import Say
+
+_UNUSED_SECONDS = 24 * 3600.0
 
 
 def cache_dir() -> Path:
@@ -56,10 +59,21 @@ def tree_digest(folder: Path) -> str:
     return digest(*parts)
 
 
+def made(folder: Path) -> bool:
+    """Is it there? Then it counts as used now."""
+    with contextlib.suppress(FileNotFoundError):
+        os.utime(folder)
+        return True
+    return False
+
+
 def forget_older(folder: Path) -> None:
-    """Removes what was made before under the same name; the hash of the inputs is the part behind the last dash."""
+    """Removes what was made before under the same name and not used for a day: another checkout may still want it.
+
+    The hash of the inputs is the part behind the last dash.
+    """
     for older in folder.parent.glob(f"{folder.name.rpartition('-')[0]}-*"):
-        if older != folder:
+        if older != folder and older.stat().st_mtime < time.time() - _UNUSED_SECONDS:
             shutil.rmtree(older)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import subprocess
 import tempfile
 import threading
@@ -30,6 +31,19 @@ def run(argv: Sequence[str], *, what: str, stdin: bytes | None = None, timeout: 
     if done.returncode != 0:
         raise failure(what, done.returncode, (done.stderr + b"\n" + done.stdout).decode(errors="replace"))
     return done.stdout.decode(errors="replace")
+
+
+def run_contained(arguments: Sequence[str], *, what: str, timeout: float = 120.0) -> str:
+    """The same for a container without a network; `arguments` are those of `docker run`.
+
+    When the program that waits for it is ended, after `timeout` or by Ctrl-C, the container goes too: by itself it would work on.
+    """
+    name = f"provisioner-lab-{secrets.token_hex(6)}"
+    try:
+        return run(["docker", "run", "--rm", "--name", name, "--network", "none", *arguments], what=what, timeout=timeout)
+    except BaseException:
+        attempt(["docker", "rm", "--force", name])
+        raise
 
 
 def attempt(

@@ -177,6 +177,8 @@ def _build(lab: Lab, artifacts: Path | None, say: Say) -> _Built:
     which, real = system(lab.system), _artifacts(lab, artifacts)
     if mesos.NAME not in real.names:
         mesos.check_architecture(architecture())
+        if not content.any_made(which):
+            mesos.fetch(mesos.current(), say)  # first, because it takes seconds to see that there is no index; the images take minutes
     with ThreadPoolExecutor(1) as beside:
         node = beside.submit(bootstrap.node_image, which, say)
         service, base = bootstrap.python_image(say)

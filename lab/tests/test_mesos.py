@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import itertools
 import json
 import os
@@ -13,13 +14,14 @@ from pathlib import Path
 import pytest
 
 from provisioner.errors import ProvisionError, UsageError
-from provisioner_lab import work
+from provisioner_lab import cache, work
 from provisioner_lab.cache import file_sha256
+from provisioner_lab.hosts import engine, network
 from provisioner_lab.images import bootstrap
 from provisioner_lab.images.layers import Layer
 from provisioner_lab.mirror import content, mesos
 from provisioner_lab.mirror.artifacts import Artifacts, read_artifacts
-from provisioner_lab.model import Lab
+from provisioner_lab.packages import package_index
 from provisioner_lab.packages.package_index import Wanted
 from provisioner_lab.paths import lab_dir
 from provisioner_lab.systems import system
@@ -84,9 +86,8 @@ def test_the_mirror_is_made_again_when_the_package_changes(monkeypatch: pytest.M
     assert wanted.stamp != before
 
 
-def test_it_is_compiled_without_a_network_of_sources_that_it_cant_change() -> None:
-    command = mesos.compile_command(mesos.releases()["1.10.0"], Path("/c/a.tar.gz"), "image", Path("/tools"), Path("/new"))
-    assert command[command.index("--network") + 1] == "none"
+def test_it_is_compiled_of_sources_that_it_cant_change() -> None:
+    command = mesos.compilation(mesos.releases()["1.10.0"], Path("/c/a.tar.gz"), "image", Path("/tools"), Path("/new"))
     mounts = [value for flag, value in itertools.pairwise(command) if flag == "--volume"]
     assert [mount for mount in mounts if not mount.endswith(":ro")] == ["/new:/out"]
     assert command[command.index("/build.sh") + 1:][2:4] == ["1.10.0", "MESOS_1_10"]
@@ -108,26 +109,49 @@ def test_a_kept_archive_that_is_damaged_is_refused(tmp_path: Path, monkeypatch: 
     kept = tmp_path / "a.tar.gz"
     kept.write_bytes(b"whole")
     release = mesos.Release("1", Wanted("p", kept.name, file_sha256(kept)), "m", ())
-    assert mesos._archive(release, print) == kept
+    assert mesos.fetch(release, print) == kept
     kept.write_bytes(b"half")
     with pytest.raises(ProvisionError, match=r"a\.tar\.gz is not the file that was published"):
-        mesos._archive(release, print)
+        mesos.fetch(release, print)
 
 
-def test_on_another_architecture_a_lab_needs_another_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def fresh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A machine without labs and with an empty cache, this folder; nothing can be made on it but the images."""
     def image(which: object, say: object) -> str:
         raise LookupError("got as far as the images")
 
-    lab = Lab("demo", tmp_path, "debian12", None)  # type: ignore[arg-type]
-    monkeypatch.setattr(work, "architecture", lambda: "arm64")
+    for module in (cache, content, mesos):
+        monkeypatch.setattr(module, "cache_dir", lambda: tmp_path)
+    monkeypatch.setattr(engine, "ensure", lambda say: None)
+    monkeypatch.setattr(work, "labs", tuple)
+    monkeypatch.setattr(network, "choose_subnet", lambda: ipaddress.IPv4Network("198.18.0.0/24"))
     monkeypatch.setattr(bootstrap, "node_image", image)
     monkeypatch.setattr(bootstrap, "python_image", lambda say: ("service", BASE))
+    return tmp_path
+
+
+def test_on_another_architecture_a_lab_needs_another_package(fresh: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(work, "architecture", lambda: "arm64")
     with pytest.raises(UsageError, match="exists for x86-64 only, and this machine is arm64") as refused:
-        work._build(lab, None, print)
+        work.up("demo", directory=fresh, say=print)
     assert "--artifacts" in refused.value.hint
-    package(tmp_path / "deb", "mesos", "1.11.0-2.0.1")
+    package(fresh / "deb", "mesos", "1.11.0-2.0.1")
     with pytest.raises(LookupError):
-        work._build(lab, tmp_path, print)
+        work.up("demo", directory=fresh, artifacts=fresh, say=print)
+
+
+def test_a_machine_without_an_index_hears_of_it_before_anything_slow(fresh: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fetch(wanted: Wanted, target: Path) -> None:
+        raise ProvisionError("no index has it")
+
+    monkeypatch.setattr(work, "architecture", lambda: "amd64")
+    monkeypatch.setattr(package_index, "fetch", fetch)
+    with pytest.raises(ProvisionError, match="no index has it"):
+        work.up("demo", directory=fresh, say=print)
+    (fresh / "content-debian12-0123456789ab").mkdir()  # which may be all that is needed
+    with pytest.raises(LookupError):
+        work.up("demo", directory=fresh, say=print)
 
 
 def test_the_control_file_takes_the_releases_version_and_is_known_again_by_it() -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from provisioner_lab.cache import cache_dir, digest, file_sha256, forget_older
+from provisioner_lab.cache import cache_dir, digest, file_sha256, forget_older, made
 from provisioner_lab.commands import Say, run, working
 from provisioner_lab.images.layers import Image, Layer, Settings, configuration, layer_of_folder, store
 from provisioner_lab.mirror import mesos
@@ -83,12 +83,17 @@ def ingredients(which: System, node_image: str, base: Layer, artifacts: Artifact
     return Ingredients(which, node_image, base, chosen_debs, chosen_images, artifacts, release)
 
 
+def any_made(which: System) -> bool:
+    """Is there content for this system, whatever it was made of?"""
+    return any(cache_dir().glob(f"content-{which.name}-*"))
+
+
 def build(wanted: Ingredients, say: Say) -> Path:
     """The folder with `www` and `registry` for these ingredients, built if need be. Older ones that no lab uses are removed."""
     target = cache_dir() / f"content-{wanted.system.name}-{wanted.stamp}"
     if not target.is_dir():
-        pool = download.node_pool(wanted.system, wanted.node_image, say)
         ours = mesos.package(wanted.mesos, wanted.system, wanted.node_image, say) if wanted.mesos else None
+        pool = download.node_pool(wanted.system, wanted.node_image, say)
         package = None if wanted.artifacts.consul else download.single(_CONSUL_CODENAME, "consul", say)
         busybox = download.single(SERVICE_SYSTEM.codename, "busybox-static", say)
         with working(say, "content of the mirror"), tempfile.TemporaryDirectory(dir=cache_dir(), prefix="making-") as scratch:
@@ -179,7 +184,7 @@ def _yum(wanted: Ingredients, distribution: Sequence[Path], own: Sequence[Deb], 
     theirs = [plan for plan in plans if plan.recipe.name not in ours]
     stamp = digest(wanted.node_image, key[1], *wanted.rpms, *(repr(plan) for plan in theirs))
     kept = cache_dir() / f"rpms-{wanted.system.name}-{stamp}"
-    if not kept.is_dir():
+    if not made(kept):
         rpms.build(theirs, wanted.node_image, key, kept, scripts=False)
         forget_older(kept)
     rpms.build([plan for plan in plans if plan.recipe.name in ours], wanted.node_image, key, work / "rpms", scripts=True)

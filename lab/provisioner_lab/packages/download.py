@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from provisioner.errors import ProvisionError
-from provisioner_lab.cache import cache_dir, digest, forget_older
-from provisioner_lab.commands import Say, attempt, failure, run, working
+from provisioner_lab.cache import cache_dir, digest, forget_older, made
+from provisioner_lab.commands import Say, attempt, failure, run_contained, working
 from provisioner_lab.packages.debs import control, depends
 from provisioner_lab.packages.lists import listed
 from provisioner_lab.systems import System, sources
@@ -26,7 +26,7 @@ def node_pool(which: System, image: str, say: Say) -> Path:
     """
     lines = listed(which)
     pool = cache_dir() / f"pool-{which.name}-{digest(image, *map(' '.join, lines))}"
-    if not pool.is_dir():
+    if not made(pool):
         with working(say, f"packages for the mirror ({which.name})"):
             _download(which.codename, _installed(which, image), lines, pool)
         forget_older(pool)
@@ -39,7 +39,7 @@ def needed_by(which: System, image: str, files: Sequence[Path], say: Say) -> Pat
     Raises ProvisionError when the distribution can't satisfy one of them.
     """
     target = cache_dir() / f"needed-{which.name}-{digest(image, *map(depends, files))}"
-    if not target.is_dir():
+    if not made(target):
         with working(say, f"what {', '.join(file.name for file in files)} depend on"):
             _download(which.codename, _installed(which, image), together(files), target)
         forget_older(target)
@@ -63,7 +63,7 @@ def together(files: Sequence[Path]) -> list[list[str]]:
 def closure(which: System, image: str, names: Sequence[str], say: Say) -> Path:
     """A folder with these packages and everything they depend on that an image of the system lacks, downloaded once."""
     folder = cache_dir() / f"closure-{which.name}-{'-'.join(names)}-{digest(image)}"
-    if not folder.is_dir():
+    if not made(folder):
         with working(say, f"{' and '.join(names)} with dependencies ({which.codename})"):
             _download(which.codename, _installed(which, image), [[*names]], folder)
         forget_older(folder)
@@ -73,7 +73,7 @@ def closure(which: System, image: str, names: Sequence[str], say: Say) -> Path:
 def single(codename: str, package: str, say: Say) -> Path:
     """One package of a Debian release, without what it depends on, downloaded once."""
     folder = cache_dir() / f"package-{codename}-{package}"
-    if not folder.is_dir():
+    if not made(folder):
         with working(say, f"package {package} ({codename})"):
             _download(codename, None, [[package]], folder)
     return next(folder.glob(f"{package}_*.deb"))
@@ -81,8 +81,7 @@ def single(codename: str, package: str, say: Say) -> Path:
 
 def _installed(which: System, image: str) -> str:
     path = "/usr/lib/lab-origin/dpkg/status" if which.red_hat else "/var/lib/dpkg/status"
-    command = ["docker", "run", "--rm", "--network", "none", image, "cat", path]
-    return run(command, what="packages of the node image")
+    return run_contained([image, "cat", path], what="packages of the node image")
 
 
 def _download(codename: str, status: str | None, lines: list[list[str]], target: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from provisioner_lab.cache import cache_dir, link_or_copy
 from provisioner_lab.commands import run
-from provisioner_lab.packages.rpms import in_image
+from provisioner_lab.packages.rpms import run_in_image
 
 _KEY_NAME = "provisioner lab mirror"
 
@@ -48,7 +48,7 @@ def build_yum(root: Path, packages: Iterable[Path], image: str) -> None:
     root.mkdir(parents=True)
     for package in packages:
         link_or_copy(package, root / package.name)
-    run(in_image(image, [f"{root}:/yum"], ["createrepo_c", "--quiet", "/yum"]), what="index of the RPMs", timeout=600)
+    run_in_image(image, [f"{root}:/yum"], ["createrepo_c", "--quiet", "/yum"], what="index of the RPMs", timeout=600)
     home, fingerprint = signing_key()
     gpg = ["gpg", "--homedir", str(home), "--batch", "--yes", "--local-user", fingerprint]
     run([*gpg, "--armor", "--detach-sign", str(root / "repodata" / "repomd.xml")], what="signing the index of the RPMs")

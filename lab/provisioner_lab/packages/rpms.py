@@ -16,7 +16,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from provisioner.errors import UsageError
-from provisioner_lab.commands import run
+from provisioner_lab.commands import run_contained
 from provisioner_lab.packages import debs
 from provisioner_lab.packages.debs import Control
 from provisioner_lab.paths import lab_dir
@@ -112,16 +112,16 @@ def build(plans: Sequence[Plan], image: str, key: tuple[Path, str], target: Path
         for wanted in plans:
             prepare(wanted, work, scripts=scripts)
         shutil.copy(script_path(), work)
-        command = in_image(image, [f"{work}:/build", f"{key[0]}:/key"], ["sh", "/build/rpms.sh", key[1]])
-        run(command, what="building RPMs", timeout=_BUILD_SECONDS)
+        run_in_image(image, [f"{work}:/build", f"{key[0]}:/key"], ["sh", "/build/rpms.sh", key[1]], what="building RPMs",
+                     timeout=_BUILD_SECONDS)
         (work / "rpms").rename(target)
 
 
-def in_image(image: str, mounts: Sequence[str], argv: Sequence[str]) -> list[str]:
-    """The command that runs a program of the node image on folders of this machine, as the user who asks."""
+def run_in_image(image: str, mounts: Sequence[str], argv: Sequence[str], *, what: str, timeout: float) -> None:
+    """Runs a program of the node image on folders of this machine, as the user who asks."""
     volumes = [flag for mount in mounts for flag in ("--volume", mount)]
     user = ["--user", f"{os.getuid()}:{os.getgid()}", "--env", "HOME=/tmp"]
-    return ["docker", "run", "--rm", "--network", "none", *user, *volumes, image, *argv]
+    run_contained([*user, *volumes, image, *argv], what=what, timeout=timeout)
 
 
 def plan(packages: Sequence[Control], recipes: Sequence[Recipe], own: Iterable[str] = ()) -> list[Plan]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from provisioner_lab.commands import piped, run
+from provisioner_lab.commands import piped, run_contained
 
 _SECONDS = 900.0
 # An engine's layers carry attributes that only CAP_SYS_ADMIN may write (trusted.overlay.*); without them deleted files come back.
-_RUN = ("docker", "run", "--rm", "--init", "--network", "none", "--cap-add", "SYS_ADMIN", "--security-opt", "apparmor=unconfined")
+_FREEDOM = ("--init", "--cap-add", "SYS_ADMIN", "--security-opt", "apparmor=unconfined")
+_RUN = ("docker", "run", "--rm", "--network", "none", *_FREEDOM)
 _TAR = ("tar", "--directory", "/disks", "--xattrs", "--xattrs-include=*", "--numeric-owner")
 # Two hosts at a time: more only get into each other's way. Reached as a file system of its own, not through the overlay.
 _COPY = "ls /from | xargs -P 2 -I {} cp -a /from/{}/. /to/{}"
@@ -19,7 +20,7 @@ def copy(image: str, pairs: Mapping[str, str]) -> None:
     """Copies volumes, source → target; `image` is any with a shell, cp and tar."""
     mounts = [("--volume", f"{source}:/from/{n}:ro", "--volume", f"{target}:/to/{n}") for n, (source, target) in enumerate(pairs.items())]
     flags = [word for mount in mounts for word in mount]
-    run([*_RUN, *flags, image, "sh", "-c", _COPY], what="copying the disks", timeout=_SECONDS)
+    run_contained([*_FREEDOM, *flags, image, "sh", "-c", _COPY], what="copying the disks", timeout=_SECONDS)
 
 
 def pack(image: str, volumes: Mapping[str, str], file: Path) -> None:
