@@ -250,4 +250,4 @@ def test_links_of_a_page_are_absolute_and_without_fragments() -> None:
     text = '<a href="../../f/p-1.tar.gz#sha256=1" data-x="y">p</a><a>none</a><a HREF="https://b.example/p%2D2.zip">q</a>'
     found = links(page, text)
     assert found == ["https://a.example/f/p-1.tar.gz", "https://b.example/p%2D2.zip"]
-    assert [package_index._name(address) for address in found] == ["p-1.tar.gz", "p-2.zip"]
+    assert [package_index.file_name(address) for address in found] == ["p-1.tar.gz", "p-2.zip"]

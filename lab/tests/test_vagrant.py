@@ -17,6 +17,8 @@ from provisioner.inventory.load import load
 from provisioner_lab import work
 from provisioner_lab.hosts import engine, nodes, vagrant
 from provisioner_lab.hosts.vagrantfile import Machines, Size, of_inventory, of_lab, ruby
+from provisioner_lab.images import bootstrap
+from provisioner_lab.mirror import content
 from provisioner_lab.model import Lab
 
 GOLDEN = Path(__file__).parent / "golden" / "Vagrantfile"
@@ -180,17 +182,28 @@ def test_what_the_engine_told_vagrant_is_passed_on(tmp_path: Path, monkeypatch: 
     assert str(lab.vagrant / "up.log") in caught.value.hint
 
 
-def test_a_lab_keeps_its_backend() -> None:
-    work._check_same(LAB, LAB.directory, None, None)
-    work._check_same(LAB, LAB.directory, None, "vagrant")
+def test_a_lab_keeps_its_backend(monkeypatch: pytest.MonkeyPatch) -> None:
+    def image(which: object, say: object) -> str:
+        raise LookupError("got as far as the images")
+
+    for missing in ("ensure", "ensure_vagrant"):
+        monkeypatch.setattr(engine, missing, lambda say: None)
+    monkeypatch.setattr(work, "labs", lambda: (LAB,))
+    monkeypatch.setattr(work, "architecture", lambda: "amd64")
+    monkeypatch.setattr(content, "any_made", lambda which: True)
+    monkeypatch.setattr(bootstrap, "node_image", image)
+    monkeypatch.setattr(bootstrap, "python_image", lambda say: ("service", None))
+    for backend in (None, "vagrant"):
+        with pytest.raises(LookupError):
+            work.up(LAB.name, directory=LAB.directory, backend=backend, say=print)
     with pytest.raises(UsageError, match="are made by vagrant"):
-        work._check_same(LAB, LAB.directory, None, "docker")
+        work.up(LAB.name, directory=LAB.directory, backend="docker", say=print)
 
 
 def test_a_machine_whose_sources_have_no_vagrant_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
     installed: list[str] = []
-    monkeypatch.setattr(engine, "_program", lambda name: "" if name == "vagrant" else f"/usr/bin/{name}")
-    monkeypatch.setattr(engine, "_require_root", lambda what: None)
+    monkeypatch.setattr(engine, "program", lambda name: "" if name == "vagrant" else f"/usr/bin/{name}")
+    monkeypatch.setattr(engine, "require_root", lambda what: None)
     monkeypatch.setattr(engine, "run_logged", lambda argv, *_, **__: installed.append(argv[1]))
     monkeypatch.setattr(engine, "attempt", lambda argv, **_: subprocess.CompletedProcess(argv, 100, b"", b"E: No packages found"))
     with pytest.raises(UsageError, match="no vagrant") as caught:

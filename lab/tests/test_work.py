@@ -18,7 +18,7 @@ from provisioner_lab.model import Lab
 
 def test_where_no_engine_was_ever_installed_there_is_no_lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(engine, "_program", lambda name: "")
+    monkeypatch.setattr(engine, "program", lambda name: "")
     said: list[str] = []
     work.down("demo", ignore_missing=True, say=said.append)
     assert said == ["there is no lab demo any more"]
@@ -29,10 +29,10 @@ def test_where_no_engine_was_ever_installed_there_is_no_lab(tmp_path: Path, monk
 def test_an_engine_that_is_off_is_started_before_anybody_says_that_the_lab_is_gone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(engine, "_program", lambda name: f"/usr/bin/{name}")
+    monkeypatch.setattr(engine, "program", lambda name: f"/usr/bin/{name}")
     running: list[str] = []
     monkeypatch.setattr(engine, "answers", lambda: bool(running))
-    monkeypatch.setattr(engine, "_start", lambda say: running.append("dockerd"))
+    monkeypatch.setattr(engine, "start", lambda say: running.append("dockerd"))
     monkeypatch.setattr(work, "labs", lambda: () if running else pytest.fail("asked an engine that is off"))
     said: list[str] = []
     work.down("demo", ignore_missing=True, say=said.append)
@@ -45,7 +45,7 @@ def test_a_folder_of_artefacts_that_could_not_be_published_is_not_remembered(tmp
     (tmp_path / "brought" / "archives").mkdir(parents=True)
     (tmp_path / "brought" / "archives" / "consul_1.10.12_linux_amd64.zip").touch()
     monkeypatch.setattr(engine, "ensure", lambda say: None)
-    monkeypatch.setattr(work, "_existing", lambda name: lab)
+    monkeypatch.setattr(work, "labs", lambda: (lab,))
     monkeypatch.setattr(bootstrap, "node_image", lambda which, say: "node")
     monkeypatch.setattr(bootstrap, "python_image", lambda say: ("service", Layer(tmp_path, "digest", "id")))
 

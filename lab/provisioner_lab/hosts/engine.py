@@ -34,7 +34,7 @@ _POLICY = Path("/usr/sbin/policy-rc.d")
 
 def answers() -> bool:
     """Does a Docker Engine answer here?"""
-    return bool(_program("docker")) and attempt(["docker", "info", "--format", "{{.ServerVersion}}"], timeout=30).returncode == 0
+    return bool(program("docker")) and attempt(["docker", "info", "--format", "{{.ServerVersion}}"], timeout=30).returncode == 0
 
 
 def ensure(say: Say) -> None:
@@ -49,35 +49,35 @@ def ensure(say: Say) -> None:
         if _APPARMOR.exists() and _APPARMOR.read_text().startswith("Y"):
             # The engine only recommends it, but can't start a container without it on a kernel that uses AppArmor.
             wanted["apparmor"] = "apparmor_parser"
-    missing = sorted(package for package, program in wanted.items() if not _program(program))
+    missing = sorted(package for package, name in wanted.items() if not program(name))
     if missing:
         _install(missing, say)
     if not running and not answers():
-        _start(say)
+        start(say)
 
 
 def wake(say: Say) -> bool:
     """Starts the installed engine when none answers; False where none is installed. Raises UsageError as `ensure` does."""
     if answers():
         return True
-    if not _program("dockerd"):
+    if not program("dockerd"):
         return False
-    _start(say)
+    start(say)
     return True
 
 
 def ensure_vagrant(say: Say) -> None:
     """Installs Vagrant where it is missing. Raises UsageError as `ensure` does, and where there is no such package."""
-    if not _program("vagrant"):
+    if not program("vagrant"):
         _install(["vagrant"], say)
 
 
 def _install(packages: list[str], say: Say) -> None:
     names = " ".join(packages)
-    if not _program("apt-get"):
+    if not program("apt-get"):
         raise UsageError(f"the lab builds Debian hosts and needs {names}",
                          hint="run the lab on Debian or Ubuntu, or install these programs and start a Docker Engine yourself")
-    _require_root(f"install {names}")
+    require_root(f"install {names}")
     run_logged(["apt-get", "update"], _LOG.with_name("apt-update.log"), say=say, what="package lists of this machine")
     absent = [package for package in packages if attempt(["apt-cache", "show", package]).returncode]
     if absent:
@@ -103,8 +103,9 @@ def _no_services() -> Iterator[None]:
         _POLICY.unlink()
 
 
-def _start(say: Say) -> None:
-    _require_root("start the Docker Engine")
+def start(say: Say) -> None:
+    """Starts the installed engine. Raises UsageError when not root, ProvisionError when it does not answer."""
+    require_root("start the Docker Engine")
     with working(say, "starting the Docker Engine"):
         if Path("/run/systemd/system").is_dir():
             run(["systemctl", "start", "docker"], what="starting docker.service")
@@ -112,7 +113,7 @@ def _start(say: Say) -> None:
             return
         _drop_stale_pid_file()
         _LOG.parent.mkdir(parents=True, exist_ok=True)
-        command = [_program("dockerd"), "--pidfile", str(_PID_FILE)]
+        command = [program("dockerd"), "--pidfile", str(_PID_FILE)]
         with _LOG.open("ab") as log:
             daemon = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
                                       cwd="/", env=system_path())
@@ -139,11 +140,12 @@ def _drop_stale_pid_file() -> None:
         _PID_FILE.unlink()
 
 
-def _program(name: str) -> str:
+def program(name: str) -> str:
     """Full path of a program, '' when it is not there."""
     return shutil.which(name, path=system_path()["PATH"]) or ""
 
 
-def _require_root(what: str) -> None:
+def require_root(what: str) -> None:
+    """Raises UsageError for anybody else."""
     if os.geteuid() != 0:
         raise UsageError(f"only root may {what}", hint="run this command as root, or do it yourself and try again")

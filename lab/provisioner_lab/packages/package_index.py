@@ -131,7 +131,8 @@ def _bring(wanted: Wanted, settings: Settings, target: Path) -> None:
     said = []
     for page in settings.pages:
         try:
-            address = next((url for url in links(page, _read(page, settings).decode(errors="replace")) if _name(url) == wanted.name), "")
+            listed = links(page, _read(page, settings).decode(errors="replace"))
+            address = next((url for url in listed if file_name(url) == wanted.name), "")
             if address:
                 target.write_bytes(_read(_with_login(address, page), settings))
                 return
@@ -157,7 +158,8 @@ class _Anchors(HTMLParser):
         self.found += [value for name, value in attrs if tag == "a" and name == "href" and value]
 
 
-def _name(address: str) -> str:
+def file_name(address: str) -> str:
+    """The name of the file at an address."""
     return urllib.parse.unquote(urllib.parse.urlparse(address).path).rpartition("/")[2]
 
 

@@ -48,7 +48,7 @@ class Scheduler:
         self.runs: dict[str, Json] = {}
         self._finished_parents: dict[str, list[str]] = {}
         self._revived = 0.0
-        self._reconcile_at = float("inf")
+        self.reconcile_at = float("inf")
 
     def load(self) -> None:
         """Takes over the state that the last leader stored."""
@@ -99,7 +99,7 @@ class Scheduler:
         """One event of the subscription."""
         with self.lock:
             if event["type"] == "SUBSCRIBED":
-                self._revived, self._reconcile_at = 0.0, time.time() + RECONCILE_FIRST_SECONDS
+                self._revived, self.reconcile_at = 0.0, time.time() + RECONCILE_FIRST_SECONDS
             elif event["type"] == "OFFERS":
                 for offer in event["offers"]["offers"]:
                     self._on_offer(offer)
@@ -117,8 +117,8 @@ class Scheduler:
             if self._waiting() and now - self._revived >= self._settings.revive_interval:
                 self._revived = now
                 self._emit("REVIVE", {})
-            if now >= self._reconcile_at:
-                self._reconcile_at = now + self._settings.reconcile_interval
+            if now >= self.reconcile_at:
+                self.reconcile_at = now + self._settings.reconcile_interval
                 tasks = [
                     {"task_id": {"value": r["id"]}, "agent_id": {"value": r["agent_id"]}}
                     for r in self.runs.values() if r["state"] != "QUEUED"

@@ -67,7 +67,7 @@ class Scheduler:
         self.backoffs: dict[str, Backoff] = {}
         self.last_failures: dict[str, Json] = {}
         self._changed_at = self._revived = 0.0
-        self._reconcile_at = float("inf")
+        self.reconcile_at = float("inf")
 
     def load(self) -> None:
         """Takes over the state that the last leader stored."""
@@ -111,7 +111,7 @@ class Scheduler:
         with self.lock:
             if event["type"] == "SUBSCRIBED":
                 self._revived = 0.0
-                self._reconcile_at = time.time() + self._settings.reconcile_first
+                self.reconcile_at = time.time() + self._settings.reconcile_first
             elif event["type"] == "OFFERS":
                 self._on_offers(event["offers"]["offers"])
             elif event["type"] == "UPDATE":
@@ -130,8 +130,8 @@ class Scheduler:
             if self.wanted() and now - self._revived >= self._settings.revive_interval:
                 self._revived = now
                 self._emit("REVIVE", {})
-            if now >= self._reconcile_at:
-                self._reconcile_at = now + self._settings.reconcile_interval
+            if now >= self.reconcile_at:
+                self.reconcile_at = now + self._settings.reconcile_interval
                 tasks = [{"task_id": {"value": i.task_id}, "agent_id": {"value": i.agent_id}} for i in self.instances.values()]
                 self._emit("RECONCILE", {"reconcile": {"tasks": tasks}})
 

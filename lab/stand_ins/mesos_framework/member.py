@@ -120,9 +120,9 @@ class Member(ABC):
             end(spec.exits.zookeeper_failure, f"Failed to connect to ZooKeeper at {spec.zk.redacted}, exiting now.")
         self.store = ZooKeeperStore(client, f"{spec.zk.path}/state")
         rules = (spec.rules.election, spec.rules.member) if spec.zk.auth else (OPEN_ACL_UNSAFE, OPEN_ACL_UNSAFE)
-        self._latch = LeaderLatch(client, f"{spec.zk.path}/{spec.latch}", spec.own, *rules)
+        self.latch = LeaderLatch(client, f"{spec.zk.path}/{spec.latch}", spec.own, *rules)
         self._calls: queue.Queue[tuple[str, dict[str, Any]]] = queue.Queue()
-        self._mesos: MesosScheduler | None = None
+        self.mesos: MesosScheduler | None = None
         self._ready = threading.Event()
 
     @abstractmethod
@@ -143,11 +143,11 @@ class Member(ABC):
 
     def leader(self) -> str:
         """Who leads, as host:port; "" when nobody does."""
-        return self._latch.leader
+        return self.latch.leader
 
     def framework_id(self) -> str:
         """The id that Mesos gave, "" before the first registration."""
-        return self._mesos.framework_id if self._mesos else ""
+        return self.mesos.framework_id if self.mesos else ""
 
     def run(self, brain: Brain, routes: tuple[Route, ...]) -> None:
         """Serves until the process ends."""
@@ -157,8 +157,8 @@ class Member(ABC):
         except OSError as error:
             end(self.spec.exits.bind, f"Cannot listen on {self.spec.address}:{self.spec.port}: {error.strerror}")
         signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=self.leave, args=(TERMINATED, "Terminated"), daemon=True).start())
-        self._latch.enter()
-        self.start(lambda: self._latch.follow(lambda: self.lead(brain), self._defeated))
+        self.latch.enter()
+        self.start(lambda: self.latch.follow(lambda: self.lead(brain), self.defeated))
         server.serve_forever()
 
     def answer_requests(self) -> None:
@@ -177,11 +177,11 @@ class Member(ABC):
                 LOG.info("Registered as %s", mesos.framework_id)
             brain.on_event(event)
 
-        mesos = self._mesos = MesosScheduler(
+        mesos = self.mesos = MesosScheduler(
             self._detector.detect, self.spec.framework_info(framework_id), self.spec.credential, on_event, self.disconnected,
             self.spec.heartbeat_seconds,
         )
-        self.start(lambda: self._register(mesos))
+        self.start(lambda: self.register(mesos))
         self.start(lambda: self._send_calls(mesos))
 
     def leave(self, code: int, why: str) -> None:
@@ -189,7 +189,7 @@ class Member(ABC):
         # Without ZooKeeper the latch cannot be left: it then goes with the session.
         threading.Timer(LEAVE_SECONDS, end, (code, why)).start()
         with contextlib.suppress(KazooException):
-            self._latch.leave()
+            self.latch.leave()
         end(code, why)
 
     def start(self, work: Callable[[], None]) -> None:
@@ -203,7 +203,8 @@ class Member(ABC):
 
         threading.Thread(target=guarded, daemon=True).start()
 
-    def _register(self, mesos: MesosScheduler) -> None:
+    def register(self, mesos: MesosScheduler) -> None:
+        """Subscribes, and goes on with that until the master refuses: then the process ends."""
         try:
             mesos.run()
         except RefusedError as error:
@@ -215,7 +216,8 @@ class Member(ABC):
             kind, body = self._calls.get()
             mesos.call(kind, **body)
 
-    def _defeated(self) -> None:
+    def defeated(self) -> None:
+        """Another member leads now; a process that led once does not go on as a follower."""
         self.leave(self.spec.exits.leadership_loss, "Lost leadership; crashing")
 
     def _lost(self) -> None:

@@ -76,8 +76,8 @@ class MesosScheduler:
         self, detect: Callable[[], str], framework_info: dict[str, Any], credential: Credential,
         on_event: Callable[[Event], None], on_disconnected: Callable[[], None], heartbeat_seconds: float = math.inf,
     ) -> None:
-        self._detect, self._info, self._credential = detect, framework_info, credential
-        self._on_event, self._on_disconnected, self._heartbeat_seconds = on_event, on_disconnected, heartbeat_seconds
+        self._detect, self.framework_info, self._credential = detect, framework_info, credential
+        self.on_event, self._on_disconnected, self._heartbeat_seconds = on_event, on_disconnected, heartbeat_seconds
         self._stream_id = ""
         self._lock = threading.Lock()
         self._registered_with = ""
@@ -86,7 +86,7 @@ class MesosScheduler:
     @property
     def framework_id(self) -> str:
         """The id that the master gave, "" before the first registration."""
-        return str(self._info.get("id", {}).get("value", ""))
+        return str(self.framework_info.get("id", {}).get("value", ""))
 
     def run(self) -> None:
         """Subscribes again whenever the stream ends. Raises RefusedError, and RemovedError when it subscribes with a removed id."""
@@ -156,8 +156,8 @@ class MesosScheduler:
             connection.close()
 
     def _subscription(self) -> dict[str, Any]:
-        known = {"framework_id": self._info["id"]} if self.framework_id else {}
-        return {**known, "subscribe": {"framework_info": self._info, "force": True}}
+        known = {"framework_id": self.framework_info["id"]} if self.framework_id else {}
+        return {**known, "subscribe": {"framework_info": self.framework_info, "force": True}}
 
     def _listen(self, target: str, stream_socket: socket.socket, answer: http.client.HTTPResponse) -> None:
         with self._lock:
@@ -174,14 +174,14 @@ class MesosScheduler:
             event = json.loads(record)
             if event["type"] == "SUBSCRIBED":
                 self._registered_with = target
-                self._info["id"] = event["subscribed"]["framework_id"]
+                self.framework_info["id"] = event["subscribed"]["framework_id"]
                 interval = float(event["subscribed"].get("heartbeat_interval_seconds", 15))
                 stream_socket.settimeout(interval * MISSED_HEARTBEATS)
             elif event["type"] == "ERROR":
                 message = event.get("error", {}).get("message", "the master reported an error")
                 raise RemovedError(message) if "Framework has been removed" in message else RefusedError(message)
             if event["type"] != "HEARTBEAT":
-                self._on_event(event)
+                self.on_event(event)
 
     def _leave_old_master(self, target: str, stream_socket: socket.socket, ended: threading.Event) -> None:
         """Ends the stream of a master that another one has replaced: a frozen one would not say so itself."""

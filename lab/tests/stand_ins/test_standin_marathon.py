@@ -474,7 +474,7 @@ def test_the_next_leader_takes_over() -> None:
     second = Leader(store)
     assert second.ask("GET", "/v2/tasks").body["tasks"][0]["id"] == task_id
     second.scheduler.on_event(SUBSCRIBED)
-    second.scheduler._reconcile_at = 0
+    second.scheduler.reconcile_at = 0
     second.calls.clear()
     second.scheduler.tick()
     assert second.calls == [("RECONCILE", {"reconcile": {"tasks": [

@@ -49,15 +49,15 @@ class Process:
         return Session(self.nodes, url.auth, acl)
 
     def run(self, scheduler: MesosScheduler) -> None:
-        self.registrations.append(scheduler._info)
+        self.registrations.append(scheduler.framework_info)
         if self.answer:
             raise self.answer
 
 
 def register(leading: Member) -> None:
     """What the thread of a leader's driver does."""
-    assert leading._mesos is not None
-    leading._register(leading._mesos)
+    assert leading.mesos is not None
+    leading.register(leading.mesos)
 
 
 @pytest.fixture
@@ -92,8 +92,8 @@ def brain(of: Member) -> Any:
 def enter(*members: Member) -> None:
     """One after the other into the election, and each looks who leads."""
     for each in members:
-        each._latch.enter()
-        each._latch.look()
+        each.latch.enter()
+        each.latch.look()
 
 
 # Leading -------------------------------------------------------------------------------------------------------------
@@ -105,9 +105,9 @@ def test_the_frameworks_id_is_kept_where_the_real_one_keeps_it(process: Process,
     first.lead(brain(first))
     register(first)
     assert "id" not in process.registrations[0]
-    assert first._mesos is not None
-    first._mesos._info["id"] = {"value": "F-1"}
-    first._mesos._on_event({"type": "SUBSCRIBED", "subscribed": {"framework_id": {"value": "F-1"}}})
+    assert first.mesos is not None
+    first.mesos.framework_info["id"] = {"value": "F-1"}
+    first.mesos.on_event({"type": "SUBSCRIBED", "subscribed": {"framework_id": {"value": "F-1"}}})
     assert process.nodes.data[node] == b"F-1"
     second = make()
     second.lead(brain(second))
@@ -202,30 +202,30 @@ def test_marathons_with_and_without_credentials_form_no_group(process: Process) 
     old, other, new = marathon("m1"), marathon("m2"), marathon("m3", "marathon:pw")
     enter(old, other, new)
     assert (other.leader(), new.leader()) == ("m1:8080", "m1:8080"), "whoever has credentials can read everything"
-    assert (other._latch.look(), other.leader()) == (False, ""), "a follower without them knows no leader from now on"
-    assert old._latch.look() is True
+    assert (other.latch.look(), other.leader()) == (False, ""), "a follower without them knows no leader from now on"
+    assert old.latch.look() is True
     with pytest.raises(Ended, match="103"):
-        old._defeated()
-    assert [(each._latch.look(), each._latch.elected) for each in (other, new)] == [(False, False)] * 2, "nobody can lead"
+        old.defeated()
+    assert [(each.latch.look(), each.latch.elected) for each in (other, new)] == [(False, False)] * 2, "nobody can lead"
 
 
 def test_a_marathon_with_credentials_follows_one_without_when_no_other_stands_between(process: Process) -> None:
     old, new = marathon("m1"), marathon("m2", "marathon:pw")
     enter(old, new)
-    assert old._latch.look() is True
+    assert old.latch.look() is True
     with pytest.raises(Ended, match="103"):
-        old._defeated()
-    assert new._latch.look() is True
+        old.defeated()
+    assert new.latch.look() is True
     again = marathon("m1")
     enter(again)
-    assert (again._latch.elected, new._latch.look(), new.leader()) == (False, False, "m2:8080")
+    assert (again.latch.elected, new.latch.look(), new.leader()) == (False, False, "m2:8080")
 
 
 def test_chronos_forms_one_group_with_and_without_credentials(process: Process) -> None:
     old, new = chronos("m1"), chronos("m2", "chronos:pw")
     enter(old, new)
-    assert old._latch.look() is False
-    assert (old._latch.elected, new.leader()) == (True, "m1:4400")
+    assert old.latch.look() is False
+    assert (old.latch.elected, new.leader()) == (True, "m1:4400")
     new.store.put("jobs", "x", {})
     assert old.store.load("jobs") == {"x": {}}, "what is stored with credentials can be read without"
 
@@ -233,8 +233,8 @@ def test_chronos_forms_one_group_with_and_without_credentials(process: Process) 
 def test_the_next_in_line_leads_when_the_first_leaves(process: Process) -> None:
     first, second = marathon("m1"), marathon("m2")
     enter(first, second)
-    first._latch.leave()
-    assert second._latch.look() is True
+    first.latch.leave()
+    assert second.latch.look() is True
     assert second.leader() == "m2:8080"
 
 
@@ -242,7 +242,7 @@ def test_a_chronos_answers_itself_while_its_last_life_is_in_the_election(process
     before, now = chronos("m1"), chronos("m1")
     enter(before, now)
     api = Api((Route("GET", "/jobs", lambda _r: Answer(200, [])),), Leadership("m1:4400", now.leader, now.leads), now.spec.manners)
-    assert (now._latch.elected, api.answer("GET", "/jobs", b"", {}).status) == (False, 200)
+    assert (now.latch.elected, api.answer("GET", "/jobs", b"", {}).status) == (False, 200)
 
 
 @pytest.mark.parametrize(("make", "status"), [(marathon, 502), (chronos, 500)])
