@@ -21,6 +21,7 @@ from unittest.mock import patch
 import yaml
 from rich.console import Console
 
+from docs.man import page
 from provisioner.cli import parsers
 from provisioner.components import COMPONENTS, UPGRADE_ORDER
 from provisioner.components.model import Need
@@ -28,9 +29,15 @@ from provisioner.console import make_table, status_rows
 from provisioner.context import Context
 from provisioner.inventory.schema import CLUSTER_VARIABLES, CONNECTION_VARIABLES, HOST_VARIABLES, RENDERED
 from provisioner.paths import inventory_examples_dir, project_dir, roles_dir
+from provisioner.verbs.completion import SCRIPTS
 
 BEGIN, END = "<!-- variables -->", "<!-- /variables -->"
 DOCS = project_dir() / "docs"
+#: Installed with the package, as `share` of the environment.
+SHARE = DOCS / "share"
+#: Where each shell looks for a script.
+COMPLETIONS = {"bash": "bash-completion/completions/provision", "zsh": "zsh/site-functions/_provision",
+               "fish": "fish/vendor_completions.d/provision.fish"}
 PICTURE = DOCS / "status.svg"
 PICTURE_WIDTH = 132
 HELP_WIDTH = 80
@@ -50,7 +57,7 @@ def main() -> int:
             sys.stderr.write(f"not current: {path.relative_to(project_dir())} (run 'make docs')\n")
         return 1 if stale else 0
     for path, text in pages():
-        path.parent.mkdir(exist_ok=True)
+        path.parent.mkdir(exist_ok=True, parents=True)
         path.write_text(text)
     draw_status(chosen.lab)
     return 0
@@ -70,6 +77,9 @@ def pages() -> Iterator[tuple[Path, str]]:
     yield DOCS / "reference" / "variables.md", "\n".join(everything).rstrip() + "\n"
     yield DOCS / "reference" / "components.md", components_reference()
     yield DOCS / "reference" / "cli.md", cli_reference()
+    yield SHARE / "man" / "man1" / "provision.1", page(parsers())
+    for shell, path in COMPLETIONS.items():
+        yield SHARE / path, SCRIPTS[shell]
     yield project_dir() / "terraform" / "ports.json", json.dumps({"ports": open_ports()}, indent=2) + "\n"
 
 

@@ -28,13 +28,11 @@ _provision() {
     COMPREPLY=()
     while read -r line; do
         case "$line" in
-            :files) compopt -o filenames; COMPREPLY+=($(compgen -f -- "${COMP_WORDS[COMP_CWORD]}")) ;;
-            :directories) compopt -o filenames; COMPREPLY+=($(compgen -d -- "${COMP_WORDS[COMP_CWORD]}")) ;;
+            :files) compopt -o filenames 2>/dev/null; COMPREPLY+=($(compgen -f -- "${COMP_WORDS[COMP_CWORD]#=}")) ;;
+            :directories) compopt -o filenames 2>/dev/null; COMPREPLY+=($(compgen -d -- "${COMP_WORDS[COMP_CWORD]#=}")) ;;
             *) COMPREPLY+=("${line%%$'\\t'*}") ;;
         esac
     done < <("${COMP_WORDS[0]}" __complete "${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null)
-    [[ ${COMPREPLY[0]} == *, ]] && compopt -o nospace
-    return 0
 }
 complete -F _provision provision
 """
@@ -44,29 +42,36 @@ ZSH = """\
 _provision() {
     local line
     local -a found
-    while IFS= read -r line; do
+    local -a answer=("${(@f)$("${words[1]}" __complete "${(@)words[2,CURRENT]}" 2>/dev/null)}")
+    [[ ${words[CURRENT]} == --*=* ]] && compset -P '*='
+    for line in "${(@)answer}"; do
         case "$line" in
+            '') ;;
             :files) _files; return ;;
             :directories) _files -/; return ;;
-            *) found+=("${${line%%$'\\t'*}//:/\\\\:}:${line#*$'\\t'}") ;;
+            *$'\\t'*) found+=("${${line%%$'\\t'*}//:/\\:}:${line#*$'\\t'}") ;;
+            *) found+=("${line//:/\\:}") ;;
         esac
-    done < <("${words[1]}" __complete "${(@)words[2,CURRENT]}" 2>/dev/null)
-    _describe provision found
+    done
+    _describe command found
 }
 if [ "$funcstack[1]" = _provision ]; then _provision "$@"; else compdef _provision provision; fi
 """
 FISH = """\
 # fish completion for provision
 function __provision_complete
-    set -l words (commandline -opc) (commandline -ct)
-    for line in ($words[1] __complete $words[2..-1] 2>/dev/null)
+    set -l words (commandline -opc)
+    set -l last (commandline -ct)
+    set -l prefix (string match -r '^--[^=]+=' -- $last)
+    set -l value (string replace -r '^--[^=]+=' '' -- $last)
+    for line in ($words[1] __complete $words[2..-1] "$last" 2>/dev/null)
         switch $line
             case :files
-                __fish_complete_path (commandline -ct)
+                printf '%s\\n' "$prefix"(__fish_complete_path "$value")
             case :directories
-                __fish_complete_directories (commandline -ct)
+                printf '%s\\n' "$prefix"(__fish_complete_directories "$value")
             case '*'
-                echo $line
+                printf '%s\\n' "$prefix$line"
         end
     end
 end
@@ -108,6 +113,7 @@ def complete(words: Sequence[str]) -> int:
 
 def candidates(words: Sequence[str]) -> Iterator[tuple[str, str]]:
     """The same with empty meanings where there are none; FILES or DIRECTORIES where the shell knows better."""
+    words = _split(words)
     last = words[-1] if words else ""
     if len(words) < 2:
         own = [(verb.name, verb.help) for verb in verbs().values()]
@@ -126,6 +132,20 @@ def candidates(words: Sequence[str]) -> Iterator[tuple[str, str]]:
     elif not below or rest[0] in below:
         of = below[rest[0]] if below else whole
         yield from _starting(last, _words(of, rest[1:] if below else rest))
+
+
+def _split(words: Sequence[str]) -> list[str]:
+    """The words without the = of `--option=value`, of which bash makes a word of its own, and other shells a part of one."""
+    found = []
+    for place, word in enumerate(words):
+        name, equals, value = word.partition("=")
+        if name.startswith("--") and equals:
+            found += [name, value]
+        elif word != "=":
+            found.append(word)
+        elif place == len(words) - 1:
+            found.append("")
+    return found
 
 
 def _starting(prefix: str, found: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
