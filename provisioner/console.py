@@ -45,6 +45,10 @@ class Console:
             self._err = Terminal(stderr=True, highlight=False, width=None if sys.stderr.isatty() else PLAIN_WIDTH)
         return self._err
 
+    def progress(self) -> RunProgress:
+        """Shows the run that begins now."""
+        return RunProgress(self)
+
     def say(self, text: str) -> None:
         """One line of progress or of news."""
         if self._err is not None:

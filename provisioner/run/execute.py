@@ -7,8 +7,8 @@ import sys
 from collections.abc import Collection, Mapping
 from contextlib import nullcontext
 from pathlib import Path
+from typing import Protocol
 
-from provisioner.console import Console, RunProgress
 from provisioner.context import Context
 from provisioner.errors import UnreachableError
 from provisioner.hosts.failures import printable
@@ -18,11 +18,12 @@ from provisioner.plan.assess import Facts, Questions
 from provisioner.plan.authentication import PROTECT
 from provisioner.plan.steps import REBOOT, Plan
 from provisioner.run.ansible import VERBS, AnsiblePlaybooks, PlaybookExecutor, Run, seed_facts
-from provisioner.run.engine import Engine, Result, World
+from provisioner.run.engine import Engine, Progress, Result, World
 from provisioner.run.interrupt import SafePoint
 from provisioner.run.lock import Lock
 from provisioner.run.members import LiveMembers
 from provisioner.run.outcome import Executor
+from provisioner.run.prepare import Voice
 from provisioner.run.reboot import Reboots
 from provisioner.run.znode_acls import owners
 from provisioner.state import secrets
@@ -31,7 +32,14 @@ from provisioner.state.journal import open_run
 JOURNAL_LINES = 20
 
 
-def execute(context: Context, console: Console, plan: Plan, held: Lock, *, facts: Facts, unreachable: Collection[str] = (),
+class Display(Voice, Protocol):
+    """How a run is shown."""
+
+    def progress(self) -> Progress:
+        """Of the run that begins now."""
+
+
+def execute(context: Context, display: Display, plan: Plan, held: Lock, *, facts: Facts, unreachable: Collection[str] = (),
             questions: Questions | None = None, also: Mapping[str, Executor] | None = None) -> Result:
     """Carry it out; gives the counts. `facts` are in Ansible's words, `questions` what the hosts note when a role is through.
 
@@ -39,10 +47,10 @@ def execute(context: Context, console: Console, plan: Plan, held: Lock, *, facts
     stops a plan of several steps between two of them, a second one at once. Raises as `Engine.run` does, and StoppedError.
     """
     journal = open_run(context.cluster.state_dir, sys.argv[1:])
-    reboots = Reboots(context.cluster, context.rendered, context.transport, console.say)
+    reboots = Reboots(context.cluster, context.rendered, context.transport, display.say)
     playbook = PlaybookExecutor(open_playbooks(context, journal.folder, facts), questions or {})
     executors: dict[str, Executor] = {**dict.fromkeys(VERBS, playbook), REBOOT: reboots, PROTECT: owners(context), **(also or {})}
-    with SafePoint(console.say) if len(plan.steps) > 1 else nullcontext() as safe:
+    with SafePoint(display.say) if len(plan.steps) > 1 else nullcontext() as safe:
 
         def still_ours(doing: str) -> None:
             if safe:
@@ -50,7 +58,7 @@ def execute(context: Context, console: Console, plan: Plan, held: Lock, *, facts
             held.check(doing)
 
         world = World(executors, {REBOOT: reboots.needed}, LiveMembers(context), functools.partial(_unit_log, context), still_ours)
-        return Engine(world, journal, RunProgress(console)).run(plan, frozenset(unreachable))
+        return Engine(world, journal, display.progress()).run(plan, frozenset(unreachable))
 
 
 def open_playbooks(context: Context, folder: Path, facts: Facts) -> AnsiblePlaybooks:
@@ -62,8 +70,6 @@ def open_playbooks(context: Context, folder: Path, facts: Facts) -> AnsiblePlayb
     seed_facts(folder, facts)
     return AnsiblePlaybooks(Run(folder, inventory, secrets.secrets_path(cluster), secrets.password_file(cluster), ansible_ssh_args(cluster),
                                 len(cluster.hosts), bool(cluster.variables.get("cluster_mitogen"))))
-
-
 
 
 def _unit_log(context: Context, host: str, unit: str) -> str:

@@ -82,9 +82,9 @@ from provisioner.observe.status import summarize
 from provisioner.plan.make import make_plan
 from provisioner.run.backup_parts import Sources as Saved
 from provisioner.state.secrets import PURPOSES
-from provisioner.verbs.backup.run import SAVED
-from provisioner.verbs.reset import steps as reset_steps
-from provisioner.verbs.verify import links
+from provisioner.verbs.backup.work import SAVED
+from provisioner.verbs.reset.work import steps as reset_steps
+from provisioner.verbs.verify.work import links
 import subprocess
 
 path = pathlib.Path("inventory.yml")

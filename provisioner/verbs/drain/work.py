@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
-from provisioner.components import component
+from provisioner.components import AGENT
 from provisioner.console import Console, summary
 from provisioner.context import Context
 from provisioner.errors import StepFailed, UnreachableError, UsageError
@@ -20,8 +20,6 @@ from provisioner.run.lock import Lock
 from provisioner.run.prepare import locked
 from provisioner.run.settled import await_settled
 from provisioner.verbs import drain, undrain
-
-AGENT = component("mesos_agent")
 
 
 def run_drain(context: Context, console: Console, options: drain.Options) -> Result:
