@@ -8,8 +8,6 @@ PROVISION := $(BIN)/provision
 LAB ?= default
 # Tests that need no lab: the driver's and the lab's own.
 OFFLINE := tests/unit lab/tests
-# Scenarios that only 'make nightly' and 'make molecule' run: with logstash 'make test' would take more than 50 minutes.
-LONG := logstash drift rebuild upgrade authentication failover chaos scale
 
 $(READY): requirements.lock pyproject.toml lab/pyproject.toml
 	python3 -m venv $(VENV)
@@ -46,46 +44,45 @@ lint: $(READY) ## ruff, mypy strict, yamllint, ansible-lint production, shellche
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/yamllint --strict .
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/ansible-lint --offline roles playbooks molecule/shared molecule/mesos/converge.yml molecule/upgrade/create.yml
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/ansible-lint --offline roles playbooks molecule/shared molecule/mesos/converge.yml
 	$(BIN)/shellcheck $$(git grep -lE '^#!.*/(ba)?sh' -- ':!*.py' ':!*.md' ':!*.yml') lab/node/init.sh
 
-.PHONY: e2e
-e2e: $(READY) ## a lab of its own: up, verify, faults, rerun, real hosts by address
-	$(BIN)/pytest -v -m lab tests/e2e
+.PHONY: lab-tests
+lab-tests: $(READY) ## tests/lab: hosts of every kind, then whole clusters (S=rerun: that one, LAB_OS=debian13: there, KEEP_LAB=1: leave the lab)
+	$(BIN)/python -m tests.lab.run $(or $(S),own-labs clusters)
 
 .PHONY: molecule
-molecule: $(READY) ## every role on its own in lab hosts (S=zookeeper: that one, LAB_OS=debian13: there, KEEP_LAB=1: leave the lab)
-	$(BIN)/python molecule/run.py $(S)
+molecule: $(READY) ## every role on its own in lab hosts (S=zookeeper: that one; LAB_OS, KEEP_LAB as above)
+	$(BIN)/python -m tests.lab.run $(or $(S),roles)
 
 .PHONY: mutants
 mutants: $(READY) ## break each role on purpose; its scenario must notice (S=zookeeper: that one)
-	$(BIN)/python molecule/mutate.py $(S)
+	$(BIN)/python -m tests.lab.mutate $(S)
 
 .PHONY: test
-test: lint ## lint, offline tests, lab tests, every scenario but those of 'make nightly'; lists what ran
+test: lint ## lint, offline tests, all on labs but what is marked nightly; ends with how long each took
 	$(BIN)/pytest -v -n 2 --durations=10 $(OFFLINE)
-	$(BIN)/pytest -v --durations=10 -m lab tests/e2e
-	$(BIN)/python molecule/run.py --mitogen --not $(LONG)
-	@echo "make test ran: ruff, mypy, yamllint, ansible-lint, shellcheck, $(OFFLINE) (offline), tests/e2e (lab), molecule without $(LONG) (lab)"
+	$(BIN)/python -m tests.lab.run --mitogen --not-nightly
+	@echo "make test ran: ruff, mypy, yamllint, ansible-lint, shellcheck, $(OFFLINE) (offline), tests/lab and molecule (labs) but what is marked nightly"
 
 .PHONY: nightly
 nightly: export PROVISION_RESULTS = $(CURDIR)/docs/results
 nightly chaos: export CHAOS_STARTS ?= 50
 nightly chaos: export CHAOS_KILLS ?= 100
 nightly mutations: export DRIFT_CHANGES ?= 1000
-nightly: $(READY) .venv-bench/ready ## what is too long for 'make test': every scenario, other systems, mutants, bench; results go to docs/results/
-	@failed=; $(BIN)/python molecule/run.py || failed=1; \
-	for system in debian11 debian13 rocky9; do LAB_OS=$$system $(BIN)/python molecule/run.py --not rerun $(filter-out logstash,$(LONG)) || failed=1; done; \
-	$(BIN)/python molecule/mutate.py || failed=1; $(MAKE) bench || failed=1; \
+nightly: $(READY) .venv-bench/ready ## what is too long for 'make test' too: all on labs, other systems, mutants, bench; results go to docs/results/
+	@failed=; $(BIN)/python -m tests.lab.run || failed=1; \
+	for system in debian11 debian13 rocky9; do LAB_OS=$$system $(BIN)/python -m tests.lab.run roles main_job backup plugin || failed=1; done; \
+	$(BIN)/python -m tests.lab.mutate || failed=1; $(MAKE) bench || failed=1; \
 	[ -z "$$failed" ]
 
 .PHONY: chaos
 chaos: $(READY) ## two operators at once, and runs killed at random moments, over and over (CHAOS_STARTS=50 CHAOS_KILLS=100 CHAOS_SEED=1: hours)
-	$(BIN)/python molecule/run.py chaos
+	$(BIN)/python -m tests.lab.run chaos
 
 .PHONY: mutations
 mutations: $(READY) ## let a thousand things drift on a lab's hosts; each must be seen and mended (DRIFT_CHANGES=1000 DRIFT_SEED=1: hours)
-	$(BIN)/python molecule/run.py drift
+	$(BIN)/python -m tests.lab.run drift
 
 .PHONY: bench
 bench: $(READY) .venv-bench/ready ## what others and we need, on the same hosts in turn: 10 and 3, first runs of 5, 80 ms away, 30 and 100 light ones (hours)
@@ -111,5 +108,5 @@ lock: ## renew requirements.lock from pyproject.toml
 	  --strip-extras --allow-unsafe --extra dev -o requirements.lock pyproject.toml
 	$(BIN)/pip-compile --quiet --generate-hashes --no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
 	  --strip-extras --allow-unsafe -o bench/requirements.lock bench/requirements.in
-	for list in tests/*/requirements.in; do $(BIN)/pip-compile --quiet --generate-hashes --no-emit-index-url --no-emit-find-links \
+	for list in tests/lab/support/*/requirements.in; do $(BIN)/pip-compile --quiet --generate-hashes --no-emit-index-url --no-emit-find-links \
 	  --no-emit-trusted-host --strip-extras --unsafe-package http-parser -o $${list%.in}.lock $$list; done

@@ -29,7 +29,7 @@ from provisioner.context import Context
 from provisioner.paths import project_dir
 from provisioner_lab.model import default_inventory
 from provisioner_lab.work import find
-from tests.results import keep, machine
+from tests.lab.support.results import keep, machine
 
 RESULTS = Path(__file__).parent / "results"
 #: What is on a host of which a hundred fit on one machine.

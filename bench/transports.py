@@ -22,7 +22,7 @@ from provisioner.context import Context
 from provisioner.paths import project_dir
 from provisioner_lab.model import default_inventory
 from provisioner_lab.work import find
-from tests.results import keep
+from tests.lab.support.results import keep
 
 PARAMIKO = """
 import sys

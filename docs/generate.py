@@ -1,4 +1,4 @@
-"""Writes the documentation that could drift: role variable tables, the CLI reference, the status picture of README.md.
+"""Writes what could drift: role variable tables, the CLI reference, the status picture of README.md, what the CI services run.
 
 `python -m docs.generate` renews everything that needs no lab, and the picture when the default lab runs; `--check`
 writes nothing and fails when a text is not current.
@@ -13,7 +13,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -30,6 +30,7 @@ from provisioner.context import Context
 from provisioner.inventory.schema import CLUSTER_VARIABLES, CONNECTION_VARIABLES, HOST_VARIABLES, RENDERED
 from provisioner.paths import inventory_examples_dir, project_dir, roles_dir
 from provisioner.verbs.completion import SCRIPTS
+from tests.lab.support import scenarios
 
 BEGIN, END = "<!-- variables -->", "<!-- /variables -->"
 DOCS = project_dir() / "docs"
@@ -41,6 +42,8 @@ COMPLETIONS = {"bash": "bash-completion/completions/provision", "zsh": "zsh/site
 PICTURE = DOCS / "status.svg"
 PICTURE_WIDTH = 132
 HELP_WIDTH = 80
+#: Recipes of CI services that have a job for each role and each test of a whole cluster.
+RECIPES = (".github/workflows/ci.yml", ".gitlab-ci.yml")
 #: What belongs to no role, by the title it gets.
 OF_THE_DRIVER = {"the cluster: in the vars of `all`": CLUSTER_VARIABLES, "a host": HOST_VARIABLES, "connections": CONNECTION_VARIABLES}
 
@@ -81,6 +84,18 @@ def pages() -> Iterator[tuple[Path, str]]:
     for shell, path in COMPLETIONS.items():
         yield SHARE / path, SCRIPTS[shell]
     yield project_dir() / "terraform" / "ports.json", json.dumps({"ports": open_ports()}, indent=2) + "\n"
+    for recipe in (project_dir() / name for name in RECIPES):
+        yield recipe, with_jobs(recipe.read_text(), {"role": scenarios.roles(), "cluster": scenarios.clusters()})
+
+
+def with_jobs(text: str, jobs: Mapping[str, Iterable[str]]) -> str:
+    """A recipe whose lists of jobs, each between two comments that name it, are these."""
+    for name, found in jobs.items():
+        place = re.compile(rf"^( *)(# {name}: written .*\n)(?:.*\n)*?( *# end of {name}\n)", re.MULTILINE)
+        if len(place.findall(text)) != 1:
+            raise ValueError(f"a recipe needs one list between '# {name}: written by …' and '# end of {name}'")
+        text = place.sub(lambda m, found=found: m[1] + m[2] + "".join(f"{m[1]}- {each}\n" for each in found) + m[3], text)
+    return text
 
 
 def variable_table(role: str) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
@@ -16,6 +17,42 @@ if TYPE_CHECKING:
 
 SCOPES = ("session", "module")
 SIZES = ("masters", "agents")
+MARK = "provision"
+
+
+@dataclass(frozen=True)
+class Need:
+    """What lab tests need. None is what `provision lab up` makes by itself."""
+
+    masters: int | None = None
+    agents: int | None = None
+    system: str | None = None
+
+    def checked(self) -> Need:
+        """Itself. Raises UsageError (of the driver) for a lab that can't be."""
+        from provisioner_lab.model import node_names
+        from provisioner_lab.systems import system
+
+        node_names(1 if self.masters is None else self.masters, self.agents or 0)
+        if self.system is not None:
+            system(self.system)
+        return self
+
+    @property
+    def arguments(self) -> list[str]:
+        """Of `provision lab up`."""
+        given = {"--masters": self.masters, "--agents": self.agents, "--os": self.system}
+        return [word for option, value in given.items() if value is not None for word in (option, str(value))]
+
+    @property
+    def written(self) -> str:
+        """In few letters, as part of a lab's name: 3m2adebian12. The same for all that mean the same lab."""
+        from provisioner_lab.systems import DEFAULT_SYSTEM
+        from provisioner_lab.work import DEFAULT_AGENTS, DEFAULT_MASTERS
+
+        masters = DEFAULT_MASTERS if self.masters is None else self.masters
+        agents = DEFAULT_AGENTS if self.agents is None else self.agents
+        return f"{masters}m{agents}a{self.system or DEFAULT_SYSTEM}"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -33,10 +70,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     for what in SIZES:
         group.addoption(f"--provision-{what}", type=int, metavar="N", help=f"hosts of the lab that are {what} (a new one has 3 and 2)")
         parser.addini(f"provision_{what}", f"as --provision-{what}", default="")
+    group.addoption("--provision-system", metavar="OS", help="operating system of the lab's hosts (a new one has debian12)")
+    parser.addini("provision_system", "as --provision-system", default="")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Finds what is wrong with the options before any test runs."""
+    config.addinivalue_line("markers", f"{MARK}(masters=N, agents=N, system=OS): the lab that these tests need, where it is not the one of "
+                                       "the options; all that need the same share it")
     if _scope("cluster", config) not in SCOPES:
         raise pytest.UsageError(f"provision_scope is {_scope('cluster', config)!r}: {' or '.join(SCOPES)}")
     name = config.getoption("provision_lab")
@@ -53,9 +94,9 @@ def pytest_configure(config: pytest.Config) -> None:
     from provisioner_lab.snapshots.store import check_name as check_snapshot
 
     try:
-        check_name(_lab(config))
-        check_snapshot(_snapshot(config) or _lab(config))
-        _size(config)
+        check_name(lab_name(config))
+        check_snapshot(_snapshot(config) or lab_name(config))
+        _usual(config)
     except ProvisionError as error:
         raise pytest.UsageError(f"--provision-lab: {error}") from None
 
@@ -65,16 +106,40 @@ def _scope(fixture_name: str, config: pytest.Config) -> Literal["session", "modu
     return chosen
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """A test that needs another lab than the usual one gets it as the hidden parameter of `cluster`."""
+    mark = metafunc.definition.get_closest_marker(MARK)
+    if mark is None or "cluster" not in metafunc.fixturenames or metafunc.config.getoption("provision_lab") is None:
+        return
+    usual = _usual(metafunc.config)
+    need = _needed(metafunc.definition, mark, usual)
+    if need.written != usual.written:
+        metafunc.parametrize("cluster", [need], ids=[pytest.HIDDEN_PARAM], indirect=True)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that need the same lab come one after the other, so that each lab is made once."""
+    needs: dict[Need | None, int] = {}
+    for item in items:
+        needs.setdefault(_own(item), len(needs))
+    if len(needs) > 1:
+        items.sort(key=lambda item: needs[_own(item)])
+
+
 @pytest.fixture(scope=_scope)
-def cluster(pytestconfig: pytest.Config) -> Iterator[ClusterUnderTest]:
+def cluster(request: pytest.FixtureRequest, pytestconfig: pytest.Config) -> Iterator[ClusterUnderTest]:
     """A provisioned and verified cluster; whatever a test breaks in it is mended when the test ends."""
     if pytestconfig.getoption("provision_lab") is None:
         pytest.skip("needs a cluster: run pytest with --provision-lab")
     from provisioner_lab.provisioned import provisioned
 
-    name, keep = _lab(pytestconfig), pytestconfig.getoption("provision_keep")
-    settings = {"keep": keep, "snapshot": _snapshot(pytestconfig), "say": _say(pytestconfig)}
-    with _plain_errors(), provisioned(name, pytestconfig.rootpath, _size(pytestconfig), **settings) as found:
+    own: Need | None = getattr(request, "param", None)
+    name, need = (lab_name(pytestconfig, own.written), own) if own else (lab_name(pytestconfig), _usual(pytestconfig))
+    snapshot = _snapshot(pytestconfig)
+    settings = {"keep": pytestconfig.getoption("provision_keep"), "snapshot": name if own and snapshot else snapshot,
+                "say": _say(pytestconfig)}
+    with _plain_errors(), provisioned(name, pytestconfig.rootpath, need.arguments, **settings) as found:
         yield found
 
 
@@ -104,31 +169,50 @@ def _plain_errors() -> Iterator[None]:
         raise pytest.fail.Exception(str(error), pytrace=False) from None
 
 
-def _lab(config: pytest.Config) -> str:
+def lab_name(config: pytest.Config, what: str = "") -> str:
+    """The name of the run's lab; `what` tells several of one run apart."""
     from provisioner_lab.model import own_name
 
-    return str(config.getoption("provision_lab")) or own_name("pytest", config.rootpath)
+    given = str(config.getoption("provision_lab"))
+    head, dash, tail = (given or own_name("pytest", config.rootpath)).partition("-")
+    return f"{head}{what}{dash}{tail}"
 
 
 def _snapshot(config: pytest.Config) -> str:
     """The name of the snapshot to start from; '' for none."""
     chosen = config.getoption("provision_snapshot")
-    return "" if chosen is None else str(chosen) or _lab(config)
+    return "" if chosen is None else str(chosen) or lab_name(config)
 
 
-def _size(config: pytest.Config) -> list[str]:
-    """Arguments of `provision lab up`. Raises UsageError for numbers that can't be."""
+def _usual(config: pytest.Config) -> Need:
+    """The lab of tests that say nothing. Raises UsageError (of the driver) for one that can't be."""
     from provisioner.errors import UsageError
-    from provisioner_lab.model import node_names
 
-    given = {what: config.getini(f"provision_{what}") for what in SIZES}
-    given |= {what: number for what in SIZES if (number := config.getoption(f"provision_{what}")) is not None}
+    given = {field.name: config.getini(f"provision_{field.name}") for field in fields(Need)}
+    given |= {name: value for name in given if (value := config.getoption(f"provision_{name}")) is not None}
     try:
-        numbers = {what: int(number) for what, number in given.items() if number != ""}
+        sizes = {what: int(given[what]) if given[what] != "" else None for what in SIZES}
     except ValueError as error:
         raise UsageError(f"provision_masters and provision_agents are numbers: {error}") from None
-    node_names(numbers.get("masters", 1), numbers.get("agents", 0))
-    return [word for what, number in numbers.items() for word in (f"--{what}", str(number))]
+    return Need(**sizes, system=str(given["system"]) or None).checked()
+
+
+def _needed(item: pytest.Item, mark: pytest.Mark, usual: Need) -> Need:
+    """What a mark asks for; the rest is as usual. A lab that can't be ends the collection with the test's name."""
+    from provisioner.errors import ProvisionError
+
+    try:
+        return replace(usual, *mark.args, **mark.kwargs).checked()
+    except (ProvisionError, TypeError) as error:
+        known = ", ".join(f"{field.name}=" for field in fields(Need))
+        raise pytest.fail.Exception(f"{item.nodeid}: mark {MARK!r} ({known}): {error}", pytrace=False) from None
+
+
+def _own(item: pytest.Item) -> Need | None:
+    """The lab that a test needs when it is not the usual one."""
+    found = getattr(item, "callspec", None)
+    need = found.params.get("cluster") if found else None
+    return need if isinstance(need, Need) else None
 
 
 def _say(config: pytest.Config) -> Callable[[str], None]:

@@ -68,6 +68,11 @@ class ClusterUnderTest:
         """The arguments of `provision` that mean this cluster."""
         return ("--hosts", str(self._inventory)) if self._inventory else ("--lab", self.lab)
 
+    @property
+    def inventory(self) -> Path:
+        """The inventory that the driver reads."""
+        return self._inventory or default_inventory(self.lab, self.directory)
+
     def run(self, command: str, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """One `provision` command on this cluster."""
         return provision(command, *self.select, *arguments, directory=self.directory, check=check)
@@ -125,7 +130,7 @@ class ClusterUnderTest:
     @property
     def consul(self) -> Api:
         """Consul answers on each host's loopback only, so it is asked there and has no address for others."""
-        context = Context(self._inventory_path)
+        context = Context(self.inventory)
         servers = context.cluster.members("consul_server")
         return Api(RemoteCalls(context.transport), "Consul", [(host, "127.0.0.1:8500") for host in servers])
 
@@ -165,16 +170,12 @@ class ClusterUnderTest:
             time.sleep(1)
         return time.monotonic() - begin
 
-    @property
-    def _inventory_path(self) -> Path:
-        return self._inventory or default_inventory(self.lab, self.directory)
-
     def _broken(self, fault: Fault) -> Fault:
         self._faults.append(fault)
         return fault
 
     def _servers(self, name: str, port: str) -> list[tuple[Host, str]]:
-        context = Context(self._inventory_path)
+        context = Context(self.inventory)
         seen = {host.name: {**context.defaults, **host_variables(context.rendered, host.name)} for host in context.cluster.members(name)}
         return [(host, f"{host.cluster_address}:{seen[host.name][port]}") for host in context.cluster.members(name)]
 

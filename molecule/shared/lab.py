@@ -1,4 +1,4 @@
-"""The lab behind every scenario: `create`, `create_older`, `prepare`, `up`, `up_open`, `destroy`, called by the scenarios' playbooks.
+"""The lab behind every scenario: `create`, `prepare`, `destroy`, called by the scenarios' playbooks.
 
 One lab serves scenario after scenario: each brings up what its component stands on, which the scenarios before it may
 have done already. Environment: LAB_OS (operating system of the hosts), LAB_NAME (another lab than the usual one), NEEDS
@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shlex
 import sys
 from pathlib import Path
@@ -24,25 +23,14 @@ from provisioner.plan.fingerprint import questions
 from provisioner.run.ansible import seed_facts
 from provisioner.state import ledger, secrets
 from provisioner.state.files import write_private
-from provisioner_lab.model import default_inventory
-from tests.cluster_under_test import HOME, ClusterUnderTest, lab_name, provision
-from tests.next_versions import older
+from tests.lab.support.checkout import HOME, SHARED, SYSTEM, ClusterUnderTest, provision
 
-SYSTEM = os.environ.get("LAB_OS") or "debian12"
-NAME = os.environ.get("LAB_NAME") or lab_name(f"molecule{SYSTEM}")
-CLUSTER = ClusterUnderTest(NAME, HOME)
+CLUSTER = ClusterUnderTest(SHARED, HOME)
 
 
 def create() -> None:
     """Make the lab, or find it there."""
-    provision("lab", "up", "--name", NAME, "--os", SYSTEM, *shlex.split(os.environ.get("LAB_SHAPE", "")))
-
-
-def create_older() -> None:
-    """Make a lab whose cluster starts with older versions, in the place of one whose hosts have had newer ones."""
-    provision("lab", "down", "--name", NAME, "--ignore-missing")
-    folder = older(Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"]))
-    provision("lab", "up", "--name", NAME, "--os", SYSTEM, "--artifacts", str(folder))
+    provision("lab", "up", "--name", SHARED, "--os", SYSTEM, *shlex.split(os.environ.get("LAB_SHAPE", "")))
 
 
 def prepare() -> None:
@@ -50,7 +38,7 @@ def prepare() -> None:
     needs = os.environ.get("NEEDS", "").split()
     if needs:
         CLUSTER.up(*(word for need in needs for word in ("--only", need)))
-    context = Context(default_inventory(NAME))
+    context = Context(CLUSTER.inventory)
     ledger.save(context.cluster, context.ledger)
     secrets.ensure(context.cluster)
     inventory = context.rendered
@@ -66,26 +54,12 @@ def prepare() -> None:
     write_private(folder / "lab.json", json.dumps(inventory).encode())
 
 
-def up() -> None:
-    """Bring up the whole cluster; prints what `up --json` ends with."""
-    print(json.dumps(CLUSTER.up()))
-
-
-def up_open() -> None:
-    """The same without authentication, as the inventory then says."""
-    inventory = default_inventory(NAME)
-    text = inventory.read_text()
-    if "cluster_authentication" not in text:
-        inventory.write_text(re.sub(r"^( +)cluster_name:", r"\1cluster_authentication: false\n\g<0>", text, count=1, flags=re.MULTILINE))
-    up()
-
-
 def destroy() -> None:
     """Throw the lab away."""
     if not os.environ.get("KEEP_LAB"):
-        provision("lab", "down", "--name", NAME)
+        provision("lab", "down", "--name", SHARED)
 
 
 if __name__ == "__main__":
     os.chdir(HOME)
-    {"create": create, "create_older": create_older, "prepare": prepare, "up": up, "up_open": up_open, "destroy": destroy}[sys.argv[1]]()
+    {"create": create, "prepare": prepare, "destroy": destroy}[sys.argv[1]]()

@@ -1,4 +1,4 @@
-"""The releases of Consul that scenario `upgrade` goes through: each is pinned, and reached from the one before it and no earlier one."""
+"""The releases of Consul that `test_upgrade.py` goes through: each is pinned, and reached from the one before it and no earlier one."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 from provisioner.errors import StepFailed
 from provisioner.plan.versions import Move, refuse_bad_changes
-from tests.next_consul import HERE, RELEASES
+from tests.lab.support.next_consul import HERE, RELEASES
 
 #: What the lab has, from Debian 11, and what follows.
 WAY = ("1.8.7", *RELEASES)

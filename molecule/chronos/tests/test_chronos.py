@@ -13,8 +13,8 @@ import pytest
 from kazoo.client import KazooClient
 from kazoo.security import make_digest_acl
 
-from tests.cluster_under_test import ClusterUnderTest, eventually
-from tests.removed_framework import is_named_refused_and_cured
+from tests.lab.support.checkout import ClusterUnderTest, eventually
+from tests.lab.support.removed_framework import is_named_refused_and_cured
 
 On = Callable[[str], Any]
 Members = Callable[[str], dict[str, str]]

@@ -9,7 +9,7 @@ import subprocess
 from collections.abc import Callable
 from typing import Any
 
-from tests.cluster_under_test import eventually
+from tests.lab.support.checkout import eventually
 
 On = Callable[[str], Any]
 Members = Callable[[str], dict[str, str]]

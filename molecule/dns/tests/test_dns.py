@@ -6,7 +6,7 @@ import subprocess
 from collections.abc import Callable
 from typing import Any
 
-from tests.cluster_under_test import ClusterUnderTest, eventually
+from tests.lab.support.checkout import ClusterUnderTest, eventually
 
 On = Callable[[str], Any]
 Members = Callable[[str], dict[str, str]]

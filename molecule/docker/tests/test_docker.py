@@ -12,7 +12,7 @@ import pytest
 from docker import DockerClient
 from docker.errors import APIError, ContainerError
 
-from tests.cluster_under_test import eventually
+from tests.lab.support.checkout import eventually
 
 On = Callable[[str], Any]
 Engine = Callable[[str], DockerClient]

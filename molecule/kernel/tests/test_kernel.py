@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.cluster_under_test import ClusterUnderTest
+from tests.lab.support.checkout import ClusterUnderTest
 
 On = Callable[[str], Any]
 Converge = Callable[..., subprocess.CompletedProcess[str]]

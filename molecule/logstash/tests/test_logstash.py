@@ -11,8 +11,10 @@ from typing import Any
 
 import pytest
 
-from tests.cluster_under_test import eventually
+from tests.lab.support.checkout import eventually
 
+#: With it `make test` would take more than 50 minutes.
+pytestmark = pytest.mark.nightly
 On = Callable[[str], Any]
 Members = Callable[[str], dict[str, str]]
 Converge = Callable[..., subprocess.CompletedProcess[str]]

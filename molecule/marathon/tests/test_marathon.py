@@ -11,8 +11,8 @@ import pytest
 from marathon import MarathonClient
 from marathon.models import MarathonApp
 
-from tests.cluster_under_test import ClusterUnderTest, eventually
-from tests.removed_framework import is_named_refused_and_cured
+from tests.lab.support.checkout import ClusterUnderTest, eventually
+from tests.lab.support.removed_framework import is_named_refused_and_cured
 
 On = Callable[[str], Any]
 Members = Callable[[str], dict[str, str]]

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from tests.cluster_under_test import HOME, eventually
-from tests.mesos_framework import Framework
+from tests.lab.support.checkout import HOME, eventually
+from tests.lab.support.mesos_framework import Framework
 
 HOST = "a1"
 On = Callable[[str], Any]

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from tests.cluster_under_test import eventually
+from tests.lab.support.checkout import eventually
 
 On = Callable[[str], Any]
 Members = Callable[[str], dict[str, str]]

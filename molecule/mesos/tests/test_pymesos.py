@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.cluster_under_test import ClusterUnderTest, eventually
-from tests.pymesos_client import Framework, framework
+from tests.lab.support.checkout import ClusterUnderTest, eventually
+from tests.lab.support.pymesos_client import Framework, framework
 
 On = Callable[[str], Any]
 Members = Callable[[str], dict[str, str]]

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests.cluster_under_test import eventually
-from tests.mesos_framework import Framework
+from tests.lab.support.checkout import eventually
+from tests.lab.support.mesos_framework import Framework
 
 HOST = "a1"
 On = Callable[[str], Any]

@@ -16,7 +16,7 @@ from kazoo.client import KazooClient
 from ruamel.yaml import YAML
 
 from provisioner_lab.model import default_inventory
-from tests.cluster_under_test import ClusterUnderTest, eventually, provision
+from tests.lab.support.checkout import ClusterUnderTest, eventually, provision
 
 Members = Callable[[str], dict[str, str]]
 Connect = Callable[[str], KazooClient]

@@ -1,0 +1,141 @@
+"""Runs what needs labs, one after the other: tests that make their own, then roles in build order and whole clusters on one lab.
+
+`python -m tests.lab.run [NAME …] [--not NAME …] [--not-nightly] [--mitogen]`; a NAME is a role, a module of `tests/lab`, or a
+group. It stops at nothing, and ends with the time of each and the slowest tests. A role or a cluster that fails gets a second try,
+because a busy machine must not cost an hour's run; the table says so and says why it failed, whether or not the second try passed:
+it is to be looked into.
+
+Environment: LAB_OS (operating system of the hosts), KEEP_LAB=1 (leave the lab as it is at the end, to look at it or to go on
+faster), PROVISION_RESULTS (see `tests/lab/support/results.py`).
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from provisioner.run.ansible import mitogen_settings
+from tests.lab.support import scenarios
+from tests.lab.support.checkout import ROOT, SHARED, SYSTEM, provision
+from tests.lab.support.results import keep
+
+OWN_LABS, ROLES, CLUSTERS = "own-labs", "roles", "clusters"
+GROUPS = (OWN_LABS, ROLES, CLUSTERS)
+#: What starts the line with a reason: pytest's summary, an Ansible task that failed, Ansible or Molecule itself.
+REASON = re.compile(r"(FAILED|ERROR) \S+::|fatal: |\[ERROR\]|CRITICAL")
+#: A line of pytest's own list of what took long.
+SLOW = re.compile(r"([0-9.]+)s (?:call|setup|teardown) +(\S.*)")
+SLOWEST = 15
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How one ended: whether all of it passed, in how many seconds, the lines that say why not (also of a first try), slow tests."""
+
+    passed: bool
+    seconds: float
+    reasons: tuple[str, ...] = ()
+    slow: tuple[tuple[float, str], ...] = ()
+
+    def __str__(self) -> str:
+        return "FAILED" if not self.passed else "passed at the second try" if self.reasons else "passed"
+
+    def after(self, first: Outcome) -> Outcome:
+        """Both tries as one."""
+        return Outcome(self.passed, first.seconds + self.seconds, first.reasons, self.slow)
+
+
+def commands(name: str, *, short: bool) -> tuple[list[str], list[str]]:
+    """What is to be run first, and the command that says whether all is well. `short` leaves out what is marked nightly."""
+    if name in scenarios.roles():
+        # What Molecule remembers of a run that was broken off, such as the secrets of a lab that is gone, would be taken for this lab's.
+        return ["molecule", "reset", "--scenario-name", name], ["molecule", "test", "--scenario-name", name]
+    pytest = [sys.executable, "-m", "pytest", "-v", "--durations=10"]
+    if name == OWN_LABS:
+        return [], [*pytest, "-m", "own_lab" + " and not nightly" * short, str(scenarios.MODULES)]
+    alone = [*pytest, *(["-m", "not nightly"] if short else []), str(scenarios.module(name))]
+    if name in scenarios.own_labs():
+        return [], alone
+    # -s: the figures that the tests print are for the reader.
+    return [], [*alone, "-s", f"--provision-lab={SHARED}", "--provision-keep", f"--provision-system={SYSTEM}"]
+
+
+def run(name: str, settings: Mapping[str, str], *, short: bool = False) -> Outcome:
+    """All of one, with these settings of Ansible for a role; its output is passed on while it runs."""
+    begin = time.monotonic()
+    # COLUMNS: Molecule breaks lines at 80 characters otherwise, in the middle of a reason.
+    environment = {**os.environ, **settings, "KEEP_LAB": "1", "COLUMNS": "250",
+                   "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    before, command = commands(name, short=short)
+    if before:
+        subprocess.run(before, cwd=ROOT, env=environment, check=True, capture_output=True)
+    reasons, slow = [], []
+    with subprocess.Popen(command, cwd=ROOT, env=environment, text=True, errors="replace",
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+        for line in process.stdout or ():
+            print(line, end="", flush=True)
+            plain = re.sub(r"\x1b\[[0-9;]*m", "", line).strip(" \n│")
+            if REASON.match(plain):
+                reasons.append(plain[:200])
+            elif found := SLOW.fullmatch(plain):
+                slow.append((float(found[1]), found[2]))
+    passed = process.returncode == 0
+    return Outcome(passed, time.monotonic() - begin, () if passed else tuple(reasons[:4]) or ("no reason was printed",), tuple(slow))
+
+
+def run_twice(name: str, settings: Mapping[str, str], *, short: bool = False) -> Outcome:
+    """Once when it passes."""
+    first = run(name, settings, short=short)
+    on_the_shared_lab = name in (*scenarios.roles(), *scenarios.clusters())
+    return first if first.passed or not on_the_shared_lab else run(name, settings, short=short).after(first)
+
+
+def chosen(names: Sequence[str], left_out: Sequence[str], *, short: bool) -> list[str]:
+    """What is to be run, in this order. Raises ValueError for names that nothing has."""
+    groups = {OWN_LABS: (OWN_LABS,), ROLES: scenarios.roles(), CLUSTERS: scenarios.clusters()}
+    known = {*GROUPS, *scenarios.roles(), *scenarios.clusters(), *scenarios.own_labs()}
+    if unknown := {*names, *left_out} - known:
+        raise ValueError(f"nothing is called {', '.join(sorted(unknown))}: one of {', '.join(sorted(known))}")
+    wanted = [each for name in names or GROUPS for each in groups.get(name, (name,))]
+    without = {each for name in left_out for each in groups.get(name, (name,))}
+    return [name for name in wanted if name not in without and not (short and name != OWN_LABS and scenarios.nightly(name))]
+
+
+def report(results: Mapping[str, Outcome]) -> str:
+    """The time of each, why what failed did, and the slowest tests."""
+    rows = [f"{name:16} {end.seconds:6.0f} s  {end}" for name, end in results.items()]
+    rows.append(f"{'together':16} {sum(end.seconds for end in results.values()):6.0f} s")
+    rows += [f"{name}: {reason}" for name, end in results.items() for reason in end.reasons]
+    slow = sorted(((seconds, name, test) for name, end in results.items() for seconds, test in end.slow), reverse=True)[:SLOWEST]
+    return "\n".join([*rows, "", "slowest tests:", *(f"{seconds:6.0f} s  {name}: {test}" for seconds, name, test in slow)])
+
+
+def main() -> int:
+    """Exit code 0 when everything passed."""
+    options = argparse.ArgumentParser(prog="python -m tests.lab.run", description=__doc__.partition("\n")[0])
+    options.add_argument("names", nargs="*", metavar="NAME", help=f"role, module of tests/lab or group ({', '.join(GROUPS)}); default: all")
+    options.add_argument("--not", nargs="+", default=[], metavar="NAME", dest="left_out", help="leave these out")
+    options.add_argument("--not-nightly", action="store_true", dest="short", help="leave out what is marked nightly")
+    options.add_argument("--mitogen", action="store_true", help="apply the roles by mitogen, in less time; not what `provision` does")
+    given = options.parse_args()
+    settings = mitogen_settings() if given.mitogen else {}
+    try:
+        names = chosen(given.names, given.left_out, short=given.short)
+    except ValueError as error:
+        options.error(str(error))
+    results = {name: run_twice(name, settings, short=given.short) for name in names}
+    if not os.environ.get("KEEP_LAB") and {*names} & {*scenarios.roles(), *scenarios.clusters()}:
+        provision("lab", "down", "--name", SHARED, "--ignore-missing")
+    keep(f"scenarios-{SYSTEM}", report(results))
+    return 0 if all(end.passed for end in results.values()) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,70 @@
+"""The runner of all that needs labs: what it runs in which order, what gets a second try, and what its report says."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.lab import run
+from tests.lab.support import scenarios
+from tests.lab.support.checkout import SHARED
+
+
+def test_without_names_it_is_everything_own_labs_first_and_clusters_last() -> None:
+    names = run.chosen([], [], short=False)
+    assert names == [run.OWN_LABS, *scenarios.roles(), *scenarios.clusters()]
+
+
+def test_what_is_marked_nightly_is_left_out_of_a_short_run() -> None:
+    short = run.chosen([], [], short=True)
+    assert {*run.chosen([], [], short=False)} - {*short} == {
+        "logstash", "authentication", "chaos", "drift", "failover", "rebuild", "scale", "upgrade"}
+
+
+def test_groups_and_names_are_taken_in_the_order_given() -> None:
+    assert run.chosen(["roles", "rerun"], ["logstash", "mesos"], short=False) == [
+        *(role for role in scenarios.roles() if role not in ("logstash", "mesos")), "rerun"]
+
+
+def test_a_name_that_nothing_has_is_refused_with_those_there_are() -> None:
+    with pytest.raises(ValueError, match=r"nothing is called default: one of .*\bmain_job\b"):
+        run.chosen(["default"], [], short=False)
+
+
+def test_a_cluster_is_tested_on_the_shared_lab_and_own_labs_are_not() -> None:
+    assert f"--provision-lab={SHARED}" in run.commands("rerun", short=False)[1]
+    for name in (run.OWN_LABS, "ways_in"):
+        assert not any(word.startswith("--provision") for word in run.commands(name, short=False)[1])
+    assert run.commands("zookeeper", short=False)[1] == ["molecule", "test", "--scenario-name", "zookeeper"]
+
+
+@pytest.fixture
+def failing_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A command that fails the first time and passes the second; the file that it leaves."""
+    tried = tmp_path / "tried"
+    script = f"""echo '3.50s call     test_it.py::test_slow'
+        if [ -e {tried} ]; then exit 0; fi; touch {tried}; echo 'FAILED test_it.py::test_it - no time'; exit 1"""
+    monkeypatch.setattr(run, "commands", lambda name, *, short: ([], ["sh", "-c", script]))
+    return tried
+
+
+@pytest.mark.parametrize("name", ["rerun", "zookeeper"])
+def test_a_cluster_or_a_role_that_failed_is_tried_again_and_the_report_says_so(failing_once: Path, name: str) -> None:
+    end = run.run_twice(name, {})
+    assert end.passed
+    said = run.report({name: end})
+    assert "passed at the second try" in said
+    assert f"{name}: FAILED test_it.py::test_it - no time" in said
+    assert said.splitlines()[-1].split() == ["4", "s", f"{name}:", "test_it.py::test_slow"]
+
+
+def test_what_makes_its_own_labs_is_not(failing_once: Path) -> None:
+    assert not run.run_twice(run.OWN_LABS, {}).passed
+
+
+def test_settings_reach_the_command(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(run, "commands", lambda name, *, short: ([], ["sh", "-c", "echo $ANSIBLE_STRATEGY $KEEP_LAB"]))
+    assert run.run("zookeeper", {**os.environ, "ANSIBLE_STRATEGY": "mitogen_linear"}).passed
+    assert capfd.readouterr().out == "mitogen_linear 1\n"
