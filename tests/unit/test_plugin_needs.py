@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
 import pytest
+
+from provisioner_lab import provisioned
 
 pytest_plugins = ("pytester",)
 
-#: Labs that are only said.
-CONFTEST = """
-import contextlib, pathlib
-from provisioner_lab import provisioned
-
-@contextlib.contextmanager
-def said(name, directory, arguments, **settings):
-    with pathlib.Path("did").open("a") as did:
-        did.write(" ".join(["up", name, *arguments]) + "\\n")
-    yield name
-    with pathlib.Path("did").open("a") as did:
-        did.write(f"down {name}\\n")
-
-provisioned.provisioned = said
-"""
 USUAL = "import pytest\n\ndef test_it(cluster): pass\n"
 
 
@@ -28,28 +19,41 @@ def marked(words: str) -> str:
     return f"import pytest\n\npytestmark = pytest.mark.provision({words})\n\ndef test_it(cluster): pass\n"
 
 
-def did(pytester: pytest.Pytester, *arguments: str, **modules: str) -> list[str]:
-    """What became of labs when these modules' tests ran in a lab `mine` and passed."""
-    pytester.makeconftest(CONFTEST)
+@pytest.fixture
+def did(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What becomes of labs, which are only said."""
+    said: list[str] = []
+
+    @contextmanager
+    def lab(name: str, directory: Path, arguments: Sequence[str], **settings: object) -> Iterator[str]:
+        said.append(" ".join(["up", name, *arguments]))
+        yield name
+        said.append(f"down {name}")
+
+    monkeypatch.setattr(provisioned, "provisioned", lab)
+    return said
+
+
+def passes(pytester: pytest.Pytester, *arguments: str, **modules: str) -> None:
+    """Run the tests of these modules in the lab `mine`."""
     pytester.makepyfile(**modules)
-    result = pytester.runpytest_subprocess("--provision-lab=mine", *arguments)
-    result.assert_outcomes(passed=len(modules))
-    return (pytester.path / "did").read_text().splitlines()
+    pytester.runpytest("--provision-lab=mine", *arguments).assert_outcomes(passed=len(modules))
 
 
-def test_those_that_need_what_is_usual_share_one(pytester: pytest.Pytester) -> None:
-    assert did(pytester, test_1=USUAL, test_2=marked("masters=3, agents=2"), test_3=marked("system='debian12'")) == ["up mine", "down mine"]
+def test_those_that_need_what_is_usual_share_one(pytester: pytest.Pytester, did: list[str]) -> None:
+    passes(pytester, test_1=USUAL, test_2=marked("masters=3, agents=2"), test_3=marked("system='debian12'"))
+    assert did == ["up mine", "down mine"]
 
 
-def test_those_that_need_the_same_share_one_and_none_is_made_twice(pytester: pytest.Pytester) -> None:
+def test_those_that_need_the_same_share_one_and_none_is_made_twice(pytester: pytest.Pytester, did: list[str]) -> None:
     small = marked("masters=1, agents=1")
-    assert did(pytester, test_1=small, test_2=USUAL, test_3=small) == [
-        "up mine1m1adebian12 --masters 1 --agents 1", "down mine1m1adebian12", "up mine", "down mine"]
+    passes(pytester, test_1=small, test_2=USUAL, test_3=small)
+    assert did == ["up mine1m1adebian12 --masters 1 --agents 1", "down mine1m1adebian12", "up mine", "down mine"]
 
 
-def test_what_a_mark_leaves_out_is_as_the_options_say(pytester: pytest.Pytester) -> None:
-    assert did(pytester, "--provision-masters=1", "--provision-system=debian13", test_1=marked("agents=4")) == [
-        "up mine1m4adebian13 --masters 1 --agents 4 --os debian13", "down mine1m4adebian13"]
+def test_what_a_mark_leaves_out_is_as_the_options_say(pytester: pytest.Pytester, did: list[str]) -> None:
+    passes(pytester, "--provision-masters=1", "--provision-system=debian13", test_1=marked("agents=4"))
+    assert did == ["up mine1m4adebian13 --masters 1 --agents 4 --os debian13", "down mine1m4adebian13"]
 
 
 def test_the_name_of_a_test_does_not_change(pytester: pytest.Pytester) -> None:
