@@ -15,7 +15,8 @@ from provisioner.plan.make import make_plan
 from provisioner.plan.steps import Step
 from provisioner.plan.versions import Move
 from provisioner.run.znode_acls import READ, Rules, give_owners
-from tests.unit.test_plan import RENDERED, cluster, seen
+from tests.unit.builders import cluster
+from tests.unit.test_plan import RENDERED, seen
 from tests.unit.test_upgrade_steps import living
 
 OPEN = ((31, "world", "anyone"),)

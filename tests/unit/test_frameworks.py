@@ -15,7 +15,8 @@ from provisioner.plan.make import make_plan
 from provisioner.plan.steps import Plan, Step
 from provisioner.run import settled
 from provisioner.run.settled import await_back
-from tests.unit.test_plan import RENDERED, cluster
+from tests.unit.builders import cluster
+from tests.unit.test_plan import RENDERED
 
 NO_DRIVER = {"state": "down", "leader": True, "detail": "leads, but the leading Mesos master 192.0.2.11:5050 lists no framework of it "
              "('provision up' restarts it)", "facts": {"framework": "missing"}}

@@ -15,7 +15,7 @@ from provisioner.cluster.model import Cluster
 from provisioner.inventory.load import load
 from provisioner.inventory.starter import write_inventory
 from provisioner.paths import inventory_examples_dir
-from tests.unit.inventory_samples import THREE, load_text
+from tests.unit.builders import THREE, load_text
 
 EXAMPLES = sorted(inventory_examples_dir().glob("*.yml"))
 

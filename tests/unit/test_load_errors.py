@@ -11,7 +11,7 @@ import pytest
 from provisioner.errors import InventoryError
 from provisioner.inventory.load import load
 from provisioner.state.yaml_document import SIZE_MAX
-from tests.unit.inventory_samples import SCHEMA, THREE, load_text, refusal
+from tests.unit.builders import SCHEMA, THREE, load_text, refusal
 
 AGENTS = "agents:\n  hosts:\n"
 BOMB = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(f"{chr(98 + i)}: &{chr(98 + i)} [{','.join(['*' + chr(97 + i)] * 9)}]\n" for i in range(6))

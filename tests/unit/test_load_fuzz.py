@@ -15,7 +15,7 @@ from provisioner.errors import InventoryError
 from provisioner.inventory.formats import expand
 from provisioner.paths import inventory_examples_dir
 from provisioner.state.yaml_document import parse
-from tests.unit.inventory_samples import SCHEMA, load_text
+from tests.unit.builders import SCHEMA, load_text
 
 BOUNDED = settings(max_examples=150, deadline=2000, suppress_health_check=[HealthCheck.too_slow])
 _EXAMPLES = [path.read_text() for path in sorted(inventory_examples_dir().glob("*.yml"))]

@@ -14,14 +14,14 @@ from pathlib import Path
 
 import pytest
 
-from provisioner.cluster.model import Cluster, Host
+from provisioner.cluster.model import Host
 from provisioner.errors import LockedError, UnreachableError
 from provisioner.hosts.failures import SshError
 from provisioner.run import lock
 from provisioner.run.lock import Lock, unlock
+from tests.unit.builders import cluster, masters
 
-GROUPS = frozenset({"zookeeper"})
-CLUSTER = Cluster("c", Path("/nowhere/inventory.yml"), tuple(Host(n, "192.0.2.1", groups=GROUPS) for n in ("m1", "m2", "m3")))
+CLUSTER = cluster(*masters(3, ("zookeeper",)))
 
 
 class Local:

@@ -3,36 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from provisioner.cluster.model import Cluster, Host
 from provisioner.components import COMPONENTS, component, component_names
 from provisioner.errors import UsageError
 from provisioner.observe.observation import HostObservation, Observation
 from provisioner.plan.make import make_plan
 from provisioner.plan.rolling import rolled, share
 from provisioner.plan.steps import Step
+from tests.unit.builders import Health, agents, as_voter, cluster, observed, rendered
 
-MASTER = frozenset({"masters", "consul_server", "logstash_server", "zookeeper", "mesos_master", "marathon", "chronos",
-                    *(c.name for c in COMPONENTS if c.shorthand == "all")})
 #: What a plan reads of the rendered inventory.
-RENDERED = {"all": {"vars": {}, "hosts": {f"m{n}": {"zookeeper_id": n, "zookeeper_address": f"192.0.2.{10 + n}"} for n in (1, 2, 3)}
-                    | {"a1": {}, "a2": {}}}}
-AGENT = frozenset({"agents", "mesos_agent", "registrator", *(c.name for c in COMPONENTS if c.shorthand == "all")})
+RENDERED = rendered(cluster(), as_voter)
 
 
-def cluster() -> Cluster:
-    hosts = [Host(n, f"192.0.2.{i}", groups=MASTER) for i, n in enumerate(("m1", "m2", "m3"), 11)]
-    hosts += [Host(n, f"192.0.2.{i}", groups=AGENT) for i, n in enumerate(("a1", "a2"), 101)]
-    return Cluster("test", Path("/nowhere/inventory.yml"), tuple(hosts))
-
-
-def seen(health: dict[str, dict[str, dict[str, object]]] | None = None, away: tuple[str, ...] = ()) -> Observation:
-    answers = health or {}
-    return Observation({h.name: HostObservation(h.name not in away, health=answers.get(h.name, {})) for h in cluster().hosts})
+def seen(health: Health | None = None, away: tuple[str, ...] = ()) -> Observation:
+    return observed(cluster(), health, away)
 
 
 def test_a_fresh_cluster_is_built_in_order_on_all_hosts_at_once() -> None:
@@ -145,10 +133,9 @@ def test_only_and_limit_and_silent_hosts_narrow_the_plan() -> None:
 
 
 def test_agents_follow_in_batches_where_they_serve_already() -> None:
-    agents = tuple(Host(f"a{n}", f"192.0.2.{100 + n}", groups=AGENT) for n in range(1, 11))
-    large = Cluster("test", Path("/nowhere/inventory.yml"), agents)
-    serving = Observation({h.name: HostObservation(True, health={"mesos_agent": {"state": "ok"}}) for h in agents})
-    names = [h.name for h in agents]
+    large = cluster(*agents(10))
+    serving = observed(large, {h.name: {"mesos_agent": {"state": "ok"}} for h in large.hosts})
+    names = [h.name for h in large.hosts]
     assert [s.batch for s in rolled(component("mesos_agent"), names, large, serving)] == [2]
     assert [s.batch for s in rolled(component("mesos_agent"), names, large, serving, "3")] == [3]
     assert [s.batch for s in rolled(component("mesos_agent"), names, large, serving, "100%")] == [0]

@@ -14,7 +14,7 @@ from provisioner.errors import UnreachableError
 from provisioner.hosts.openssh import SshError
 from provisioner.observe.preflight import Report, preflight
 from provisioner_lab.testing import Behaviour, Call, FakeTransport, host_that_probes, probed, said
-from tests.unit.host_samples import cluster, facts, found, rendered
+from tests.unit.builders import facts, found, reachable, rendered
 
 GROUPS = frozenset({"common", "repos", "kernel", "zookeeper"})
 MIRROR = "http://mirror"
@@ -26,9 +26,9 @@ def host(number: int, **found_changes: Any) -> Behaviour:
 
 
 def look(tmp_path: Path, hosts: dict[str, Behaviour], **shared: Any) -> tuple[Report, FakeTransport]:
-    of = cluster(tmp_path, *hosts, groups=GROUPS, cluster_mirror=MIRROR)
+    of = reachable(tmp_path, *hosts, groups=GROUPS, cluster_mirror=MIRROR)
     transport = FakeTransport(hosts)
-    return preflight(of, rendered(of, **shared), transport), transport
+    return preflight(of, rendered(of, lambda host: {"common_address": host.address}, **shared), transport), transport
 
 
 def problems(report: Report) -> list[tuple[str, str, str]]:
@@ -56,9 +56,9 @@ def test_what_a_host_is_asked(tmp_path: Path) -> None:
 
 
 def test_only_some_hosts_and_components(tmp_path: Path) -> None:
-    of = cluster(tmp_path, "m1", "m2", groups=GROUPS)
+    of = reachable(tmp_path, "m1", "m2", groups=GROUPS)
     transport = FakeTransport({"m2": host(2)})
-    report = preflight(of, rendered(of), transport, hosts=["m2"], components=["common"])
+    report = preflight(of, rendered(of, lambda host: {"common_address": host.address}), transport, hosts=["m2"], components=["common"])
     assert {call.host for call in transport.calls} == {"m2"}
     assert transport.calls[-1].request["preflight"]["ports"] == []
     assert set(report.facts) == {"m2"}
@@ -83,10 +83,10 @@ def test_a_host_that_goes_away_in_between(tmp_path: Path) -> None:
 
 def test_a_refused_login_stops_everything(tmp_path: Path) -> None:
     hosts: dict[str, Behaviour] = dict.fromkeys(("m1", "m2", "m3"), SshError("auth", "refused the login", hint="look"))
-    of = cluster(tmp_path, *hosts, groups=GROUPS)
+    of = reachable(tmp_path, *hosts, groups=GROUPS)
     transport = FakeTransport(hosts)
     with pytest.raises(SshError, match="refused the login"):
-        preflight(of, rendered(of), transport)
+        preflight(of, rendered(of, lambda host: {"common_address": host.address}), transport)
     assert len(transport.calls) == 1
 
 

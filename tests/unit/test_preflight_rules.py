@@ -29,7 +29,7 @@ from provisioner.observe.preflight.system import (
     python,
     supported_system,
 )
-from tests.unit.host_samples import facts, seen
+from tests.unit.builders import facts, seen
 
 Rule = Callable[[Seen], Iterable[Finding]]
 ALL = ("common", "repos", "kernel", "docker", "consul", "dns", "zookeeper", "mesos_master", "mesos_agent", "marathon", "chronos",

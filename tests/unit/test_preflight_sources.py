@@ -10,7 +10,7 @@ import pytest
 from provisioner.components import SERVER_GROUPS, component_names
 from provisioner.observe.preflight.report import Finding
 from provisioner.observe.preflight.sources import Sources, reached, same_version, split_image
-from tests.unit.host_samples import seen
+from tests.unit.builders import seen
 
 ALL = (*component_names(), *SERVER_GROUPS)
 

@@ -32,7 +32,7 @@ from provisioner.verbs import up
 from provisioner.verbs.up import Options
 from provisioner.verbs.up.work import run_up
 from provisioner_lab.testing import Call, FakeTransport, probed, said
-from tests.unit.host_samples import facts
+from tests.unit.builders import facts
 
 HOSTS = (*(Host(n, "192.0.2.1", groups=frozenset({"zookeeper", "mesos_master"})) for n in ("m1", "m2", "m3")),
          Host("a1", "192.0.2.9", groups=frozenset({"mesos_agent"})))

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
-from provisioner.cluster.model import Cluster, Host
 from provisioner.components import component
 from provisioner.errors import StepFailed, UnreachableError
 from provisioner.hosts.openssh import Completed
@@ -16,11 +14,10 @@ from provisioner.run import reboot
 from provisioner.run.outcome import Outcome
 from provisioner.run.reboot import Reboots
 from provisioner_lab.testing import Call, FakeTransport, probed, said
+from tests.unit.builders import cluster, masters, rendered
 
-GROUPS = frozenset({"zookeeper", "kernel"})
-HOSTS = tuple(Host(n, f"192.0.2.{i}", groups=GROUPS) for i, n in enumerate(("m1", "m2", "m3")))
-CLUSTER = Cluster("c", Path("/nowhere/inventory.yml"), HOSTS)
-RENDERED = {"all": {"vars": {"zookeeper_probe": {"unit": "zookeeper"}}, "hosts": {h.name: {} for h in CLUSTER.hosts}}}
+CLUSTER = cluster(*masters(3, ("zookeeper", "kernel")))
+RENDERED = rendered(CLUSTER, zookeeper_probe={"unit": "zookeeper"})
 
 
 class Machine:

@@ -9,7 +9,7 @@ import pytest
 from provisioner.errors import StepFailed, UnreachableError
 from provisioner.observe.observation import HostObservation, Observation
 from provisioner.verbs.replace.work import refuse_alone, refuse_used
-from tests.unit.test_plan import cluster
+from tests.unit.builders import cluster
 
 OURS = "00000000-0000-4000-8000-000000000000"
 HOSTS = {h.name: h for h in cluster().hosts}

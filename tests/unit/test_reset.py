@@ -8,7 +8,7 @@ from provisioner.components import COMPONENTS
 from provisioner.errors import StepFailed, UnreachableError
 from provisioner.observe.observation import HostObservation, Observation
 from provisioner.verbs.reset.work import refuse, steps
-from tests.unit.test_plan import cluster
+from tests.unit.builders import cluster
 
 OURS = "00000000-0000-4000-8000-000000000000"
 

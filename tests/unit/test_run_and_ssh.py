@@ -14,7 +14,7 @@ from provisioner.hosts import host_keys
 from provisioner.hosts.openssh import SshError
 from provisioner.verbs import run, ssh
 from provisioner_lab.testing import Behaviour, FakeTransport, said
-from tests.unit.host_samples import cluster
+from tests.unit.builders import reachable
 
 
 @pytest.fixture(autouse=True)
@@ -27,7 +27,7 @@ def trusted(monkeypatch: pytest.MonkeyPatch) -> dict[str, UnreachableError]:
 
 def context_of(folder: Path, hosts: dict[str, Behaviour]) -> tuple[Context, FakeTransport]:
     transport = FakeTransport(hosts)
-    return Context(folder / "inventory.yml", cluster=cluster(folder, *hosts), transport=transport), transport
+    return Context(folder / "inventory.yml", cluster=reachable(folder, *hosts), transport=transport), transport
 
 
 @pytest.fixture

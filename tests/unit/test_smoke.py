@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from provisioner.cluster.model import Cluster, Host
+from provisioner.cluster.model import Host
 from provisioner.components import COMPONENTS
 from provisioner.errors import UnreachableError
 from provisioner.hosts.openssh import Completed
@@ -19,12 +19,10 @@ from provisioner.hosts.remote_calls import BrokenLink, RemoteCalls
 from provisioner.observe.observation import HostObservation, Observation
 from provisioner.observe.proof import Proof
 from provisioner.verbs.verify.work import prove
+from tests.unit.builders import agents, cluster, masters
 
-ALL = frozenset(c.name for c in COMPONENTS if c.shorthand == "all")
-MASTER = ALL | {"masters", "consul_server", "logstash_server", *(c.name for c in COMPONENTS if c.shorthand == "masters")}
-AGENT = ALL | {"agents", *(c.name for c in COMPONENTS if c.shorthand == "agents")}
-HOSTS = (Host("m1", "192.0.2.11", groups=MASTER), Host("a1", "192.0.2.101", groups=AGENT), Host("a2", "192.0.2.102", groups=AGENT))
-CLUSTER = Cluster("test", Path("/nowhere/inventory.yml"), HOSTS, {"cluster_verify_image": "busybox:1"})
+CLUSTER = cluster(*masters(1), *agents(2), cluster_verify_image="busybox:1")
+HOSTS = CLUSTER.hosts
 OUTPUT = "/var/log/logstash/cluster-%{+YYYY-MM-dd}.log"
 RENDERED: dict[str, Any] = {"all": {"hosts": {h.name: {} for h in HOSTS}, "vars": {
     "marathon_probe": {"address": "192.0.2.11", "port": 8080}, "chronos_probe": {"address": "192.0.2.11", "port": 4400},

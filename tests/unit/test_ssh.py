@@ -17,13 +17,13 @@ from provisioner.hosts.login import Login, login
 from provisioner.hosts.openssh import OpenSsh, SshError, fan_out, first_contact
 from provisioner.hosts.process import DeadlineError, OutputTooLargeError, kill_all, run_bounded
 from provisioner_lab.testing import FakeTransport, said
-from tests.unit.host_samples import cluster
+from tests.unit.builders import reachable
 
 HOST = Host("m1", "10.0.0.1", 22, "deploy")
 
 
 def login_of(folder: Path) -> Login:
-    return login(HOST, cluster(folder, "m1"))
+    return login(HOST, reachable(folder, "m1"))
 
 
 @pytest.mark.parametrize(("stderr", "cause", "words"), [
@@ -98,7 +98,7 @@ def local_ssh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> OpenSsh:
     (tmp_path / "ssh").write_text(FAKE_SSH)
     (tmp_path / "ssh").chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-    return OpenSsh(cluster(tmp_path, "m1"))
+    return OpenSsh(reachable(tmp_path, "m1"))
 
 
 def test_a_command_ends_with_its_own_code_and_output(local_ssh: OpenSsh) -> None:
@@ -141,11 +141,11 @@ def test_children_can_be_ended_from_another_thread() -> None:
 def test_a_missing_ssh_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(UsageError, match="ssh can't be started"):
-        OpenSsh(cluster(tmp_path, "m1")).run(HOST, "true")
+        OpenSsh(reachable(tmp_path, "m1")).run(HOST, "true")
 
 
 def test_fan_out_gives_an_answer_or_an_error_per_host(tmp_path: Path) -> None:
-    of = cluster(tmp_path, *(f"h{n}" for n in range(50)))
+    of = reachable(tmp_path, *(f"h{n}" for n in range(50)))
     transport = FakeTransport({"h7": UnreachableError("gone")})
     answers = fan_out(of.hosts, lambda host: transport.run(host, "true").code, limit=8)
     assert list(answers) == [h.name for h in of.hosts]
@@ -156,14 +156,14 @@ def test_fan_out_gives_an_answer_or_an_error_per_host(tmp_path: Path) -> None:
 
 def test_fan_out_passes_defects_on(tmp_path: Path) -> None:
     with pytest.raises(ZeroDivisionError):
-        fan_out(cluster(tmp_path, "a", "b").hosts, lambda host: 1 // 0)
+        fan_out(reachable(tmp_path, "a", "b").hosts, lambda host: 1 // 0)
 
 
 def test_a_few_that_hang_are_given_up_once_the_others_have_answered(tmp_path: Path) -> None:
     def one(host: Host) -> int:
         return run_bounded(["sleep", "20" if host.name == "h3" else "0"], b"", os.environ, timeout=20, limit=10)[0]
 
-    hosts = cluster(tmp_path, *(f"h{n}" for n in range(6))).hosts
+    hosts = reachable(tmp_path, *(f"h{n}" for n in range(6))).hosts
     answers = fan_out(hosts, one, patience=2)
     assert str(answers.pop("h3")).startswith("h3: no answer 2 s after the others")
     assert answers == dict.fromkeys((h.name for h in hosts if h.name != "h3"), 0)
@@ -173,7 +173,7 @@ def test_where_all_are_slow_all_are_waited_for(tmp_path: Path) -> None:
     def one(host: Host) -> int:
         return run_bounded(["sleep", "0.5"], b"", os.environ, timeout=20, limit=10)[0]
 
-    assert set(fan_out(cluster(tmp_path, "a", "b", "c").hosts, one, patience=0.1).values()) == {0}
+    assert set(fan_out(reachable(tmp_path, "a", "b", "c").hosts, one, patience=0.1).values()) == {0}
 
 
 def refusing(cause: str) -> SshError:
@@ -181,7 +181,7 @@ def refusing(cause: str) -> SshError:
 
 
 def test_one_refusal_stops_everything(tmp_path: Path) -> None:
-    of = cluster(tmp_path, *(f"h{n}" for n in range(10)))
+    of = reachable(tmp_path, *(f"h{n}" for n in range(10)))
     transport = FakeTransport(dict.fromkeys((h.name for h in of.hosts), refusing("auth")))
     with pytest.raises(SshError, match="9 more hosts with this login were not tried"):
         first_contact(of, of.hosts, transport)
@@ -189,7 +189,7 @@ def test_one_refusal_stops_everything(tmp_path: Path) -> None:
 
 
 def test_hosts_that_are_down_say_nothing_about_the_login(tmp_path: Path) -> None:
-    of = cluster(tmp_path, *(f"h{n}" for n in range(10)))
+    of = reachable(tmp_path, *(f"h{n}" for n in range(10)))
     down = {f"h{n}": refusing("timeout") for n in range(4)}
     transport = FakeTransport({**down, "h4": said()})
     assert set(first_contact(of, of.hosts, transport)) == {"h0", "h1", "h2", "h3"}
@@ -198,7 +198,7 @@ def test_hosts_that_are_down_say_nothing_about_the_login(tmp_path: Path) -> None
 
 
 def test_every_login_is_tried_by_itself(tmp_path: Path) -> None:
-    of = cluster(tmp_path, "a", "b", "c")
+    of = reachable(tmp_path, "a", "b", "c")
     hosts = (of.hosts[0], replace(of.hosts[1], user="other"), of.hosts[2])
     transport = FakeTransport()
     assert first_contact(Cluster("x", of.path, hosts), hosts, transport) == {}

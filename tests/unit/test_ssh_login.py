@@ -18,13 +18,13 @@ from provisioner.hosts.failures import become_failure
 from provisioner.hosts.login import ASKPASS, control_dir, environment, host_options, login
 from provisioner.hosts.openssh import ansible_ssh_args
 from provisioner.hosts.sudo import as_root
-from tests.unit.host_samples import cluster
+from tests.unit.builders import reachable
 
 HOST = Host("m1", "10.0.0.1", 22, "deploy")
 
 
 def login_of(folder: Path, **variables: object) -> login_options.Login:
-    return login(replace(HOST, variables=variables, where="inventory.yml:7"), cluster(folder, "m1"))
+    return login(replace(HOST, variables=variables, where="inventory.yml:7"), reachable(folder, "m1"))
 
 
 def values(options: list[str]) -> dict[str, str]:
@@ -32,7 +32,7 @@ def values(options: list[str]) -> dict[str, str]:
 
 
 def test_ansible_gets_the_same_known_hosts_and_connections(tmp_path: Path) -> None:
-    of = cluster(tmp_path, "m1")
+    of = reachable(tmp_path, "m1")
     settings = values(shlex.split(ansible_ssh_args(of)))
     assert settings["UserKnownHostsFile"] == str(tmp_path / ".provision/test/known_hosts")
     assert settings["StrictHostKeyChecking"] == "yes"
@@ -45,7 +45,7 @@ def test_ansible_gets_the_same_known_hosts_and_connections(tmp_path: Path) -> No
 def test_a_path_with_spaces_and_percents_survives_ssh(tmp_path: Path) -> None:
     folder = tmp_path / "my 100% cluster"
     folder.mkdir()
-    of = cluster(folder, "m1")
+    of = reachable(folder, "m1")
     shown = subprocess.run(["ssh", "-G", *login_options.cluster_options(of), "10.0.0.1"], capture_output=True, text=True, check=True).stdout
     assert f"userknownhostsfile {folder}/.provision/test/known_hosts" in shown.replace("%%", "%").replace('"', "").splitlines()
 
@@ -98,7 +98,7 @@ def test_the_socket_folder_is_private(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
     short = Path("/tmp") if len(str(tmp_path)) > 30 else tmp_path  # pytest's own folders have long names
     monkeypatch.setattr(login_options, "SOCKET_PATH_MAX", 200)
-    of = cluster(tmp_path, "m1")
+    of = reachable(tmp_path, "m1")
     folder = control_dir(of)
     assert folder.parent.parent == tmp_path
     assert folder.stat().st_mode & 0o777 == 0o700
@@ -117,7 +117,7 @@ def test_a_folder_with_too_long_a_name_is_refused(tmp_path: Path, monkeypatch: p
     monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
     monkeypatch.setattr("tempfile.tempdir", str(long))
     with pytest.raises(UsageError, match="short enough"):
-        control_dir(cluster(tmp_path, "m1"))
+        control_dir(reachable(tmp_path, "m1"))
 
 
 SUDO = """#!/bin/sh

@@ -12,7 +12,7 @@ from provisioner.hosts import plain_login
 from provisioner.hosts.known_hosts import record
 from provisioner.hosts.login import any_open, control_dir
 from provisioner.hosts.plain_login import plain_logins
-from tests.unit.host_samples import cluster
+from tests.unit.builders import reachable
 
 KEY = "AAAAC3NzaC1lZDI1NTE5AAAAIJ0y0yVtLd2XzNDjC4zBWCQ4HDXnIVYZPHdr3YbnFqWg"
 
@@ -35,7 +35,7 @@ def two(folder: Path, **variables: str) -> Cluster:
     key = folder / "key"
     key.write_text("a key")
     key.chmod(0o600)
-    found = cluster(folder, "m1", "m2", variables={"ansible_ssh_private_key_file": str(key), **variables})
+    found = reachable(folder, "m1", "m2", variables={"ansible_ssh_private_key_file": str(key), **variables})
     record(found, [f"{host.address} ssh-ed25519 {KEY}" for host in found.hosts])
     return found
 
@@ -105,7 +105,7 @@ def test_a_host_that_an_authority_vouches_for_or_that_was_revoked(tmp_path: Path
 
 
 def test_a_socket_that_nobody_listens_on_is_no_open_connection(tmp_path: Path) -> None:
-    found, server = cluster(tmp_path, "m1"), socket.socket(socket.AF_UNIX)
+    found, server = reachable(tmp_path, "m1"), socket.socket(socket.AF_UNIX)
     assert not any_open(found)
     server.bind(str(control_dir(found) / "s"))
     server.listen()

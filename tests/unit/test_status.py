@@ -3,28 +3,20 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from provisioner.cluster.model import Cluster, Host
+from provisioner.cluster.model import Host
 from provisioner.components import COMPONENTS
 from provisioner.errors import UnreachableError
 from provisioner.hosts.openssh import Completed
 from provisioner.observe.observation import HostObservation, Observation, observe
 from provisioner.observe.status import Status, strangers, summarize
 from provisioner_lab.testing import sent
+from tests.unit.builders import AGENT, cluster
 
-ALL = frozenset(c.name for c in COMPONENTS if c.shorthand == "all")
-MASTER = ALL | {"masters", "consul_server", "logstash_server", *(c.name for c in COMPONENTS if c.shorthand == "masters")}
-AGENT = ALL | {"agents", *(c.name for c in COMPONENTS if c.shorthand == "agents")}
 Answers = dict[str, dict[str, dict[str, Any]]]
-
-
-def cluster() -> Cluster:
-    masters = [Host(n, f"192.0.2.{i}", groups=MASTER) for i, n in enumerate(("m1", "m2", "m3"), 11)]
-    return Cluster("test", Path("/nowhere/inventory.yml"), (*masters, *(Host(n, f"192.0.2.10{n[1]}", groups=AGENT) for n in ("a1", "a2"))))
 
 
 def healthy() -> Answers:

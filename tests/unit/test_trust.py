@@ -18,13 +18,13 @@ from provisioner.hosts import host_keys
 from provisioner.hosts.host_keys import HostKey, config_of, establish, read_route, scan
 from provisioner.hosts.known_hosts import KnownHosts, fingerprint, forget, record
 from provisioner.hosts.openssh import SshError
-from tests.unit.host_samples import cluster
+from tests.unit.builders import reachable
 
 KEY = "AAAAC3NzaC1lZDI1NTE5AAAAIFtJuNl+kWFyEsmxYaiFyIsCcQXZ/pjtYYFPQW5S8iXt"
 
 
 def known(tmp_path: Path, text: str) -> KnownHosts:
-    of = cluster(tmp_path, "m1")
+    of = reachable(tmp_path, "m1")
     record(of, text.splitlines())
     return KnownHosts.of(of)
 
@@ -67,7 +67,7 @@ def test_a_fingerprint_is_the_one_ssh_shows(tmp_path: Path) -> None:
 
 
 def test_recording_keeps_what_was_there_and_is_private(tmp_path: Path) -> None:
-    of = cluster(tmp_path, "m1")
+    of = reachable(tmp_path, "m1")
     record(of, ["a x y"])
     path = KnownHosts.of(of).path
     path.write_text("by hand without newline")
@@ -79,7 +79,7 @@ def test_recording_keeps_what_was_there_and_is_private(tmp_path: Path) -> None:
 
 
 def test_only_hosts_without_a_key_are_contacted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    of = cluster(tmp_path, "m1", "m2", "m3")
+    of = reachable(tmp_path, "m1", "m2", "m3")
     record(of, [f"10.0.0.1 ssh-ed25519 {KEY}"])
     asked = []
 
@@ -101,7 +101,7 @@ def test_only_hosts_without_a_key_are_contacted(tmp_path: Path, monkeypatch: pyt
 
 
 def test_strict_accepts_nothing_new(tmp_path: Path) -> None:
-    of = cluster(tmp_path, "m1", "m2")
+    of = reachable(tmp_path, "m1", "m2")
     record(of, [f"10.0.0.2 ssh-ed25519 {KEY}"])
     with pytest.raises(UnreachableError, match="host keys of m1 are not known"):
         establish(of, say=print, strict=True)

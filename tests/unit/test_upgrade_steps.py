@@ -9,7 +9,8 @@ from provisioner.plan.make import make_plan
 from provisioner.plan.steps import REBOOT, Plan, Step
 from provisioner.plan.versions import Move, Moves
 from provisioner.verbs.upgrade.work import up_to
-from tests.unit.test_plan import RENDERED, cluster, seen
+from tests.unit.builders import cluster
+from tests.unit.test_plan import RENDERED, seen
 
 SERVING: dict[str, Any] = {"state": "ok", "leader": False}
 

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
-from provisioner.cluster.model import Cluster, Host
 from provisioner.errors import StepFailed
-from provisioner.observe.observation import HostObservation, Observation
+from provisioner.observe.observation import Observation
 from provisioner.plan.versions import Move, moves, numbers, refuse_bad_changes
+from tests.unit.builders import agents, cluster, masters, observed
 
-CLUSTER = Cluster("c", Path("/nowhere/inventory.yml"), (
-    Host("m1", "192.0.2.1", groups=frozenset({"zookeeper", "mesos_master", "marathon", "consul"})),
-    Host("a1", "192.0.2.2", groups=frozenset({"mesos_agent", "consul"})),
-))
+CLUSTER = cluster(*masters(1, ("zookeeper", "mesos_master", "marathon", "consul")), *agents(1, ("mesos_agent", "consul")))
 
 
 def running(**versions: str) -> Observation:
     health = {name: {"state": "ok", "version": version} for name, version in versions.items()}
-    return Observation({h.name: HostObservation(True, health={n: v for n, v in health.items() if n in h.groups}) for h in CLUSTER.hosts})
+    return observed(CLUSTER, {h.name: {n: v for n, v in health.items() if n in h.groups} for h in CLUSTER.hosts})
 
 
 @pytest.mark.parametrize(("text", "expected"), [

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from provisioner.cluster.model import Cluster, Host
+from provisioner.cluster.model import Host
 from provisioner.console import Console
 from provisioner.errors import StepFailed
 from provisioner.hosts.remote_calls import RemoteCalls, Reply
@@ -16,10 +15,10 @@ from provisioner.observe import workload
 from provisioner.observe.workload import App, Workload
 from provisioner.verbs.drain.work import doubled
 from provisioner_lab.testing import FakeTransport
+from tests.unit.builders import cluster, masters, rendered
 
-MASTER = frozenset({"mesos_master", "marathon"})
-CLUSTER = Cluster("c", Path("/nowhere/inventory.yml"), (Host("m1", "192.0.2.1", groups=MASTER), Host("m2", "192.0.2.2", groups=MASTER)))
-RENDERED: dict[str, Any] = {"all": {"vars": {"mesos_master_port": 5050, "marathon_port": 8080}, "hosts": {"m1": {}, "m2": {}}}}
+CLUSTER = cluster(*masters(2, ("mesos_master", "marathon")))
+RENDERED = rendered(CLUSTER, mesos_master_port=5050, marathon_port=8080)
 STATE = {
     "slaves": [
         {"id": "S1", "hostname": "a1", "active": True, "resources": {"cpus": 4, "mem": 4096}, "used_resources": {"cpus": 3, "mem": 100}},
