@@ -36,7 +36,7 @@ def overlayfs(root: str = DOCKER_ROOT) -> str:
     except OSError as error:
         return f"nothing can be written in {parent}: {error.strerror}"
     try:
-        wrong = _try(["unshare", "--mount", "sh", "-c", _OVERLAY, "sh", folder])
+        wrong = complaint(["unshare", "--mount", "sh", "-c", _OVERLAY, "sh", folder])
     finally:
         shutil.rmtree(folder)
     return wrong and f"overlayfs does not work in {parent}: {wrong}"
@@ -44,7 +44,7 @@ def overlayfs(root: str = DOCKER_ROOT) -> str:
 
 def vxlan() -> str:
     """Make a VXLAN link and a bridge in a network namespace."""
-    wrong = _try(["unshare", "--net", "sh", "-c", _VXLAN])
+    wrong = complaint(["unshare", "--net", "sh", "-c", _VXLAN])
     return wrong and f"a VXLAN link can't be made: {wrong}"
 
 
@@ -52,11 +52,11 @@ def br_netfilter() -> str:
     """Bridged traffic must pass iptables: the sysctl is there, or the module can be loaded when it is needed."""
     if Path(BRIDGE_SYSCTL).exists():
         return ""
-    wrong = _try(["modprobe", "--dry-run", "br_netfilter"])
+    wrong = complaint(["modprobe", "--dry-run", "br_netfilter"])
     return wrong and f"the module br_netfilter can't be loaded: {wrong}"
 
 
-def _try(command: "list[str]") -> str:
+def complaint(command: "list[str]") -> str:
     """'' when the command succeeds, else the last line it said."""
     try:
         done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,

@@ -18,6 +18,8 @@ from provisioner.paths import project_dir, roles_dir
 ROLES = sorted(p.name for p in roles_dir().iterdir())
 FILES = ("meta/argument_specs.yml", "meta/main.yml", "meta/witness.yml", "defaults/main.yml", "tasks/main.yml", "tasks/preflight.yml",
          "tasks/check.yml", "tasks/drain.yml", "tasks/remove.yml", "README.md")
+#: Tests of the lab's own programs.
+LAB = ("test_lab_", "test_standin_", "test_executor_")
 BANNED = ("ignore_errors", "failed_when: false", "hostvars[")
 
 
@@ -105,3 +107,25 @@ def test_only_the_console_prints() -> None:
         calls = (n for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.Call))
         found += [f"{path}:{c.lineno}" for c in calls if isinstance(c.func, ast.Name) and c.func.id == "print"]
     assert found == []
+
+
+#: Not ours: what an action plugin of Ansible is given, and a way to change a named tuple.
+FOREIGN = {"_low_level_execute_command", "_replace"}
+#: Tests that still reach inside; the list only gets shorter.
+INSIDERS = {"test_backup.py", "test_engine.py", "test_live_members.py", "test_look.py", "test_ssh_paramiko.py"}
+
+
+def _private(name: str) -> bool:
+    return name == "__dict__" or (name.startswith("_") and not name.startswith("__") and name not in FOREIGN)
+
+
+def test_tests_use_what_is_public() -> None:
+    found = set()
+    for path in (path for folder in ("tests", "molecule") for path in (project_dir() / folder).rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = [each.name for each in node.names] if isinstance(node, ast.ImportFrom) and node.level == 0 else []
+            if isinstance(node, ast.Attribute) and not (isinstance(node.value, ast.Name) and node.value.id in ("self", "cls")):
+                names = [node.attr]
+            found |= {(path.name, name) for name in names if _private(name)}
+    assert {each for each in found if each[0] not in INSIDERS and not each[0].startswith(LAB)} == set()
+    assert {name for name, _ in found if not name.startswith(LAB)} == INSIDERS

@@ -251,11 +251,11 @@ def test_the_kernel_is_tried_and_nothing_stays(tmp_path: Path) -> None:
 
 
 def test_a_trial_that_fails_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert capabilities._try(["sh", "-c", "echo first; echo the reason >&2; exit 1"]) == "the reason"
-    assert capabilities._try(["sh", "-c", "exit 3"]) == "sh ended with 3"
-    assert capabilities._try(["no-such-program"]) == "the program no-such-program is missing"
+    assert capabilities.complaint(["sh", "-c", "echo first; echo the reason >&2; exit 1"]) == "the reason"
+    assert capabilities.complaint(["sh", "-c", "exit 3"]) == "sh ended with 3"
+    assert capabilities.complaint(["no-such-program"]) == "the program no-such-program is missing"
     monkeypatch.setattr(capabilities, "TIMEOUT", 0.2)
-    assert "did not end" in capabilities._try(["sleep", "30"])
+    assert "did not end" in capabilities.complaint(["sleep", "30"])
 
 
 def test_a_name_that_nobody_knows(monkeypatch: pytest.MonkeyPatch) -> None:

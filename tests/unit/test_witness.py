@@ -7,6 +7,7 @@ import os
 import subprocess
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +22,21 @@ from provisioner.probe import notes
 DIGEST = "d" * 64
 
 
+@dataclass(frozen=True)
+class Settled:
+    """A host that is as its roles left it: the packages and unit states that it has, and what it is asked when it is called."""
+
+    installed: dict[str, str]
+    states: dict[str, str]
+    question: dict[str, Any]
+
+    def __call__(self) -> dict[str, Any]:
+        return self.question
+
+
 @pytest.fixture
-def settled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], dict[str, Any]]:
-    """A host with one file, one folder, one package and one running unit, applied and noted; gives the question."""
+def settled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settled:
+    """A host with one file, one folder, one package and one running unit, applied and noted."""
     monkeypatch.setattr(host, "NOTES", str(tmp_path / "notes"))
     (tmp_path / "zoo.cfg").write_text("tickTime=2000\n")
     (tmp_path / "folder").mkdir()
@@ -37,13 +50,9 @@ def settled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], dic
         "files": [str(tmp_path / "folder"), str(tmp_path / "extra*")], "units": {"zookeeper": [str(tmp_path / "zoo.cfg")]},
         "packages": ["zookeeper"], "listeners": []}}}
 
-    def question() -> dict[str, Any]:
-        return asked
-
-    question.__dict__.update(installed=installed, states=states)
     notes.record(asked)
     assert host.unsettled(asked) == {"zookeeper": ""}
-    return question
+    return Settled(installed, states, asked)
 
 
 @pytest.mark.parametrize(("change", "why"), [
@@ -56,12 +65,12 @@ def settled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], dic
     (lambda p: (p / "notes/zookeeper.json").write_text("{"), "can't be read"),
     (lambda p: (p / "notes/zookeeper.json").write_text("[]"), "can't be read"),
 ])
-def test_what_changed_on_disk_is_named(settled: Any, tmp_path: Path, change: Callable[[Path], Any], why: str) -> None:
+def test_what_changed_on_disk_is_named(settled: Settled, tmp_path: Path, change: Callable[[Path], Any], why: str) -> None:
     change(tmp_path)
     assert why in host.unsettled(settled())["zookeeper"]
 
 
-def test_all_that_differs_is_named(settled: Any, tmp_path: Path) -> None:
+def test_all_that_differs_is_named(settled: Settled, tmp_path: Path) -> None:
     (tmp_path / "zoo.cfg").chmod(0o666)
     (tmp_path / "extra.conf").write_text("")
     settled.states["ActiveState"] = "failed"
@@ -69,7 +78,7 @@ def test_all_that_differs_is_named(settled: Any, tmp_path: Path) -> None:
         f"{tmp_path}/extra.conf is new", f"{tmp_path}/zoo.cfg has another owner or mode", "unit zookeeper is failed, was active"]
 
 
-def test_faking_a_files_time_hides_nothing(settled: Any, tmp_path: Path) -> None:
+def test_faking_a_files_time_hides_nothing(settled: Settled, tmp_path: Path) -> None:
     file = tmp_path / "zoo.cfg"
     before = file.stat()
     file.write_text("tickTime=2001\n")
@@ -77,7 +86,7 @@ def test_faking_a_files_time_hides_nothing(settled: Any, tmp_path: Path) -> None
     assert "was edited" in host.unsettled(settled())["zookeeper"]
 
 
-def large(settled: Any, tmp_path: Path) -> Any:
+def large(settled: Settled, tmp_path: Path) -> Any:
     """A question about a program of 2 MiB, and a link to it, applied and noted."""
     (tmp_path / "program").write_bytes(b"x" * 2 * host.LARGE)
     (tmp_path / "link").symlink_to(tmp_path / "program")
@@ -87,18 +96,18 @@ def large(settled: Any, tmp_path: Path) -> Any:
     return asked
 
 
-def test_a_large_file_is_not_read_again(settled: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked, sha256 = large(settled, tmp_path), host._sha256
+def test_a_large_file_is_not_read_again(settled: Settled, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked, reading = large(settled, tmp_path), Path.open
 
-    def read(file: Path) -> str:
+    def read(file: Path, *arguments: Any, **options: Any) -> Any:
         assert file.name not in ("program", "link")
-        return sha256(file)
+        return reading(file, *arguments, **options)
 
-    monkeypatch.setattr(host, "_sha256", read)
+    monkeypatch.setattr(Path, "open", read)
     assert host.unsettled(asked) == {"zookeeper": ""}
 
 
-def test_a_large_file_that_was_written_to_is_read_again(settled: Any, tmp_path: Path) -> None:
+def test_a_large_file_that_was_written_to_is_read_again(settled: Settled, tmp_path: Path) -> None:
     asked, program = large(settled, tmp_path), tmp_path / "program"
     before = program.stat()
     os.utime(program)
@@ -117,17 +126,17 @@ def test_a_large_file_that_was_written_to_is_read_again(settled: Any, tmp_path: 
     ("LoadState", "masked", "unit zookeeper is masked, was loaded"),
     ("NeedDaemonReload", "yes", "not read by systemd"),
 ])
-def test_what_systemd_says_otherwise_is_named(settled: Any, field: str, value: str, why: str) -> None:
+def test_what_systemd_says_otherwise_is_named(settled: Settled, field: str, value: str, why: str) -> None:
     settled.states[field] = value
     assert why in host.unsettled(settled())["zookeeper"]
 
 
-def test_another_package_version_is_named(settled: Any) -> None:
+def test_another_package_version_is_named(settled: Settled) -> None:
     settled.installed["zookeeper"] = "3.9.0 ii "
     assert host.unsettled(settled())["zookeeper"] == "package zookeeper is 3.9.0 ii , was 3.8.0-11 ii "
 
 
-def test_a_unit_that_started_before_its_file_was_written_is_stale(settled: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_unit_that_started_before_its_file_was_written_is_stale(settled: Settled, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(host, "process_start", lambda pid: time.time() - 1000)
     assert notes.stale(settled()) == {"zookeeper": ["zookeeper"]}
     assert host.unsettled(settled())["zookeeper"] == "", "the same process as when it was noted, and the same files"
@@ -135,7 +144,7 @@ def test_a_unit_that_started_before_its_file_was_written_is_stale(settled: Any, 
     assert "other settings" in host.unsettled(settled())["zookeeper"]
 
 
-def test_other_wishes_old_notes_and_notes_from_the_future_do_not_count(settled: Any, tmp_path: Path) -> None:
+def test_other_wishes_old_notes_and_notes_from_the_future_do_not_count(settled: Settled, tmp_path: Path) -> None:
     question = settled()
     other = {"zookeeper": {**question["zookeeper"], "digest": "e" * 64}}
     assert "other settings" in host.unsettled(other)["zookeeper"]
@@ -146,14 +155,14 @@ def test_other_wishes_old_notes_and_notes_from_the_future_do_not_count(settled: 
         assert host.unsettled(question)["zookeeper"] == "not looked at closely for over a week"
 
 
-def test_a_change_begins_by_forgetting(settled: Any, tmp_path: Path) -> None:
+def test_a_change_begins_by_forgetting(settled: Settled, tmp_path: Path) -> None:
     notes.begin(settled())
     assert not (tmp_path / "notes/zookeeper.json").exists()
     assert "not applied yet" in host.unsettled(settled())["zookeeper"]
     notes.begin(settled())
 
 
-def test_notes_are_private(settled: Any, tmp_path: Path) -> None:
+def test_notes_are_private(settled: Settled, tmp_path: Path) -> None:
     assert oct((tmp_path / "notes/zookeeper.json").stat().st_mode & 0o777) == "0o600"
     assert oct((tmp_path / "notes").stat().st_mode & 0o777) == "0o700"
 
