@@ -37,7 +37,7 @@ lab-down: $(READY) ## throw the lab away
 
 .PHONY: unit
 unit: $(READY) ## the offline tests, under a minute
-	$(BIN)/pytest -q -n 2 $(OFFLINE)
+	$(BIN)/pytest -q -n 2 --dist worksteal --durations=10 $(OFFLINE)
 
 .PHONY: lint
 lint: $(READY) ## ruff, mypy strict, yamllint, ansible-lint production, shellcheck
@@ -61,7 +61,7 @@ mutants: $(READY) ## break each role on purpose; its scenario must notice (S=zoo
 
 .PHONY: test
 test: lint ## lint, offline tests, all on labs but what is marked nightly; ends with how long each took
-	$(BIN)/pytest -v -n 2 --durations=10 $(OFFLINE)
+	$(BIN)/pytest -v -n 2 --dist worksteal --durations=10 $(OFFLINE)
 	$(BIN)/python -m tests.lab.run --mitogen --not-nightly
 	@echo "make test ran: ruff, mypy, yamllint, ansible-lint, shellcheck, $(OFFLINE) (offline), tests/lab and molecule (labs) but what is marked nightly"
 
