@@ -1,4 +1,4 @@
-"""The modules in `terraform/`: what can be known of them without a provider. The lab's is applied for real in tests/e2e."""
+"""The modules in `terraform/`: what can be known of them without a provider. The lab's is applied for real in tests/lab."""
 
 from __future__ import annotations
 

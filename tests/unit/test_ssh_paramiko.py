@@ -1,4 +1,4 @@
-"""SSH by paramiko where it can't go on: who is given up, who is told, what is left to ssh. How it goes on: tests/e2e/test_ways_in.py."""
+"""SSH by paramiko where it can't go on: who is given up, who is told, what is left to ssh. How it goes on: tests/lab/test_ways_in.py."""
 
 from __future__ import annotations
 
