@@ -10,6 +10,7 @@ from kazoo.client import KazooClient
 
 from provisioner.context import Context
 from provisioner.state import secrets
+from provisioner_lab.pytest_plugin import lab_name as usual_lab
 from provisioner_lab.under_test import ClusterUnderTest
 from tests.lab.support.belongings import Belongings
 from tests.lab.support.checkout import lab_name
@@ -17,7 +18,15 @@ from tests.lab.support.fixtures import Inventory, Members, members, on, variable
 from tests.lab.support.mesos_container import MesosContainer, lab_system
 from tests.lab.support.two_clients import Client, asker, writer
 
-__all__ = ["asked", "box", "inventory", "members", "on", "open_belongings", "variable", "written", "zookeeper"]
+__all__ = ["asked", "box", "inventory", "lab", "members", "on", "open_belongings", "variable", "written", "zookeeper"]
+
+
+@pytest.fixture(scope="session")
+def lab(pytestconfig: pytest.Config) -> str:
+    """The name of this run's lab, for tests that put one of their own in its place."""
+    if pytestconfig.getoption("provision_lab") is None:
+        pytest.skip("needs a cluster: run pytest with --provision-lab")
+    return usual_lab(pytestconfig)
 
 
 @pytest.fixture(scope="module")

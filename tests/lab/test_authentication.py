@@ -84,9 +84,9 @@ def anonymous(address: str) -> Iterator[KazooClient]:
 
 
 @pytest.fixture(scope="module")
-def cluster(pytestconfig: pytest.Config) -> Iterator[ClusterUnderTest]:
+def cluster(lab: str) -> Iterator[ClusterUnderTest]:
     """Built without passwords: on hosts that have been under a cluster with passwords the driver refuses."""
-    with fresh(pytestconfig, "--masters", "3", "--agents", "2", "--os", SYSTEM, prepare=without_passwords) as found:
+    with fresh(lab, "--masters", "3", "--agents", "2", "--os", SYSTEM, prepare=without_passwords) as found:
         yield found
 
 

@@ -69,7 +69,7 @@ def test_a_host_that_dies_in_the_middle_of_a_roll_ends_it(cluster: ClusterUnderT
     eventually("all is well", 120, lambda: bool(cluster.status()["healthy"]))
 
 
-def test_how_often(request: pytest.FixtureRequest) -> None:
+def test_how_often(cluster: ClusterUnderTest, request: pytest.FixtureRequest) -> None:
     """Comes last and keeps the count."""
     failed = request.session.testsfailed
     keep("chaos", f"{STARTS} starts of two operators at once, {KILLS} kills at random moments (seed {SEED}): {failed} failed")

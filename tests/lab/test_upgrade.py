@@ -89,17 +89,17 @@ def zookeeper_packages(cluster: ClusterUnderTest) -> set[bool]:
 
 
 @pytest.fixture(scope="module")
-def first_versions(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def first_versions(lab: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder with what the cluster has at first; the lab remembers it."""
     return older(tmp_path_factory.mktemp("first"))
 
 
 @pytest.fixture(scope="module")
-def cluster(pytestconfig: pytest.Config, first_versions: Path) -> Iterator[ClusterUnderTest]:
+def cluster(lab: str, first_versions: Path) -> Iterator[ClusterUnderTest]:
     """On hosts that never had the versions it goes to. The lab goes afterwards: nobody else is to meet them."""
-    with fresh(pytestconfig, "--masters", "3", "--agents", "2", "--os", "debian12", "--artifacts", str(first_versions)) as found:
+    with fresh(lab, "--masters", "3", "--agents", "2", "--os", "debian12", "--artifacts", str(first_versions)) as found:
         yield found
-    provision("lab", "down", "--name", found.lab)
+    provision("lab", "down", "--name", lab)
 
 
 @pytest.fixture(scope="module")

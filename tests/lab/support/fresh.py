@@ -6,22 +6,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import pytest
-
 from provisioner_lab.provisioned import provisioned
-from provisioner_lab.pytest_plugin import lab_name
 from tests.lab.support.checkout import HOME, ClusterUnderTest, provision
 
 
 @contextmanager
-def fresh(config: pytest.Config, *arguments: str, prepare: Callable[[Path], None] = lambda inventory: None) -> Iterator[ClusterUnderTest]:
+def fresh(name: str, *arguments: str, prepare: Callable[[Path], None] = lambda inventory: None) -> Iterator[ClusterUnderTest]:
     """The cluster of a lab made with these arguments of `lab up`, on which a second run found nothing to change.
 
     `prepare` gets the path of its inventory before the first run. The lab is left to whoever comes next.
     """
-    if config.getoption("provision_lab") is None:
-        pytest.skip("needs a cluster: run pytest with --provision-lab")
-    name = lab_name(config)
     provision("lab", "down", "--name", name, "--ignore-missing")
     provision("lab", "up", "--name", name, *arguments)
     prepare(ClusterUnderTest(name, HOME).inventory)
