@@ -16,13 +16,13 @@ from provisioner_lab import work
 from provisioner_lab.hosts import nodes
 from provisioner_lab.hosts.vagrant import environment
 from provisioner_lab.model import LABEL_LAB, Lab
-from tests.lab.support.checkout import lab_name, provision
+from tests.lab.support.checkout import ROOT, lab_name, provision
 
 pytestmark = pytest.mark.own_lab
 LAB = lab_name("vagrant")
 #: A name that no user has, but a group.
 USER = "staff"
-STAND_IN = Path(__file__).resolve().parents[2] / "lab" / "tests" / "vagrant_settings.rb"
+STAND_IN = ROOT / "lab" / "tests" / "vagrant_settings.rb"
 
 
 @pytest.fixture(scope="module")
