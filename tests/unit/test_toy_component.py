@@ -181,5 +181,5 @@ def test_it_gets_its_secret(tables: dict[str, Any]) -> None:
     assert "vault_toy_secret" in tables["secrets"]
 
 
-def test_the_documentation_has_it(tables: dict[str, Any]) -> None:
-    assert tables["docs"]["components.md"] and tables["docs"]["variables.md"]
+def test_the_documentation_has_it_and_ci_runs_its_scenario(tables: dict[str, Any]) -> None:
+    assert [tables["docs"][page] for page in ("components.md", "variables.md", "ci.yml", ".gitlab-ci.yml")] == [True] * 4

@@ -7,14 +7,14 @@ from functools import cache
 from pathlib import Path
 
 from provisioner.components import COMPONENTS
-from tests.lab.support.checkout import ROOT
+from provisioner.paths import project_dir
 
-MODULES = ROOT / "tests/lab"
+MODULES, SCENARIOS = project_dir() / "tests/lab", project_dir() / "molecule"
 
 
 def roles() -> tuple[str, ...]:
     """Roles with a scenario, in build order: each finds what it stands on done by those before it."""
-    return tuple(role for role in dict.fromkeys(each.role for each in COMPONENTS) if (ROOT / "molecule" / role / "molecule.yml").is_file())
+    return tuple(role for role in dict.fromkeys(each.role for each in COMPONENTS) if (SCENARIOS / role / "molecule.yml").is_file())
 
 
 def clusters() -> tuple[str, ...]:
@@ -29,7 +29,7 @@ def own_labs() -> tuple[str, ...]:
 
 def nightly(name: str) -> bool:
     """Whether this one is too long for `make test`."""
-    return "nightly" in marks(ROOT / "molecule" / name / "tests" / f"test_{name}.py" if name in roles() else module(name))
+    return "nightly" in marks(SCENARIOS / name / "tests" / f"test_{name}.py" if name in roles() else module(name))
 
 
 def module(name: str) -> Path:
