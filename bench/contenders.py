@@ -15,7 +15,6 @@ from provisioner.paths import project_dir, roles_dir
 #: A Python environment with the other tools (bench/requirements.lock).
 TOOLS = project_dir() / ".venv-bench"
 PROVISION = str(Path(sys.executable).parent / "provision")
-PLUGINS = project_dir() / "provisioner/adapters"
 #: Whom the others are measured against.
 OURS = "ours, new connections"
 #: The one that a first run is compared with.
@@ -83,7 +82,7 @@ def _default(sockets: Path) -> Mapping[str, str]:
     settings = sockets / "ansible.cfg"
     settings.touch()
     return {"ANSIBLE_CONFIG": str(settings), "ANSIBLE_ROLES_PATH": str(roles_dir()),
-            "ANSIBLE_ACTION_PLUGINS": str(PLUGINS / "action_plugins"), "ANSIBLE_SSH_CONTROL_PATH_DIR": str(sockets)}
+            "ANSIBLE_COLLECTIONS_PATH": str(project_dir() / "collections"), "ANSIBLE_SSH_CONTROL_PATH_DIR": str(sockets)}
 
 
 def _tuned(sockets: Path) -> Mapping[str, str]:

@@ -11,13 +11,18 @@ _CHECKOUT = _PACKAGE.parent
 
 @functools.cache
 def project_dir() -> Path:
-    """The folder that holds `roles`, `playbooks` and `inventory`."""
+    """The folder that holds `roles`, `collections`, `playbooks` and `inventory`."""
     return _CHECKOUT if (_CHECKOUT / "roles").is_dir() else _PACKAGE / "_data"
 
 
 def roles_dir() -> Path:
     """The Ansible roles."""
     return project_dir() / "roles"
+
+
+def collection_dir() -> Path:
+    """The Ansible collection of what the roles share, provisioner.core."""
+    return project_dir() / "collections/ansible_collections/provisioner/core"
 
 
 def playbooks_dir() -> Path:

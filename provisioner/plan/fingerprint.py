@@ -1,8 +1,8 @@
 """What decides whether a role must run on a host: a digest of everything that goes into it, and what proves it on the host.
 
 A role may be skipped on a host only when the host has a note with exactly this digest and everything the note names
-still looks as it did (`probe/witness.py`). The digest covers the role's files and the playbook, the tool's and Ansible's
-version, the cluster's identity, the facts and the variables that the role reads (what its check asks the probe left out:
+still looks as it did (`probe/witness.py`). The digest covers the role's files, the plugins that they name and the playbook, the tool's
+and Ansible's version, the cluster's identity, the facts and the variables that the role reads (what its check asks the probe left out:
 that is asked anew each time), and the secrets (as the encrypted file, so that no digest of a secret itself exists anywhere).
 """
 
@@ -24,7 +24,7 @@ from provisioner.cluster.model import Cluster
 from provisioner.components import COMPONENTS
 from provisioner.components.model import Component
 from provisioner.inventory.render import host_variables
-from provisioner.paths import playbooks_dir, roles_dir
+from provisioner.paths import collection_dir, playbooks_dir, roles_dir
 from provisioner.state.secrets import secrets_path
 
 Witness = Mapping[str, Any]
@@ -33,6 +33,9 @@ Question = Mapping[str, Any]
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 #: How a role reads a fact (a convention that a test keeps). Only what it reads counts: others differ from run to run.
 _FACT = re.compile(r"ansible_facts\['(\w+)'\]")
+#: How a role names a plugin of the collection, and how one plugin imports what it shares with others.
+_PLUGIN = re.compile(r"\bprovisioner\.core\.(\w+)")
+_SHARED = re.compile(r"^from ansible_collections\.provisioner\.core\.plugins\.([\w.]+) import ", re.MULTILINE)
 
 
 def witness(component: Component, variables: Mapping[str, Any]) -> Witness:
@@ -80,6 +83,7 @@ def digest(component: Component, variables: Mapping[str, Any], facts: Mapping[st
     parts = {
         "tool": _tool(),
         "role": _tree(roles_dir() / component.role),
+        "plugins": _plugins(component.role, collection_dir()),
         "playbook": _tree(playbooks_dir()),
         "cluster": cluster_id,
         "secrets": secrets,
@@ -117,8 +121,30 @@ def _filled(value: Any, variables: Mapping[str, Any]) -> Any:
 @functools.cache
 def _facts_digested(component: Component) -> tuple[str, ...]:
     """Which machine it is, and the facts that the role's files name."""
-    files = [path for path in (roles_dir() / component.role).rglob("*") if path.suffix in (".yml", ".j2")]
-    return ("machine_id", *sorted({name for path in files for name in _FACT.findall(path.read_text())}))
+    return ("machine_id", *sorted(_named(_FACT, component.role)))
+
+
+def _named(what: re.Pattern[str], role: str) -> set[str]:
+    files = [path for path in (roles_dir() / role).rglob("*") if path.suffix in (".yml", ".j2")]
+    return {name for path in files for name in what.findall(path.read_text())}
+
+
+@functools.cache
+def _plugins(role: str, collection: Path) -> Mapping[str, str]:
+    """A digest of each of them."""
+    return {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in sorted(plugins_of(role, collection).items())}
+
+
+def plugins_of(role: str, collection: Path) -> Mapping[str, Path]:
+    """The plugins of the collection that a role's files name, and what those import, by their paths in its folder of plugins."""
+    folder, names = collection / "plugins", _named(_PLUGIN, role)
+    files = [folder / kind / f"{name}.py" for kind in ("action", "modules") for name in names]
+    files = [path for path in files if path.is_file()]
+    files += [path for path in folder.glob("filter/*.py") if any(f'"{name}":' in path.read_text() for name in names)]
+    for path in files:
+        shared = [folder.joinpath(*name.split(".")).with_suffix(".py") for name in _SHARED.findall(path.read_text())]
+        files += [one for one in shared if one not in files]
+    return {str(path.relative_to(folder)): path for path in files}
 
 
 @functools.cache

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from provisioner.errors import ProvisionError
-from provisioner.paths import playbooks_dir, project_dir, roles_dir
+from provisioner.paths import playbooks_dir, project_dir
 from provisioner.plan.fingerprint import Question
 from provisioner.plan.steps import Step
 from provisioner.run.outcome import Event, Outcome
@@ -25,7 +25,6 @@ VERBS = ("up", "drain", "stop", "restart", "remove")
 #: Each fork costs memory and, on the controller, processor time: more than this many per core only queue.
 FORKS_PER_CORE = 4
 POLL_SECONDS = 0.1
-PLUGINS = Path(__file__).resolve().parents[1] / "adapters"
 #: Ansible must end when we do, however that comes about: nobody holds the cluster's lock any more then.
 SUPERVISOR = Path(__file__).with_name("supervisor.py")
 #: How ansible-core 2.19 names and wraps the entries of its fact cache (plugins/cache/__init__.py: schema version 1).
@@ -99,10 +98,7 @@ class AnsiblePlaybooks:
         return {
             **{k: v for k, v in os.environ.items() if not k.startswith("ANSIBLE_")},
             "ANSIBLE_CONFIG": str(project_dir() / "ansible.cfg"),
-            "ANSIBLE_ROLES_PATH": str(roles_dir()),
-            "ANSIBLE_ACTION_PLUGINS": str(PLUGINS / "action_plugins"),
-            "ANSIBLE_CALLBACK_PLUGINS": str(PLUGINS / "callback_plugins"),
-            "ANSIBLE_CALLBACKS_ENABLED": "provision_events",
+            "ANSIBLE_CALLBACKS_ENABLED": "provisioner.core.events",
             "ANSIBLE_CACHE_PLUGIN": "jsonfile",
             "ANSIBLE_CACHE_PLUGIN_CONNECTION": str(self._run.folder / "facts"),
             "ANSIBLE_SSH_ARGS": self._run.ssh_args,

@@ -23,7 +23,7 @@ from tests.lab.support.checkout import ROOT
 from tests.lab.support.results import keep
 
 #: What a copy of the project needs to run a scenario.
-COPIED = ("ansible.cfg", "inventory", "lab", "molecule", "playbooks", "provisioner", "pyproject.toml", "roles", "tests")
+COPIED = ("ansible.cfg", "collections", "inventory", "lab", "molecule", "playbooks", "provisioner", "pyproject.toml", "roles", "tests")
 
 
 def mutations(names: list[str]) -> list[tuple[str, dict[str, Any]]]:

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
+from ansible_collections.provisioner.core.plugins.action import component_check
+from ansible_collections.provisioner.core.plugins.action.component_check import ActionModule
 
-from provisioner.adapters.action_plugins import component_check
-from provisioner.adapters.action_plugins.component_check import ActionModule
 from provisioner_lab.testing import sent
 from tests.unit.fake_action import fake_action
 

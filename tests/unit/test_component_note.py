@@ -6,8 +6,8 @@ import json
 from typing import Any
 
 import pytest
+from ansible_collections.provisioner.core.plugins.action.component_note import ActionModule
 
-from provisioner.adapters.action_plugins.component_note import ActionModule
 from provisioner_lab.testing import sent
 from tests.unit.fake_action import fake_action
 

@@ -13,7 +13,7 @@ from typing import Any
 from ansible.plugins.callback import CallbackBase
 
 DOCUMENTATION = """
-name: provision_events
+name: events
 type: notification
 short_description: task results as JSON lines for the provision driver
 description: Writes one JSON object per task start, result and final statistics to the file named by PROVISION_EVENTS.
@@ -30,7 +30,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # Ansible ships no ty
 
     CALLBACK_VERSION = 2.0
     CALLBACK_TYPE = "notification"
-    CALLBACK_NAME = "provision_events"
+    CALLBACK_NAME = "provisioner.core.events"
     CALLBACK_NEEDS_ENABLED = True
 
     def __init__(self) -> None:

@@ -5,21 +5,12 @@ The same program answers `provision status`, so a role and the driver can not di
 
 from __future__ import annotations
 
-import sys
 import time
-from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
-
-try:
-    from provisioner.run.ansible_probe import exchange, restart, restart_stale
-except ImportError:  # plain ansible-playbook from a checkout: the package is not installed, but it is here
-    sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
-    from provisioner.run.ansible_probe import exchange, restart, restart_stale
-from provisioner.probe.health.cause import REMOVED
-from provisioner.probe.health.framework import MISSING
+from ansible_collections.provisioner.core.plugins.plugin_utils.probe import MISSING, REMOVED, exchange, restart, restart_stale
 
 DOCUMENTATION = """
 name: component_check

@@ -7,17 +7,10 @@ note anew.
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
 from typing import Any
 
 from ansible.plugins.action import ActionBase
-
-try:
-    from provisioner.run.ansible_probe import exchange, restart_stale
-except ImportError:  # plain ansible-playbook from a checkout: the package is not installed, but it is here
-    sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
-    from provisioner.run.ansible_probe import exchange, restart_stale
+from ansible_collections.provisioner.core.plugins.plugin_utils.probe import exchange, restart_stale
 
 DOCUMENTATION = """
 name: component_note

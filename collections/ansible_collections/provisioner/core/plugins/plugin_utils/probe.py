@@ -1,11 +1,21 @@
-"""Asking the probe over Ansible's own connection: what the action plugins share."""
+"""Asking the probe over Ansible's own connection: what the action plugins share, and all that they need of the driver."""
 
 from __future__ import annotations
 
+import importlib.util
+import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+if not importlib.util.find_spec("provisioner"):  # ansible-playbook of another Python, in a checkout
+    sys.path.insert(0, str(Path(__file__).resolve().parents[6]))
+
 from provisioner.observe.payload import payload, read_answer
+from provisioner.probe.health.cause import REMOVED
+from provisioner.probe.health.framework import MISSING
+
+__all__ = ["MISSING", "REMOVED", "exchange", "restart", "restart_stale"]
 
 
 def exchange(action: Any, request: Mapping[str, Any]) -> dict[str, Any]:
