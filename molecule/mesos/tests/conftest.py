@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import urllib.request
 from collections.abc import Callable, Iterator
-from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
+from ansible_collections.provisioner.core.plugins.filter.mesos import environment, isolation
 
-from tests.lab.support.checkout import HOME, eventually
+from tests.lab.support.checkout import eventually
 from tests.lab.support.mesos_framework import Framework
 
 HOST = "a1"
@@ -20,7 +18,7 @@ On = Callable[[str], Any]
 Members = Callable[[str], dict[str, str]]
 Variable = Callable[[str, str], Any]
 
-#: As roles/mesos/files/observe.py tells of a host with nothing but v2.
+#: As mesos_info tells of a host with nothing but v2.
 V2 = {"cgroup": "v2", "cgroup2": "/sys/fs/cgroup", "controllers": True, "systemd": True, "root_slice": True}
 #: Runs a program with cgroup2 and no other hierarchy mounted. /proc shows its groups of v1 all the same, over which the agent would
 #: stumble when asked for statistics of a Docker task; it would not where v1 is not in use.
@@ -58,26 +56,16 @@ def image(inventory: dict[str, Any]) -> str:
     return f"{inventory['all']['vars']['docker_registry']}/busybox:1.35"
 
 
-def plan() -> ModuleType:
-    """What role mesos decides by."""
-    spec = importlib.util.spec_from_file_location("mesos_plan", Path(HOME, "roles/mesos/filter_plugins/mesos_plan.py"))
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.fixture(params=["the machine's", "v2 only"])
 def control_groups(request: pytest.FixtureRequest, on: On, variable: Variable) -> Iterator[None]:
     """The agent of HOST as it is, and once more in a view of v2 only, with the flags that the role would choose there."""
     if request.param == "the machine's":
         yield
         return
-    role = plan()
-    chosen = role.isolation(V2, "auto", variable(HOST, "mesos_cgroup_requirement"), variable(HOST, "mesos_version"), HOST)
+    chosen = isolation(V2, "auto", variable(HOST, "mesos_cgroup_requirement"), variable(HOST, "mesos_version"), HOST)
     assert chosen["problems"] == []
     on(HOST).check_output(f"mkdir -p {DROP_IN}")
-    for path, text in (("/run/v2.env", role.environment(chosen["flags"])), ("/run/v2.sh", VIEW), (f"{DROP_IN}/v2.conf", UNIT)):
+    for path, text in (("/run/v2.env", environment(chosen["flags"])), ("/run/v2.sh", VIEW), (f"{DROP_IN}/v2.conf", UNIT)):
         on(HOST).check_output("printf %s %s >%s", "%s", text, path)
     restart = "systemctl daemon-reload && systemctl restart mesos-agent"
     try:

@@ -1,0 +1,92 @@
+"""Filters about flags: whether a program knows those that a user wants, and how the schedulers take them."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Collection, Mapping
+from typing import Any
+
+#: What a value has to look like, by its type in the recorded lists of flags; a type that is not named here takes any text.
+PATTERNS = {
+    "bytes": r"\d+(\.\d+)?(B|KB|MB|GB|TB)", "duration": r"\d+(\.\d+)?(ns|us|ms|secs|mins|hrs|days|weeks)",
+    **dict.fromkeys(("int", "uint", "float", "port", "ms", "seconds", "MB"), r"-?\d+(\.\d+)?"),
+}
+SWITCHES = ("bool", "flag", "toggle")
+#: A flag's type, alone or with more about it.
+Known = Mapping[str, "str | Mapping[str, str]"]
+
+
+def flag_problems(extra: Mapping[str, Any], variable: str, known: Known, owned: Collection[str], *, empty: bool = False) -> list[str]:
+    """Why a program would not follow the flags in that variable of the role: sentences.
+
+    `known` are the types of the flags that can be set; `owned` the flags that the role sets, with what to change instead if it is a
+    mapping. `empty` allows a text without characters.
+    """
+    problems = []
+    for name, value in extra.items():
+        if name not in known:
+            near = difflib.get_close_matches(name, known, 1)
+            hint = f"did you mean {near[0]}?" if near else "see the documentation of the program."
+            problems.append(f"{variable}: there is no flag {name} that can be set here; {hint}")
+        elif name in owned:
+            instead = f"change {owned[name]}" if isinstance(owned, Mapping) else "use its own variable"
+            problems.append(f"{variable}: {name} is set by the role; {instead} instead.")
+        elif not _fits(_kind(known[name]), value, empty):
+            problems.append(f"{variable}: {name} wants a value of type {_kind(known[name])}, not {value!r}.")
+    return problems
+
+
+def _kind(flag: str | Mapping[str, str]) -> str:
+    return flag if isinstance(flag, str) else flag["type"]
+
+
+def _fits(kind: str, value: Any, empty: bool) -> bool:
+    if kind in SWITCHES or isinstance(value, bool):
+        return kind in SWITCHES and isinstance(value, bool)
+    if kind in PATTERNS:
+        return re.fullmatch(PATTERNS[kind], str(value)) is not None
+    if isinstance(value, (dict, list)):
+        return kind == "json_or_file"
+    return value is not None and "\n" not in str(value) and (empty or str(value) != "")
+
+
+def marathon_environment(flags: Mapping[str, Any], known: Mapping[str, Mapping[str, str]]) -> list[str]:
+    """MARATHON_<FLAG>=value; a switch is an empty value, and its negation where it is off.
+
+    Docker takes such lines literally: there is no quoting, and a value ends with its line.
+    """
+    lines = []
+    for name, value in flags.items():
+        if not isinstance(value, bool):
+            lines.append(f"MARATHON_{name.upper()}={value}")
+        elif value or "negation" in known[name]:
+            lines.append(f"MARATHON_{(name if value else known[name]['negation']).upper()}=")
+    return lines
+
+
+def chronos_arguments(flags: Mapping[str, Any], known: Mapping[str, Mapping[str, str]]) -> list[str]:
+    """--flag value, one a line; a switch stands alone, as its negation where it is off."""
+    lines = []
+    for name, value in flags.items():
+        if not isinstance(value, bool):
+            lines.append(f"--{name} {value}")
+        elif value or "negation" in known[name]:
+            lines.append(f"--{name if value else known[name]['negation']}")
+    return lines
+
+
+def chronos_spaced(flags: Mapping[str, Any]) -> list[str]:
+    """Names of the flags whose values Chronos' file cannot hold: it is split at blanks, and knows no quotes."""
+    return [name for name, value in flags.items() if re.search(r"\s", str(value))]
+
+
+class FilterModule:
+    """The names under which templates find the functions above."""
+
+    def filters(self) -> dict[str, Any]:
+        """Ansible's way to ask."""
+        return {
+            "flag_problems": flag_problems, "marathon_environment": marathon_environment,
+            "chronos_arguments": chronos_arguments, "chronos_spaced": chronos_spaced,
+        }

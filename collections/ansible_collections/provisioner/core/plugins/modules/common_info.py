@@ -1,0 +1,187 @@
+#!/usr/bin/python
+"""Ansible module: see DOCUMENTATION."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import re
+import socket
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.provisioner.core.plugins.module_utils.host import Listener, container, printed, refused, running, setting, text_of
+
+DOCUMENTATION = r"""
+module: common_info
+short_description: Names, clock, firewalls and kernel settings of this host
+description: Looks at them and says what /etc/hosts should hold. Changes nothing.
+options:
+  address: {description: Address of this host inside the cluster., type: str, default: ""}
+  hosts:
+    description: The hosts that /etc/hosts is to name. With none our block goes.
+    type: list
+    elements: dict
+    default: []
+    options:
+      name: {description: Name of the host., type: str, required: true}
+      address: {description: Its address inside the cluster., type: str, required: true}
+  sysctl: {description: Kernel settings that are wanted., type: dict, default: {}}
+author: [provisioner]
+"""
+EXAMPLES = r"""
+- name: Look at the host
+  provisioner.core.common_info:
+    address: 10.0.0.11
+    hosts: [{name: m1, address: 10.0.0.11}]
+    sysctl: {vm.swappiness: 1}
+"""
+RETURN = r"""
+hosts: {description: /etc/hosts as it should be., returned: always, type: str}
+synchronised: {description: Whether the kernel's clock is disciplined., returned: always, type: bool}
+clock_services: {description: Which of the usual services run., returned: always, type: list}
+container: {description: "Name of the container technology, empty on a machine.", returned: always, type: str}
+absent: {description: The address if this host does not have it., returned: always, type: list}
+firewalls: {description: "Of firewalld and ufw, those that run or start at boot.", returned: always, type: list}
+firewalld_runs: {description: Whether firewalld runs and starts at boot., returned: always, type: bool}
+ufw_on: {description: Whether ufw's own settings switch it on., returned: always, type: bool}
+docker: {description: Whether the Docker service runs (it has rules of its own in the firewall)., returned: always, type: bool}
+sysctl: {description: The wanted settings that exist and may be written here., returned: always, type: dict}
+sysctl_differs: {description: Whether a live value differs., returned: always, type: bool}
+ssh_ports: {description: Where the SSH server listens., returned: always, type: list}
+cloud_init: {description: Whether cloud-init could rewrite /etc/hosts at the next boot., returned: always, type: bool}
+"""
+ARGUMENTS: dict[str, Any] = {
+    "address": {"type": "str", "default": ""},
+    "hosts": {"type": "list", "elements": "dict", "default": [], "options": {
+        "name": {"type": "str", "required": True}, "address": {"type": "str", "required": True}}},
+    "sysctl": {"type": "dict", "default": {}},
+}
+HOSTS = "/etc/hosts"
+BEGIN = "# Begin provisioner, role common"
+END = "# End provisioner, role common"
+CLOCK_SERVICES = ("chrony", "chronyd", "ntp", "ntpd", "ntpsec", "openntpd", "systemd-timesyncd")
+LISTEN, ESTABLISHED = "0A", "01"  # states in /proc/net/tcp
+TIME_ERROR = 5  # adjtimex(2): the clock is not synchronised to a reliable server
+
+
+def outside_our_block(text: str) -> list[str]:
+    """The lines that are not ours."""
+    lines, inside = [], False
+    for line in text.splitlines():
+        if line in (BEGIN, END):
+            inside = line == BEGIN
+        elif not inside:
+            lines.append(line)
+    return lines
+
+
+def without_names(line: str, names: set[str]) -> str:
+    """The line of /etc/hosts without these names: the first entry for a name wins, and Debian writes 127.0.1.1 for its own."""
+    entry, _, comment = line.partition("#")
+    address, *others = entry.split() or [""]
+    kept = [name for name in others if name not in names]
+    if kept == others:
+        return line
+    return " ".join([address, *kept]) + (" #" + comment if comment else "") if kept else ""
+
+
+def wanted_hosts(text: str, address: str, hosts: list[dict[str, str]], own_name: str) -> str:
+    """With no hosts at all our block goes, and the host's own name gets Debian's usual entry back if it would have none."""
+    if not hosts:
+        lines = outside_our_block(text)
+        known = any(own_name in line.partition("#")[0].split()[1:] for line in lines)
+        return "".join(line + "\n" for line in lines + ([] if known else ["127.0.1.1 " + own_name]))
+    ours = {host["name"] for host in hosts} | {own_name}
+    others = [(line, without_names(line, ours)) for line in outside_our_block(text)]
+    block = [BEGIN]
+    for host in hosts:
+        names = [host["name"]]
+        if host["address"] == address and own_name not in names:
+            names.append(own_name)
+        block.append(" ".join([host["address"], *names]))
+    kept = [new for old, new in others if new or not old]
+    return "".join(line + "\n" for line in kept + block + [END])
+
+
+def firewalls() -> dict[str, Any]:
+    """Which firewalls run or start at boot."""
+    units = ["firewalld.service", "ufw.service"]
+    listed = printed("systemctl", "list-unit-files", "--no-legend", *units).splitlines()
+    enabled = [line.split()[0] for line in listed if line.split()[1:2] == ["enabled"]]
+    active = running(*units)
+    return {
+        "firewalls": sorted(unit.rpartition(".")[0] for unit in {*active, *enabled}),
+        "firewalld_runs": units[0] in active and units[0] in enabled,
+        "ufw_on": "ENABLED=yes" in text_of("/etc/ufw/ufw.conf").splitlines(),
+    }
+
+
+def sysctl(wanted: dict[str, Any], inside: str) -> tuple[dict[str, Any], bool]:
+    """Settings that can be written here, and whether a live value differs. A container has only network settings of its own."""
+    possible = {key: value for key, value in wanted.items()
+                if os.access(setting(key), os.W_OK) and (key.startswith("net.") or not inside)}
+    return possible, any(text_of(setting(key)).split() != str(value).split() for key, value in possible.items())
+
+
+def ancestors() -> list[int]:
+    """Process ids from our parent up to, without, PID 1: sudo, the shell, sshd."""
+    pid, found = os.getppid(), []
+    while pid > 1:
+        found.append(pid)
+        parent = re.search(r"^PPid:\s+(\d+)", text_of(f"/proc/{pid}/status"), re.MULTILINE)
+        pid = int(parent.group(1)) if parent else 0
+    return found
+
+
+def ssh_ports() -> list[str]:
+    """Local ports of the SSH server that carries this very connection, so that a firewall rule cannot miss it."""
+    inodes = set()
+    for pid in ancestors():
+        for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+            with contextlib.suppress(FileNotFoundError):  # closed since it was listed
+                inodes.add(str(descriptor.readlink()))
+    listening: set[str] = set()
+    connected: set[str] = set()
+    for line in text_of("/proc/net/tcp").splitlines()[1:] + text_of("/proc/net/tcp6").splitlines()[1:]:
+        _, local, _, state, *rest = line.split()
+        address, _, port = local.rpartition(":")
+        if f"socket:[{rest[5]}]" in inodes and address != "0100007F":
+            {LISTEN: listening, ESTABLISHED: connected}.get(state, set()).add(str(int(port, 16)))
+    return sorted(listening or connected or {"22"})
+
+
+def synchronised() -> bool:
+    """Whether the kernel's clock is disciplined."""
+    return bool(ctypes.CDLL(None).adjtimex(ctypes.create_string_buffer(512)) != TIME_ERROR)
+
+
+def look(asked: dict[str, Any]) -> dict[str, Any]:
+    """See RETURN."""
+    inside = container()
+    settings, differs = sysctl(asked["sysctl"], inside)
+    return {
+        "hosts": wanted_hosts(text_of(HOSTS), asked["address"], asked["hosts"], socket.gethostname()),
+        "synchronised": synchronised(),
+        "clock_services": running(*CLOCK_SERVICES),
+        "container": inside,
+        "absent": refused([Listener(asked["address"], 0)])[0],
+        **firewalls(),
+        "docker": bool(running("docker")),
+        "sysctl": settings,
+        "sysctl_differs": differs,
+        "ssh_ports": ssh_ports(),
+        "cloud_init": Path("/etc/cloud/cloud.cfg.d").is_dir(),
+    }
+
+
+def main() -> None:
+    """Run as a module."""
+    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    module.exit_json(changed=False, **look(module.params))
+
+
+if __name__ == "__main__":
+    main()

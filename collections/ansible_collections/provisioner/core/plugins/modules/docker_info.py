@@ -1,0 +1,65 @@
+#!/usr/bin/python
+"""Ansible module: see DOCUMENTATION."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.provisioner.core.plugins.module_utils.host import Listener, printed, refused, running
+
+DOCUMENTATION = r"""
+module: docker_info
+short_description: What there is of Docker Engine on this host
+description: Looks at versions, package holds and the address of the overlay network. Changes nothing.
+options:
+  packages: {description: "The engine's packages, the engine first.", type: list, elements: str, default: []}
+  address: {description: Address that overlay traffic uses., type: str, default: ""}
+author: [provisioner]
+"""
+EXAMPLES = r"""
+- name: Look at the engine
+  provisioner.core.docker_info:
+    packages: [docker.io]
+    address: 10.0.0.11
+"""
+RETURN = r"""
+installed: {description: "Version of the engine, empty if there is none.", returned: always, type: str}
+candidate: {description: "Version that apt would install, empty if unknown.", returned: always, type: str}
+running: {description: Whether the daemon runs., returned: always, type: bool}
+held: {description: Those of the packages that apt leaves alone., returned: always, type: list}
+folder: {description: Whether the folder for our addition to the unit exists., returned: always, type: bool}
+absent: {description: The address if this host does not have it., returned: always, type: list}
+"""
+ARGUMENTS: dict[str, Any] = {
+    "packages": {"type": "list", "elements": "str", "default": []},
+    "address": {"type": "str", "default": ""},
+}
+
+
+def look(asked: dict[str, Any]) -> dict[str, Any]:
+    """See RETURN."""
+    packages = asked["packages"]
+    version = re.search(r"version ([0-9.]+)", printed("dockerd", "--version"))
+    candidate = re.search(r"Candidate: (?:\d+:)?([0-9.]+)", printed("apt-cache", "policy", *packages[:1]))
+    wishes = printed("dpkg-query", "--show", "--showformat", "${Package} ${db:Status-Want}\n", *packages)
+    return {
+        "installed": version.group(1) if version else "",
+        "candidate": candidate.group(1) if candidate else "",
+        "running": bool(running("docker")),
+        "held": [line.split()[0] for line in wishes.splitlines() if line.endswith(" hold")],
+        "folder": Path("/etc/systemd/system/docker.service.d").is_dir(),
+        "absent": refused([Listener(asked["address"], 0)])[0],
+    }
+
+
+def main() -> None:
+    """Run as a module."""
+    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    module.exit_json(changed=False, **look(module.params))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,75 @@
+"""What a host has to do about its swarm, from what the managers say."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from ansible_collections.provisioner.core.plugins.filter.swarm import swarm
+
+NETWORK = {"cluster": {"subnets": ["10.32.0.0/16"], "attachable": True}}
+NODES = [
+    {"id": "N1", "address": "10.0.0.1", "role": "manager", "availability": "active", "state": "ready"},
+    {"id": "N2", "address": "10.0.0.2", "role": "manager", "availability": "drain", "state": "ready"},
+    {"id": "OLD", "address": "10.0.0.9", "role": "worker", "availability": "active", "state": "down"},
+]
+ALONE = {"state": "inactive", "error": "", "manager": False, "node": "", "nodes": [], "networks": {}}
+
+
+def member(node: str, **more: Any) -> dict[str, Any]:
+    return {**ALONE, "state": "active", "node": node, **more}
+
+
+def manager(node: str, **more: Any) -> dict[str, Any]:
+    return member(node, manager=True, nodes=NODES, networks=NETWORK, **more)
+
+
+def judged(first: dict[str, Any], second: dict[str, Any], here: dict[str, Any], host: int = 1, **more: Any) -> dict[str, Any]:
+    """m1 and m2 manage; `host` is the last number of this one's address."""
+    managers = [{"name": "m1", "address": "10.0.0.1"}, {"name": "m2", "address": "10.0.0.2"}]
+    asked = [{**standing, "item": item} for standing, item in zip((first, second), managers, strict=True)]
+    names = {1: "m1", 2: "m2", 9: "a1"}
+    wanted = {"managers": managers, "host": names[host], "address": f"10.0.0.{host}", "playing": list(names.values()), "network": "cluster",
+              "subnet": "10.32.0.0/16", **more}
+    return swarm(asked, here, wanted)
+
+
+UNREACHABLE = {"unreachable": True}
+STOPPED = {**ALONE, "state": "stopped", "error": "Cannot connect to the Docker daemon"}
+
+
+def test_without_a_swarm_the_first_manager_founds_it() -> None:
+    first, worker = judged(ALONE, ALONE, ALONE), judged(ALONE, ALONE, ALONE, 9)
+    assert (first["founds"], first["exists"], first["manages"], first["network"], first["problems"]) == (True, False, True, False, [])
+    assert (worker["founds"], worker["manages"], worker["door"]) == (False, False, {"name": "m1", "address": "10.0.0.1"})
+
+
+def test_the_first_manager_in_service_lets_others_in() -> None:
+    found = judged(UNREACHABLE, manager("N2"), ALONE, 9)
+    assert (found["door"]["name"], found["exists"], found["founds"], found["network"], found["problems"]) == ("m2", True, False, True, [])
+    assert found["former"] == ["OLD"], "as what the swarm knew this host before"
+    assert judged(manager("N1"), manager("N2"), manager("N1"))["former"] == []
+
+
+def test_who_is_drained_and_who_else_manages() -> None:
+    first, second = judged(manager("N1"), manager("N2"), manager("N1")), judged(manager("N1"), manager("N2"), manager("N2"), 2)
+    assert (first["drained"], second["drained"]) == (False, True)
+    assert (first["other"], second["other"]) == ("m2", "m1")
+    assert judged(manager("N1"), ALONE, manager("N1"))["other"] == "", "the last one takes the swarm with it"
+
+
+@pytest.mark.parametrize(("first", "second", "here", "host", "more", "sentence"), [
+    (manager("N1"), ALONE, {**ALONE, "state": "locked", "error": "Swarm is encrypted"}, 9, {}, r"\(locked\): Swarm is encrypted Unlock it"),
+    (manager("N1"), ALONE, {**ALONE, "state": "pending", "error": "timeout"}, 9, {}, "reachable on port 2377"),
+    (manager("N1"), ALONE, {**ALONE, "state": "error", "error": "bad"}, 9, {}, r"\(error\): bad Leave with"),
+    (UNREACHABLE, ALONE, ALONE, 9, {}, "No manager of the swarm is in service, and m1 did not answer"),
+    (STOPPED, UNREACHABLE, ALONE, 9, {}, "and m1, m2 did not answer"),
+    (ALONE, ALONE, ALONE, 9, {"playing": ["a1"]}, "m1, which would found it, is not part of this run"),
+    (manager("N1"), ALONE, member("OTHER"), 9, {}, "in another swarm than that of m1"),
+    (manager("N1"), ALONE, ALONE, 9, {"subnet": "10.33.0.0/16"}, r"exists with other addresses \(10.32.0.0/16\)"),
+])
+def test_what_cannot_work_is_said_once(first: Any, second: Any, here: Any, host: int, more: Any, sentence: str) -> None:
+    (problem,) = judged(first, second, here, host, **more)["problems"]
+    assert re.search(sentence, problem)
+    assert judged(first, second, here, host, **more)["founds"] is False
