@@ -13,11 +13,11 @@ import yaml
 from docs import generate
 from provisioner.components import COMPONENTS
 from provisioner.inventory.schema import load_schema
-from provisioner.paths import project_dir, roles_dir
+from provisioner.paths import playbooks_dir, project_dir, roles_dir
 
 ROLES = sorted(p.name for p in roles_dir().iterdir())
 FILES = ("meta/argument_specs.yml", "meta/main.yml", "meta/witness.yml", "defaults/main.yml", "tasks/main.yml", "tasks/preflight.yml",
-         "tasks/check.yml", "tasks/drain.yml", "tasks/remove.yml", "README.md")
+         "tasks/check.yml", "tasks/remove.yml", "README.md")
 BANNED = ("ignore_errors", "failed_when: false", "hostvars[")
 
 
@@ -50,6 +50,21 @@ def test_nothing_swallows_a_failure_or_looks_at_other_hosts(role: str) -> None:
     for path in (roles_dir() / role).rglob("*.yml"):
         text = path.read_text()
         assert [word for word in BANNED if word in text] == [], path
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_every_task_file_does_something_and_every_verb_of_a_role_is_specified(role: str) -> None:
+    tasks = {path.stem: _yaml(path) for path in (roles_dir() / role / "tasks").glob("*.yml")}
+    assert [name for name, content in tasks.items() if all("ansible.builtin.meta" in task for task in content)] == []
+    specified = set(_yaml(roles_dir() / role / "meta" / "argument_specs.yml")["argument_specs"])
+    assert specified == {"main", *({"check", "drain", "remove"} & set(tasks))}
+
+
+def test_playbooks_know_no_component() -> None:
+    names = "|".join(sorted({name for c in COMPONENTS for name in (c.name, c.role)}))
+    for path in playbooks_dir().glob("*.yml"):
+        code = "\n".join(line for line in path.read_text().splitlines() if not line.startswith("#"))
+        assert re.findall(rf"\b(?:{names})(?:\b|_)", code) == [], path
 
 
 def test_a_unit_is_started_as_its_file_is_now() -> None:

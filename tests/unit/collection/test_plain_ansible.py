@@ -19,16 +19,23 @@ from provisioner.plan import fingerprint
 ROLES = sorted(p.name for p in roles_dir().iterdir())
 
 
-def checked(folder: Path, *playbooks: Path) -> None:
-    """Let a plain ansible-playbook, with nothing but ansible.cfg, read playbooks in the root of the project."""
+def plain(folder: Path, *arguments: str | Path, **variables: object) -> str:
+    """What a plain ansible-playbook, with nothing but ansible.cfg, prints in the root of the project. Its one host is this machine."""
     inventory = folder / "inventory.json"
-    inventory.write_text(json.dumps({"all": {"hosts": {"m1": {}}}}))
-    plain = {k: v for k, v in os.environ.items() if not k.startswith(("ANSIBLE_", "PYTHON"))}
-    variables = {"component_name": "zookeeper", "component_role": "zookeeper", "component_hosts": "m1"}
+    host = {"ansible_connection": "local", "ansible_become": False, "ansible_python_interpreter": sys.executable}
+    inventory.write_text(json.dumps({"all": {"hosts": {"m1": host}}}))
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("ANSIBLE_", "PYTHON"))}
+    chosen = {"component_name": "zookeeper", "component_role": "zookeeper", "component_hosts": "m1", **variables}
     program = Path(sys.executable).with_name("ansible-playbook")
-    done = subprocess.run([program, "--syntax-check", "-i", inventory, "-e", json.dumps(variables), *playbooks],
-                          cwd=project_dir(), env=plain, capture_output=True, text=True, check=False)
+    done = subprocess.run([program, "-i", inventory, "-e", json.dumps(chosen), *arguments],
+                          cwd=project_dir(), env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def checked(folder: Path, *playbooks: Path) -> None:
+    """Let it read playbooks."""
+    plain(folder, "--syntax-check", *playbooks)
 
 
 def test_a_plain_ansible_playbook_reads_every_playbook_and_every_role(tmp_path: Path) -> None:
@@ -43,6 +50,18 @@ def test_a_plugin_that_is_not_there_is_found_out(tmp_path: Path) -> None:
     (tmp_path / "wrong.yml").write_text(yaml.safe_dump([{"name": "Wrong", "hosts": "m1", "tasks": [task]}]))
     with pytest.raises(AssertionError, match="no_such_module"):
         checked(tmp_path, tmp_path / "wrong.yml")
+
+
+def test_a_role_without_a_drain_has_nothing_to_hand_over(tmp_path: Path) -> None:
+    assert not (roles_dir() / "common/tasks/drain.yml").exists()
+    assert re.search(r"ok=1 .*skipped=1", plain(tmp_path, "playbooks/drain.yml", component_name="common", component_role="common"))
+
+
+def test_the_part_of_mesos_is_known_by_the_components_name(tmp_path: Path) -> None:
+    """A master has nothing to hand over; an agent would ask the masters, of which this one is told none."""
+    assert "skipped=1" in plain(tmp_path, "playbooks/drain.yml", component_name="mesos_master", component_role="mesos")
+    with pytest.raises(AssertionError, match="No Mesos master leads"):
+        plain(tmp_path, "playbooks/drain.yml", component_name="mesos_agent", component_role="mesos", mesos_address="192.0.2.1")
 
 
 def test_ansible_is_told_nothing_of_the_drivers_insides() -> None:
