@@ -44,6 +44,9 @@ PICTURE_WIDTH = 132
 HELP_WIDTH = 80
 #: Recipes of CI services that have a job for each role and each test of a whole cluster.
 RECIPES = (".github/workflows/ci.yml", ".gitlab-ci.yml")
+INTERNAL = "## Internal: rendered by the driver"
+#: Of a variable: name, type, choices, default, meaning.
+Row = tuple[str, str, Sequence[Any], Any, str]
 #: What belongs to no role, by the title it gets.
 OF_THE_DRIVER = {"the cluster: in the vars of `all`": CLUSTER_VARIABLES, "a host": HOST_VARIABLES, "connections": CONNECTION_VARIABLES}
 
@@ -69,14 +72,18 @@ def main() -> int:
 def pages() -> Iterator[tuple[Path, str]]:
     """Every generated text with its path."""
     everything = ["# Variables of an inventory", "",
-                  "Generated from the driver's schema and the roles' argument specs. What the driver renders itself is left out.", ""]
+                  "Generated from the driver's schema and the roles' argument specs. What the driver renders itself stands at the end.", ""]
+    internal: list[Row] = []
     for title, variables in OF_THE_DRIVER.items():
         everything += [f"## {title}", "", _table((v.name, v.type, v.choices, v.default, v.description) for v in variables), ""]
     for role in sorted(p.name for p in roles_dir().iterdir() if (p / "meta" / "argument_specs.yml").is_file()):
-        table = variable_table(role)
+        settable, rendered = role_variables(role)
+        table = _table(settable) if settable else "Nothing to set: the driver renders every variable."
         readme = roles_dir() / role / "README.md"
-        yield readme, _between(readme.read_text(), table)
+        yield readme, _between(readme.read_text(), "\n".join([table, *(["", INTERNAL, "", _table(rendered)] if rendered else [])]))
         everything += [f"## {role}", "", table, ""]
+        internal += rendered
+    everything += [INTERNAL, "", "Only for roles that run without the driver.", "", _table(internal)]
     yield DOCS / "reference" / "variables.md", "\n".join(everything).rstrip() + "\n"
     yield DOCS / "reference" / "components.md", components_reference()
     yield DOCS / "reference" / "cli.md", cli_reference()
@@ -98,17 +105,18 @@ def with_jobs(text: str, jobs: Mapping[str, Iterable[str]]) -> str:
     return text
 
 
-def variable_table(role: str) -> str:
-    """The variables of a role that a user may set, as a Markdown table."""
+def role_variables(role: str) -> tuple[list[Row], list[Row]]:
+    """The variables of a role: those that a user may set, and those that the driver renders."""
     spec = yaml.safe_load((roles_dir() / role / "meta" / "argument_specs.yml").read_text())
     options: dict[str, Any] = spec["argument_specs"]["main"].get("options") or {}
-    rows = []
+    settable: list[Row] = []
+    rendered: list[Row] = []
     for name, option in options.items():
         said = option.get("description", "")
         text = " ".join(" ".join([said] if isinstance(said, str) else said).split())
-        if not text.startswith(RENDERED):
-            rows.append((name, option.get("type", "str"), option.get("choices") or (), option.get("default"), text))
-    return _table(rows) if rows else "Nothing to set: the driver renders every variable."
+        row = (name, option.get("type", "str"), option.get("choices") or (), option.get("default"), text.removeprefix(RENDERED))
+        (rendered if text.startswith(RENDERED) else settable).append(row)
+    return settable, rendered
 
 
 def components_reference() -> str:
@@ -140,8 +148,7 @@ def _size(need: Need) -> str:
     return ", ".join(memory + disk) + (f" on {need.group}" if need.group else "")
 
 
-def _table(rows: Iterable[tuple[str, str, Sequence[Any], Any, str]]) -> str:
-    """A row for each (name, type, choices, default, meaning)."""
+def _table(rows: Iterable[Row]) -> str:
     lines = ["| variable | type | default | meaning |", "|---|---|---|---|"]
     for name, kind, choices, default, text in rows:
         chosen = f" ({', '.join(map(str, choices))})" if choices else ""

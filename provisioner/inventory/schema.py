@@ -18,7 +18,8 @@ from provisioner.inventory import formats
 from provisioner.paths import roles_dir
 
 #: How the description of a variable starts that the driver computes and nobody may set.
-RENDERED = "Rendered by the driver"
+#: How the description of a variable begins that belongs between the driver and its roles: nobody else sets it.
+RENDERED = "Internal, rendered by the driver. "
 #: Where a variable may be written: anywhere; only in the vars of `all`; only at one host.
 Scope = Literal["any", "cluster", "host"]
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)

@@ -128,7 +128,7 @@ def seen(*components: str, host: str = "m1", variables: dict[str, Any] | None = 
 
 _ROLE_VARIABLES = (
     Variable("consul_domain", "str", "Domain.", "consul", role="consul"),
-    Variable("consul_servers", "list", "Rendered by the driver. Addresses.", role="consul", rendered=True),
+    Variable("consul_servers", "list", "Internal, rendered by the driver. Addresses.", role="consul", rendered=True),
     Variable("docker_daemon_options", "dict", "More options.", {}, role="docker"),
     Variable("docker_overlay", "str", "Network.", "none", ("none", "swarm", "cluster_store"), role="docker"),
     Variable("dns_upstream", "list", "Name servers.", [], elements="str", role="dns"),

@@ -111,6 +111,17 @@ def test_generated_documentation_is_current_in_a_terminal_of_any_width(monkeypat
     assert [str(path) for path, text in generate.pages() if not path.is_file() or path.read_text() != text] == [], "run 'make docs'"
 
 
+def test_internal_variables_stand_in_a_section_of_their_own() -> None:
+    pages = dict(generate.pages())
+    for role in ROLES:
+        for text in (pages[roles_dir() / role / "README.md"], pages[project_dir() / "docs/reference/variables.md"]):
+            settable, _, internal = text.partition(generate.INTERNAL)
+            for variable in load_schema().variables.values():
+                if variable.role == role:
+                    own, other = (internal, settable) if variable.rendered else (settable, internal)
+                    assert f"| `{variable.name}` |" in own and f"| `{variable.name}` |" not in other, variable.name
+
+
 def test_only_the_console_prints() -> None:
     allowed = {"console.py", "cli.py"}
     found = []

@@ -18,7 +18,7 @@ argument_specs:
       web_names: {type: list, elements: str, default: [], description: [Names., "As many as you like."]}
       web_level: {type: str, choices: [low, high], default: low, description: Level.}
       web_levels: {type: list, choices: [low, high], default: [low], description: Levels.}
-      web_address: {type: str, required: true, description: Rendered by the driver. Address.}
+      web_address: {type: str, required: true, description: "Internal, rendered by the driver. Address."}
       web_anything: {type: raw, description: Anything.}
       web_untyped: {description: Text.}
   check:
@@ -59,7 +59,7 @@ def test_without_roles_there_are_still_cluster_and_connection_variables(tmp_path
 
 
 def test_zookeeper_id_is_rendered_but_a_host_may_name_it(tmp_path: Path) -> None:
-    spec = "argument_specs: {main: {options: {zookeeper_id: {type: int, description: Rendered by the driver. Id.}}}}"
+    spec = "argument_specs: {main: {options: {zookeeper_id: {type: int, description: 'Internal, rendered by the driver. Id.'}}}}"
     variable = load_schema(role(tmp_path, "zookeeper", spec)).variables["zookeeper_id"]
     assert (variable.rendered, variable.scope, variable.type) == (True, "host", "int")
     assert not variable.description.startswith(RENDERED)
