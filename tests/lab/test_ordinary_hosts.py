@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import re
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +13,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from provisioner.inventory.load import load
+from provisioner.paths import project_dir
 from provisioner_lab.images import bootstrap
 from provisioner_lab.mirror import mesos
 from provisioner_lab.model import default_inventory
@@ -106,6 +110,20 @@ def test_a_host_whose_new_kernel_waits_is_rebooted_and_all_is_as_before(cluster:
     assert cluster.host("a1").run("cat /proc/sys/kernel/random/boot_id").strip() != before
     assert cluster.host("a1").run("ls /var/lib/provisioner/reboot-required", check=False) == ""
     assert cluster.status()["healthy"], cluster.status()
+
+
+@pytest.mark.parametrize("mode", [(), ("--check",)])
+def test_a_plain_ansible_playbook_agrees(cluster: ClusterUnderTest, tmp_path: Path, mode: tuple[str, ...]) -> None:
+    """In the root of the project with the rendered inventory, with nothing of the driver around it; `dns` reads no secret."""
+    (tmp_path / "rendered.json").write_text(cluster.run("inventory", "--json").stdout)
+    known_hosts = load(Path(cluster.select[1])).state_dir / "known_hosts"
+    plain = {k: v for k, v in os.environ.items() if not k.startswith(("ANSIBLE_", "PYTHON"))}
+    names = ("component_name=dns", "component_role=dns", "component_hosts=dns")
+    done = subprocess.run([Path(sys.executable).with_name("ansible-playbook"), "-i", tmp_path / "rendered.json", *mode, "--ssh-common-args",
+                           f"-o UserKnownHostsFile={known_hosts}", *(word for name in names for word in ("-e", name)), "playbooks/up.yml"],
+                          cwd=project_dir(), env=plain, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.findall(r"(\w+) +: ok=\d+ +changed=(\d+) .*failed=0", done.stdout) == [("alpha", "0"), ("beta", "0")]
 
 
 def test_the_package_given_as_artifact_is_what_runs(cluster: ClusterUnderTest) -> None:

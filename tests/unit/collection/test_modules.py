@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import json
 import os
@@ -51,6 +52,12 @@ def test_a_look_gives_what_its_documentation_says(name: str) -> None:
     found = loaded.look(asked) if asked else loaded.look()
     assert set(found) == set(yaml.safe_load(loaded.RETURN))
     json.dumps(found)
+
+
+@pytest.mark.parametrize("path", sorted((collection_dir() / "plugins").glob("module*/*.py")), ids=lambda path: path.stem)
+def test_what_runs_on_hosts_is_python_3_9(path: Path) -> None:
+    """The oldest one of an operating system that is supported: Debian 11 and Rocky 9."""
+    ast.parse(path.read_text(), feature_version=(3, 9))
 
 
 def test_ansible_runs_a_module_with_what_it_imports(tmp_path: Path) -> None:
