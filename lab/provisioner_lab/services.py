@@ -14,7 +14,7 @@ ANSWER_SECONDS = 5.0
 
 
 class FromHere:
-    """Asks from this machine; see `api.Way`."""
+    """Asks from this machine; see provisioner.hosts.http_api.Way."""
 
     def http(self, host: Host, method: str, server: str, path: str, body: object = None) -> Reply:
         """One HTTP request; status 0 when there is no answer within ANSWER_SECONDS."""

@@ -51,7 +51,7 @@ class FakeTransport:
 
     def run(self, host: Host, command: str, stdin: bytes = b"", *, become: bool = False, timeout: float = 60.0,
             line: Callable[[bytes], None] | None = None) -> Completed:
-        """See adapters.ssh.Transport."""
+        """See provisioner.hosts.openssh.Transport."""
         call = Call(host.name, command, stdin, become)
         self.calls.append(call)
         does = self.behaviour.get(host.name, said())

@@ -89,8 +89,8 @@ def up(
 def down(name: str = DEFAULT_NAME, *, ignore_missing: bool = False, say: Say) -> None:
     """Removes a lab: hosts, their disks, the network, keys, inventory and what the driver kept about the cluster.
 
-    With `ignore_missing` it is well when there is none. An engine that is off, as after a restart of this machine, is started: it may
-    keep the lab. Raises UsageError.
+    With `ignore_missing` a lab that does not exist is no error. An engine that is off, as after a restart of this machine, is started:
+    it may keep the lab. Raises UsageError.
     """
     check_name(name)
     awake = engine.wake(say)

@@ -1,4 +1,4 @@
-"""The mirror's catalogue: one entry for each artefact it serves, in the format that `provisioner.catalogue` reads."""
+"""The mirror's catalogue: one entry for each artefact it serves, in the format that `provisioner.cluster.catalogue` reads."""
 
 from __future__ import annotations
 
