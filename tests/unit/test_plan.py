@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from provisioner.components import COMPONENTS, component, component_names
 from provisioner.errors import UsageError
 from provisioner.observe.observation import HostObservation, Observation
+from provisioner.paths import project_dir
 from provisioner.plan.make import make_plan
 from provisioner.plan.rolling import rolled, share
 from provisioner.plan.steps import Step
@@ -140,6 +142,13 @@ def test_agents_follow_in_batches_where_they_serve_already() -> None:
     assert [s.batch for s in rolled(component("mesos_agent"), names, large, serving, "3")] == [3]
     assert [s.batch for s in rolled(component("mesos_agent"), names, large, serving, "100%")] == [0]
     assert [s.batch for s in rolled(component("mesos_agent"), names, large, seen())] == [0], "a fresh one is built at once"
+
+
+def test_what_decides_neither_speaks_nor_acts() -> None:
+    modules = [*(project_dir() / "provisioner" / "plan").glob("*.py")]
+    assert len(modules) > 10
+    forbidden = re.compile(r"^\s*from provisioner(\.| import )(console|context|hosts|run|verbs)\b", re.MULTILINE)
+    assert [str(path) for path in modules if forbidden.search(path.read_text())] == []
 
 
 @pytest.mark.parametrize("text", ["0", "-1", "101%", "half", "20 %", "1.5"])
