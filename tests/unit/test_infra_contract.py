@@ -48,7 +48,7 @@ def test_machines_and_variables_without_nulls() -> None:
     ("hosts/m1/groups", [], "output hosts.m1.groups"),
     ("hosts/m1/groups", "masters", "output hosts.m1.groups is 'masters', expected is a list"),
     ("hosts/m1/size", "large", "output hosts.m1 has the unknown key size"),
-    ("hosts/m1/variables", {"zookeper_id": 1}, "output hosts.m1.variables has zookeper_id, which is no variable"),
+    ("hosts/m1/variables", {"zookeper_id": 1}, "output hosts.m1.variables has zookeper_id, which is not an inventory variable"),
     ("hosts/m1/variables", {"cluster_name": "x"}, "output hosts.m1.variables has cluster_name"),
     ("hosts/m1/variables", {"zookeeper_id": 300}, "output hosts.m1.variables.zookeeper_id must be between"),
     ("variables/cluster_name", "Not A Name", "output variables.cluster_name must be made of"),

@@ -182,7 +182,7 @@ def test_what_is_wrong_before_terraform_runs(folder: Path, server: SshServer, mo
             Terraform(folder / "module", variables, binary=binary, say=print)
         return str(error.value)
 
-    assert "there is no Terraform configuration here" in wrong()
+    assert "no Terraform configuration found" in wrong()
     (folder / "module" / "main.tf").write_text(MODULE)
     assert "--var 'agents' is not NAME=VALUE" in wrong("agents")
     assert "the program tofuu is not installed" in wrong(binary="tofuu")

@@ -92,7 +92,7 @@ def test_it_goes_on_where_mesos_removed_the_framework(framework: str, stored: No
     (seen("registered", "ok"), STORED, [row(GONE, gone=False)], "nothing to repair: Mesos lists Marathon's framework as active"),
     (seen("missing"), STORED, [row(GONE, gone=False)], f"Mesos still has Marathon's framework {GONE}"),
     (seen("missing"), None, [row(NEW, gone=False)], f"Mesos still has Marathon's framework {NEW}"),
-    (seen("missing"), STORED, [row(NEW, gone=True)], "neither Mesos nor Marathon says that the framework was removed"),
+    (seen("missing"), STORED, [row(NEW, gone=True)], "neither Mesos nor Marathon reports that the framework was removed"),
 ])
 def test_it_is_refused_where_something_else_is_the_matter(found: Observation, stored: Node | None, rows: list[Any], says: str) -> None:
     with pytest.raises((UsageError, StepFailed), match=says):
@@ -101,7 +101,7 @@ def test_it_is_refused_where_something_else_is_the_matter(found: Observation, st
 
 def test_records_of_instances_go_only_where_mesos_or_marathon_says_that_the_framework_was_removed() -> None:
     records = (Node("/marathon/state/instance/3", b"", ()),)
-    with pytest.raises(StepFailed, match="neither Mesos nor Marathon says that the framework was removed"):
+    with pytest.raises(StepFailed, match="neither Mesos nor Marathon reports that the framework was removed"):
         refused(seen("missing"), None, instances=records)
     assert refused(seen("removed"), None, instances=records) == ""
 

@@ -51,14 +51,14 @@ def read(path: Path) -> Archive:
         made_for, sums = int(manifest["format"]), dict(manifest["sha256"])
         archive = Archive(str(manifest["cluster"]), str(manifest["cluster_id"]), str(manifest["made"]), files)
     except FileNotFoundError:
-        raise UsageError("there is no such file", where=str(path)) from None
+        raise UsageError("file not found", where=str(path)) from None
     except (tarfile.TarError, OSError, EOFError, ValueError, KeyError, TypeError) as error:
-        raise UsageError(f"this is no backup, or not a whole one: {error}", where=str(path),
-                         hint="'provision backup' makes one; copy it again if it came from elsewhere") from None
+        raise UsageError(f"not a backup, or an incomplete one: {error}", where=str(path),
+                         hint="'provision backup' writes one; copy it again if it came from elsewhere") from None
     if made_for != FORMAT:
-        raise UsageError(f"a newer 'provision' made this backup (format {made_for}; this one knows {FORMAT})", where=str(path))
+        raise UsageError(f"this backup was written by a newer 'provision' (format {made_for}; this one reads {FORMAT})", where=str(path))
     damaged = sorted(name for name in {*sums, *files} if hashlib.sha256(files.get(name, b"")).hexdigest() != sums.get(name))
     if damaged:
-        raise UsageError(f"the backup is damaged: {', '.join(damaged)} is not what was saved", where=str(path),
-                         hint="use another copy of it")
+        raise UsageError(f"the backup is damaged: checksum mismatch in {', '.join(damaged)}", where=str(path),
+                         hint="use another copy")
     return archive

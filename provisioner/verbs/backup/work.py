@@ -54,7 +54,7 @@ def save(context: Context, console: Console, path: Path | None = None) -> Path:
         console.say(f"saving {part.file} …")
         saved[part.file] = part.save()
     if await_settled(context, schedulers) != leaders:
-        raise StepFailed("nothing was written: there was an election meanwhile, and what was listed may not be all", hint="run it again")
+        raise StepFailed("nothing was written: a leader was elected meanwhile, so the lists may be incomplete", hint="run it again")
     archive.write(path, Archive(context.cluster.name, context.ledger.cluster_id, now.isoformat(timespec="seconds"), saved))
     console.say(f"wrote {path} ({path.stat().st_size} bytes). It holds the cluster's secrets: keep it safe.")
     return path
@@ -73,9 +73,9 @@ def run_restore(context: Context, console: Console, options: restore.Options) ->
     with locked(context, console, "restore"):
         parts = [part for part in parts_of(context, working_hosts(context)) if part.file in found.parts]
         console.say(f"backup of cluster {found.cluster}, {found.made}: {', '.join(part.file for part in parts)}")
-        confirm_by_name(options.yes, context.cluster.name, f"What {context.cluster.name} has under the same names is replaced.")
+        confirm_by_name(options.yes, context.cluster.name, f"Whatever has the same name in {context.cluster.name} is replaced.")
         for part in parts:
-            console.say(f"{part.file}: {part.put_back(found.parts[part.file])} put back")
+            console.say(f"{part.file}: {part.put_back(found.parts[part.file])} restored")
 
 
 def _identity(context: Context) -> Iterator[tuple[str, bytes]]:
@@ -96,14 +96,14 @@ def _restore_identity(context: Context, console: Console, found: Archive) -> Non
     there = [str(path) for path in targets.values() if path.exists()]
     if there:
         raise UsageError(f"nothing was changed: this cluster has an identity already: {', '.join(there)}",
-                         hint="to build the old cluster anew on fresh hosts, move the folder away first")
+                         hint="to rebuild the old cluster on fresh hosts, move that folder away first")
     missing = [name for name in targets if name not in found.parts]
     if missing:
         raise UsageError(f"the backup has no {', '.join(missing)}", where=cluster.name)
     private_dir(cluster.state_dir)
     for name, path in targets.items():
         write_private(path, found.parts[name])
-    console.say(f"identity and secrets of {found.cluster} ({found.made}) are back; next: 'provision up', "
+    console.say(f"restored the identity and secrets of {found.cluster} ({found.made}); next: 'provision up', "
                 "then 'provision restore' again without --identity")
 
 
@@ -115,7 +115,7 @@ def working_hosts(context: Context) -> dict[str, list[Host]]:
         members = context.cluster.members(component.saved_by)
         working[component.name] = [h for h in members if serves(seen, h.name, component)]
         if members and not working[component.name]:
-            raise StepFailed(f"nothing was done: {component.name} works on none of its hosts", hint="'provision up' first")
+            raise StepFailed(f"nothing was done: {component.name} is down on all of its hosts", hint="'provision up' first")
     return working
 
 

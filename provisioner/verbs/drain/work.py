@@ -30,7 +30,7 @@ def run_drain(context: Context, console: Console, options: drain.Options) -> Res
     """
     host = _agent(context, options.host)
     with locked(context, console, f"drain {host}") as held:
-        console.say(f"looking at what runs on {host} …")
+        console.say(f"checking what runs on {host} …")
         # An app that Marathon does not list yet would not be kept alive.
         await_settled(context, ["marathon"] if context.cluster.members("marathon") else [])
         work = Workload(context.cluster, context.rendered, RemoteCalls(context.transport))
@@ -39,8 +39,8 @@ def run_drain(context: Context, console: Console, options: drain.Options) -> Res
         lacking = work.missing(host)
         if lacking and not options.force:
             text = ", ".join(f"{amount:g} {name}" for name, amount in lacking.items())
-            raise StepFailed(f"nothing was changed: the other agents lack {text} for what runs here", where=host,
-                             hint="add an agent, or pass --force: some tasks will then wait")
+            raise StepFailed(f"nothing was changed: the other agents lack {text} for the tasks that run here", where=host,
+                             hint="add an agent, or pass --force: some tasks will then stay pending")
         before = host in context.ledger.drained
         drained = _remember(context, drained=True, host=host)
         try:
@@ -51,11 +51,11 @@ def run_drain(context: Context, console: Console, options: drain.Options) -> Res
         except BaseException:
             if before:
                 raise
-            console.say(f"not drained: {host} takes work again …")
+            console.say(f"not drained: {host} accepts tasks again …")
             _play(_remember(context, drained=False, host=host), console, held, Step(AGENT, (host,)))
             raise
     console.say(summary(result))
-    console.say(f"{host} is drained and stays so; 'provision undrain {host}' lets it take work again")
+    console.say(f"{host} is drained; 'provision undrain {host}' lets it accept tasks again")
     return result
 
 
@@ -73,7 +73,7 @@ def doubled(work: Workload, apps: Sequence[App], host: str, console: Console) ->
     """While it lasts, apps that run nowhere else have one instance more, on another agent."""
     try:
         for app in apps:
-            console.say(f"{app.name} runs only here: one more instance elsewhere first …")
+            console.say(f"{app.name} runs only here: starting one more instance elsewhere first …")
             work.scale(app.name, app.instances + 1)
         if apps:
             work.await_elsewhere([a.name for a in apps], host, at_least=1)
@@ -87,7 +87,7 @@ def doubled(work: Workload, apps: Sequence[App], host: str, console: Console) ->
 def _agent(context: Context, name: str) -> str:
     names = [h.name for h in context.cluster.members(AGENT.name)]
     if name not in names:
-        raise UsageError(f"{name!r} is no agent of the inventory", where=str(context.path), hint=f"agents: {', '.join(names)}")
+        raise UsageError(f"{name!r} is not an agent", where=str(context.path), hint=f"agents: {', '.join(names)}")
     return name
 
 

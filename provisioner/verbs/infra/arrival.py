@@ -49,7 +49,7 @@ def await_hosts(cluster: Cluster, wanted: Collection[str], transport: Transport,
         reasons = "".join(f"\n  {h.name} ({h.address}): {said[h.name].message}; {said[h.name].hint}" for h in missing)
         names = host_list([h.name for h in missing])
         raise UnreachableError(f"no way in by SSH after {waited:.0f} s to {names}; all others are there:{reasons}",
-                               hint=f"look at the machine's console; the same command goes on from here: {again}")
+                               hint=f"check the machine's console; the same command goes on from here: {again}")
 
 
 def answers(cluster: Cluster, hosts: Sequence[Host], transport: Transport) -> dict[str, UnreachableError]:
@@ -59,8 +59,8 @@ def answers(cluster: Cluster, hosts: Sequence[Host], transport: Transport) -> di
         done = transport.run(host, "true", timeout=LOGIN_SECONDS)
         if done.code:  # a shell such as nologin, or a connection that broke without a word
             said = (done.stderr + done.stdout).decode(errors="replace").strip()
-            raise UnreachableError(f"the login works, but no command does (exit {done.code}): {said}", where=host.name,
-                                   hint="look at the shell of this user")
+            raise UnreachableError(f"the login works, but commands fail (exit {done.code}): {said}", where=host.name,
+                                   hint="check this user's shell")
 
     return {name: said for name, said in fan_out(hosts, enter).items() if isinstance(said, UnreachableError)}
 

@@ -103,7 +103,7 @@ class _Reader:
             variable = self._schema.variables.get(name)
             if variable is None or (variable.rendered and variable.scope != "host"):
                 hint = "docs/reference/variables.md has them all"
-                raise self.wrong(f"output {place} has {name}, which is no variable of an inventory", hint)
+                raise self.wrong(f"output {place} has {name}, which is not an inventory variable", hint)
             if variable.scope == ("cluster" if host else "host"):
                 raise self.wrong(f"output {place} has {name}", "it can only stand in "
                                  + ("output variables" if host else "the variables of a host"))

@@ -45,7 +45,7 @@ class Terraform:
     def __init__(self, directory: Path, variables: Sequence[str] = (), *, binary: str | None = None, say: Callable[[str], None],
                  seconds: float = COMMAND_SECONDS) -> None:
         if not any((*directory.glob("*.tf"), *directory.glob("*.tf.json"))):
-            raise UsageError("there is no Terraform configuration here", where=str(directory),
+            raise UsageError("no Terraform configuration found", where=str(directory),
                              hint="name a folder that holds *.tf files, for example: --dir terraform/lab")
         for text in variables:
             if not text.partition("=")[0] or "=" not in text:
@@ -122,11 +122,11 @@ class Terraform:
         try:
             return child.wait(self._seconds)
         except subprocess.TimeoutExpired:
-            error = StepFailed(f"{self._named(command)} did not end within {self._seconds:.0f} s: stopped", where=str(self.directory),
-                               hint=f"look at what it was waiting for, then run it by hand: {self.by_hand(command)}")
+            error = StepFailed(f"{self._named(command)} stopped after {self._seconds:.0f} s without an end", where=str(self.directory),
+                               hint=f"check what it was waiting for, then run it by hand: {self.by_hand(command)}")
         except KeyboardInterrupt:
             error = StoppedError(f"{self._named(command)} was stopped, as asked for", where=str(self.directory),
-                                 hint="the same command goes on from what it has saved")
+                                 hint="the same command continues from the saved state")
         self._say(f"{self._named(command)} was asked to stop: it ends what it has begun and saves its state. "
                   "Ctrl-C again stops it at once, and what it is making now may get lost")
         _stop(child)

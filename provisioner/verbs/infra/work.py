@@ -51,7 +51,7 @@ class Infra:
 
     def up(self, options: Up) -> int:
         """Apply, write the inventory, wait for the machines. Raises StepFailed, InventoryError, UnreachableError."""
-        self._apply(lambda: confirm("Do this?", yes=options.yes))
+        self._apply(lambda: confirm("Apply this plan?", yes=options.yes))
         outputs, before = self._outputs(), self._before()
         rewrite(self._inventory, merged(self._text(), tree(outputs), str(self._inventory)).encode())
         cluster = load(self._inventory)
@@ -69,7 +69,7 @@ class Infra:
         cluster, text = self._before(), self._text()
         left = without(text, str(self._inventory))  # what can't be tidied up is said before
         name = self._name(cluster)
-        agree = functools.cache(lambda: confirm_by_name(options.yes, name, "The machines go, with all data on them."))
+        agree = functools.cache(lambda: confirm_by_name(options.yes, name, "The machines and all data on them are destroyed."))
         self._apply(agree, destroy=True)
         if left != text:  # also where Terraform knows of no machines: it may be the wrong folder
             agree()
@@ -77,7 +77,7 @@ class Infra:
             self._forget(cluster, left)
         if left:
             rewrite(self._inventory, left.encode())
-            self._console.say(f"{self._inventory} stays, for the lines that are yours")
+            self._console.say(f"kept {self._inventory} for the lines that are yours")
         else:
             self._inventory.unlink(missing_ok=True)
         return 0
@@ -86,7 +86,7 @@ class Infra:
         """The machines and whether each lets us in; 0 when all do. Raises UsageError where no inventory was written yet."""
         outputs, cluster = self._outputs(), self._cluster()
         if cluster is None:
-            raise UsageError("the machines are there, but this inventory has no hosts", where=str(self._inventory), hint=self._again())
+            raise UsageError("the machines exist, but this inventory has no hosts", where=str(self._inventory), hint=self._again())
         known = {host.name for host in cluster.hosts}
         silent = answers(cluster, [h for h in cluster.hosts if h.name in outputs.hosts], OpenSsh(cluster))
         problems = {name: "not in the inventory" if name not in known else silent[name].message if name in silent else ""
@@ -144,7 +144,7 @@ class Infra:
         if cluster.state_dir.is_dir() and not any(cluster.state_dir.iterdir()):
             cluster.state_dir.rmdir()
         if cluster.state_dir.is_dir():
-            self._console.say(f"{cluster.state_dir} stays: the cluster's identities, secrets and backups")
+            self._console.say(f"kept {cluster.state_dir}: the cluster's identities, secrets and backups")
 
     def _again(self) -> str:
         """The command that makes the machines, or goes on where it ended."""

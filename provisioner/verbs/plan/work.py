@@ -41,7 +41,7 @@ def run_plan(context: Context, console: Console, options: Options) -> int:
         console.warn(text)
     lost = removed(found.observation)
     for name in lost:
-        console.warn(f"{component(name).title}: Mesos has removed its framework, which 'up' can't cure: '{cure(name)}'")
+        console.warn(f"{component(name).title}: Mesos has removed its framework; 'up' can't repair that: '{cure(name)}'")
     quorums = margins(context.cluster, found.observation) if found.plan.steps else []
     if options.json:
         console.json({"cluster": context.cluster.name, "steps": [step.as_json() for step in found.plan.steps],
@@ -49,14 +49,14 @@ def run_plan(context: Context, console: Console, options: Options) -> int:
                       "repairs": [cure(name) for name in lost],
                       "quorums": [each.as_json() for each in quorums], **({"changes": changes} if options.diff else {})})
     elif not found.plan.steps:
-        console.write("nothing that 'up' could do\n" if lost else "nothing to do\n")
+        console.write("nothing that 'up' can do\n" if lost else "nothing to do\n")
     else:
         for number, step in enumerate(found.plan.steps, 1):
             console.write(f"{number:3d}. {step.describe()}\n")
         for host, names in tasks.items():
-            console.write(f"\ntasks that move away from {host}: {', '.join(names) or 'none'}\n")
+            console.write(f"\ntasks to move away from {host}: {', '.join(names) or 'none'}\n")
         if quorums:
-            console.write("\nquorums, of which each step takes away one member at a time:\n" + "".join(f"  {each}\n" for each in quorums))
+            console.write("\nquorums (each step takes one member away at a time):\n" + "".join(f"  {each}\n" for each in quorums))
         for change in changes:
             console.write(f"\n{change['host']}: {change['task']}\n{change['diff']}")
     return CHANGES if options.detailed_exitcode and (found.plan.steps or lost) else 0

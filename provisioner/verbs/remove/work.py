@@ -81,7 +81,7 @@ def _lost(names: Sequence[str], seen: Observation, *, allowed: bool) -> tuple[st
     silent = tuple(n for n in names if not seen.hosts[n].reachable)
     if silent and not allowed:
         raise UnreachableError(f"nothing was changed: {', '.join(silent)} does not answer: {seen.hosts[silent[0]].error}",
-                               hint="bring it back; or, when it is never to run again with its old disk, pass --lost")
+                               hint="bring it back, or pass --lost if it will never run again with its old disk")
     return silent
 
 
@@ -93,5 +93,5 @@ def _refuse(smaller: Cluster, seen: Observation) -> None:
     for component, group in QUORUMS.items():
         sick = [h.name for h in smaller.members(group) if (seen.health(h.name, component) or {}).get("state", "down") == "down"]
         if sick:
-            raise StepFailed(f"nothing was changed: {component} does not work on {', '.join(sick)}, which stays",
-                             hint="mend that first ('provision up')")
+            raise StepFailed(f"nothing was changed: {component} is down on {', '.join(sick)}, which stays",
+                             hint="repair that first ('provision up')")

@@ -51,9 +51,9 @@ def run_repair(context: Context, console: Console, options: Options) -> Result:
             found = kept(tree, store)
             name = variables[scheduler.probe_variable]["framework"]
             old = refuse(scheduler, name, seen, found, mesos)
-            console.say(f"removed by Mesos: {old or 'a framework that it has forgotten since'}; stored: "
+            console.say(f"removed by Mesos: {old or 'a framework it no longer remembers'}; stored: "
                         f"{'its id' if found.identity else 'no id any more'}, {len(found.instances)} nodes about instances")
-            console.say(f"Mesos has ended all tasks of the old framework already. {lost_with(scheduler.name)}")
+            console.say(f"Mesos has already ended all tasks of the old framework. {lost_with(scheduler.name)}")
             confirm_by_name(options.yes, cluster.name, f"{scheduler.title} gets a new framework id.")
             # The question may have stood for an hour, in which a member can have registered.
             refuse(scheduler, name, _look(context, scheduler), kept(tree, store), _mesos(context))
@@ -94,10 +94,10 @@ def refuse(scheduler: Component, name: str, seen: Observation, found: Kept, meso
     for row in own:
         if not row["removed"]:
             raise StepFailed(f"nothing was changed: Mesos still has {scheduler.title}'s framework {row['id']}, so its tasks are not lost",
-                             hint="'provision up' restarts the leader, which takes it over again")
+                             hint="'provision up' restarts the leader, which reconnects it")
     if (found.identity or found.instances) and not own and scheduler.name not in removed(seen):
-        raise StepFailed(f"nothing was changed: neither Mesos nor {scheduler.title} says that the framework was removed",
-                         hint="'provision up' first: a member that Mesos refuses will say so")
+        raise StepFailed(f"nothing was changed: neither Mesos nor {scheduler.title} reports that the framework was removed",
+                         hint="run 'provision up' first: a member that Mesos refuses will report it")
     return str(own[0]["id"]) if own else ""
 
 
@@ -128,13 +128,13 @@ def _mesos(context: Context) -> list[dict[str, Any]]:
         if reply.status == 200 and isinstance(reply.json(), dict):
             return frameworks(reply.json())
         said.append(f"{host.name} answers {reply}")
-    raise StepFailed(f"nothing was changed: no Mesos master leads: {'; '.join(said)}", hint="'provision status' says what is wrong")
+    raise StepFailed(f"nothing was changed: no Mesos master leads: {'; '.join(said)}", hint="see 'provision status'")
 
 
 def _tree(context: Context, seen: Observation) -> AbstractContextManager[KazooTree]:
     working = [h for h in context.cluster.members("zookeeper") if serves(seen, h.name, component("zookeeper"))]
     if not working:
-        raise StepFailed("nothing was changed: ZooKeeper works on none of its hosts", hint="'provision up' first")
+        raise StepFailed("nothing was changed: ZooKeeper is down on all of its hosts", hint="'provision up' first")
     password = secrets.load(context.cluster)["vault_zookeeper_super_password"]
     return open_tree(context.cluster, working[0], int(_variables(context, working[0])["zookeeper_client_port"]), password)
 
@@ -148,6 +148,6 @@ def _tell(context: Context, console: Console, scheduler: Component) -> None:
     seen = observe(context.cluster, context.rendered, context.transport, components=(scheduler.name,), sections=("health",))
     host = leader(seen, scheduler.name)
     if not host:
-        raise StepFailed(f"{scheduler.title} has not registered with Mesos", hint="'provision status' says what is wrong")
+        raise StepFailed(f"{scheduler.title} has not registered with Mesos", hint="see 'provision status'")
     identity = (seen.health(host, scheduler.name) or {})["facts"].get("framework_id")
     console.say(f"{scheduler.title} leads on {host} with the new framework {identity}")

@@ -36,9 +36,9 @@ def run_replace(context: Context, console: Console, options: Options) -> Result:
     key = scan(found, cluster)
     known = KnownHosts.of(cluster)
     before = dict.fromkeys(text for name in key.names for text in known.fingerprints(name))
-    console.say(f"{found.name} shows the key {fingerprint(key.key)} ({key.kind}); known was {', '.join(before) or 'none'}")
-    confirm_by_name(options.yes, found.name, "Compare the key with the new machine's console. What the old one stored is given up, "
-                                             "and it must never run again with its old disk.")
+    console.say(f"{found.name} presents the key {fingerprint(key.key)} ({key.kind}); known so far: {', '.join(before) or 'none'}")
+    confirm_by_name(options.yes, found.name, "Compare the key with the new machine's console. Data of the old machine is given up, "
+                                             "and that machine must never run again with its old disk.")
     forget(cluster, key.names)
     record(cluster, [key.line])
     with locked(context, console, f"replace {found.name}") as held:
@@ -57,8 +57,8 @@ def refuse_used(said: HostObservation, name: str, cluster_id: str) -> None:
         raise UnreachableError(f"nothing was changed: {said.error}", where=name)
     belongs, _ = membership(said.facts)
     if belongs:
-        raise StepFailed("nothing was changed: this is no new machine, it belongs to " + ("this" if belongs == cluster_id else "another")
-                         + " cluster", where=name, hint="'provision up' repairs a host that has its disk")
+        raise StepFailed("nothing was changed: no new machine: it belongs to " + ("this" if belongs == cluster_id else "another")
+                         + " cluster", where=name, hint="'provision up' repairs a host that still has its disk")
 
 
 def refuse_alone(new: Host, cluster: Cluster, seen: Observation) -> None:
@@ -68,7 +68,7 @@ def refuse_alone(new: Host, cluster: Cluster, seen: Observation) -> None:
         sick = [h for h in others if not serves(seen, h, component(name))]
         if group in new.groups and sick:
             raise StepFailed(f"nothing was changed: {component(name).title} does not work on {', '.join(sick)}, and {new.name} counts as "
-                             "missing too", hint="mend that first ('provision up --limit …')")
+                             "missing too", hint="repair that first ('provision up --limit …')")
 
 
 def _forget(context: Context, new: Host, seen: Observation) -> None:

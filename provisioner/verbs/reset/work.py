@@ -36,8 +36,8 @@ def run_reset(context: Context, console: Console, options: Options) -> Result:
         refuse(seen, silent, context.ledger.cluster_id, lost=options.lost)
         plan = Plan(cluster.name, steps(cluster, silent, data=options.data))
         console.plan(plan)
-        confirm_by_name(options.yes, cluster.name, f"Everything on {len(cluster.hosts) - len(silent)} hosts is removed, "
-                        + ("and all data with it." if options.data else "data stays on them."))
+        confirm_by_name(options.yes, cluster.name, f"Everything is uninstalled from {len(cluster.hosts) - len(silent)} hosts, "
+                        + ("and all data is deleted." if options.data else "but data is kept."))
         result = execute(context, console, plan, held, facts=seen.facts())
         _clean([h for h in cluster.hosts if h.name not in silent], context)
     console.say(summary(result))
@@ -49,7 +49,7 @@ def refuse(seen: Observation, silent: Collection[str], cluster_id: str, *, lost:
     if silent and not lost:
         name = min(silent)
         raise UnreachableError(f"nothing was changed: {', '.join(sorted(silent))} does not answer: {seen.hosts[name].error}",
-                               hint="bring it back; or, to leave it as it is, pass --lost")
+                               hint="bring it back, or pass --lost to leave it as it is")
     for name, host in seen.hosts.items():
         identity, other = membership(host.facts)
         if identity and identity != cluster_id:
@@ -78,4 +78,4 @@ def _clean(hosts: Collection[Host], context: Context) -> None:
     answers = fan_out(hosts, lambda h: context.transport.run(h, f"rm -rf {OWN}", become=True))
     for name, said in answers.items():
         if isinstance(said, UnreachableError):
-            raise UnreachableError(f"all is removed but {OWN}: {said.message}", where=name, hint="run the same command again")
+            raise UnreachableError(f"everything is removed except {OWN}: {said.message}", where=name, hint="run the same command again")

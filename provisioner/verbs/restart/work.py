@@ -1,4 +1,4 @@
-"""`provision restart COMPONENT`: its units anew, in the order that users notice least."""
+"""`provision restart COMPONENT`: its units, in the order that users notice least."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def run_restart(context: Context, console: Console, options: Options) -> Result:
     limit = context.limited(options.limit)
     hosts = [h.name for h in cluster.members(component.unit_group) if not limit or h.name in limit]
     if not hosts:
-        raise UsageError(f"{component.title} runs on none of these hosts", hint="'provision status' says what runs where")
+        raise UsageError(f"{component.title} runs on none of these hosts", hint="see 'provision status'")
     with locked(context, console, f"restart {component.title}") as held:
         together = [h.name for h in cluster.members(component.rolling)] if component.rolling else []
         seen = wait_for_calm(lambda: observe(cluster, context.rendered, context.transport, components=(component.name,)),
@@ -56,5 +56,5 @@ def _component(name: str) -> Component:
 def _refuse_down(component: Component, together: list[str], seen: Observation) -> None:
     down = [name for name in together if (seen.health(name, component.name) or {}).get("state", "down") == "down"]
     if down:
-        raise StepFailed(f"nothing was changed: {component.title} does not work on {', '.join(down)}, and a restart takes away another one",
-                         hint="mend that first ('provision up')")
+        raise StepFailed(f"nothing was changed: {component.title} is down on {', '.join(down)}; a restart would take away another member",
+                         hint="repair that first ('provision up')")

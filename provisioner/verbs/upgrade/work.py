@@ -47,7 +47,7 @@ def run_upgrade(context: Context, console: Console, options: Options) -> Result:
     console.say(summary(result))
     left = len(found.plan.steps) - len(plan.steps)
     if left:
-        console.say(f"paused after {options.pause_after}: {left} steps are left; 'provision upgrade' goes on")
+        console.say(f"paused after {options.pause_after}: {left} steps left; 'provision upgrade' continues")
     return result
 
 
