@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +77,8 @@ def refuse_moved(saved: SavedPlan, found: Assessment) -> None:
 
 
 def _shaping(scope: Scope) -> dict[str, Any]:
-    return {name: value for name, value in asdict(scope).items() if name != NOT_SAVED}
+    """What of a scope shapes a plan. A command's own options, which are a scope and more, do not."""
+    return {field.name: getattr(scope, field.name) for field in fields(Scope) if field.name != NOT_SAVED}
 
 
 def _steps(plan: Plan) -> list[str]:

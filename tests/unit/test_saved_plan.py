@@ -14,6 +14,7 @@ from provisioner.plan.assess import Assessment
 from provisioner.plan.saved import recall, refuse_moved, save
 from provisioner.plan.scope import Scope
 from provisioner.plan.steps import Plan, Step
+from provisioner.verbs import plan, up
 
 ZOOKEEPER = component("zookeeper")
 
@@ -29,12 +30,12 @@ ROLL = Step(ZOOKEEPER, ("m2", "m3", "m1"), batch=1, all_or_none=True, why="zoo.c
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
     path = tmp_path / "plan.json"
-    save(path, look(ROLL), Scope(only=("zookeeper",), batch="2"))
+    save(path, look(ROLL), plan.Options(only=("zookeeper",), batch="2", out=str(path), json=True))
     return path
 
 
 def test_the_same_look_passes_with_the_options_of_the_plan(file: Path) -> None:
-    saved = recall(file, Scope(strict=True))
+    saved = recall(file, up.Options(strict=True, plan=str(file), yes=True))
     refuse_moved(saved, look(ROLL))
     assert saved.scope == Scope(only=("zookeeper",), batch="2", strict=True)
     assert file.stat().st_mode & 0o077 == 0
