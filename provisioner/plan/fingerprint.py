@@ -33,8 +33,9 @@ Question = Mapping[str, Any]
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 #: How a role reads a fact (a convention that a test keeps). Only what it reads counts: others differ from run to run.
 _FACT = re.compile(r"ansible_facts\['(\w+)'\]")
-#: How a role names a plugin of the collection, and how one plugin imports what it shares with others.
+#: How a role names a plugin of the collection, how a file names its filters, and how one plugin imports what it shares with others.
 _PLUGIN = re.compile(r"\bprovisioner\.core\.(\w+)")
+_FILTER = re.compile(r'"(\w+)": \w')
 _SHARED = re.compile(r"^from ansible_collections\.provisioner\.core\.plugins\.([\w.]+) import ", re.MULTILINE)
 
 
@@ -125,8 +126,13 @@ def _facts_digested(component: Component) -> tuple[str, ...]:
 
 
 def _named(what: re.Pattern[str], role: str) -> set[str]:
-    files = [path for path in (roles_dir() / role).rglob("*") if path.suffix in (".yml", ".j2")]
-    return {name for path in files for name in what.findall(path.read_text())}
+    return set(what.findall(_text(roles_dir() / role)))
+
+
+@functools.cache
+def _text(role: Path) -> str:
+    """What Ansible reads of a role."""
+    return "".join(path.read_text() for path in role.rglob("*") if path.suffix in (".yml", ".j2"))
 
 
 @functools.cache
@@ -137,14 +143,20 @@ def _plugins(role: str, collection: Path) -> Mapping[str, str]:
 
 def plugins_of(role: str, collection: Path) -> Mapping[str, Path]:
     """The plugins of the collection that a role's files name, and what those import, by their paths in its folder of plugins."""
-    folder, names = collection / "plugins", _named(_PLUGIN, role)
-    files = [folder / kind / f"{name}.py" for kind in ("action", "modules") for name in names]
-    files = [path for path in files if path.is_file()]
-    files += [path for path in folder.glob("filter/*.py") if any(f'"{name}":' in path.read_text() for name in names)]
+    folder = collection / "plugins"
+    offered = _offered(folder)
+    files = list(dict.fromkeys(offered[name] for name in sorted(_named(_PLUGIN, role)) if name in offered))
     for path in files:
         shared = [folder.joinpath(*name.split(".")).with_suffix(".py") for name in _SHARED.findall(path.read_text())]
         files += [one for one in shared if one not in files]
     return {str(path.relative_to(folder)): path for path in files}
+
+
+@functools.cache
+def _offered(folder: Path) -> Mapping[str, Path]:
+    """The plugins that roles can name; a file of filters holds several."""
+    filters = {name: path for path in folder.glob("filter/*.py") for name in _FILTER.findall(path.read_text())}
+    return {**filters, **{path.stem: path for kind in ("action", "modules") for path in folder.glob(f"{kind}/*.py")}}
 
 
 @functools.cache
