@@ -105,7 +105,7 @@ docs: $(READY) ## regenerate the variable tables, the CLI reference and the pict
 .PHONY: lock
 lock: ## renew requirements.lock from pyproject.toml
 	$(BIN)/pip-compile --quiet --generate-hashes --no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
-	  --strip-extras --allow-unsafe --extra dev -o requirements.lock pyproject.toml
+	  --strip-extras --allow-unsafe --extra dev --extra mitogen -o requirements.lock pyproject.toml
 	$(BIN)/pip-compile --quiet --generate-hashes --no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
 	  --strip-extras --allow-unsafe -o bench/requirements.lock bench/requirements.in
 	for list in tests/lab/support/*/requirements.in; do $(BIN)/pip-compile --quiet --generate-hashes --no-emit-index-url --no-emit-find-links \

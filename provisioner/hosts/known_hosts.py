@@ -8,7 +8,6 @@ import fnmatch
 import functools
 import hashlib
 import hmac
-import os
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from pathlib import Path
 from provisioner.cluster.model import Cluster
 from provisioner.errors import InventoryError
 from provisioner.hosts.login import known_hosts_file
+from provisioner.state.files import private_dir, write_private
 
 
 @dataclass(frozen=True)
@@ -91,11 +91,11 @@ def fingerprint(key: str) -> str:
 def record(cluster: Cluster, lines: list[str]) -> None:
     """Add lines to the cluster's file."""
     path = known_hosts_file(cluster)
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    private_dir(path.parent)
     old = path.read_bytes() if path.exists() else b""
     if old and not old.endswith(b"\n"):
         old += b"\n"
-    _write(path, old + "".join(line + "\n" for line in lines).encode())
+    write_private(path, old + "".join(line + "\n" for line in lines).encode())
 
 
 def forget(cluster: Cluster, names: Collection[str]) -> None:
@@ -105,18 +105,7 @@ def forget(cluster: Cluster, names: Collection[str]) -> None:
         return
     kept = [line for line in path.read_text(encoding="utf-8", errors="surrogateescape").splitlines(keepends=True)
             if not any(not e.marker and e.speaks_of(name) for e in _entries(line) for name in names)]
-    _write(path, "".join(kept).encode(errors="surrogateescape"))
-
-
-def _write(path: Path, content: bytes) -> None:
-    """0600, written to a temporary name and renamed, so it is never half there."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "wb") as stream:
-        stream.write(content)
-        stream.flush()
-        os.fsync(stream.fileno())
-    temporary.replace(path)
+    write_private(path, "".join(kept).encode(errors="surrogateescape"))
 
 
 def _entries(text: str) -> Iterator[Entry]:

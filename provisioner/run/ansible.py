@@ -153,7 +153,7 @@ def mitogen_settings() -> dict[str, str]:
     folders = spec.submodule_search_locations if spec else None
     if not folders:
         raise ProvisionError("cluster_mitogen is true, but mitogen is not installed beside provisioner",
-                             hint="take the variable out of the inventory, or install all of requirements.lock")
+                             hint="take the variable out of the inventory, or install it: pip install 'provisioner[mitogen]'")
     return {"ANSIBLE_STRATEGY": "mitogen_linear", "ANSIBLE_STRATEGY_PLUGINS": str(Path(folders[0]) / "plugins" / "strategy")}
 
 

@@ -27,6 +27,7 @@ from provisioner.run.prepare import Voice
 from provisioner.run.reboot import Reboots
 from provisioner.run.znode_acls import owners
 from provisioner.state import secrets
+from provisioner.state.files import write_private
 from provisioner.state.journal import open_run
 
 JOURNAL_LINES = 20
@@ -65,8 +66,7 @@ def open_playbooks(context: Context, folder: Path, facts: Facts) -> AnsiblePlayb
     """Ansible, ready to work in a run's folder: the rendered inventory and the facts are there."""
     cluster = context.cluster
     inventory = folder / "inventory.json"
-    inventory.touch(mode=0o600)
-    inventory.write_text(to_json(context.rendered))
+    write_private(inventory, to_json(context.rendered).encode())
     seed_facts(folder, facts)
     return AnsiblePlaybooks(Run(folder, inventory, secrets.secrets_path(cluster), secrets.password_file(cluster), ansible_ssh_args(cluster),
                                 len(cluster.hosts), bool(cluster.variables.get("cluster_mitogen"))))

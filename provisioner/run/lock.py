@@ -16,6 +16,7 @@ import shlex
 import socket
 import threading
 from collections.abc import Mapping
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -30,69 +31,13 @@ SILENCE_SECONDS = 30.0
 BEAT_SECONDS = 5.0
 ANSWER_SECONDS = 20.0
 
-# Python 3.6 on the host. Prints one JSON line: {"held": true}, or {"held": false} with what the holder wrote about itself.
-# /run is emptied by a reboot, and `since` is the host's monotonic clock, which only this host reads again.
-_KEEPER = """
-import base64, fcntl, json, os, select, sys, time
-path, silence, mode = sys.argv[1], float(sys.argv[2]), sys.argv[3]
-file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "r+")
-def held():
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        return True
-    except OSError:
-        return False
-def said():
-    file.seek(0)
-    try:
-        found = json.loads(file.read(65536))
-        found["seconds"] = round(time.monotonic() - found.pop("since"))
-        return found
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return {}
-got = held()
-if mode == "break" and not got:
-    holder = said()
-    if holder.get("pid"):
-        os.kill(int(holder["pid"]), 9)
-        for _ in range(50):
-            if held():
-                break
-            time.sleep(0.1)
-    print(json.dumps({"held": False, "holder": holder}), flush=True)
-    sys.exit()
-print(json.dumps({"held": got, "holder": {} if got else said()}), flush=True)
-if not got or mode != "hold":
-    sys.exit()
-mine = dict(json.loads(base64.b64decode(sys.argv[4]).decode()), pid=os.getpid(), since=time.monotonic())
-heard, rest = time.monotonic(), b""
-while True:
-    file.seek(0)
-    file.write(json.dumps(mine))
-    file.truncate()
-    file.flush()
-    ready = select.select([0], [], [], 1.0)[0]
-    if ready:
-        data = os.read(0, 65536)
-        if not data:
-            break
-        heard = time.monotonic()
-        lines = (rest + data).split(b"\\n")
-        rest = lines.pop()
-        mine["doing"] = ([mine["doing"]] + [l.decode("utf-8", "replace") for l in lines if l])[-1][:200]
-    elif time.monotonic() - heard > silence:
-        break
-file.seek(0)
-file.truncate()
-"""
-
 
 class Lock:
     """Held from `acquire` to `release`; a context manager that releases."""
 
-    def __init__(self, cluster: Cluster, hold: StartProcess, doing: str) -> None:
+    def __init__(self, cluster: Cluster, start: StartProcess, doing: str) -> None:
         self._hosts = [h for h in cluster.hosts if h.name in voters(cluster)]
-        self._hold = hold
+        self._start = start
         self._doing = doing
         self._held: dict[str, RemoteProcess] = {}
         self._over = threading.Event()
@@ -138,7 +83,7 @@ class Lock:
 
     def _take(self, host: Host) -> None:
         try:
-            held = self._hold(host, keeper("hold", self._doing))
+            held = self._start(host, keeper("hold", self._doing))
             answer = read(held)
         except SshError as error:
             if error.cause == "auth":  # the next host would refuse as well, and accounts get locked
@@ -162,13 +107,13 @@ class Lock:
             held.send(self._doing)
 
 
-def unlock(cluster: Cluster, hold: StartProcess, *, force: bool) -> dict[str, str]:
+def unlock(cluster: Cluster, start: StartProcess, *, force: bool) -> dict[str, str]:
     """Who holds the lock, by voter; with `force` it is taken from them. Voters that don't answer are left out."""
     found = {}
     for host in cluster.hosts:
         if host.name in voters(cluster):
             try:
-                held = hold(host, keeper("break" if force else "show", ""))
+                held = start(host, keeper("break" if force else "show", ""))
                 answer = read(held)
             except UnreachableError:
                 continue
@@ -181,7 +126,8 @@ def unlock(cluster: Cluster, hold: StartProcess, *, force: bool) -> dict[str, st
 def keeper(mode: str, doing: str) -> str:
     """The shell command that takes, shows or breaks the lock on a host."""
     me = {"who": getpass.getuser(), "where": socket.gethostname(), "process": os.getpid(), "doing": doing}
-    words = ["python3", "-IS", "-c", _KEEPER, PATH, str(SILENCE_SECONDS), mode, base64.b64encode(json.dumps(me).encode()).decode()]
+    program = Path(__file__).with_name("lock_keeper.py").read_text()
+    words = ["python3", "-IS", "-c", program, PATH, str(SILENCE_SECONDS), mode, base64.b64encode(json.dumps(me).encode()).decode()]
     return shlex.join(words)
 
 

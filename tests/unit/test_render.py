@@ -132,3 +132,12 @@ def test_a_frameworks_name_that_is_given_as_a_flag_is_what_its_health_looks_for(
     flags = {"marathon_extra_flags": {"framework_name": "ours"}, "chronos_extra_flags": {"mesos_framework_name": "theirs"}}
     own = host_variables(rendered(tmp_path, inventory(["m1"], ["a1"], **flags)), "m1")
     assert (own["marathon_probe"]["framework"], own["chronos_probe"]["framework"]) == ("ours", "theirs")
+
+
+def test_the_clusters_word_about_old_packages_reaches_the_role_unless_a_host_says_otherwise(tmp_path: Path) -> None:
+    asked = {"cluster_mirror": "http://mirror.example.com", "cluster_profile": "legacy-mirror", "cluster_accept_eol": True}
+    found = rendered(tmp_path, inventory(["m1"], ["a1"], **asked))
+    assert [host_variables(found, "m1")[name] for name in ("repos_profile", "repos_accept_eol")] == ["legacy-mirror", True]
+    text = json.loads(inventory(["m1"], ["a1"], **asked))
+    text["all"]["children"]["agents"]["hosts"]["a1"]["repos_profile"] = "current"
+    assert host_variables(rendered(tmp_path, json.dumps(text)), "a1")["repos_profile"] == "current"
