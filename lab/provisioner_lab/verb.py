@@ -48,7 +48,7 @@ class Named:
 
 def add_name(parser: argparse.ArgumentParser) -> None:
     """The argument of Named."""
-    parser.add_argument("--name", default="default", metavar="N", help="which lab (default: default)")
+    parser.add_argument("--name", default="default", metavar="LAB", help="which lab (default: default)")
 
 
 @dataclass(frozen=True)
@@ -187,7 +187,7 @@ class Restore:
 def add_restore(parser: argparse.ArgumentParser) -> None:
     """The arguments of Restore."""
     parser.add_argument("snapshot", metavar="SNAPSHOT")
-    parser.add_argument("--name", default="", metavar="N", help="name of the lab (default: as it was)")
+    parser.add_argument("--name", default="", metavar="NAME", help="name of the lab (default: as it was)")
 
 
 def run_restore(console: Console, options: Restore) -> int:
