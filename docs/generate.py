@@ -151,8 +151,9 @@ def _size(need: Need) -> str:
 def _table(rows: Iterable[Row]) -> str:
     lines = ["| variable | type | default | meaning |", "|---|---|---|---|"]
     for name, kind, choices, default, text in rows:
+        shown = "" if default is None else f"`{json.dumps(default)}`".replace("|", "\\|")  # GitHub splits a row there even in code
         chosen = f" ({', '.join(map(str, choices))})" if choices else ""
-        lines.append(f"| `{name}` | {kind}{chosen} | {'' if default is None else f'`{json.dumps(default)}`'} | {text.replace('|', '/')} |")
+        lines.append(f"| `{name}` | {kind}{chosen} | {shown} | {text.replace('|', '/')} |")
     return "\n".join(lines)
 
 
