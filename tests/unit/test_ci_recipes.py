@@ -28,6 +28,13 @@ def test_each_has_a_job_for_every_role_and_every_cluster() -> None:
         assert gitlab[job]["parallel"]["matrix"] == [{job.upper(): names}]
 
 
+def test_every_job_looks_for_the_cache_under_the_name_that_the_first_one_keeps_it_under() -> None:
+    jobs = loaded(RECIPES[0])["jobs"].values()
+    keys = [step["with"]["key"] for job in jobs for step in job["steps"] if step.get("uses", "").startswith("actions/cache")]
+    assert len(keys) == 3
+    assert len(set(keys)) == 1
+
+
 def test_a_new_name_gets_a_job_and_one_that_is_gone_loses_its_own() -> None:
     recipe = "a:\n  # role: written by me\n  - old\n  # end of role\nb:\n  - stays\n"
     assert with_jobs(recipe, {"role": ("one", "two")}) == "a:\n  # role: written by me\n  - one\n  - two\n  # end of role\nb:\n  - stays\n"
