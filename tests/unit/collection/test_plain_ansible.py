@@ -64,6 +64,19 @@ def test_the_part_of_mesos_is_known_by_the_components_name(tmp_path: Path) -> No
         plain(tmp_path, "playbooks/drain.yml", component_name="mesos_agent", component_role="mesos", mesos_address="192.0.2.1")
 
 
+@pytest.mark.parametrize(("extra", "refused"), [({}, True), ({"containerizers": "mesos"}, False)])
+def test_an_agent_that_is_told_to_run_no_containers_of_docker_needs_no_docker(tmp_path: Path, extra: dict[str, str], refused: bool) -> None:
+    role = roles_dir() / "mesos"
+    now = {"cgroup": "v1", "cgroup2": "", "controllers": True, "systemd": True, "root_slice": True, "docker": False, "docker_api": ""}
+    problems = "{{ __mesos_agent_rules | selectattr('when') | map(attribute='say') | list }}"
+    play = {"name": "Judge", "hosts": "m1", "gather_facts": False, "tasks": [{"name": "Say", "ansible.builtin.debug": {"msg": problems}}],
+            "vars_files": [str(role / "defaults/main.yml"), str(role / "vars/main.yml")]}
+    (tmp_path / "play.yml").write_text(yaml.safe_dump([play]))
+    said = plain(tmp_path, tmp_path / "play.yml", component_name="mesos_agent", mesos_agent_extra_flags=extra, __mesos_now=now,
+                 mesos_authentication="none")
+    assert ("There is no /var/run/docker.sock" in said) is refused
+
+
 def test_ansible_is_told_nothing_of_the_drivers_insides() -> None:
     assert "provisioner/" not in (project_dir() / "ansible.cfg").read_text()
 
