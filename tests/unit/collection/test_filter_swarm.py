@@ -25,6 +25,9 @@ def manager(node: str, **more: Any) -> dict[str, Any]:
     return member(node, manager=True, nodes=NODES, networks=NETWORK, **more)
 
 
+UNNUMBERED = {"cluster": {"subnets": [None], "attachable": True}}
+
+
 def judged(first: dict[str, Any], second: dict[str, Any], here: dict[str, Any], host: int = 1, **more: Any) -> dict[str, Any]:
     """m1 and m2 manage; `host` is the last number of this one's address."""
     managers = [{"name": "m1", "address": "10.0.0.1"}, {"name": "m2", "address": "10.0.0.2"}]
@@ -68,8 +71,14 @@ def test_who_is_drained_and_who_else_manages() -> None:
     (ALONE, ALONE, ALONE, 9, {"playing": ["a1"]}, "m1, which would found it, is not part of this run"),
     (manager("N1"), ALONE, member("OTHER"), 9, {}, "in another swarm than that of m1"),
     (manager("N1"), ALONE, ALONE, 9, {"subnet": "10.33.0.0/16"}, r"exists with other addresses \(10.32.0.0/16\)"),
+    (member("N1", manager=True, nodes=NODES, networks=UNNUMBERED), ALONE, ALONE, 9, {}, r"exists with other addresses \(None\)"),
 ])
 def test_what_cannot_work_is_said_once(first: Any, second: Any, here: Any, host: int, more: Any, sentence: str) -> None:
     (problem,) = judged(first, second, here, host, **more)["problems"]
     assert re.search(sentence, problem)
     assert judged(first, second, here, host, **more)["founds"] is False
+
+
+def test_a_host_that_leaves_need_not_be_told_who_manages() -> None:
+    wanted = {"managers": [], "host": "a1", "address": "10.0.0.9", "playing": ["a1"], "network": "cluster", "subnet": "10.32.0.0/16"}
+    assert swarm([], member("N9"), wanted)["other"] == ""

@@ -27,13 +27,13 @@ def swarm(asked: Sequence[Mapping[str, Any]], here: Standing, wanted: Mapping[st
     managers = wanted["managers"]
     answered = [{**result, "name": result["item"]["name"]} for result in asked if "state" in result]
     doors = [standing for standing in answered if standing["manager"]]
-    founder = managers[0]
+    founder = managers[0] if managers else {"name": "", "address": ""}  # a host that only leaves need not know who founded it
     door = doors[0] if doors else {"name": founder["name"], "nodes": [], "networks": {}}
     # A manager whose engine is down may be one of a swarm that exists.
     sure = {standing["name"] for standing in answered if standing["state"] != "stopped"}
     silent = [m["name"] for m in managers if m["name"] not in sure]
     found = {
-        "door": next(m for m in managers if m["name"] == door["name"]),
+        "door": next((m for m in managers if m["name"] == door["name"]), founder),
         "exists": bool(doors),
         "manages": wanted["address"] in [m["address"] for m in managers],
         "founds": not doors and founder["address"] == wanted["address"] and here["state"] == "inactive",
@@ -71,8 +71,9 @@ def _network(networks: Mapping[str, Mapping[str, Any]], name: str, subnet: str) 
     now = networks.get(name, {"subnets": [subnet], "attachable": True})
     if now["subnets"] == [subnet] and now["attachable"]:
         return []
-    return [f"The network {name} exists with other addresses ({', '.join(now['subnets'])}) or cannot be joined: remove it, or choose "
-            "another docker_overlay_network."]
+    addresses = ", ".join(map(str, now["subnets"]))
+    return [f"The network {name} exists with other addresses ({addresses}) or cannot be joined: remove it, or choose another "
+            "docker_overlay_network."]
 
 
 class FilterModule:
