@@ -142,7 +142,7 @@ def ssh_ports() -> list[str]:
     for pid in ancestors():
         for descriptor in Path(f"/proc/{pid}/fd").iterdir():
             with contextlib.suppress(FileNotFoundError):  # closed since it was listed
-                inodes.add(str(descriptor.readlink()))
+                inodes.add(os.readlink(descriptor))
     listening: set[str] = set()
     connected: set[str] = set()
     for line in text_of("/proc/net/tcp").splitlines()[1:] + text_of("/proc/net/tcp6").splitlines()[1:]:

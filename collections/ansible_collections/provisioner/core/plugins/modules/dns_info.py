@@ -52,7 +52,7 @@ def look(asked: dict[str, Any]) -> dict[str, Any]:
         **service("dnsmasq", [Listener(address, 53, kind) for address in ("127.0.0.1", asked["address"]) for kind in KINDS]),
         "manager": "resolved" if fed and running("systemd-resolved") else "file",
         "content": content,
-        "link": str(RESOLV.readlink()) if RESOLV.is_symlink() else "",
+        "link": os.readlink(RESOLV) if RESOLV.is_symlink() else "",
         "kept": text_of(asked["kept"]),
         "network_manager": bool(running("NetworkManager")),
         "dhclient": Path("/etc/dhcp/dhclient-enter-hooks.d").is_dir(),

@@ -8,7 +8,7 @@ drain of which the last status update was never acknowledged stays DRAINING for 
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import Any, Dict
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.provisioner.core.plugins.module_utils.mesos import call
@@ -48,7 +48,7 @@ PAUSE = 1.0
 RETURN_SECONDS = 20
 TERMINAL = {"TASK_FINISHED", "TASK_FAILED", "TASK_KILLED", "TASK_ERROR", "TASK_LOST", "TASK_DROPPED", "TASK_GONE",
             "TASK_GONE_BY_OPERATOR", "TASK_UNREACHABLE", "TASK_UNKNOWN"}
-Row = dict[str, Any]
+Row = Dict[str, Any]
 
 
 class GiveUp(Exception):
