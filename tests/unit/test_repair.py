@@ -156,11 +156,12 @@ def test_all_members_stop_before_the_id_goes_and_start_after_it(context: Any, ca
         assert part in said
 
 
-def test_nothing_is_touched_before_the_clusters_name_is_given(context: Any) -> None:
+def test_nothing_is_touched_before_the_clusters_name_is_given(context: Any, capsys: pytest.CaptureFixture[str]) -> None:
     opened, tree, done = context
     with pytest.raises(UsageError, match="was not typed"):
         run_repair(opened, Console(), options(yes="another"))
     assert not tree.deleted and set(done) == {"closed"}
+    assert "forget Marathon on m1" in capsys.readouterr().err, "who is asked has seen the plan"
 
 
 def test_a_leader_that_registered_while_the_name_was_typed_keeps_its_framework(context: Any, monkeypatch: pytest.MonkeyPatch) -> None:

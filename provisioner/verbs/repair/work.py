@@ -54,11 +54,11 @@ def run_repair(context: Context, console: Console, options: Options) -> Result:
             console.say(f"removed by Mesos: {old or 'a framework it no longer remembers'}; stored: "
                         f"{'its id' if found.identity else 'no id any more'}, {len(found.instances)} nodes about instances")
             console.say(f"Mesos has already ended all tasks of the old framework. {lost_with(scheduler.name)}")
+            plan = Plan(cluster.name, _steps(cluster, scheduler), voters(cluster))
+            console.plan(plan)
             confirm_by_name(options.yes, cluster.name, f"{scheduler.title} gets a new framework id.")
             # The question may have stood for an hour, in which a member can have registered.
             refuse(scheduler, name, _look(context, scheduler), kept(tree, store), _mesos(context))
-            plan = Plan(cluster.name, _steps(cluster, scheduler), voters(cluster))
-            console.plan(plan)
             result = execute(context, console, plan, held, facts=seen.facts(), also={FORGET: functools.partial(_forget, tree, store)})
         _tell(context, console, scheduler)
     console.say(summary(result))
