@@ -1,7 +1,7 @@
 """What decides whether a role must run on a host: a digest of everything that goes into it, and what proves it on the host.
 
 A role may be skipped on a host only when the host has a note with exactly this digest and everything the note names
-still looks as it did (`probe/witness.py`). The digest covers the role's files, the plugins that they name and the playbook, the tool's
+still looks as it did (`probe/applied.py`). The digest covers the role's files, the plugins that they name and the playbook, the tool's
 and Ansible's version, the cluster's identity, the facts and the variables that the role reads (what its check asks the probe left out:
 that is asked anew each time), and the secrets (as the encrypted file, so that no digest of a secret itself exists anywhere).
 """

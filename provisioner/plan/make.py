@@ -26,7 +26,7 @@ def make_plan(cluster: Cluster, rendered: Mapping[str, Any], seen: Observation, 
               full: bool = False, batch: str = BATCH, moving: Moves | None = None) -> Plan:
     """The steps that bring every component up, on the hosts where it is not, or no longer, as it should be.
 
-    In build order; where versions change (`moving`), in the order and manner of `upgrade_steps`. `only` keeps the named components,
+    In build order; where versions change (`moving`), in the order and manner of `upgrade_order`. `only` keeps the named components,
     `limit` the named hosts; hosts that did not answer are left out; with `full`, hosts where everything is as applied are done
     again; for `batch` see `rolled`. An ensemble that gets new members is changed by the rules in `ensemble`, a cluster that gets
     passwords by those in `authentication`. Raises UsageError and StepFailed when that can't be done.

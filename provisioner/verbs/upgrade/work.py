@@ -1,4 +1,4 @@
-"""`provision upgrade`: new versions in the order of `upgrade_steps`, after a backup, with a pause where the operator wants one."""
+"""`provision upgrade`: new versions in the order of `upgrade_order`, after a backup, with a pause where the operator wants one."""
 
 from __future__ import annotations
 
