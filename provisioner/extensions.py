@@ -42,7 +42,7 @@ def _files() -> Iterator[str]:
             continue
         for distribution in distributions:
             try:
-                with open(f"{distribution}/entry_points.txt", encoding="utf-8") as file:  # noqa: PTH123 - pathlib would take longer
+                with open(f"{distribution}/entry_points.txt", encoding="utf-8", errors="replace") as file:  # noqa: PTH123 - pathlib would take longer
                     yield file.read()
             except OSError:
                 continue

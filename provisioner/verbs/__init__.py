@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
+from provisioner.errors import ProvisionError
 from provisioner.extensions import entry_points, load
 
 if TYPE_CHECKING:
@@ -83,8 +84,8 @@ VERBS = (
 
 def verbs() -> dict[str, Verb]:
     """All verbs by name, those of other distributions included."""
-    added = {name: cast(Verb, load(reference)) for name, reference in entry_points(ENTRY_POINTS).items()}
-    return {**added, **{verb.name: verb for verb in VERBS}}
+    own = {verb.name: verb for verb in VERBS}
+    return {**{name: _added(name, reference) for name, reference in entry_points(ENTRY_POINTS).items() if name not in own}, **own}
 
 
 def find(name: str) -> Verb | None:
@@ -96,4 +97,13 @@ def find(name: str) -> Verb | None:
 def labs() -> Labs | None:
     """The lab, where it is installed."""
     reference = entry_points(ENTRY_POINTS).get("lab")
-    return cast("Labs", cast(Verb, load(reference)).load()) if reference else None
+    return cast("Labs", _added("lab", reference).load()) if reference else None
+
+
+def _added(name: str, reference: str) -> Verb:
+    """A verb of another distribution. Raises ProvisionError where that is half removed, say, or made for another version of this one."""
+    try:
+        return cast(Verb, load(reference))
+    except (ImportError, AttributeError) as error:
+        raise ProvisionError(f"the command {name!r} that another package adds can't be loaded: {error}", where=reference,
+                             hint="install that package anew in the version of provisioner, or uninstall it") from None

@@ -117,6 +117,18 @@ def test_the_driver_never_imports_the_lab() -> None:
     assert found == []
 
 
+@pytest.mark.parametrize("reference", ["no_such_package:VERB", "os:nothing"])
+def test_a_broken_package_that_adds_a_verb_is_named_and_stops_no_other_command(
+        monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str], reference: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(verbs, "entry_points", lambda group: {"extra": reference, "validate": reference})
+    assert main(["init"]) == main(["validate"]) == 0
+    assert main(["extra"]) == main(["--help"]) == 1
+    said = capsys.readouterr().err
+    assert said.count(f"{reference}: the command 'extra' that another package adds can't be loaded") == 2
+    assert "unexpected" not in said
+
+
 def test_entry_points_are_those_that_python_finds() -> None:
     for group in ("provisioner.verbs", "pytest11", "console_scripts"):
         assert entry_points(group) == {each.name: each.value for each in metadata.entry_points(group=group)}
