@@ -21,6 +21,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from provisioner.cluster.model import Cluster, Host
+from provisioner.cluster.names import host_list
 from provisioner.errors import LockedError, UnreachableError
 from provisioner.hosts.failures import SshError, printable
 from provisioner.hosts.remote_process import RemoteProcess, StartProcess
@@ -108,18 +109,25 @@ class Lock:
 
 
 def unlock(cluster: Cluster, start: StartProcess, *, force: bool) -> dict[str, str]:
-    """Who holds the lock, by voter; with `force` it is taken from them. Voters that don't answer are left out."""
-    found = {}
-    for host in cluster.hosts:
-        if host.name in voters(cluster):
-            try:
-                held = start(host, keeper("break" if force else "show", ""))
-                answer = read(held)
-            except UnreachableError:
-                continue
-            held.close()
-            if not answer["held"]:
-                found[host.name] = describe(answer["holder"])
+    """Who holds the lock, by voter; with `force` it is taken from them. Voters that don't answer are left out.
+
+    Raises UnreachableError when none answers: then nobody knows.
+    """
+    found, silent = {}, list[UnreachableError]()
+    asked = [host for host in cluster.hosts if host.name in voters(cluster)]
+    for host in asked:
+        try:
+            held = start(host, keeper("break" if force else "show", ""))
+            answer = read(held)
+        except UnreachableError as error:
+            silent.append(error)
+            continue
+        held.close()
+        if not answer["held"]:
+            found[host.name] = describe(answer["holder"])
+    if len(silent) == len(asked):
+        raise UnreachableError(f"can't tell whether the cluster is locked: no answer from {host_list([h.name for h in asked])}: "
+                               f"{silent[0].message}", hint=silent[0].hint)
     return found
 
 

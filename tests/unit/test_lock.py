@@ -143,7 +143,10 @@ def test_a_silent_voter_is_left_to_the_look_at_the_hosts_but_a_refused_login_is_
     world.away["m1"] = SshError("timeout", "no answer", where="m1")
     with Lock(CLUSTER, world.hold, "looking").acquire():
         assert set(unlock(CLUSTER, world.hold, force=False)) == {"m2", "m3"}
-    world.away["m1"] = SshError("auth", "refused", where="m1")
+    world.away |= {name: SshError("timeout", f"{name} is away", where=name, hint="start it") for name in ("m2", "m3")}
+    with pytest.raises(UnreachableError, match="can't tell whether the cluster is locked: no answer from m1, m2, m3: no answer"):
+        unlock(CLUSTER, world.hold, force=False)
+    world.away = {"m1": SshError("auth", "refused", where="m1")}
     count = len(world.keepers)
     with pytest.raises(SshError, match="refused"):
         Lock(CLUSTER, world.hold, "looking").acquire()
