@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 from provisioner.cluster.model import Cluster
 from provisioner.components import QUORUMS
 from provisioner.components.model import Component
-from provisioner.errors import UsageError
 from provisioner.observe.observation import Observation
-from provisioner.plan.scope import BATCH
+from provisioner.plan.scope import BATCH, share
 from provisioner.plan.steps import Step, in_order, serves
 
 
@@ -35,11 +33,3 @@ def rolled(component: Component, hosts: Sequence[str], cluster: Cluster, seen: O
     steps = [Step(component, fresh, all_or_none=True)] if fresh else []
     steps += [Step(component, tuple(one_by_one), batch=1, all_or_none=True)] if one_by_one else []
     return [*steps, Step(component, rest, batch=0 if size >= len(rest) else size)] if rest else steps
-
-
-def share(batch: str, hosts: int) -> int:
-    """How many hosts at a time: "20%" of them, rounded down, or a number; at least one. Raises UsageError."""
-    found = re.fullmatch(r"([1-9][0-9]{0,3})(%?)", batch)
-    if found is None or (found[2] and int(found[1]) > 100):
-        raise UsageError(f"--batch: {batch!r} is no number of hosts", hint="a number such as 5, or a share such as 20%")
-    return max(1, hosts * int(found[1]) // 100 if found[2] else int(found[1]))

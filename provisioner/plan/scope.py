@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+
+from provisioner.errors import UsageError
 
 #: How many agents at a time, unless asked otherwise.
 BATCH = "20%"
@@ -21,3 +24,11 @@ class Scope:
     batch: str = BATCH
     any_version: bool = False
     strict: bool = False
+
+
+def share(batch: str, hosts: int) -> int:
+    """How many hosts at a time: "20%" of them, rounded down, or a number; at least one. Raises UsageError."""
+    found = re.fullmatch(r"([1-9][0-9]{0,3})(%?)", batch)
+    if found is None or (found[2] and int(found[1]) > 100):
+        raise UsageError(f"--batch: {batch!r} is not a number of hosts", hint="a number such as 5, or a percentage such as 20%")
+    return max(1, hosts * int(found[1]) // 100 if found[2] else int(found[1]))

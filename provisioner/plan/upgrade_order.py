@@ -14,7 +14,7 @@ from provisioner.cluster.model import Cluster
 from provisioner.components import AGENT, COMPONENTS, UPGRADE_ORDER, component
 from provisioner.components.model import Component
 from provisioner.observe.observation import Observation
-from provisioner.plan.rolling import share
+from provisioner.plan.scope import share
 from provisioner.plan.steps import Step, in_order, serves
 from provisioner.plan.versions import Moves
 

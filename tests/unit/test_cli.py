@@ -182,6 +182,14 @@ def test_hosts_to_remove_and_the_inventory_are_not_mixed_up() -> None:
     assert given(remove.Options, parsed) == remove.Options(names=("m4", "m5"))
 
 
+@pytest.mark.parametrize("words", ["up", "plan", "upgrade", "restart zookeeper", "remove a2", "replace a2"])
+def test_a_batch_that_is_none_is_refused_before_any_host_is_asked(words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+                                                                  capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main([*words.split(), "--batch", "ten"]) == 2
+    assert "error: --batch: 'ten' is not a number of hosts\n→ a number such as 5" in capsys.readouterr().err
+
+
 if __name__ == "__main__":
     os.environ["COLUMNS"] = "80"
     for name, text in helps().items():

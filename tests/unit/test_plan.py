@@ -13,7 +13,8 @@ from provisioner.errors import UsageError
 from provisioner.observe.observation import HostObservation, Observation
 from provisioner.paths import project_dir
 from provisioner.plan.make import make_plan
-from provisioner.plan.rolling import rolled, share
+from provisioner.plan.rolling import rolled
+from provisioner.plan.scope import share
 from provisioner.plan.steps import Step
 from tests.unit.builders import Health, agents, as_voter, cluster, observed, rendered
 

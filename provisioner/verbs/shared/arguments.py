@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from provisioner.plan.scope import BATCH
+from provisioner.plan.scope import BATCH, share
 
 if TYPE_CHECKING:
     import argparse
@@ -21,8 +21,9 @@ def add_scope(parser: argparse.ArgumentParser) -> None:
 
 
 def add_batch(parser: argparse.ArgumentParser) -> None:
-    """How many agents at a time."""
-    parser.add_argument("--batch", metavar="N", default=BATCH, help="agents at a time: a number or a percentage (default 20%%)")
+    """How many agents at a time; what is no such thing is refused before any host is asked."""
+    parser.add_argument("--batch", metavar="N", type=_batch, default=BATCH,
+                        help="agents at a time: a number or a percentage (default 20%%)")
 
 
 def add_limit(parser: argparse.ArgumentParser) -> None:
@@ -48,3 +49,8 @@ def add_yes(parser: argparse.ArgumentParser, before: str) -> None:
 def add_yes_name(parser: argparse.ArgumentParser, *, what: str = "the cluster's name", metavar: str = "NAME") -> None:
     """What can't be undone is confirmed by a name."""
     parser.add_argument("--yes", metavar=metavar, default="", help=f"confirm by {what}, instead of being asked for it")
+
+
+def _batch(text: str) -> str:
+    share(text, 1)
+    return text
