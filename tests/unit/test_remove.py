@@ -12,7 +12,7 @@ import pytest
 from provisioner.components import COMPONENTS
 from provisioner.console import Console
 from provisioner.context import Context
-from provisioner.errors import StepFailed, UnreachableError, UsageError
+from provisioner.errors import InventoryError, StepFailed, UnreachableError, UsageError
 from provisioner.inventory.load import load
 from provisioner.inventory.starter import write_inventory
 from provisioner.observe.observation import HostObservation, Observation
@@ -97,8 +97,10 @@ def test_nothing_is_touched_that_was_not_confirmed_or_is_not_there(context: Cont
     before = context.path.read_text()
     with pytest.raises(UsageError, match="a2 was not typed"):
         run_remove(context, Console(), Options(("a2",)))
-    with pytest.raises(UsageError, match="not in the inventory: x9"):
+    with pytest.raises(UsageError, match="not in the inventory: x9\n→ hosts: a1, a2, m1"):
         run_remove(context, Console(), Options(("x9",), yes="x9"))
+    with pytest.raises(InventoryError, match="nothing was changed: without m3 this would be no valid inventory: there are 2 hosts"):
+        run_remove(context, Console(), Options(("m3",), yes="m3"))
     assert context.path.read_text() == before and "up" not in events
 
 

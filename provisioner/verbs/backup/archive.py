@@ -51,9 +51,10 @@ def read(path: Path) -> Archive:
         made_for, sums = int(manifest["format"]), dict(manifest["sha256"])
         archive = Archive(str(manifest["cluster"]), str(manifest["cluster_id"]), str(manifest["made"]), files)
     except FileNotFoundError:
-        raise UsageError("file not found", where=str(path)) from None
+        raise UsageError("no such file", where=str(path), hint="'provision backup' writes one") from None
     except (tarfile.TarError, OSError, EOFError, ValueError, KeyError, TypeError) as error:
-        raise UsageError(f"not a backup, or an incomplete one: {error}", where=str(path),
+        why, _, _ = str(error).partition("\n")  # tarfile lists every format that it tried
+        raise UsageError(f"not a backup, or an incomplete one: {why.rstrip(':')}", where=str(path),
                          hint="'provision backup' writes one; copy it again if it came from elsewhere") from None
     if made_for != FORMAT:
         raise UsageError(f"this backup was written by a newer 'provision' (format {made_for}; this one reads {FORMAT})", where=str(path))

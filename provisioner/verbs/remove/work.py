@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 
 from provisioner.cluster.model import Cluster
+from provisioner.cluster.names import host_list
 from provisioner.components import COMPONENTS, QUORUMS
 from provisioner.console import Console, summary
 from provisioner.context import Context
-from provisioner.errors import StepFailed, UnreachableError, UsageError
+from provisioner.errors import InventoryError, StepFailed, UnreachableError, UsageError
 from provisioner.hosts.remote_calls import RemoteCalls
 from provisioner.inventory.edit import without_hosts
 from provisioner.inventory.load import load
@@ -39,9 +40,14 @@ def run_remove(context: Context, console: Console, options: Options) -> Result:
     cluster, names = context.cluster, list(dict.fromkeys(options.names))
     unknown = [n for n in names if n not in {h.name for h in cluster.hosts}]
     if unknown:
-        raise UsageError(f"not in the inventory: {', '.join(unknown)}", where=str(context.path))
+        raise UsageError(f"not in the inventory: {', '.join(unknown)}", where=str(context.path),
+                         hint=f"hosts: {host_list([h.name for h in cluster.hosts])}")
     text = without_hosts(context.path.read_text(), names, str(context.path))
-    smaller = load(context.path, text=text)
+    try:
+        smaller = load(context.path, text=text)
+    except InventoryError as error:
+        raise InventoryError(f"nothing was changed: without {', '.join(names)} this would be no valid inventory: {error.message}",
+                             where=error.where, hint=error.hint) from None
     with locked(context, console, f"remove {', '.join(names)}") as held:
         seen = wait_for_calm(lambda: observe(cluster, context.rendered, context.transport), lambda seen: _refuse(smaller, seen))
         lost = _lost(names, seen, allowed=options.lost)

@@ -48,7 +48,7 @@ def add_yes(parser: argparse.ArgumentParser, before: str) -> None:
 
 def add_yes_name(parser: argparse.ArgumentParser, *, what: str = "the cluster's name", metavar: str = "NAME") -> None:
     """What can't be undone is confirmed by a name."""
-    parser.add_argument("--yes", metavar=metavar, default="", help=f"confirm by {what}, instead of being asked for it")
+    parser.add_argument("--yes", metavar=metavar, default="", help=f"confirm by {what}, instead of being asked")
 
 
 def _batch(text: str) -> str:
