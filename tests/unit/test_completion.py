@@ -119,7 +119,7 @@ def asked(shell: str, script: str, path: str) -> list[str]:
     if not shutil.which(shell):
         pytest.skip(f"{shell} is not installed")
     words = {"bash": ["bash", "--norc", "-c"], "zsh": ["zsh", "-fc"], "fish": ["fish", "--no-config", "-c"]}[shell]
-    environment = {**os.environ, "PATH": path, "HOME": "/nonexistent"}
+    environment = {**os.environ, "PATH": path, "HOME": "/dev/null"}
     done = subprocess.run([*words, script], env=environment, capture_output=True, text=True, check=True)
     assert done.stderr == ""
     return done.stdout.splitlines()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -130,7 +131,7 @@ def tables(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     for name, text in {"__init__": '"""A toy."""\n', "component": COMPONENT, "wiring": WIRING, "health": HEALTH, "proof": PROOF,
                        "backup": BACKUP}.items():
         (folder / f"{name}.py").write_text(text)
-    change(home / "provisioner/components/__init__.py", lambda text: text.replace('"logstash")', '"logstash", "toy")'))
+    change(home / "provisioner/components/__init__.py", lambda text: re.sub(r'(ORDER = \([^)]*)\)', r'\1, "toy")', text))
     change(home / "provisioner/cluster/catalogue/builtin.json", lambda text: json.dumps([*json.loads(text), ENTRY]))
     (home / "roles/toy/meta").mkdir(parents=True)
     (home / "roles/toy/meta/argument_specs.yml").write_text(SPEC)

@@ -49,7 +49,7 @@ class Sources:
         self._judges.append(judge)
 
     def _repositories(self, components: frozenset[str], variables: Mapping[str, Any]) -> None:
-        wanted = {str(variables.get(f"{role}_package")): str(variables.get(f"{role}_version", "") or "")
+        wanted = {str(variables.get(f"{role}_package", "") or ""): str(variables.get(f"{role}_version", "") or "")
                   for role in _roles("package", components)}
         for repository in variables.get("repos_apt", []):
             # a vendor's repository is named after its component, a site's mirror holds everything

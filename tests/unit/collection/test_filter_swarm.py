@@ -62,6 +62,11 @@ def test_who_is_drained_and_who_else_manages() -> None:
     assert judged(manager("N1"), ALONE, manager("N1"))["other"] == "", "the last one takes the swarm with it"
 
 
+def test_what_a_skipped_task_is_delegated_to_can_be_told_without_having_asked() -> None:
+    skipped = {"skipped": True, "changed": False}
+    assert judged(skipped, skipped, skipped)["door"] == {"name": "m1", "address": "10.0.0.1"}
+
+
 @pytest.mark.parametrize(("first", "second", "here", "host", "more", "sentence"), [
     (manager("N1"), ALONE, {**ALONE, "state": "locked", "error": "Swarm is encrypted"}, 9, {}, r"\(locked\): Swarm is encrypted Unlock it"),
     (manager("N1"), ALONE, {**ALONE, "state": "pending", "error": "timeout"}, 9, {}, "reachable on port 2377"),

@@ -10,6 +10,8 @@ from typing import Any
 
 Standing = Mapping[str, Any]
 CURES = {"locked": "Unlock it with `docker swarm unlock`.", "pending": "See whether a manager is reachable on port 2377."}
+#: A host that was not asked how it stands.
+NOT_ASKED = {"state": "absent", "error": "", "manager": False, "node": ""}
 LEAVE = "Leave with `docker swarm leave --force` and run again."
 
 
@@ -17,13 +19,15 @@ def swarm(asked: Sequence[Mapping[str, Any]], here: Standing, wanted: Mapping[st
     """How the swarm stands, seen from one host.
 
     `asked` are the results of docker_swarm_info on the managers, one for each in a loop over them (without a state who did not answer);
-    `here` is that of this host. `wanted` says `managers` ([{name, address}], the founder first), `host` and `address` (of this one),
-    `playing` (the hosts of this run), `network` and `subnet` (of the overlay).
+    `here` is that of this host, without a state where it was not asked. `wanted` says `managers` ([{name, address}], the founder first),
+    `host` and `address` (of this one), `playing` (the hosts of this run), `network` and `subnet` (of the overlay).
 
     Gives: door {name, address}; exists; manages and founds (whether this host is to); drained (whether it runs no services);
     former (ids under which the swarm knew this host before); other (another manager in service, "" for none); network (whether the
     overlay is there); problems (sentences).
     """
+    # Ansible reads to whom a task is delegated also when the task is skipped, as it is in a preview and where no swarm is wanted.
+    here = here if "state" in here else NOT_ASKED
     managers = wanted["managers"]
     answered = [{**result, "name": result["item"]["name"]} for result in asked if "state" in result]
     doors = [standing for standing in answered if standing["manager"]]
