@@ -150,3 +150,10 @@ def test_tests_use_what_is_public() -> None:
                 names = [node.attr]
             found |= {(path.name, name) for name in names if _private(name)}
     assert found == set()
+
+
+def test_a_ports_number_and_a_heap_are_the_defaults_of_their_roles() -> None:
+    defaults = load_schema().all_defaults()
+    said = {p.variable: p.number for c in COMPONENTS for p in c.ports if p.variable and not p.ranges}
+    said |= {need.heap: need.heap_mb for c in COMPONENTS for need in c.needs if need.heap}
+    assert len(said) > 10 and {name: defaults[name] for name in said} == said
