@@ -33,7 +33,7 @@ all:
     agents: {hosts: {a1: {ansible_host: 192.168.56.21}, a2.x-1: {ansible_host: 192.168.56.22, ansible_user: o.dd$}}}
     zookeeper: {hosts: {z1: {ansible_host: 192.168.56.31}}}
 """
-needs_ruby = pytest.mark.skipif(not shutil.which("ruby"), reason="no ruby here; it comes with vagrant, as `make e2e` installs it")
+needs_ruby = pytest.mark.skipif(not shutil.which("ruby"), reason="no ruby here; it comes with vagrant, as `make lab-tests` installs it")
 
 
 def written(folder: Path, text: str = HOSTS, chosen: Machines = MACHINES) -> str:
