@@ -109,6 +109,11 @@ def _add(to: argparse.ArgumentParser, action: Action) -> None:
         made = ", which is made if it does not exist" if action.makes_lab else ""
         source.add_argument("--lab", nargs="?", const="default", metavar="LAB", help=f"the hosts of a lab on this machine{made}")
     action.add_arguments(to)
+    if action.inventory:
+        to.add_argument("--vault-password-file", metavar="FILE", action="append", default=[],
+                        help="opens vaults in the inventory (repeatable; else as ansible.cfg and ANSIBLE_VAULT_* say)")
+        to.add_argument("--vault-id", metavar="ID@SOURCE", action="append", default=[], help="the same by Ansible's vault ids (repeatable)")
+        to.add_argument("--ask-vault-pass", action="store_true", help="ask for the password of vaults in the inventory")
     to.set_defaults(action=action)
 
 
@@ -141,13 +146,15 @@ def given(kind: type[OptionsT], parsed: argparse.Namespace) -> OptionsT:
 def open_context(parsed: argparse.Namespace, console: Console, *, makes_lab: bool = False) -> Context:
     """The context of a command; says which inventory is used."""
     from provisioner.context import Context
+    from provisioner.inventory.by_ansible import Vault
     from provisioner.inventory.find import find_inventory, installed
 
     if makes_lab and parsed.lab:
         installed(labs()).ensure(parsed.lab, console.say)
     path = find_inventory(parsed.hosts, parsed.lab, labs)
     console.say(f"inventory: {path}")
-    return Context(path)
+    vault = Vault(tuple(parsed.vault_password_file), tuple(parsed.vault_id), parsed.ask_vault_pass)
+    return Context(path, vault=vault)
 
 
 def run(words: Sequence[str]) -> int:

@@ -11,6 +11,7 @@ from provisioner.cluster import catalogue
 from provisioner.cluster.model import Cluster, Host
 from provisioner.cluster.names import host_list
 from provisioner.errors import UsageError
+from provisioner.inventory.by_ansible import Vault
 from provisioner.inventory.load import load
 from provisioner.inventory.render import render
 from provisioner.inventory.schema import load_schema
@@ -28,14 +29,14 @@ class Context:
     """One command's view of one cluster. Parts that are not given are made when first asked for."""
 
     def __init__(self, path: Path, *, cluster: Cluster | None = None, ledger: Ledger | None = None,
-                 transport: Transport | None = None) -> None:
-        self.path = path
+                 transport: Transport | None = None, vault: Vault | None = None) -> None:
+        self.path, self.vault = path, vault
         self._cluster, self._ledger, self._transport = cluster, ledger, transport
 
     @functools.cached_property
     def cluster(self) -> Cluster:
         """The inventory, checked."""
-        return self._cluster or load(self.path)
+        return self._cluster or load(self.path, vault=self.vault)
 
     @functools.cached_property
     def ledger(self) -> Ledger:
@@ -45,7 +46,7 @@ class Context:
     def keep(self, changed: Ledger) -> Context:
         """Save a changed ledger; gives the context in which it holds."""
         ledger.save(self.cluster, changed)
-        return Context(self.path, cluster=self.cluster, ledger=changed, transport=self.transport)
+        return Context(self.path, cluster=self.cluster, ledger=changed, transport=self.transport, vault=self.vault)
 
     @functools.cached_property
     def rendered(self) -> dict[str, Any]:

@@ -49,7 +49,7 @@ class Host:
 class Cluster:
     """All hosts, ordered by name, and what holds for the cluster as a whole.
 
-    `variables` are those of the group `all`, with every `cluster_*` setting filled in from its default.
+    `variables` are the `cluster_*` settings, each filled in from its default.
     `warnings` are sentences about things that work but are probably not meant.
     """
 

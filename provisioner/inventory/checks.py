@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator, Mapping
 
 from provisioner.cluster.model import Cluster, Host
 from provisioner.components import COMPONENTS, QUORUMS
-from provisioner.inventory.groups import ALL, HOST_WIDE
+from provisioner.inventory.described import ALL, UNGROUPED
+from provisioner.inventory.groups import HOST_WIDE
 from provisioner.inventory.ports import OWN_LINE, Lines, clashes
 from provisioner.inventory.schema import Schema
 from provisioner.state.problems import Problems, show
@@ -69,13 +70,10 @@ def _oddities(cluster: Cluster) -> Iterator[str]:
     if cluster.variables.get("cluster_authentication") is False:
         yield "cluster_authentication is false: whoever reaches a Mesos master or ZooKeeper can run programs as root on every agent"
     for host in cluster.hosts:
-        if host.groups <= {ALL, *HOST_WIDE}:
+        if host.groups <= {ALL, UNGROUPED, *HOST_WIDE}:
             yield f"{host.name} ({host.where}) is in no group: it gets only what every host gets"
         if "zookeeper_id" in host.variables and "zookeeper" not in host.groups:
             yield f"{host.name} ({host.where}) has a zookeeper_id but runs no ZooKeeper"
-    for name in ("group_vars", "host_vars"):
-        if (cluster.path.parent / name).is_dir():
-            yield f"the directory {name} beside the inventory is not read: write its variables into the inventory"
 
 
 def _unique(cluster: Cluster, lines: Lines, problems: Problems) -> None:

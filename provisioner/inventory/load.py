@@ -1,118 +1,143 @@
-"""`inventory.yml` in, a checked Cluster out; or one InventoryError that lists everything that is wrong with it."""
+"""An inventory in, a checked Cluster out; or one InventoryError that lists everything that is wrong with it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from functools import cached_property
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from provisioner.cluster.model import SHORTHANDS, Cluster, Host, name_order
-from provisioner.inventory import checks
+from provisioner.errors import InventoryError
+from provisioner.inventory import by_ansible, checks, formats, groups, plain, variables as our_variables
+from provisioner.inventory.by_ansible import Vault
+from provisioner.inventory.described import ALL, TEMPLATE_MARKS, UNGROUPED, Described
 from provisioner.inventory.formats import HOSTS_MAX
-from provisioner.inventory.groups import ALL, DEFAULT_GROUP, HOST_WIDE, Reader, Setting, Written
+from provisioner.inventory.groups import DEFAULT_GROUP, HOST_WIDE, WRITABLE
 from provisioner.inventory.ports import OWN_LINE, Lines
 from provisioner.inventory.schema import Schema, load_schema
-from provisioner.state.problems import Problems
-from provisioner.state.yaml_document import parse, read_text
+from provisioner.state.problems import Problems, show
+from provisioner.state.yaml_document import NotPlainError, read_text
 
 
-def load(path: Path, schema: Schema | None = None, *, text: str | None = None) -> Cluster:
-    """The cluster that an inventory describes. `schema` is that of the roles unless given, `text` what is to be in the file instead of
-    what is. Raises InventoryError."""
-    source = str(path)
+def load(path: Path, schema: Schema | None = None, *, text: str | None = None, vault: Vault | None = None,
+         without: Collection[str] = ()) -> Cluster:
+    """The cluster that an inventory describes, of any kind that Ansible reads.
+
+    `schema` is that of the roles unless given; `text` what is to be in the file, a plain one, instead of what is; `vault` opens the
+    user's vaults; `without` these hosts. Raises InventoryError.
+    """
     schema = schema or load_schema()
-    problems = Problems(source)
-    root = parse(read_text(path, source) if text is None else text, source)
-    if root is None:
-        raise problems.fail(0, "the inventory is empty", "'provision init' writes one to start from")
-    written = Reader(schema, problems).read(root)
-    cluster, lines = _Resolution(written, schema, problems).cluster(path)
+    problems = Problems(str(path))
+    described = describe(path, schema, problems, text=text, vault=vault)
+    for name in without:
+        del described.settings[name]
+        for group in described.groups.values():
+            group.hosts.discard(name)
+    return understood(described, path, schema, problems)
+
+
+def describe(path: Path, schema: Schema, problems: Problems, *, text: str | None = None, vault: Vault | None = None) -> Described:
+    """What the inventory says, unchecked: quickly where it is a plain YAML file, else by Ansible. Raises InventoryError."""
+    try:
+        if text is not None:
+            return plain.read(text, problems)
+        if not by_ansible.needed(path):
+            found = read_text(path, problems.source)
+            if not any(mark in found for mark in TEMPLATE_MARKS):
+                return _plain(found, path, problems)
+    except NotPlainError:
+        if text is not None:
+            raise
+    return by_ansible.read(path, schema.prefixes, vault or Vault(), problems)
+
+
+def is_plain(path: Path) -> bool:
+    """Whether the inventory is one file of plain YAML, in which a line can be taken out for what it says. Raises InventoryError."""
+    try:
+        if not by_ansible.needed(path):
+            found = read_text(path, str(path))
+            return not any(mark in found for mark in TEMPLATE_MARKS) and bool(_plain(found, path, Problems(str(path))))
+    except NotPlainError:
+        pass
+    return False
+
+
+def _plain(text: str, path: Path, problems: Problems) -> Described:
+    """As plain YAML. Raises NotPlainError also for what only looks like broken YAML, because it is something else."""
+    if path.suffix:
+        return plain.read(text, problems)
+    try:
+        return plain.read(text, Problems(problems.source))
+    except InventoryError as error:
+        raise NotPlainError(error.message, where=error.where) from None
+
+
+def understood(described: Described, path: Path, schema: Schema, problems: Problems) -> Cluster:
+    """The cluster of an inventory that was read. Raises InventoryError."""
+    strangers = groups.strangers(described)
+    warnings = [*described.warnings, *groups.look(described, problems)]
+    if strangers:
+        theirs = {name for name in groups.own(described) if described.groups[name].hosts & strangers}
+        warnings.append(f"{groups.listed(strangers)} will be left alone: only in groups of your own ({groups.listed(theirs)}); "
+                        "put these groups into masters, agents or a component's group to make them part of the cluster")
+        for name in strangers:
+            del described.settings[name]
+    our_variables.check(described, schema, problems)
+    _names(described, problems)
+    if not described.settings:
+        problems.raise_if_any()
+        if strangers:
+            hint = "put groups into others: 'masters: children: your_group:', and 'agents: children: …'"
+            own = groups.listed(groups.own(described))
+            raise problems.fail(0, f"no host is in a group that says what runs on it; your own groups: {own}", hint)
+        raise problems.fail(0, "no hosts", "name them below 'masters: hosts:' and 'agents: hosts:'")
+    if len(described.settings) > HOSTS_MAX:
+        raise problems.fail(0, f"more than {HOSTS_MAX} hosts")
+    variables = our_variables.cluster_settings(described, schema, problems)
     # What a wrong or missing line leads to would only hide that line.
     problems.raise_if_any()
-    warnings = checks.check(cluster, schema, lines, problems)
+    order = sorted(described.settings, key=name_order)
+    members = _members(described)
+    groups_of: dict[str, set[str]] = {name: set() for name in order}
+    for group, names in members.items():
+        for name in names & groups_of.keys():
+            groups_of[name].add(group)
+    hosts = tuple(_host(name, described, groups_of[name], problems) for name in order)
+    lines: Lines = {name: {OWN_LINE: described.lines[name], **{k: s.line for k, s in described.settings[name].items()}} for name in order}
+    cluster = Cluster(str(variables["cluster_name"]), path.absolute(), hosts, variables)
+    warnings += checks.check(cluster, schema, lines, problems)
     problems.raise_if_any()
-    return Cluster(cluster.name, cluster.path, cluster.hosts, cluster.variables, warnings)
+    return Cluster(cluster.name, cluster.path, cluster.hosts, cluster.variables, tuple(warnings))
 
 
-class _Resolution:
-    """Who is in which group, and which of several values holds, as Ansible decides it."""
+def _host(name: str, described: Described, groups: Collection[str], problems: Problems) -> Host:
+    variables: Mapping[str, object] = {k: s.value for k, s in described.settings[name].items()}
+    port = variables.get("ansible_port", 22)
+    return Host(
+        name,
+        address=str(variables.get("ansible_host", name)),
+        port=port if isinstance(port, int) else 22,
+        user=str(variables.get("ansible_user", "")),
+        groups=frozenset(groups),
+        variables=variables,
+        where=problems.at(described.lines[name]),
+    )
 
-    def __init__(self, written: Written, schema: Schema, problems: Problems) -> None:
-        self._written = written
-        self._schema = schema
-        self._problems = problems
-        self._parents = {name: {p for p, g in written.groups.items() if name in g.children} for name in written.groups}
-        self._refuse_cycles()
 
-    def cluster(self, path: Path) -> tuple[Cluster, Lines]:
-        """The cluster, and the line of each host's variables."""
-        if not self._written.hosts:
-            self._problems.raise_if_any()
-            raise self._problems.fail(0, "no hosts", "name them below 'masters: hosts:' and 'agents: hosts:'")
-        if len(self._written.hosts) > HOSTS_MAX:
-            raise self._problems.fail(0, f"more than {HOSTS_MAX} hosts")
-        settings = {name: self._settings(name) for name in sorted(self._written.hosts, key=name_order)}
-        hosts = tuple(self._host(name, {k: s.value for k, s in own.items()}) for name, own in settings.items())
-        lines = {name: {OWN_LINE: self._written.lines[name], **{k: s.line for k, s in own.items()}} for name, own in settings.items()}
-        variables = {v.name: v.default for v in self._schema.variables.values() if v.scope == "cluster"}
-        variables |= {k: s.value for k, s in self._written.groups[ALL].variables.items()}
-        return Cluster(str(variables["cluster_name"]), path.absolute(), hosts, variables), lines
+def _members(described: Described) -> dict[str, set[str]]:
+    """The hosts of each component: of its own group where that is written, else of the shorthand; and those of own groups."""
+    everybody = set(described.settings)
+    written = {name: group.hosts for name, group in described.groups.items()}
+    shorthands = {s: written.get(s, set()) for s in SHORTHANDS}
+    ours = {g: written.get(g, shorthands[default]) for g, default in DEFAULT_GROUP.items()}
+    own = {name: written[name] for name in groups.own(described)}
+    return {**own, ALL: everybody, **dict.fromkeys(HOST_WIDE, everybody), **shorthands, **ours}
 
-    def _host(self, name: str, variables: Mapping[str, object]) -> Host:
-        port = variables.get("ansible_port", 22)
-        return Host(
-            name,
-            address=str(variables.get("ansible_host", name)),
-            port=port if isinstance(port, int) else 22,
-            user=str(variables.get("ansible_user", "")),
-            groups=frozenset(g for g, members in self._resolved.items() if name in members),
-            variables=variables,
-            where=self._problems.at(self._written.lines[name]),
-        )
 
-    def _settings(self, host: str) -> dict[str, Setting]:
-        """Ansible's precedence: all, then groups by depth and name, then the host; the later wins."""
-        merged = dict(self._written.groups[ALL].variables)
-        groups = (g for g, members in self._members.items() if host in members and g != ALL)
-        for group in sorted(groups, key=self._rank):
-            merged |= self._written.groups[group].variables
-        return merged | self._written.hosts[host]
-
-    def _rank(self, group: str) -> tuple[int, str]:
-        return self._depths[group], group
-
-    @cached_property
-    def _depths(self) -> dict[str, int]:
-        """Steps from `all` on the longest way; a group without parents is a child of `all`."""
-        depths = dict.fromkeys(self._written.groups, 1)
-        for _ in depths:
-            depths = {g: max((depths[p] + 1 for p in self._parents[g] if p != ALL), default=1) for g in depths}
-        return depths
-
-    @cached_property
-    def _members(self) -> dict[str, set[str]]:
-        """The hosts of each written group, those of its children included."""
-        members = {name: set(group.hosts) for name, group in self._written.groups.items()}
-        for _ in members:
-            for name, group in self._written.groups.items():
-                members[name].update(*(members[c] for c in group.children))
-        return members
-
-    @cached_property
-    def _resolved(self) -> dict[str, set[str]]:
-        """The hosts of each component: of its own group where that is written, else of the shorthand."""
-        everybody = set(self._written.hosts)
-        shorthands = {s: self._members.get(s, set()) for s in SHORTHANDS}
-        own = {g: self._members.get(g, shorthands[default]) for g, default in DEFAULT_GROUP.items()}
-        return {ALL: everybody, **dict.fromkeys(HOST_WIDE, everybody), **shorthands, **own}
-
-    def _refuse_cycles(self) -> None:
-        """A group that contains itself has no members anybody could name."""
-        left = {name: set(group.children) for name, group in self._written.groups.items()}
-        while free := [name for name, children in left.items() if not children & left.keys()]:
-            for name in free:
-                del left[name]
-        if left:
-            name = min(left)
-            line = self._written.groups[name].line
-            raise self._problems.fail(line, f"group {name} contains itself", "remove it from 'children'")
+def _names(described: Described, problems: Problems) -> None:
+    for name in described.settings:
+        wrong = formats.host_name(name)
+        if wrong:
+            hint = f"write {name.lower()}" if not formats.host_name(name.lower()) else ""
+            problems.add(described.lines[name], f"host name {show(name)} {wrong}", hint)
+        elif name in (ALL, UNGROUPED, *WRITABLE, *HOST_WIDE):
+            problems.add(described.lines[name], f"a host can't have the name of the group {name}", "use the machine's own name")

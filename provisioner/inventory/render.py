@@ -14,9 +14,10 @@ from typing import Any
 import yaml
 
 from provisioner.cluster.catalogue import Catalogue
-from provisioner.cluster.model import Cluster, Host
+from provisioner.cluster.model import GROUPS, Cluster, Host
 from provisioner.components import COMPONENTS, SERVER_GROUPS
 from provisioner.errors import InventoryError
+from provisioner.inventory.described import TEMPLATE_MARKS, UNGROUPED, Secret, Template, texts
 from provisioner.inventory.wiring import Wiring
 from provisioner.state.ledger import Ledger
 
@@ -32,8 +33,8 @@ def render(cluster: Cluster, ledger: Ledger, catalogue: Catalogue, defaults: Map
     shared = _shared(per_host)
     hosts = {name: {k: v for k, v in sorted(values.items()) if k not in shared} for name, values in per_host.items()}
     groups: dict[str, Any] = {
-        name: {"hosts": {h.name: {} for h in cluster.members(name)}}
-        for name in (*(c.name for c in COMPONENTS), *SERVER_GROUPS)
+        name: {"hosts": {h.name: {} for h in cluster.hosts if name in h.groups}}
+        for name in (*(c.name for c in COMPONENTS), *SERVER_GROUPS, *_own_groups(cluster))
     }
     return {"all": {"vars": dict(sorted(shared.items())), "hosts": hosts, "children": groups}}
 
@@ -54,7 +55,7 @@ def to_yaml(rendered: Mapping[str, Any]) -> str:
 
 
 def _host_variables(host: Host, wiring: Wiring) -> dict[str, Any]:
-    values = {k: v for k, v in host.variables.items() if not k.startswith("cluster_")}
+    values = {k: _written(v) for k, v in host.variables.items() if not k.startswith("cluster_")}
     values["ansible_host"] = host.address
     if "ansible_ssh_private_key_file" in values:  # Ansible would look beside its own working directory
         key = Path(str(values["ansible_ssh_private_key_file"])).expanduser()
@@ -64,6 +65,35 @@ def _host_variables(host: Host, wiring: Wiring) -> dict[str, Any]:
             part = component.part("wiring")
             values.update(part.variables(host, wiring) if part else {})
     return values
+
+
+def _own_groups(cluster: Cluster) -> list[str]:
+    """The groups that only the inventory's owner knows the meaning of."""
+    return sorted(set().union(*(h.groups for h in cluster.hosts)) - GROUPS - {UNGROUPED})
+
+
+def _written(value: Any) -> Any:
+    """A value of the user's as Ansible is to find it: a secret as a reference, and what looks like a template marked as none."""
+    if isinstance(value, dict):
+        return {key: _written(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_written(inner) for inner in value]
+    if isinstance(value, Secret):
+        return f"{{{{ {secret_name(value)} }}}}"
+    if isinstance(value, str) and not isinstance(value, Template) and any(mark in value for mark in TEMPLATE_MARKS):
+        return {"__ansible_unsafe": value}
+    return value
+
+
+def secret_name(secret: Secret) -> str:
+    """The variable that a secret of the inventory is referred to by."""
+    return f"vault_inventory_{secret.label}"
+
+
+def inventory_secrets(cluster: Cluster) -> dict[str, str]:
+    """What came out of the user's own vaults, by the name under which the rendered inventory refers to it."""
+    return {secret_name(text): str(text) for host in cluster.hosts for value in host.variables.values() for text in texts(value)
+            if isinstance(text, Secret)}
 
 
 def _addresses(cluster: Cluster) -> None:

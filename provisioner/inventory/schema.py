@@ -103,6 +103,12 @@ class Schema:
         """The same for all roles together."""
         return {v.name: v.default for v in self.variables.values() if v.role and v.default is not None}
 
+    @functools.cached_property
+    def prefixes(self) -> tuple[str, ...]:
+        """How the names of our variables begin; no other variable may."""
+        roles = {v.role for v in self.variables.values() if v.role}
+        return ("ansible_", "cluster_", *sorted(f"{role}_" for role in roles))
+
     def settable(self, prefix: str = "") -> tuple[str, ...]:
         """What an inventory may set, by name."""
         return tuple(sorted(v.name for v in self.variables.values() if v.name.startswith(prefix) and (not v.rendered or v.scope == "host")))

@@ -37,7 +37,7 @@ class Run:
 
     folder: Path
     inventory: Path
-    secrets: Path
+    secrets: tuple[Path, ...]
     vault_password: Path
     ssh_args: str
     hosts: int
@@ -89,7 +89,8 @@ class AnsiblePlaybooks:
     def _command(self, verb: str, variables: Mapping[str, Any], check: bool) -> Sequence[str]:
         command = [
             sys.executable, "-m", "ansible", "playbook", "-i", str(self._run.inventory),
-            "-e", json.dumps(dict(variables)), "-e", f"@{self._run.secrets}", "--vault-password-file", str(self._run.vault_password),
+            "-e", json.dumps(dict(variables)), *(word for path in self._run.secrets for word in ("-e", f"@{path}")),
+            "--vault-password-file", str(self._run.vault_password),
             "--forks", str(min(self._run.hosts, FORKS_PER_CORE * (os.cpu_count() or 1))), str(playbooks_dir() / f"{verb}.yml"),
         ]
         return [*command, "--check", "--diff"] if check else command

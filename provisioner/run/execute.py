@@ -13,7 +13,7 @@ from provisioner.context import Context
 from provisioner.errors import UnreachableError
 from provisioner.hosts.failures import printable
 from provisioner.hosts.openssh import ansible_ssh_args
-from provisioner.inventory.render import to_json
+from provisioner.inventory.render import inventory_secrets, to_json
 from provisioner.plan.assess import Facts, Questions
 from provisioner.plan.authentication import PROTECT
 from provisioner.plan.steps import REBOOT, Plan
@@ -68,7 +68,11 @@ def open_playbooks(context: Context, folder: Path, facts: Facts) -> AnsiblePlayb
     inventory = folder / "inventory.json"
     write_private(inventory, to_json(context.rendered).encode())
     seed_facts(folder, facts)
-    return AnsiblePlaybooks(Run(folder, inventory, secrets.secrets_path(cluster), secrets.password_file(cluster), ansible_ssh_args(cluster),
+    files = [secrets.secrets_path(cluster)]
+    if own := inventory_secrets(cluster):
+        files.append(folder / "inventory_secrets.yml")
+        secrets.write_encrypted(files[-1], cluster, own)
+    return AnsiblePlaybooks(Run(folder, inventory, tuple(files), secrets.password_file(cluster), ansible_ssh_args(cluster),
                                 len(cluster.hosts), bool(cluster.variables.get("cluster_mitogen"))))
 
 

@@ -10,6 +10,8 @@ from provisioner.errors import InventoryError
 #: More than this many problems have one cause; the rest is only counted.
 REPORTED_MAX = 20
 _SHOWN_MAX = 60
+#: No file has so many lines.
+_ELSEWHERE = 10**9
 
 
 def show(text: str) -> str:
@@ -19,19 +21,20 @@ def show(text: str) -> str:
     return f"'{escaped}'"
 
 
-def nearest(name: str, valid: Iterable[str]) -> str:
-    """The valid name that was probably meant, or nothing."""
-    close = difflib.get_close_matches(name[:_SHOWN_MAX], list(valid), n=1, cutoff=0.6)
+def nearest(name: str, valid: Iterable[str], alike: float = 0.6) -> str:
+    """The valid name that was probably meant, from this similarity on (0 to 1), or nothing."""
+    close = difflib.get_close_matches(name[:_SHOWN_MAX], list(valid), n=1, cutoff=alike)
     return close[0] if close else ""
 
 
 class Problems:
-    """Collects problems of one file by line."""
+    """Collects problems of one file by line, and of others by the numbers that `elsewhere` gives to their lines."""
 
     def __init__(self, source: str) -> None:
         self.source = source
         self._found: dict[tuple[int, str], str] = {}
         self._more = 0
+        self._elsewhere: list[str] = []
 
     def __bool__(self) -> bool:
         return bool(self._found)
@@ -74,8 +77,15 @@ class Problems:
         listed = "".join(f"\n  {row}" for row in rows)
         return InventoryError(f"{len(found) + self._more} problems{listed}{more}", where=self.source)
 
+    def elsewhere(self, source: str, line: int) -> int:
+        """What stands for a line of another file than `source` of this one, in place of a line."""
+        self._elsewhere.append(f"{source}:{line}" if line else source)
+        return _ELSEWHERE + len(self._elsewhere) - 1
+
     def at(self, line: int) -> str:
         """`file:line`."""
+        if line >= _ELSEWHERE:
+            return self._elsewhere[line - _ELSEWHERE]
         return f"{self.source}:{line}" if line else self.source
 
     def raise_if_any(self) -> None:

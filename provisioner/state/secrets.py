@@ -85,6 +85,11 @@ def load(cluster: Cluster) -> dict[str, str]:
     return values
 
 
+def write_encrypted(path: Path, cluster: Cluster, values: Mapping[str, str]) -> None:
+    """Write variables for Ansible under the password of this cluster's secrets; each is a text, whatever braces are in it."""
+    write_private(path, _encrypt(values, _vault_password(cluster), tag="!unsafe "))
+
+
 def zookeeper_digest(user: str, password: str) -> str:
     """`user:digest` as ZooKeeper's DigestAuthenticationProvider makes it: base64 of the SHA-1 of `user:password`."""
     digest = hashlib.sha1(f"{user}:{password}".encode(), usedforsecurity=False).digest()
@@ -115,10 +120,10 @@ def _vault_password(cluster: Cluster, *, create: bool = False) -> bytes:
 
 
 # Ansible's vault is imported where it is used: that alone takes a third of a second.
-def _encrypt(values: Mapping[str, str], password: bytes) -> bytes:
+def _encrypt(values: Mapping[str, str], password: bytes, tag: str = "") -> bytes:
     from ansible.parsing.vault import VaultLib, VaultSecret
 
-    text = "---\n" + "".join(f"{name}: {json.dumps(value)}\n" for name, value in values.items())
+    text = "---\n" + "".join(f"{name}: {tag}{json.dumps(value)}\n" for name, value in values.items())
     encrypted: bytes = VaultLib([("default", VaultSecret(password))]).encrypt(text)
     return encrypted
 

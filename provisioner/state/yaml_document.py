@@ -34,6 +34,10 @@ _SHORTER = "host ranges such as m[1:9] keep it short"
 Scalar = str | int | float | bool | None
 
 
+class NotPlainError(InventoryError):
+    """Correct YAML that this reader does not take."""
+
+
 @dataclass(frozen=True, slots=True)
 class Node:
     """A value and the line (from 1) it stands on; inside a mapping that is the line of its key."""
@@ -119,10 +123,10 @@ class _Reader:
             raise self._error(event, f"more than {VALUES_MAX} values", _SHORTER)
         if isinstance(event, yaml.AliasEvent) or event.anchor is not None:
             message = "anchors and aliases (& and *) are not accepted"
-            raise self._error(event, message, "write the value out, or put it in quotes")
+            raise self._not_plain(event, message, "write the value out, or put it in quotes")
         if event.tag is not None:
             message = f"tags such as {show(event.tag)} are not accepted"
-            raise self._error(event, message, "remove it, or put the value in quotes")
+            raise self._not_plain(event, message, "remove it, or put the value in quotes")
         if isinstance(event, yaml.ScalarEvent):
             return Node(self._scalar(event), line)
         if depth > DEPTH_MAX:
@@ -140,9 +144,9 @@ class _Reader:
         for event in iter(self._next, None):
             key = self._node(event, depth + 1)
             if event.__class__ is yaml.ScalarEvent and event.value == "<<" and event.implicit[0]:
-                raise self._error(event, "merge keys (<<) are not accepted", "write the values out")
+                raise self._not_plain(event, "merge keys (<<) are not accepted", "write the values out")
             if not isinstance(key.value, str):
-                raise self._error(event, "a key must be text", "put the key in quotes")
+                raise self._not_plain(event, "a key must be text", "put the key in quotes")
             value = self._node(next(self._events), depth + 1)
             if key.value in found:
                 message = f"{show(key.value)} is written twice here, first in line {found[key.value].line}"
@@ -160,7 +164,7 @@ class _Reader:
         tag = self._scalars.resolve(yaml.ScalarNode, text, event.implicit).rpartition(":")[2]
         if tag == "timestamp" or (tag in ("int", "float") and _BASE_60.fullmatch(text)):
             kind = "date" if tag == "timestamp" else "number in base 60"
-            raise self._error(event, f"{show(text)} reads as a {kind}", "put it in quotes")
+            raise self._not_plain(event, f"{show(text)} reads as a {kind}", "put it in quotes")
         if tag not in ("int", "float", "bool", "null"):
             return text
         return self._number(event, tag, text)
@@ -174,6 +178,9 @@ class _Reader:
         if isinstance(value, float | int) and not (math.isfinite(value) and abs(value) < _NUMBER_LIMIT):
             raise self._error(event, f"{show(text)} is too large a number", "put it in quotes")
         return value
+
+    def _not_plain(self, event: Any, message: str, hint: str) -> NotPlainError:
+        return NotPlainError(message, where=self._problems.at(event.start_mark.line + 1), hint=hint)
 
     def _error(self, event: Any, message: str, hint: str = "") -> InventoryError:
         return self._problems.fail(event.start_mark.line + 1, message, hint)

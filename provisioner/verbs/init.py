@@ -14,27 +14,54 @@ if TYPE_CHECKING:
 
 
 EPILOG = """\
-Example:
-  provision init mycluster && $EDITOR mycluster/inventory.yml"""
+Examples:
+  provision init mycluster && $EDITOR mycluster/inventory.yml
+  provision init --from hosts.ini"""
 
 
 @dataclass(frozen=True)
 class Options:
-    """The options of `init`: where to write it."""
+    """The options of `init`: where to write it; or whose inventory to show the way from."""
 
     directory: str = "."
+    from_: str | None = None
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """One argument."""
     parser.add_argument("directory", nargs="?", default=".", metavar="DIR", help="where to write it (default: here)")
+    parser.add_argument("--from", dest="from_", metavar="PATH",
+                        help="write nothing: show which groups of an existing inventory would be what, and the lines to add to it")
 
 
 def run(console: Console, options: Options) -> int:
     """Write it. Raises UsageError where there is one already."""
+    if options.from_ is not None:
+        return _show(console, Path(options.from_))
     from provisioner.inventory.starter import write_inventory
 
     path = write_inventory(Path(options.directory))
     name = shlex.quote(str(path))
     console.say(f"wrote {path}\nNext: add your hosts, then 'provision validate --hosts {name}' and 'provision up --hosts {name}'.")
+    return 0
+
+
+def _show(console: Console, path: Path) -> int:
+    """How an inventory maps. Raises InventoryError where it can't be read."""
+    from provisioner.inventory import move
+    from provisioner.inventory.load import describe
+    from provisioner.inventory.schema import load_schema
+    from provisioner.state.problems import Problems
+
+    described = describe(path, load_schema(), Problems(str(path)))
+    rows = move.mapped(described)
+    console.table(f"groups of {path}", ("group", "hosts", "becomes", "why"),
+                  [(r.group, str(r.hosts), r.becomes or "-", r.why) for r in rows])
+    if alone := move.without_group(described):
+        console.say(f"in no group: {', '.join(alone)}")
+    added = move.lines(rows, ini=path.suffix not in (".yml", ".yaml", ".json"))
+    if added:
+        console.say("Add to the inventory (or put it beside it, into one directory), and correct what was guessed wrong:\n")
+        console.write(added)
+    console.say(f"Next: 'provision validate --hosts {shlex.quote(str(path))}'.")
     return 0

@@ -57,7 +57,7 @@ def test_a_host_that_dies_in_the_middle_of_a_roll_ends_it(cluster: ClusterUnderT
         line = roll.stdout.readline()
         assert line, f"it ended by itself: {said}"
         said += line
-        first = re.search(r"\] ZooKeeper +(m\d) .* changed", line)
+        first = re.search(r"\] restart ZooKeeper +(m\d) .* changed", line)
     with cluster.pause(first[1]):
         begin = time.monotonic()
         said += roll.communicate(timeout=300)[0]

@@ -38,7 +38,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     (tmp_path / "inventory.json").write_text(json.dumps({"all": {"hosts": hosts}}))
     seed_facts(tmp_path, {n: {"ansible_os_family": "Seeded"} for n in hosts})
     monkeypatch.setattr(ansible, "playbooks_dir", lambda: tmp_path)
-    return Run(tmp_path, tmp_path / "inventory.json", tmp_path / "secrets.yml", tmp_path / "vault", "", 2)
+    return Run(tmp_path, tmp_path / "inventory.json", (tmp_path / "secrets.yml",), tmp_path / "vault", "", 2)
 
 
 @pytest.fixture

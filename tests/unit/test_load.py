@@ -105,12 +105,10 @@ def test_one_voter_is_a_warning(tmp_path: Path) -> None:
 
 
 def test_what_is_probably_not_meant_is_a_warning(tmp_path: Path) -> None:
-    (tmp_path / "group_vars").mkdir()
     text = THREE + "agents: {hosts: {a1: {zookeeper_id: 4}}}\nall: {hosts: {h1: }}"
     assert [w.replace(f"{tmp_path}/", "") for w in load_text(tmp_path, text).warnings] == [
         "a1 (inventory.yml:4) has a zookeeper_id but runs no ZooKeeper",
         "h1 (inventory.yml:5) is in no group: it gets only what every host gets",
-        "the directory group_vars beside the inventory is not read: write its variables into the inventory",
     ]
 
 

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from provisioner.components.mesos_agent.resources import task_ports
 from provisioner.errors import InventoryError
 from provisioner.inventory.formats import expand
+from provisioner.inventory.load import load
 from provisioner.paths import inventory_examples_dir
-from provisioner.state.yaml_document import parse
-from tests.unit.builders import SCHEMA, load_text
+from provisioner.state.yaml_document import parse, read_text
+from tests.unit.builders import SCHEMA
 
 BOUNDED = settings(max_examples=150, deadline=2000, suppress_health_check=[HealthCheck.too_slow])
 _EXAMPLES = [path.read_text() for path in sorted(inventory_examples_dir().glob("*.yml"))]
@@ -33,8 +34,10 @@ _TREES = st.recursive(
 def outcome(content: str | bytes) -> str:
     """`ok` or the text of the InventoryError; anything else that is raised is a bug."""
     with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory, "inventory.yml")
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
         try:
-            cluster = load_text(Path(directory), content)
+            cluster = load(path, SCHEMA, text=read_text(path, str(path)))
         except InventoryError as error:
             assert str(error)
             assert all(c.isprintable() or c == "\n" for c in str(error))

@@ -12,6 +12,7 @@ from provisioner.components import SCHEDULERS, UPGRADE_ORDER
 from provisioner.console import Console
 from provisioner.context import Context
 from provisioner.errors import StepFailed, UsageError
+from provisioner.inventory.by_ansible import files
 from provisioner.observe.observation import observe
 from provisioner.plan.steps import serves
 from provisioner.run.backup_parts import Part, Sources
@@ -26,7 +27,7 @@ from provisioner.verbs.shared.confirm import confirm_by_name
 
 #: What makes a cluster the one it is, kept beside the inventory: the archive's name for each.
 LEDGER, SECRETS, PASSWORD = "identity/ledger.yml", "identity/secrets.yml", "identity/vault_password"
-INVENTORY = "identity/inventory.yml"
+INVENTORY = "identity/inventory"
 #: The components that keep something for users, in the order in which it is put back: what others stand on first.
 SAVED = tuple(c for c in UPGRADE_ORDER if c.saved_by)
 
@@ -80,7 +81,8 @@ def run_restore(context: Context, console: Console, options: restore.Options) ->
 
 def _identity(context: Context) -> Iterator[tuple[str, bytes]]:
     cluster = context.cluster
-    yield INVENTORY, context.path.read_bytes()
+    for path in files(context.path):
+        yield f"{INVENTORY}/{path.relative_to(context.path.parent)}", path.read_bytes()
     yield LEDGER, ledger.ledger_path(cluster).read_bytes()
     yield SECRETS, read_private(secrets.secrets_path(cluster))
     if secrets.ENVIRONMENT not in os.environ:  # one that the operator keeps elsewhere stays there

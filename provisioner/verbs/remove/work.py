@@ -12,7 +12,7 @@ from provisioner.context import Context
 from provisioner.errors import InventoryError, StepFailed, UnreachableError, UsageError
 from provisioner.hosts.remote_calls import RemoteCalls
 from provisioner.inventory.edit import without_hosts
-from provisioner.inventory.load import load
+from provisioner.inventory.load import is_plain, load
 from provisioner.observe.observation import Observation, observe
 from provisioner.observe.wait import wait_for_calm
 from provisioner.plan.make import voters
@@ -42,9 +42,9 @@ def run_remove(context: Context, console: Console, options: Options) -> Result:
     if unknown:
         raise UsageError(f"not in the inventory: {', '.join(unknown)}", where=str(context.path),
                          hint=f"hosts: {host_list([h.name for h in cluster.hosts])}")
-    text = without_hosts(context.path.read_text(), names, str(context.path))
+    text = without_hosts(context.path.read_text(), names, str(context.path)) if is_plain(context.path) else ""
     try:
-        smaller = load(context.path, text=text)
+        smaller = load(context.path, text=text) if text else load(context.path, vault=context.vault, without=names)
     except InventoryError as error:
         raise InventoryError(f"nothing was changed: without {', '.join(names)} this would be no valid inventory: {error.message}",
                              where=error.where, hint=error.hint) from None
@@ -60,12 +60,17 @@ def run_remove(context: Context, console: Console, options: Options) -> Result:
         result = execute(context, console, plan, held, facts=seen.facts())
         for name in lost:
             forget(cluster.host(name), smaller, seen, RemoteCalls(context.transport))
-        rewrite(context.path, text.encode())
-        console.say(f"{summary(result)}; the inventory no longer has {', '.join(names)}")
-        rest = Context(context.path, transport=context.transport)
+        if text:
+            rewrite(context.path, text.encode())
+            console.say(f"{summary(result)}; the inventory no longer has {', '.join(names)}")
+        rest = Context(context.path, cluster=smaller, transport=context.transport)
         ledger.save(rest.cluster, rest.ledger)
         with prepared(rest, console, Scope(batch=options.batch), UNDER_LOCK) as ready:
-            return carry_out(rest, console, ready.assessment, held, yes=True)
+            done = carry_out(rest, console, ready.assessment, held, yes=True)
+    if not text:
+        console.warn(f"take {', '.join(names)} out of {context.path} now ({', '.join(cluster.host(n).where for n in names)}): "
+                     "only plain YAML files are edited, and the next 'provision up' would add them again")
+    return done
 
 
 def _steps(context: Context, leaving: Sequence[str], lost: Collection[str], seen: Observation) -> Iterator[Step]:
