@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import ChainMap
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -33,21 +34,9 @@ class Claim:
         return f"{self.owner} ({f'{self.variable}: ' if self.variable else ''}{ports})"
 
 
-class _RangesError(Exception):
-    """The text of a variable holds no ranges of ports."""
-
-    def __init__(self, variable: str, message: str) -> None:
-        super().__init__(message)
-        self.variable = variable
-
-
 def clashes(host: Host, defaults: Mapping[str, Any], lines: Mapping[str, int]) -> Iterator[tuple[int, str]]:
     """The line and description of every two claims of one host that overlap. `defaults`: the roles' default values."""
-    try:
-        claims = sorted(_claims(host, defaults))
-    except _RangesError as error:
-        yield lines.get(error.variable, lines[OWN_LINE]), f"{error.variable} {error}"
-        return
+    claims = sorted(_claims(host, defaults))
     widest = claims[0]
     for before, claim in pairwise(claims):
         widest = max(widest, before, key=lambda c: c.last)
@@ -69,10 +58,7 @@ def _claims(host: Host, defaults: Mapping[str, Any]) -> Iterator[Claim]:
 
 def _claims_of(port: Port, values: Mapping[str, Any]) -> Iterator[Claim]:
     if port.ranges:
-        try:
-            ranges = port.ranges(str(values.get(port.variable, "")))
-        except ValueError as error:
-            raise _RangesError(port.variable, str(error)) from None
-        yield from (Claim(first, last, port.title, port.variable) for first, last in ranges)
+        with suppress(ValueError):  # what its component's `settings` says
+            yield from (Claim(first, last, port.title, port.variable) for first, last in port.ranges(str(values.get(port.variable, ""))))
     else:
         yield Claim(port.on(values), port.on(values), port.title, port.variable)

@@ -201,13 +201,13 @@ ONE_MISTAKE = [
     ),
     (
         THREE + AGENTS + "    a1: {mesos_agent_resources: 'ports:[31000]'}",
-        "mesos_agent_resources must have its ports like",
+        "inventory.yml:6: mesos_agent_resources cannot be read: '[31000]' is no [range], like [31000-32000]",
     ),
-    (THREE + AGENTS + "    a1: {mesos_agent_resources: 'lots'}", "mesos_agent_resources must look like"),
-    (THREE + AGENTS + "    a1: {mesos_agent_resources: '[1]'}", "mesos_agent_resources is neither"),
+    (THREE + AGENTS + "    a1: {mesos_agent_resources: 'lots'}", "mesos_agent_resources cannot be read: 'lots' is not name:value"),
+    (THREE + AGENTS + "    a1: {mesos_agent_resources: '[1]'}", "mesos_agent_resources cannot be read"),
     (
         THREE + AGENTS + "    a1: {mesos_agent_resources: 'ports:[5-1]'}",
-        "mesos_agent_resources has the port range 5-1",
+        "mesos_agent_resources: [(5, 1)] are no ranges of ports",
     ),
     (
         THREE + AGENTS + "    m1: {mesos_agent_resources: 'ports:[5000-9000]'}",

@@ -128,8 +128,8 @@ def test_a_host_known_by_name_only_is_refused_with_what_to_write(tmp_path: Path)
     assert "cluster_address" in error.value.hint
 
 
-def test_a_frameworks_name_that_is_given_as_a_flag_is_what_its_health_looks_for(tmp_path: Path) -> None:
-    flags = {"marathon_extra_flags": {"framework_name": "ours"}, "chronos_extra_flags": {"mesos_framework_name": "theirs"}}
+def test_a_frameworks_name_of_the_users_is_what_its_health_looks_for(tmp_path: Path) -> None:
+    flags = {"marathon_extra_flags": {"framework_name": "ours"}, "chronos_framework_name": "theirs"}
     own = host_variables(rendered(tmp_path, inventory(["m1"], ["a1"], **flags)), "m1")
     assert (own["marathon_probe"]["framework"], own["chronos_probe"]["framework"]) == ("ours", "theirs")
 

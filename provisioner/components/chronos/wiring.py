@@ -20,7 +20,6 @@ def variables(host: Host, w: Wiring) -> Variables:
         "chronos_secret": w.secret("chronos_secret"),
         "chronos_probe": {"unit": "chronos", "address": host.cluster_address, "port": w.value(host, "chronos_port"),
                           "image": w.image("chronos"),
-                          "framework": str((w.value(host, "chronos_extra_flags") or {}).get(
-                              "mesos_framework_name", w.value(host, "chronos_framework_name"))),
+                          "framework": w.value(host, "chronos_framework_name"),
                           "masters": w.at("mesos_master", "mesos_master_port")},
     }

@@ -8,12 +8,19 @@ from typing import Any
 import pytest
 import yaml
 from ansible_collections.provisioner.core.plugins.filter import mesos
-from ansible_collections.provisioner.core.plugins.filter.flags import chronos_arguments, chronos_spaced, flag_problems, marathon_environment
+from ansible_collections.provisioner.core.plugins.filter.flags import (
+    chronos_arguments,
+    chronos_spaced,
+    flag_problems,
+    go_flag_problems,
+    marathon_environment,
+    setting_problems,
+)
 
 from provisioner.paths import roles_dir
 
 FLAGS = {role: json.loads((roles_dir() / role / "files/flags.json").read_text()) for role in ("mesos", "marathon", "chronos")}
-OWNED = yaml.safe_load((roles_dir() / "mesos/vars/main.yml").read_text())["__mesos_owned"]
+OWNED = yaml.safe_load((roles_dir() / "mesos/vars/main.yml").read_text())["__mesos_owned"]["agent"]
 
 V1 = {"cgroup": "v1", "cgroup2": "", "controllers": True, "systemd": True, "root_slice": True}
 V2 = {**V1, "cgroup": "v2", "cgroup2": "/sys/fs/cgroup"}
@@ -32,7 +39,7 @@ def test_the_recorded_lists_are_complete() -> None:
     ({"gc_dely": "1days"}, "did you mean gc_delay?"),
     ({"zzz": 1}, "see the documentation"),
     ({"work_dir ": "/x"}, "did you mean work_dir?"),
-    ({"attributes": "a:b"}, "change mesos_agent_attributes instead"),
+    ({"attributes": "a:b"}, "set mesos_agent_attributes instead"),
     ({"gc_delay": "soon"}, "type duration"),
     ({"strict": "yes"}, "type bool"),
     ({"max_completed_executors_per_framework": "many"}, "type uint"),
@@ -58,25 +65,38 @@ def test_environment_file_quotes_for_systemd() -> None:
 
 def test_flags_of_marathon() -> None:
     known = FLAGS["marathon"]
-    assert "did you mean task_launch_timeout?" in flag_problems({"task_lauch_timeout": 1}, "x", known, [])[0]
-    assert "set by the role" in flag_problems({"zk": "x"}, "x", known, ["zk"])[0]
-    assert "type toggle" in flag_problems({"checkpoint": "no"}, "x", known, [])[0]
-    assert "type port" in flag_problems({"https_port": True}, "x", known, [])[0]
-    assert "type int" in flag_problems({"zk_max_node_size": "1MB"}, "x", known, [])[0]
-    assert "type string" in flag_problems({"metrics_name_prefix": ""}, "x", known, [])[0]
+    assert "did you mean task_launch_timeout?" in flag_problems({"task_lauch_timeout": 1}, "x", known, {})[0]
+    assert "set by the role; leave it out" in flag_problems({"zk": "x"}, "x", known, {"zk": ""})[0]
+    assert "type toggle" in flag_problems({"checkpoint": "no"}, "x", known, {})[0]
+    assert "type port" in flag_problems({"https_port": True}, "x", known, {})[0]
+    assert "type int" in flag_problems({"zk_max_node_size": "1MB"}, "x", known, {})[0]
+    assert "type string" in flag_problems({"metrics_name_prefix": ""}, "x", known, {})[0]
     # Camel case does not survive the environment, and the other was removed in 1.10.
-    assert len(flag_problems({"killsPerBatch": 1, "default_accepted_resource_roles": "a"}, "x", known, [])) == 2
+    assert len(flag_problems({"killsPerBatch": 1, "default_accepted_resource_roles": "a"}, "x", known, {})) == 2
     lines = marathon_environment({"http_port": 8080, "checkpoint": False, "ha": True, "leader_proxy_ssl_ignore_hostname": False}, known)
     assert lines == ["MARATHON_HTTP_PORT=8080", "MARATHON_DISABLE_CHECKPOINT=", "MARATHON_HA="]
 
 
 def test_flags_of_chronos() -> None:
     known = FLAGS["chronos"]
-    assert "no flag schedule_horizon" in flag_problems({"schedule_horizon": 1}, "x", known, [])[0]
-    assert flag_problems({"failure_retry": 1000, "mail_ssl": True}, "x", known, []) == []
+    assert "no flag schedule_horizon" in flag_problems({"schedule_horizon": 1}, "x", known, {})[0]
+    assert flag_problems({"failure_retry": 1000, "mail_ssl": True}, "x", known, {}) == []
     assert chronos_arguments({"zk_hosts": "a:1,b:1", "http_compression": False, "mail_ssl": True}, known) == [
         "--zk_hosts a:1,b:1", "--disable_http_compression", "--mail_ssl"]
-    assert chronos_spaced({"cluster_name": "my lab", "http_port": 1}) == ["cluster_name"]
+    assert ["cluster_name: 'my lab'" in each for each in chronos_spaced({"cluster_name": "my lab", "http_port": 1})] == [True]
+
+
+def test_flags_of_registrator() -> None:
+    assert go_flag_problems(["-cleanup", "--ttl=30", "-tags=a=b"], "x", ["cleanup", "ttl", "tags"]) == []
+    assert len(go_flag_problems(["cleanup", "-ttl-refresh=1", "-tag"], "x", ["cleanup", "ttl", "tags"])) == 3
+
+
+def test_settings_that_a_role_does_not_follow() -> None:
+    owned = {"dataDir": "x_data_dir", "ports.http": "", "server.*": ""}
+    assert setting_problems({"tickTime": 1, "ports": {"grpc": 1}, "servers": 1}, "x_extra", owned) == []
+    assert setting_problems({"dataDir": "/a"}, "x_extra", owned) == ["x_extra: dataDir is set by the role; set x_data_dir instead."]
+    for extra in ({"ports": {"http": 1}}, {"ports.http": 1}, {"server.1": "a"}):
+        assert len(setting_problems(extra, "x_extra", owned)) == 1, extra
 
 
 # Launcher and isolation ----------------------------------------------------------------------------------------------
@@ -175,6 +195,8 @@ def test_an_agent_that_is_down_is_judged_by_its_file() -> None:
 
 @pytest.mark.parametrize(("text", "good"), [
     ("cpus:4;mem:4096;ports:[31000-32000]", True), ("cpus", False), ("cpus:many", False), ("ports:[a-b]", False), ("", True),
+    ("mem:16GB", False), ("disk:lots", False), ("cpus:-1", False), ("cpus:nan", False), ("cpus:0.5;gpus:1e1", True), ("ports:[5-1]", False), ("ports:5", False),
+    ('[{"name":"ports","type":"RANGES","ranges":{"range":[{"begin":"a","end":2}]}}]', False), ("[1]", False),
     ('[{"name":"cpus","type":"SCALAR","scalar":{"value":2}}]', True), ("[{", False), ('[{"name":"cpus"}]', False),
 ])
 def test_resources_are_read_before_mesos_does(text: str, good: bool) -> None:
@@ -183,5 +205,7 @@ def test_resources_are_read_before_mesos_does(text: str, good: bool) -> None:
 
 def test_attributes() -> None:
     assert mesos.attributes({"zone": "z", "rack": 1}) == "rack:1;zone:z"
-    assert mesos.attribute_problems({"url": "http://x:1"}) == []
-    assert len(mesos.attribute_problems({"rack": "", "a:b": "c", "d": "e;f", "g": None})) == 4
+    assert mesos.attribute_problems({"url": "http://x:1", "rack": 1, "share": 0.5, "ssd": True, "slots": "[1-3, 7-9]"}) == []
+    assert len(mesos.attribute_problems({"rack": "", "a:b": "c", "d": "e;f", "g": None, "bad key": "x", "h": " ", "i": "x\n"})) == 7
+    # Mesos aborts on a set and on brackets that are no ranges.
+    assert len(mesos.attribute_problems({"zone": ["a", "b"], "m": {"a": 1}, "set": "{a,b}", "r": "[a-b]", "s": "a[1]", "t": "[3-1]"})) == 6

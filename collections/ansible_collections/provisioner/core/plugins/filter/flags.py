@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 #: What a value has to look like, by its type in the recorded lists of flags; a type that is not named here takes any text.
@@ -17,24 +17,51 @@ SWITCHES = ("bool", "flag", "toggle")
 Known = Mapping[str, "str | Mapping[str, str]"]
 
 
-def flag_problems(extra: Mapping[str, Any], variable: str, known: Known, owned: Collection[str], *, empty: bool = False) -> list[str]:
+def flag_problems(extra: Mapping[str, Any], variable: str, known: Known, owned: Mapping[str, str], *, empty: bool = False) -> list[str]:
     """Why a program would not follow the flags in that variable of the role: sentences.
 
-    `known` are the types of the flags that can be set; `owned` the flags that the role sets, with what to change instead if it is a
-    mapping. `empty` allows a text without characters.
+    `known` are the types of the flags that can be set; `owned` the flags that the role sets, with what to change instead, or "" for
+    what follows from the rest. `empty` allows a text without characters.
     """
     problems = []
     for name, value in extra.items():
         if name not in known:
-            near = difflib.get_close_matches(name, known, 1)
+            near = difflib.get_close_matches(str(name), known, 1)
             hint = f"did you mean {near[0]}?" if near else "see the documentation of the program."
             problems.append(f"{variable}: there is no flag {name} that can be set here; {hint}")
         elif name in owned:
-            instead = f"change {owned[name]}" if isinstance(owned, Mapping) else "use its own variable"
-            problems.append(f"{variable}: {name} is set by the role; {instead} instead.")
+            problems.append(_owned(variable, name, owned[name]))
         elif not _fits(_kind(known[name]), value, empty):
             problems.append(f"{variable}: {name} wants a value of type {_kind(known[name])}, not {value!r}.")
     return problems
+
+
+def setting_problems(extra: Mapping[str, Any], variable: str, owned: Mapping[str, str]) -> list[str]:
+    """The same for a program whose settings are not listed: only those that the role sets are refused.
+
+    A name with dots in `owned` is a setting inside others; one that ends with a star stands for all that begin so.
+    """
+    return [_owned(variable, name, instead) for name, instead in owned.items() if _named(extra, name)]
+
+
+def _named(settings: Any, name: str) -> bool:
+    if not isinstance(settings, Mapping):
+        return False
+    if name.endswith("*"):
+        return any(str(each).startswith(name[:-1]) for each in settings)
+    outer, _, inner = name.partition(".")
+    return name in settings or (inner != "" and _named(settings.get(outer), inner))
+
+
+def _owned(variable: str, name: str, instead: str) -> str:
+    return f"{variable}: {name} is set by the role; {f'set {instead} instead' if instead else 'leave it out'}."
+
+
+def go_flag_problems(extra: Iterable[str], variable: str, known: Collection[str]) -> list[str]:
+    """Why a program in Go would not take these arguments, each `-name=value` or `-name`: sentences."""
+    valid = re.compile(rf"--?({'|'.join(known)})(=.*)?")
+    return [f"{variable}: there is no flag {argument} that can be set here; valid: -{', -'.join(known)}; write a value as -name=value."
+            for argument in extra if not valid.fullmatch(argument)]
 
 
 def _kind(flag: str | Mapping[str, str]) -> str:
@@ -77,8 +104,9 @@ def chronos_arguments(flags: Mapping[str, Any], known: Mapping[str, Mapping[str,
 
 
 def chronos_spaced(flags: Mapping[str, Any]) -> list[str]:
-    """Names of the flags whose values Chronos' file cannot hold: it is split at blanks, and knows no quotes."""
-    return [name for name, value in flags.items() if re.search(r"\s", str(value))]
+    """Which flags have values that Chronos' file cannot hold, as sentences: it is split at blanks, and knows no quotes."""
+    return [f"The file that Chronos reads its flags from cannot hold blanks in the value of {name}: {str(value)!r}."
+            for name, value in flags.items() if re.search(r"\s", str(value))]
 
 
 class FilterModule:
@@ -87,6 +115,6 @@ class FilterModule:
     def filters(self) -> dict[str, Any]:
         """Ansible's way to ask."""
         return {
-            "flag_problems": flag_problems, "marathon_environment": marathon_environment,
-            "chronos_arguments": chronos_arguments, "chronos_spaced": chronos_spaced,
+            "flag_problems": flag_problems, "setting_problems": setting_problems, "go_flag_problems": go_flag_problems,
+            "marathon_environment": marathon_environment, "chronos_arguments": chronos_arguments, "chronos_spaced": chronos_spaced,
         }

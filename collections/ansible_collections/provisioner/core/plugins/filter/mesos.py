@@ -7,6 +7,10 @@ import re
 from typing import Any
 
 NUMBER = re.compile(r"-?\d+(\.\d+)?$")
+PORT_MAX = 65535
+RANGE = re.compile(r"\s*(\d+)\s*-\s*(\d+)\s*")
+#: What Mesos takes for an amount of a resource: a number without a unit (memory and disk are in MB).
+SCALAR = re.compile(r"\+?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE)
 #: Mesos detects these itself where --resources does not name them.
 DETECTED = ("cpus", "mem", "disk", "ports", "gpus")
 LINUX_ISOLATION = "cgroups/cpu,cgroups/mem,filesystem/linux,docker/runtime"
@@ -85,10 +89,23 @@ def attributes(values: dict[str, Any]) -> str:
 def attribute_problems(values: dict[str, Any]) -> list[str]:
     """Attributes that would abort the agent."""
     return [
-        f"mesos_agent_attributes: {name}: {value!r} is no attribute; give a name without : and ; and a value without ; in one line."
-        for name, value in values.items()
-        if not re.match(r"[^:;\s]+$", str(name)) or not re.match(r"[^;\n]+$", "" if value is None else str(value))
+        f"mesos_agent_attributes: {name}: {value!r} is no attribute; give a name without : and ; and a value without ; in one line: text "
+        "without { and [, a number, or ranges like [1-3]."
+        for name, value in values.items() if not re.fullmatch(r"[^:;\s]+", str(name)) or not _is_attribute(value)
     ]
+
+
+def _is_attribute(value: Any) -> bool:
+    """As Mesos parses it (src/common/values.cpp); a set it parses, and aborts."""
+    if value is None or isinstance(value, (dict, list)) or not re.fullmatch(r"[^;\n{]*[^;\n{\s][^;\n{]*", str(value)):
+        return False
+    text = str(value).replace(" ", "")
+    if not text.startswith("["):
+        return "[" not in text
+    try:
+        return all(first <= last for first, last in _value(text)[1])
+    except ValueError:
+        return False
 
 
 def resources(text: str) -> dict[str, tuple[str, Any]]:
@@ -106,14 +123,15 @@ def resources(text: str) -> dict[str, tuple[str, Any]]:
 
 def _value(text: str) -> tuple[str, Any]:
     if text.startswith("["):
-        pairs = [p.split("-") for p in text.strip("[]").split(",")]
-        return "ranges", [(int(p[0]), int(p[-1])) for p in pairs]
+        pairs = [RANGE.fullmatch(pair) for pair in text.removeprefix("[").removesuffix("]").split(",")]
+        if not all(pairs):
+            raise ValueError(f"{text!r} is no [range], like [31000-32000]")
+        return "ranges", [(int(pair[1]), int(pair[2])) for pair in pairs if pair]
     if text.startswith("{"):
         return "set", {item.strip() for item in text.strip("{}").split(",")}
-    try:
-        return "scalar", float(text)
-    except ValueError:
-        raise ValueError(f"{text!r} is no number, no [range] and no {{set}}") from None
+    if not SCALAR.fullmatch(text):
+        raise ValueError(f"{text!r} is no number, no [range] and no {{set}}")
+    return "scalar", float(text)
 
 
 def _listed(rows: list[dict[str, Any]]) -> dict[str, tuple[str, Any]]:
@@ -134,10 +152,14 @@ def _listed(rows: list[dict[str, Any]]) -> dict[str, tuple[str, Any]]:
 def resource_problems(text: str) -> list[str]:
     """Why --resources would be refused."""
     try:
-        resources(text)
-    except (ValueError, KeyError, TypeError) as error:
+        odd = [value for name, value in resources(text).items() if name.partition("(")[0] == "ports" and not _are_ports(*value)]
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         return [f"mesos_agent_resources cannot be read: {error}. Write it like cpus:4;mem:4096;ports:[31000-32000]."]
-    return []
+    return [f"mesos_agent_resources: {value} are no ranges of ports. Write them like ports:[31000-32000]." for _, value in odd]
+
+
+def _are_ports(kind: str, value: Any) -> bool:
+    return kind == "ranges" and all(1 <= first <= last <= PORT_MAX for first, last in value)
 
 
 def agent_conflicts(now: dict[str, Any], wanted: dict[str, Any]) -> list[str]:

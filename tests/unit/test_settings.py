@@ -1,0 +1,145 @@
+"""What the roles would refuse of a host's values is refused by `validate`, in the line that says it."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from provisioner.errors import InventoryError
+from provisioner.inventory.load import load
+from provisioner.inventory.role_rules import internals, known_flags
+from provisioner.inventory.schema import load_schema
+
+FLAGGED = ("marathon", "chronos", "mesos")
+HOSTS = """
+  children:
+    masters: {hosts: {m1: {ansible_host: 198.51.100.11}}}
+    agents:
+      hosts:
+        a1:
+          ansible_host: 198.51.100.21
+"""
+
+
+def refusals(folder: Path, variables: str, host: str = "") -> list[tuple[int, str]]:
+    """Line and message of everything that is wrong with an inventory with these variables, the first of them in line 3."""
+    path = folder / "inventory.yml"
+    path.write_text("all:\n  vars:\n" + "".join(f"    {line}\n" for line in variables.splitlines())
+                    + HOSTS + "".join(f"          {line}\n" for line in host.splitlines()))
+    try:
+        load(path)
+    except InventoryError as error:
+        said = str(error).splitlines()
+        return [(int(m[1]), m[2]) for m in (re.search(r"inventory\.yml:(\d+): (.*)", line) for line in said) if m]
+    return []
+
+
+FLAGS = [
+    ("marathon_extra_flags: {no_such_flag: 1}", "no flag no_such_flag"),
+    ("marathon_extra_flags: {http_port: 9999}", "set marathon_port instead"),
+    ("marathon_extra_flags: {task_lauch_timeout: 1}", "did you mean task_launch_timeout?"),
+    ("marathon_extra_flags: {checkpoint: 'no'}", "wants a value of type toggle"),
+    ("chronos_extra_flags: {nosuch: true}", "no flag nosuch"),
+    ("chronos_extra_flags: {mesos_framework_name: x}", "set chronos_framework_name instead"),
+    ("chronos_extra_flags: {cluster_name: my lab}", "cannot hold blanks in the value of cluster_name: 'my lab'"),
+    ("mesos_agent_extra_flags: {attributs: x}", "did you mean attributes?"),
+    ("mesos_agent_extra_flags: {attributes: 'a:b'}", "set mesos_agent_attributes instead"),
+    ("mesos_agent_extra_flags: {gc_delay: soon}", "wants a value of type duration, not 'soon'"),
+    ("mesos_master_extra_flags: {quorum: 5}", "quorum is set by the role; leave it out"),
+    ("registrator_extra_flags: [nodash]", "no flag nodash"),
+    ("registrator_extra_flags: [-no-such]", "no flag -no-such"),
+]
+
+
+@pytest.mark.parametrize(("text", "sentence"), FLAGS)
+def test_flags_that_a_program_would_not_follow(tmp_path: Path, text: str, sentence: str) -> None:
+    ((line, message),) = refusals(tmp_path, f"cluster_name: demo\n{text}")
+    assert line == 4 and sentence in message
+
+
+def test_flags_that_a_program_follows(tmp_path: Path) -> None:
+    wanted = """
+marathon_extra_flags: {mesos_user: www, checkpoint: false, decline_offer_duration: 5000}
+chronos_extra_flags: {mesos_task_mem: 256}
+mesos_master_extra_flags: {agent_ping_timeout: 20secs}
+mesos_agent_extra_flags: {switch_user: false, executor_registration_timeout: 5mins}
+registrator_extra_flags: [-internal, -ttl=30]"""
+    assert refusals(tmp_path, wanted.strip()) == []
+
+
+ATTRIBUTES = [
+    ("mesos_agent_attributes: {zone: [a, b]}", "zone: ['a', 'b'] is no attribute"),
+    ("mesos_agent_attributes: {note: 'a;b:c'}", "note: 'a;b:c' is no attribute"),
+    ("mesos_agent_attributes: {'bad key:x': y}", "bad key:x: 'y' is no attribute"),
+    ("mesos_agent_resources: 'cpus:4;mem:16GB'", "'16GB' is no number"),
+    ("mesos_agent_resources: 'disk:lots'", "'lots' is no number"),
+]
+
+
+@pytest.mark.parametrize(("text", "sentence"), ATTRIBUTES)
+def test_attributes_and_resources_that_mesos_cannot_read(tmp_path: Path, text: str, sentence: str) -> None:
+    ((line, message),) = refusals(tmp_path, "cluster_name: demo", text)
+    assert line == 11 and sentence in message
+
+
+def test_attributes_and_resources_that_mesos_reads(tmp_path: Path) -> None:
+    assert refusals(tmp_path, "cluster_name: demo", """
+mesos_agent_attributes: {rack: 1, share: 0.5, ssd: true, url: 'http://x:1', slots: '[1-3]'}
+mesos_agent_resources: 'cpus:4;mem:16384;ports:[31000-32000];disks(db):{a,b}'""".strip()) == []
+
+
+def test_what_all_hosts_share_is_said_once_and_a_host_that_does_not_run_it_is_not_judged(tmp_path: Path) -> None:
+    assert len(refusals(tmp_path, "mesos_agent_extra_flags: {nosuch: 1}\nmesos_master_extra_flags: {nosuch: 1}")) == 2
+    assert refusals(tmp_path, "cluster_name: demo", "marathon_extra_flags: {nosuch: 1}") == []
+
+
+def own_flags(role: str) -> dict[str, set[str]]:
+    """The flags that a role's templates set, by the part of its program."""
+    variables = internals(role)
+    if role != "mesos":
+        return {role: set(re.findall(r"'(\w+)':", variables[f"__{role}_own_flags"]))}
+    common = set(variables["__mesos_common_flags"])
+    return {part: common | set(re.findall(r"'(\w+)':", variables[f"__mesos_{part}_flags"])) for part in ("master", "agent")}
+
+
+def owned(role: str) -> dict[str, dict[str, str]]:
+    found: dict[str, Any] = internals(role)[f"__{role}_owned"]
+    return found if role == "mesos" else {role: found}
+
+
+@pytest.mark.parametrize("role", FLAGGED)
+def test_what_a_role_sets_is_named_as_owned_or_meant_to_be_changed(role: str) -> None:
+    free = {"hostname_lookup", "executor_registration_timeout", "reconfiguration_policy", "mesos_user"}
+    unfollowed = {"work_dir"}
+    for part, names in own_flags(role).items():
+        assert len(names) > 5 and names - free - unfollowed == set(owned(role)[part]) & names
+        known = known_flags(role)
+        assert set(owned(role)[part]) <= set(known[part] if role == "mesos" else known)
+
+
+@pytest.mark.parametrize("role", FLAGGED)
+def test_a_refusal_names_a_variable_that_an_inventory_may_set(role: str) -> None:
+    named = {instead for part in owned(role).values() for instead in part.values() if instead}
+    assert named and named <= set(load_schema().settable())
+
+
+@pytest.mark.parametrize("role", [*FLAGGED, "registrator"])
+def test_the_role_asks_the_same_function_with_the_same_lists(role: str) -> None:
+    problems = internals(role)[f"__{role}_problems"]
+    assert re.search(r"flag_problems\(", problems) and (f"__{role}_owned" in problems or role == "registrator")
+
+
+def test_checking_imports_nothing_of_ansible(tmp_path: Path) -> None:
+    path = tmp_path / "inventory.yml"
+    inventory = {"all": {"vars": {"mesos_agent_extra_flags": {"strict": False}, "mesos_agent_attributes": {"rack": 1}}, "children": {
+        "masters": {"hosts": {"m1": {"ansible_host": "198.51.100.11"}}}, "agents": {"hosts": {"m1": {}}}}}}
+    path.write_text(yaml.safe_dump(inventory))
+    code = ("import sys; from pathlib import Path; from provisioner.inventory.load import load; load(Path(sys.argv[1])); "
+            "sys.exit(any(name.split('.')[0] in ('ansible', 'ansible_collections') for name in sys.modules))")
+    assert subprocess.run([sys.executable, "-c", code, path], check=False).returncode == 0
