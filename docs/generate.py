@@ -27,6 +27,7 @@ from provisioner.components import COMPONENTS, UPGRADE_ORDER
 from provisioner.components.model import Need
 from provisioner.console import make_table, status_rows
 from provisioner.context import Context
+from provisioner.inventory.role_rules import limits
 from provisioner.inventory.schema import CLUSTER_VARIABLES, CONNECTION_VARIABLES, HOST_VARIABLES, RENDERED
 from provisioner.paths import inventory_examples_dir, project_dir, roles_dir
 from provisioner.verbs.completion import SCRIPTS
@@ -45,7 +46,7 @@ HELP_WIDTH = 80
 #: Recipes of CI services that have a job for each role and each test of a whole cluster.
 RECIPES = (".github/workflows/ci.yml", ".gitlab-ci.yml")
 INTERNAL = "## Internal: rendered by the driver"
-#: Of a variable: name, type, choices, default, meaning.
+#: Of a variable: name, type, choices or limits, default, meaning.
 Row = tuple[str, str, Sequence[Any], Any, str]
 #: What belongs to no role, by the title it gets.
 OF_THE_DRIVER = {"the cluster: in the vars of `all`": CLUSTER_VARIABLES, "a host": HOST_VARIABLES, "connections": CONNECTION_VARIABLES}
@@ -114,7 +115,9 @@ def role_variables(role: str) -> tuple[list[Row], list[Row]]:
     for name, option in options.items():
         said = option.get("description", "")
         text = " ".join(" ".join([said] if isinstance(said, str) else said).split())
-        row = (name, option.get("type", "str"), option.get("choices") or (), option.get("default"), text.removeprefix(RENDERED))
+        limit = limits(roles_dir() / role).get(name, {})
+        choices = option.get("choices") or ([f"{limit['min']} to {limit['max']}"] if "min" in limit else ())
+        row = (name, option.get("type", "str"), choices, option.get("default"), text.removeprefix(RENDERED))
         (rendered if text.startswith(RENDERED) else settable).append(row)
     return settable, rendered
 

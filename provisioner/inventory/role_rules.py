@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import importlib.util
 import json
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -31,6 +32,13 @@ def filters(name: str) -> ModuleType:
 def internals(role: str) -> dict[str, Any]:
     """The internal variables of a role (`vars/main.yml`): plain data as it is, what is computed as the template that computes it."""
     found: dict[str, Any] = yaml.load((roles_dir() / role / "vars/main.yml").read_text(), Loader=_LOADER)  # noqa: S506 (the safe one)
+    return found
+
+
+def limits(role: Path) -> dict[str, dict[str, Any]]:
+    """What the values of the variables of a role in this folder may be, beyond their types."""
+    path = role / "meta/limits.yml"
+    found: dict[str, dict[str, Any]] = yaml.load(path.read_text(), Loader=_LOADER) if path.is_file() else {}  # noqa: S506 (the safe one)
     return found
 
 

@@ -15,6 +15,7 @@ import yaml
 
 from provisioner.errors import ProvisionError
 from provisioner.inventory import formats
+from provisioner.inventory.role_rules import filters, limits
 from provisioner.paths import roles_dir
 
 #: How the description of a variable starts that the driver computes and nobody may set.
@@ -56,7 +57,8 @@ _CURES = {
 class Variable:
     """One variable: its type as argument specs name it, and what it means.
 
-    `role` is empty for `cluster_*` and `ansible_*`. `rendered`: the driver computes it. `default` None: there is none.
+    `role` is empty for `cluster_*` and `ansible_*`. `rendered`: the driver computes it. `default` None: there is none. `limit` is
+    what its role's `meta/limits.yml` says of its values.
     """
 
     name: str
@@ -68,6 +70,7 @@ class Variable:
     role: str = ""
     rendered: bool = False
     scope: Scope = "any"
+    limit: Mapping[str, Any] = field(default_factory=dict)
 
     def problem(self, value: object) -> tuple[str, str]:
         """What is wrong with a value and what to do about it; two empty texts when nothing is."""
@@ -85,7 +88,7 @@ class Variable:
             return "is none of its choices", f"one of: {', '.join(map(str, self.choices))}"
         if value == "" and self.default == "":
             return "", ""
-        wrong = formats.check(self.name, self.type, value)
+        wrong = formats.check(self.name, self.type, value) or (filters("limits").outside(value, self.limit) if self.limit else "")
         return wrong, self.description if wrong else ""
 
 
@@ -164,6 +167,7 @@ def load_schema(roles: Path | None = None) -> Schema:
 
 def _read_spec(path: Path) -> Iterator[Variable]:
     role = path.parent.parent.name
+    limited = limits(path.parent.parent)
     try:
         options = yaml.load(path.read_text(), Loader=_LOADER)["argument_specs"]["main"].get("options") or {}  # noqa: S506 (the safe one)
         for name, option in options.items():
@@ -178,6 +182,7 @@ def _read_spec(path: Path) -> Iterator[Variable]:
                 str(option.get("elements", "")),
                 role,
                 rendered=text.startswith(RENDERED),
+                limit=limited.get(name, {}),
             )
     except (OSError, ValueError, TypeError, KeyError, AttributeError, yaml.YAMLError) as error:
         raise ProvisionError(f"broken argument spec: {error}", where=str(path)) from error

@@ -16,8 +16,8 @@ from provisioner.inventory.schema import load_schema
 from provisioner.paths import playbooks_dir, project_dir, roles_dir
 
 ROLES = sorted(p.name for p in roles_dir().iterdir())
-FILES = ("meta/argument_specs.yml", "meta/main.yml", "meta/witness.yml", "defaults/main.yml", "tasks/main.yml", "tasks/preflight.yml",
-         "tasks/check.yml", "tasks/remove.yml", "README.md")
+FILES = ("meta/argument_specs.yml", "meta/limits.yml", "meta/main.yml", "meta/witness.yml", "defaults/main.yml", "tasks/main.yml",
+         "tasks/preflight.yml", "tasks/check.yml", "tasks/remove.yml", "README.md")
 BANNED = ("ignore_errors", "failed_when: false", "hostvars[")
 
 
@@ -43,6 +43,22 @@ def test_defaults_are_the_argument_spec(role: str) -> None:
     assert {k: v for k, v in defaults.items() if v != options[k].get("default")} == {}
     prefixes = (f"{role}_",)
     assert [name for name in options if not name.startswith(prefixes)] == []
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_every_number_that_may_be_set_has_limits_and_every_default_is_within_them(role: str) -> None:
+    own = [v for v in load_schema().variables.values() if v.role == role and not v.rendered]
+    free = [v.name for v in own if v.type in ("int", "float") and not v.limit and not v.name.endswith("_port") and v.scope != "host"]
+    assert free == []
+    limited = {v.name for v in own if v.limit}
+    assert limited == set(_yaml(roles_dir() / role / "meta" / "limits.yml")), "of variables that cannot be set"
+    assert {v.name: v.problem(v.default) for v in own if v.limit and any(v.problem(v.default))} == {}
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_role_refuses_what_is_outside_its_limits(role: str) -> None:
+    text = (roles_dir() / role / "vars" / "main.yml").read_text()
+    assert f"__{role}_limits | provisioner.core.limit_problems(query('ansible.builtin.vars', *__{role}_limits))" in text
 
 
 @pytest.mark.parametrize("role", ROLES)

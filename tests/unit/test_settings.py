@@ -94,6 +94,47 @@ mesos_agent_attributes: {rack: 1, share: 0.5, ssd: true, url: 'http://x:1', slot
 mesos_agent_resources: 'cpus:4;mem:16384;ports:[31000-32000];disks(db):{a,b}'""".strip()) == []
 
 
+RANGES = [
+    ("zookeeper_heap_mb: -1", "zookeeper_heap_mb must be between 32 and 1048576, not -1"),
+    ("marathon_heap_mb: 0", "must be between"),
+    ("logstash_heap_mb: 1000000000", "must be between"),
+    ("logstash_keep_days: 0", "must be between"),
+    ("zookeeper_tick_ms: 0", "must be between"),
+    ("mesos_check_seconds: -5", "must be between"),
+    ("zookeeper_snapshots_kept: 1", "must be between 3 and"),
+    ("chronos_failover_timeout_seconds: 60", "must be between 3600 and"),
+    ("marathon_port: 0", "must be between 1 and 65535"),
+    ("marathon_port: 70000", "must be between 1 and 65535"),
+    ("docker_overlay_subnet: 10.32.0.0/33", "must be an IPv4 network like 10.32.0.0/16"),
+    ("docker_overlay_subnet: 10.32.1.0/16", "without bits behind its prefix, not '10.32.1.0/16'"),
+    ("docker_overlay_network: has space", "must be made of"),
+    ("consul_domain: bad domain!", "must be a domain"),
+    ("consul_datacenter: DC 1", "must be made of"),
+    ("chronos_zk_path: no-slash", "must be the path of a znode"),
+    ("zookeeper_java: java", "must be an absolute path"),
+    ("dns_upstream: [10.0.0.300]", "must be an IP address, or address#port, not '10.0.0.300'"),
+    ("logstash_output_file: '/var/log/%{host}/all.log'", "whose folder holds no field or date"),
+]
+
+
+@pytest.mark.parametrize(("text", "sentence"), RANGES)
+def test_values_outside_what_makes_sense(tmp_path: Path, text: str, sentence: str) -> None:
+    ((line, message),) = refusals(tmp_path, f"cluster_name: demo\n{text}")
+    assert line == 4 and sentence in message
+
+
+def test_values_at_the_edge_of_what_makes_sense(tmp_path: Path) -> None:
+    assert refusals(tmp_path, """
+zookeeper_heap_mb: 32
+zookeeper_client_connections: 0
+registrator_resync_seconds: 0
+docker_overlay_subnet: 10.64.0.0/10
+consul_domain: node.example.com
+dns_upstream: ['10.0.0.1#5353', '2001:db8::1', /corp.example.com/10.0.0.2]
+logstash_output_file: '/data/logs/%{+YYYY-MM-dd}-%{program}.log'
+chronos_zk_path: /chronos""".strip()) == []
+
+
 def test_what_all_hosts_share_is_said_once_and_a_host_that_does_not_run_it_is_not_judged(tmp_path: Path) -> None:
     assert len(refusals(tmp_path, "mesos_agent_extra_flags: {nosuch: 1}\nmesos_master_extra_flags: {nosuch: 1}")) == 2
     assert refusals(tmp_path, "cluster_name: demo", "marathon_extra_flags: {nosuch: 1}") == []

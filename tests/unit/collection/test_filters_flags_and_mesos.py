@@ -195,7 +195,8 @@ def test_an_agent_that_is_down_is_judged_by_its_file() -> None:
 
 @pytest.mark.parametrize(("text", "good"), [
     ("cpus:4;mem:4096;ports:[31000-32000]", True), ("cpus", False), ("cpus:many", False), ("ports:[a-b]", False), ("", True),
-    ("mem:16GB", False), ("disk:lots", False), ("cpus:-1", False), ("cpus:nan", False), ("cpus:0.5;gpus:1e1", True), ("ports:[5-1]", False), ("ports:5", False),
+    ("mem:16GB", False), ("disk:lots", False), ("cpus:-1", False), ("cpus:nan", False), ("cpus:0.5;gpus:1e1", True),
+    ("ports:[5-1]", False), ("ports:5", False),
     ('[{"name":"ports","type":"RANGES","ranges":{"range":[{"begin":"a","end":2}]}}]', False), ("[1]", False),
     ('[{"name":"cpus","type":"SCALAR","scalar":{"value":2}}]', True), ("[{", False), ('[{"name":"cpus"}]', False),
 ])

@@ -44,7 +44,8 @@ GOOD: dict[str, dict[str, Any]] = {
 BAD: dict[str, tuple[dict[str, Any], list[str]]] = {
     "marathon": ({"marathon_extra_flags": {"no_such_flag": 1, "http_port": 1, "mesos_user": "www"}},
                  ["no flag no_such_flag", "set marathon_port"]),
-    "chronos": ({"chronos_extra_flags": {"cluster_name": "my lab", "zk_path": "/x"}}, ["cannot hold blanks", "set chronos_zk_path"]),
+    "chronos": ({"chronos_extra_flags": {"cluster_name": "my lab", "zk_path": "/x"}, "chronos_heap_mb": 0, "chronos_check_seconds": "9"},
+                ["cannot hold blanks", "set chronos_zk_path", "chronos_heap_mb must be between 64 and 1048576, not 0"]),
     "mesos": ({"mesos_agent_extra_flags": {"attributes": "a:b"}, "mesos_agent_attributes": {"zone": ["a"]},
                "mesos_agent_resources": "mem:1GB"},
               ["zone: ['a'] is no attribute", "'1GB' is no number", "set mesos_agent_attributes instead"]),
