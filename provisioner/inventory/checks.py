@@ -28,8 +28,8 @@ def check(cluster: Cluster, schema: Schema, lines: Lines, problems: Problems) ->
     _unique(cluster, lines, problems)
     _reachable(cluster, lines, problems)
     _ports(cluster, schema, lines, problems)
-    settings.check(cluster, schema.all_defaults(), lines, problems)
-    return (*_voters(cluster, problems), *_servers(cluster, problems), *_oddities(cluster))
+    warnings = settings.check(cluster, schema.all_defaults(), lines, problems)
+    return (*_voters(cluster, problems), *_servers(cluster, problems), *_oddities(cluster), *warnings)
 
 
 def _ports(cluster: Cluster, schema: Schema, lines: Lines, problems: Problems) -> None:

@@ -87,10 +87,20 @@ def url(value: object) -> str:
 
 def registry(value: object) -> str:
     """`host:port` of an image registry."""
-    match = _REGISTRY.fullmatch(str(value))
+    text = str(value)
+    match = _REGISTRY.fullmatch(text)
     if match and not address(match["host"]) and not port(int(match["port"])):
         return ""
-    return "must be host:port, like registry.example.com:5000"
+    scheme, _, rest = text.rpartition("://")
+    login, _, rest = rest.rpartition("@")
+    place, slash, path = rest.partition("/")
+    advice = [f"leave out {scheme}://"] if scheme else []
+    advice += ["leave the login out and run 'docker login' on the hosts"] if login else []
+    advice += [f"leave out {slash}{path}: images keep their own names there"] if slash else []
+    advice += ["name it by DNS or IPv4: names of images hold no IPv6 address"] if place.startswith("[") or place.count(":") > 1 else []
+    advice += [f"add its port: {place}:{80 if scheme == 'http' else 443}"] if place and not address(place) and ":" not in place else []
+    said = "" if login else f" (not {show(text)})"
+    return "; ".join(["must be host:port, like registry.example.com:5000", *advice]) + said
 
 
 def absolute_path(value: object) -> str:

@@ -131,6 +131,7 @@ _ROLE_VARIABLES = (
     Variable("consul_servers", "list", "Internal, rendered by the driver. Addresses.", role="consul", rendered=True),
     Variable("docker_daemon_options", "dict", "More options.", {}, role="docker"),
     Variable("docker_overlay", "str", "Network.", "none", ("none", "swarm", "cluster_store"), role="docker"),
+    Variable("docker_overlay_subnet", "str", "Addresses.", "10.32.0.0/16", role="docker"),
     Variable("dns_upstream", "list", "Name servers.", [], elements="str", role="dns"),
     Variable("kernel_upgrade", "bool", "Whether to upgrade.", False, role="kernel"),
     Variable("marathon_port", "int", "Port of Marathon.", 8080, role="marathon"),

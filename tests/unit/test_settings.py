@@ -135,6 +135,74 @@ logstash_output_file: '/data/logs/%{+YYYY-MM-dd}-%{program}.log'
 chronos_zk_path: /chronos""".strip()) == []
 
 
+REGISTRIES = [
+    ("https://registry.example.com/mesos", "leave out https://; leave out /mesos: images keep their own names there; add its port: "
+     "registry.example.com:443 (not"),
+    ("http://registry.example.com", "leave out http://; add its port: registry.example.com:80"),
+    ("registry.example.com", "like registry.example.com:5000; add its port: registry.example.com:443 (not 'registry.example.com')"),
+    ("registry.example.com:5000/team", "leave out /team"),
+    ("'[2001:db8::5]:5000'", "name it by DNS or IPv4: names of images hold no IPv6 address"),
+    ("bob:secret@registry.example.com:5000", "leave the login out and run 'docker login' on the hosts"),
+    ("registry.example.com:70000", "must be host:port, like registry.example.com:5000 (not 'registry.example.com:70000')"),
+]
+
+
+@pytest.mark.parametrize(("value", "sentence"), REGISTRIES)
+def test_a_registry_that_is_no_host_and_port_is_refused_with_what_to_leave_out(tmp_path: Path, value: str, sentence: str) -> None:
+    ((line, message),) = refusals(tmp_path, f"cluster_name: demo\ncluster_registry: {value}")
+    assert line == 4 and sentence in message
+
+
+NETWORKS = [
+    ("docker_overlay_subnet: 198.51.100.0/24", "subnet 198.51.100.0/24, where containers get their addresses, holds 198.51.100.21"),
+    ("docker_daemon_options: {bip: 198.51.100.1/24}", "docker_daemon_options: bip 198.51.100.0/24"),
+    ("docker_daemon_options: {fixed-cidr: 198.51.0.0/16}", "docker_daemon_options: fixed-cidr 198.51.0.0/16"),
+    ("docker_daemon_options: {bip: 10.32.0.1/24}", "bip 10.32.0.0/24 overlaps with docker_overlay_subnet 10.32.0.0/16"),
+    ("docker_daemon_options: {bip: 10.200.0.1}", "bip must be an IPv4 address with the length of its network"),
+    ("docker_daemon_options: {bip: 10.200.0.1/24, fixed-cidr: 10.201.0.0/25}", "fixed-cidr 10.201.0.0/25 does not lie in bip"),
+    ("docker_daemon_options: {default-address-pools: [{base: 10.200.0.0/16, size: 8}]}", "size 8 must be between 16 and 30"),
+    ("docker_daemon_options: {default-address-pools: 10.200.0.0/16}", "must be a list of {base"),
+    ("docker_daemon_options: {hosts: ['fd://']}", "must not set hosts"),
+    ("docker_daemon_options: {live-restore: true}", "sets live-restore, which a swarm excludes"),
+]
+
+
+@pytest.mark.parametrize(("text", "sentence"), NETWORKS)
+def test_networks_of_containers_that_hold_the_hosts_or_each_other(tmp_path: Path, text: str, sentence: str) -> None:
+    ((line, message),) = refusals(tmp_path, f"cluster_name: demo\n{text}")
+    assert line == 4 and sentence in message
+
+
+def test_networks_of_containers_that_nobody_uses(tmp_path: Path) -> None:
+    assert refusals(tmp_path, """
+docker_overlay_subnet: 10.64.0.0/16
+docker_daemon_options: {bip: 10.2.0.1/24, fixed-cidr: 10.2.0.0/25, default-address-pools: [{base: 10.3.0.0/16, size: 24}]}""".strip()) == []
+    assert refusals(tmp_path, "docker_overlay: none\ndocker_overlay_subnet: 198.51.100.0/24") == []
+
+
+@pytest.mark.parametrize(("address", "sentence"), [
+    ("10.32.1.11", "inventory.yml:5: docker_overlay_subnet 10.32.0.0/16, where containers get their addresses, holds 10.32.1.11"),
+    ("172.17.0.11", "inventory.yml:5: Docker's default network 172.17.0.0/16 holds 172.17.0.11, the address of m1"),
+])
+def test_the_networks_that_docker_takes_when_nothing_is_said(tmp_path: Path, address: str, sentence: str) -> None:
+    path = tmp_path / "inventory.yml"
+    path.write_text(f"masters:\n  hosts:\n    m2: {{ansible_host: 192.0.2.2}}\n    m3: {{ansible_host: 192.0.2.3}}\n"
+                    f"    m1: {{ansible_host: {address}}}\n")
+    try:
+        said = "\n".join(load(path).warnings)
+    except InventoryError as error:
+        said = str(error)
+    assert sentence in said.replace(f"{tmp_path}/", "")
+
+
+def test_a_bridge_of_the_users_own_is_the_cure(tmp_path: Path) -> None:
+    path = tmp_path / "inventory.yml"
+    hosts = "masters:\n  hosts:\n    m1: {ansible_host: 172.17.0.11}\n"
+    for options, told in (("{}", True), ("{bip: 10.200.0.1/24}", False)):
+        path.write_text(f"all:\n  vars: {{docker_daemon_options: {options}}}\n{hosts}")
+        assert any("172.17.0.0/16" in warning for warning in load(path).warnings) is told
+
+
 def test_what_all_hosts_share_is_said_once_and_a_host_that_does_not_run_it_is_not_judged(tmp_path: Path) -> None:
     assert len(refusals(tmp_path, "mesos_agent_extra_flags: {nosuch: 1}\nmesos_master_extra_flags: {nosuch: 1}")) == 2
     assert refusals(tmp_path, "cluster_name: demo", "marathon_extra_flags: {nosuch: 1}") == []

@@ -13,7 +13,7 @@ from tests.unit.collection.test_plain_ansible import plain
 
 #: What the roles' modules may have seen of a host on which nothing is wrong.
 NOW = {"absent": [], "taken": [], "docker": True, "docker_api": "", "cgroup": "v1", "cgroup2": "", "controllers": True, "systemd": True,
-       "root_slice": True, "open": [], "quorums": {}, "agent": {}, "unit": True}
+       "root_slice": True, "open": [], "quorums": {}, "agent": {}, "unit": True, "installed": "29.0.0", "candidate": ""}
 
 
 def playbook(folder: Path, role: str, cases: list[dict[str, Any]]) -> Path:
@@ -33,6 +33,8 @@ def playbook(folder: Path, role: str, cases: list[dict[str, Any]]) -> Path:
 
 
 GOOD: dict[str, dict[str, Any]] = {
+    "docker": {"docker_packages": ["docker.io"], "docker_address": "192.0.2.1",
+               "docker_swarm_managers": [{"name": "m1", "address": "192.0.2.1"}]},
     "marathon": {"marathon_image": "x", "marathon_address": "192.0.2.1", "marathon_zk_url": "zk://a:1/m", "marathon_mesos_zk_url": "zk://a:1/x",
                  "marathon_principal": "marathon"},
     "chronos": {"chronos_image": "x", "chronos_address": "192.0.2.1", "chronos_zk_hosts": "a:1", "chronos_mesos_zk_url": "zk://a:1/x",
@@ -42,6 +44,8 @@ GOOD: dict[str, dict[str, Any]] = {
     "registrator": {"registrator_image": "x", "registrator_address": "192.0.2.1"},
 }
 BAD: dict[str, tuple[dict[str, Any], list[str]]] = {
+    "docker": ({"docker_daemon_options": {"hosts": [], "live-restore": True, "bip": "10.32.0.1/24"}, "docker_overlay_network": "a b"},
+               ["must not set hosts", "excludes", "overlaps with docker_overlay_subnet 10.32.0.0/16", "docker_overlay_network must be"]),
     "marathon": ({"marathon_extra_flags": {"no_such_flag": 1, "http_port": 1, "mesos_user": "www"}},
                  ["no flag no_such_flag", "set marathon_port"]),
     "chronos": ({"chronos_extra_flags": {"cluster_name": "my lab", "zk_path": "/x"}, "chronos_heap_mb": 0, "chronos_check_seconds": "9"},
