@@ -61,8 +61,7 @@ class Context:
     @functools.cached_property
     def catalogue(self) -> catalogue.Catalogue:
         """What the site's mirror serves, before the built-in list."""
-        own = str(self.cluster.variables.get("cluster_catalogue", "") or "")
-        return catalogue.load((self.path.parent / own) if own else None)
+        return catalogue.of(self.cluster)
 
     @functools.cached_property
     def transport(self) -> Transport:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 from provisioner.cluster.model import Cluster, Host
 from provisioner.components import COMPONENTS, QUORUMS
-from provisioner.inventory import settings
+from provisioner.inventory import settings, sources
 from provisioner.inventory.described import ALL, UNGROUPED
 from provisioner.inventory.groups import HOST_WIDE
 from provisioner.inventory.ports import OWN_LINE, Lines, clashes
@@ -28,7 +28,7 @@ def check(cluster: Cluster, schema: Schema, lines: Lines, problems: Problems) ->
     _unique(cluster, lines, problems)
     _reachable(cluster, lines, problems)
     _ports(cluster, schema, lines, problems)
-    warnings = settings.check(cluster, schema.all_defaults(), lines, problems)
+    warnings = (*settings.check(cluster, schema.all_defaults(), lines, problems), *sources.check(cluster, lines, problems))
     return (*_voters(cluster, problems), *_servers(cluster, problems), *_oddities(cluster), *warnings)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from provisioner.cluster.model import SHORTHANDS, Cluster, Host, name_order
 from provisioner.errors import InventoryError
-from provisioner.inventory import by_ansible, checks, formats, groups, plain, variables as our_variables
+from provisioner.inventory import by_ansible, checks, formats, groups, plain, variables
 from provisioner.inventory.by_ansible import Vault
 from provisioner.inventory.described import ALL, TEMPLATE_MARKS, UNGROUPED, Described
 from provisioner.inventory.formats import HOSTS_MAX
@@ -81,7 +81,7 @@ def understood(described: Described, path: Path, schema: Schema, problems: Probl
                         "put these groups into masters, agents or a component's group to make them part of the cluster")
         for name in strangers:
             del described.settings[name]
-    our_variables.check(described, schema, problems)
+    variables.check(described, schema, problems)
     _names(described, problems)
     if not described.settings:
         problems.raise_if_any()
@@ -92,7 +92,7 @@ def understood(described: Described, path: Path, schema: Schema, problems: Probl
         raise problems.fail(0, "no hosts", "name them below 'masters: hosts:' and 'agents: hosts:'")
     if len(described.settings) > HOSTS_MAX:
         raise problems.fail(0, f"more than {HOSTS_MAX} hosts")
-    variables = our_variables.cluster_settings(described, schema, problems)
+    settings = variables.cluster_settings(described, schema, problems)
     # What a wrong or missing line leads to would only hide that line.
     problems.raise_if_any()
     order = sorted(described.settings, key=name_order)
@@ -103,7 +103,7 @@ def understood(described: Described, path: Path, schema: Schema, problems: Probl
             groups_of[name].add(group)
     hosts = tuple(_host(name, described, groups_of[name], problems) for name in order)
     lines: Lines = {name: {OWN_LINE: described.lines[name], **{k: s.line for k, s in described.settings[name].items()}} for name in order}
-    cluster = Cluster(str(variables["cluster_name"]), path.absolute(), hosts, variables)
+    cluster = Cluster(str(settings["cluster_name"]), path.absolute(), hosts, settings)
     warnings += checks.check(cluster, schema, lines, problems)
     problems.raise_if_any()
     return Cluster(cluster.name, cluster.path, cluster.hosts, cluster.variables, tuple(warnings))

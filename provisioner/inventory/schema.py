@@ -6,6 +6,7 @@ The roles' `meta/argument_specs.yml` (entry point `main`) are the one schema of 
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -72,6 +73,12 @@ class Variable:
     scope: Scope = "any"
     limit: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def instead(self) -> str:
+        """The variable to set instead of one that the driver computes, where its description names one of the cluster or of a host."""
+        named = re.search(r"\bcluster_[a-z_]*[a-z]", self.description) if self.rendered else None
+        return named[0] if named else ""
+
     def problem(self, value: object) -> tuple[str, str]:
         """What is wrong with a value and what to do about it; two empty texts when nothing is."""
         if value is None:
@@ -123,8 +130,9 @@ CLUSTER_VARIABLES = (
     Variable("cluster_mirror", "str", "URL of a site mirror that replaces the vendors' sites, http(s)://host[:port].", ""),
     Variable("cluster_registry", "str", "Image registry to pull from, host:port.", ""),
     Variable("cluster_catalogue", "path", "The mirror's list of artefacts, a path relative to the inventory.", ""),
-    Variable("cluster_profile", "str", "Generation of packages to use.", "current", ("current", "legacy-mirror")),
-    Variable("cluster_accept_eol", "bool", "Accept packages that nobody maintains any more.", False),
+    Variable("cluster_profile", "str", "Generation of packages; legacy-mirror is the site's copy of the Mesosphere repository.",
+             "current", ("current", "legacy-mirror")),
+    Variable("cluster_accept_eol", "bool", "Accept the software of legacy-mirror, which gets no security updates any more.", False),
     Variable("cluster_verify_image", "str", "Image with busybox's httpd, of which 'provision verify' runs an app.", ""),
     Variable("cluster_authentication", "bool", "False: Mesos wants no credentials, ZooKeeper's nodes have no owners.", True),
     Variable("cluster_mitogen", "bool", "True: tasks go through mitogen, faster; a killed run may take what it was doing along.", False),

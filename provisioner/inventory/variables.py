@@ -62,7 +62,8 @@ def _value(setting: Setting | None) -> tuple[object, ...]:
 def _check(variable: Variable, setting: Setting, problems: Problems) -> None:
     name = variable.name
     if variable.rendered and variable.scope != "host":
-        problems.add(setting.line, f"{name} can't be set: the driver computes it", "remove this line")
+        hint = f"set {variable.instead} instead" if variable.instead else "remove this line"
+        problems.add(setting.line, f"{name} can't be set: the driver computes it", hint)
         return
     setting.value = converted(variable, setting.value)
     wrong, cure = variable.problem(setting.value)

@@ -50,8 +50,7 @@ class Wiring:
 
     def entry(self, component: str) -> Entry:
         """The artefact that this cluster uses for a component."""
-        versions = self.setting("cluster_versions", {}) or {}
-        return self.catalogue.pick(component, str(versions.get(component, "")), str(self.setting("cluster_profile", "current")))
+        return self.catalogue.pick(component, *self.catalogue.choice(component, self.cluster.variables))
 
     def at(self, group: str, port: str) -> list[str]:
         """`address:port` of every member of a group; `port` is a variable's name."""

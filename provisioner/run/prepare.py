@@ -261,7 +261,7 @@ def _wanted(context: Context) -> dict[str, str]:
 def _unmaintained(context: Context) -> list[str]:
     found = []
     for name in sorted({c.role for c in COMPONENTS} | {"busybox"}):
-        entry = context.catalogue.find(name, context.version(name))
+        entry = context.catalogue.wanted(name, context.cluster.variables)
         if entry and entry.maintained != "yes":
             who = "by nobody any more" if entry.maintained == "no" else "by one person only"
             found.append(f"{name} {entry.version} is maintained {who}: run it inside a closed network")

@@ -24,10 +24,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(context: Context, console: Console, options: Options) -> int:
     """Say what the inventory describes. Raises InventoryError that lists everything that is wrong."""
     from provisioner.components import AGENT, QUORUMS
+    from provisioner.inventory.sources import without
 
     cluster = context.cluster
     context.rendered  # noqa: B018  # rendering finds what only the whole shows
-    for warning in cluster.warnings:
+    for warning in (*cluster.warnings, *without(cluster, context.catalogue)):
         console.warn(warning)
     groups = ", ".join(f"{len(cluster.members(g))} {g}" for g in (*QUORUMS.values(), AGENT.name))
     console.write(f"{context.path}: valid: cluster {cluster.name}, {len(cluster.hosts)} hosts ({groups})\n")

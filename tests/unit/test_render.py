@@ -37,7 +37,7 @@ def rendered(folder: Path, text: str, ids: dict[str, int] | None = None) -> dict
 
 
 def test_golden_inventory(tmp_path: Path) -> None:
-    text = to_yaml(rendered(tmp_path, inventory(["m1", "m2", "m3"], ["a1", "a2"], cluster_mirror="http://mirror.example.com")))
+    text = to_yaml(rendered(tmp_path, inventory(["m1", "m2", "m3"], ["a1", "a2"])))
     assert text == (GOLDEN / "inventory.yml").read_text(), "if the change is meant: PYTHONPATH=. python tests/unit/golden/renew.py"
 
 
@@ -134,10 +134,8 @@ def test_a_frameworks_name_of_the_users_is_what_its_health_looks_for(tmp_path: P
     assert (own["marathon_probe"]["framework"], own["chronos_probe"]["framework"]) == ("ours", "theirs")
 
 
-def test_the_clusters_word_about_old_packages_reaches_the_role_unless_a_host_says_otherwise(tmp_path: Path) -> None:
-    asked = {"cluster_mirror": "http://mirror.example.com", "cluster_profile": "legacy-mirror", "cluster_accept_eol": True}
-    found = rendered(tmp_path, inventory(["m1"], ["a1"], **asked))
-    assert [host_variables(found, "m1")[name] for name in ("repos_profile", "repos_accept_eol")] == ["legacy-mirror", True]
-    text = json.loads(inventory(["m1"], ["a1"], **asked))
-    text["all"]["children"]["agents"]["hosts"]["a1"]["repos_profile"] = "current"
-    assert host_variables(rendered(tmp_path, json.dumps(text)), "a1")["repos_profile"] == "current"
+def test_the_clusters_word_about_old_packages_reaches_the_role_and_chooses_the_packages(tmp_path: Path) -> None:
+    found = host_variables(rendered(tmp_path, inventory(["m1"], ["a1"], cluster_profile="legacy-mirror", cluster_accept_eol=True)), "m1")
+    assert [found[name] for name in ("repos_profile", "repos_accept_eol")] == ["legacy-mirror", True]
+    assert (found["mesos_package"], found["mesos_version"], found["mesos_cgroup_requirement"]) == ("mesos", "1.11.0", "v1")
+    assert host_variables(rendered(tmp_path, inventory(["m1"], ["a1"])), "m1")["mesos_package"] == "aventer-mesos"

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from provisioner.cluster.model import Cluster
 from provisioner.errors import InventoryError
 
 KINDS = ("package", "archive", "image", "repository")
@@ -69,9 +70,18 @@ class Catalogue:
         )
 
     def find(self, component: str, version: str = "", profile: str = "current") -> Entry | None:
-        """The same, or None."""
-        return next((e for e in self._known(component, profile)
-                     if version == e.version or (not version and e.get("default", False))), None)
+        """The same, or None. Without a version an entry of the profile comes before those of every profile."""
+        found = [e for e in self._known(component, profile) if version == e.version or (not version and e.get("default", False))]
+        return next((e for e in found if e.get("profile", "current") == profile), next(iter(found), None))
+
+    def wanted(self, component: str, variables: Mapping[str, Any]) -> Entry | None:
+        """The entry that a cluster with these `cluster_*` variables uses, or None."""
+        return self.find(component, *self.choice(component, variables))
+
+    def choice(self, component: str, variables: Mapping[str, Any]) -> tuple[str, str]:
+        """The version of a component ('' for any) and the profile that `cluster_*` variables ask for."""
+        versions = variables.get("cluster_versions") or {}
+        return str(versions.get(component, "")), str(variables.get("cluster_profile") or "current")
 
     def _known(self, component: str, profile: str) -> list[Entry]:
         return [e for e in self.entries if e.component == component and e.get("profile", "current") in ("current", profile)]
@@ -79,6 +89,12 @@ class Catalogue:
     def repository(self) -> Entry | None:
         """The mirror's own package repository, where the site's list names one."""
         return next((e for e in self.entries if e.component == REPOSITORY), None)
+
+
+def of(cluster: Cluster) -> Catalogue:
+    """The catalogue of a cluster: what its site's mirror has, before the built-in list. Raises InventoryError."""
+    own = str(cluster.variables.get("cluster_catalogue") or "")
+    return load(cluster.path.parent / own if own else None)
 
 
 def load(site: Path | None = None) -> Catalogue:

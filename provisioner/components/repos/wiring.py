@@ -14,17 +14,17 @@ def variables(host: Host, w: Wiring) -> Variables:
         key = {"key_url": w.url(own.get("key")), "key_fingerprint": own.get("key_fingerprint")}
         apt = [{"name": "site", "uri": w.url(own.get("uri")), "suite": own.get("suite"), "components": own.get("components"), **key}]
         yum = [{"name": "site", "baseurl": w.url(own.get("yum")), **key}] if own.get("yum") else []
-        return {**_generation(host, w), "repos_apt": apt, "repos_yum": yum, "repos_probe": {}}
+        return {**_generation(w), "repos_apt": apt, "repos_yum": yum, "repos_probe": {}}
     apt, yum = [], []
     for role in sorted({c.role for c in COMPONENTS if c.vendor}):
         entry = w.entry(role)
         key = {"key_url": entry.get("key_url"), "key_fingerprint": entry.get("key_fingerprint")}
         apt += [{"name": role, **entry.get("apt"), **key}] if entry.get("apt") else []
         yum += [{"name": role, **entry.get("yum"), **key}] if entry.get("yum") else []
-    return {**_generation(host, w), "repos_apt": apt, "repos_yum": yum, "repos_probe": {}}
+    return {**_generation(w), "repos_apt": apt, "repos_yum": yum, "repos_probe": {}}
 
 
-def _generation(host: Host, w: Wiring) -> Variables:
-    """What the cluster says of old packages, where that is not the role's default and the host says nothing of its own."""
+def _generation(w: Wiring) -> Variables:
+    """What the cluster says of old packages, where that is not the role's default."""
     asked = {"repos_profile": w.setting("cluster_profile", "current"), "repos_accept_eol": w.setting("cluster_accept_eol", False)}
-    return {name: value for name, value in asked.items() if name not in host.variables and value != w.defaults.get(name, value)}
+    return {name: value for name, value in asked.items() if value != w.defaults.get(name, value)}

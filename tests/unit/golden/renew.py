@@ -9,5 +9,5 @@ from provisioner.inventory.render import to_yaml
 from tests.unit.test_render import GOLDEN, inventory, rendered
 
 with tempfile.TemporaryDirectory() as folder:
-    text = inventory(["m1", "m2", "m3"], ["a1", "a2"], cluster_mirror="http://mirror.example.com")
+    text = inventory(["m1", "m2", "m3"], ["a1", "a2"])
     (GOLDEN / "inventory.yml").write_text(to_yaml(rendered(Path(folder), text)))

@@ -1,0 +1,56 @@
+"""Where packages, archives and images come from, as far as the inventory and the catalogue tell: nothing is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+
+from provisioner.cluster import catalogue
+from provisioner.cluster.catalogue import Catalogue
+from provisioner.cluster.model import Cluster
+from provisioner.components import COMPONENTS
+from provisioner.errors import InventoryError
+from provisioner.inventory.ports import Lines
+from provisioner.state.problems import Problems
+
+MIRROR, LIST, PROFILE, ACCEPTED = "cluster_mirror", "cluster_catalogue", "cluster_profile", "cluster_accept_eol"
+LEGACY = "legacy-mirror"
+
+
+def check(cluster: Cluster, lines: Lines, problems: Problems) -> Iterator[str]:
+    """Adds settings that would have no effect, or one that nobody means, to `problems`; gives warnings."""
+    own = next(iter(lines.values()))
+    values = cluster.variables
+    if values.get(MIRROR) and not values.get(LIST):
+        problems.add(own.get(MIRROR, 0), f"{MIRROR} is set without {LIST}, which says what the mirror has: all would come from the vendors",
+                     f"save {str(values[MIRROR]).rstrip('/')}/catalogue.json beside the inventory and set {LIST}: catalogue.json")
+    if values.get(LIST):
+        with suppress(InventoryError):  # a catalogue that can't be read is said where it is needed
+            there = sorted({e.component for e in catalogue.of(cluster).entries if e.get("file") or e.component == catalogue.REPOSITORY})
+            if there and not values.get(MIRROR):
+                problems.add(own.get(LIST, 0), f"{LIST} has {', '.join(there)} on a mirror, and {MIRROR} does not say where that is",
+                             f"set {MIRROR}: http://mirror.example.com")
+            elif values.get(MIRROR) and not there:
+                problems.add(own.get(LIST, 0), f"{LIST} has neither files nor a repository on {MIRROR}: all would come from the vendors",
+                             f"save {str(values[MIRROR]).rstrip('/')}/catalogue.json as {values[LIST]}")
+    if values.get(PROFILE) == LEGACY and not values.get(ACCEPTED):
+        problems.add(own.get(PROFILE, 0), f"{PROFILE}: {LEGACY} installs software without security updates",
+                     f"set {ACCEPTED}: true to accept that, or remove the line")
+    if values.get(ACCEPTED) and values.get(PROFILE) != LEGACY:
+        yield f"{ACCEPTED} changes nothing without {PROFILE}: {LEGACY}"
+
+
+def without(cluster: Cluster, known: Catalogue) -> Iterator[str]:
+    """Sentences about artefacts that no vendor offers (any more) and that neither mirror nor registry of the site is said to have."""
+    registry = bool(cluster.variables.get("cluster_registry"))
+    repository = bool(cluster.variables.get(MIRROR)) and known.repository() is not None
+    for role in dict.fromkeys(c.role for c in COMPONENTS if cluster.members(c.name)):
+        entry = known.wanted(role, cluster.variables)
+        if entry and entry.get("mirror_required") and not (registry if entry.kind == "image" else repository):
+            name = f"{role} {entry.version}"
+            if entry.kind == "image":
+                yield (f"{name}: no public registry has the image {entry.get('image')}: push it to a registry of yours and set "
+                       "cluster_registry, or load it on every host that needs it")
+            else:
+                yield (f"{name}: no public repository has the package {entry.get('package')}: set {MIRROR} and {LIST} to a mirror that "
+                       "has it, or give the hosts a repository that does; preflight looks for it on each host")
