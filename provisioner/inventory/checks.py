@@ -28,7 +28,7 @@ def check(cluster: Cluster, schema: Schema, lines: Lines, problems: Problems) ->
     _unique(cluster, lines, problems)
     _reachable(cluster, lines, problems)
     _ports(cluster, schema, lines, problems)
-    warnings = (*settings.check(cluster, schema.all_defaults(), lines, problems), *sources.check(cluster, lines, problems))
+    warnings = (*settings.check(cluster, schema, lines, problems), *sources.check(cluster, lines, problems))
     return (*_voters(cluster, problems), *_servers(cluster, problems), *_oddities(cluster), *warnings)
 
 

@@ -10,11 +10,13 @@ from __future__ import annotations
 from collections import ChainMap
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Any
 
 from provisioner.cluster.model import Cluster, Host
 from provisioner.components import COMPONENTS
 from provisioner.inventory.ports import OWN_LINE, Lines
+from provisioner.inventory.schema import Schema
 from provisioner.state.problems import Problems
 
 #: A variable and what is wrong with its value.
@@ -38,9 +40,11 @@ def values_of(host: Host, defaults: Values) -> Values:
     return ChainMap(dict(host.variables), dict(defaults))
 
 
-def check(cluster: Cluster, defaults: Values, lines: Lines, problems: Problems) -> Iterator[str]:
-    """Adds what is wrong to `problems`, and gives warnings. `defaults`: the roles' default values; `lines`: host → variable → line."""
+def check(cluster: Cluster, schema: Schema, lines: Lines, problems: Problems) -> Iterator[str]:
+    """Adds what is wrong to `problems`, and gives warnings. `lines`: host → variable → line."""
+    defaults = schema.all_defaults()
     _judge(cluster, defaults, lines, problems)
+    _folders(cluster, schema, lines, problems)
     for component in COMPONENTS:
         part = component.part("settings")
         for clash in part.clashes(cluster, defaults) if part and hasattr(part, "clashes") else ():
@@ -61,6 +65,18 @@ def _judge(cluster: Cluster, defaults: Values, lines: Lines, problems: Problems)
                 judged.add(same)  # what all hosts share is judged once
                 for variable, message in part.problems(ChainMap(own, dict(defaults))):
                     problems.add(_line(lines, host.name, variable), message)
+
+
+def _folders(cluster: Cluster, schema: Schema, lines: Lines, problems: Problems) -> None:
+    """Each component empties its folders when it goes."""
+    known = {v.name: v for v in schema.variables.values() if v.limit.get("format") == "data_folder"}
+    for host in (h for h in cluster.hosts if known.keys() & h.variables.keys()):
+        roles = {c.role for c in COMPONENTS if c.name in host.groups}
+        folders = {name: str(host.variables.get(name, v.default)) for name, v in known.items() if v.role in roles}
+        for (name, one), (other, two) in combinations(sorted((n, f.rstrip("/")) for n, f in folders.items() if f), 2):
+            if f"{one}/".startswith(f"{two}/") or f"{two}/".startswith(f"{one}/"):
+                line = max(lines[host.name].get(name, 0), lines[host.name].get(other, 0))
+                problems.add(line, f"on {host.name}: {name} {one} and {other} {two} are not apart", "give each a folder of its own")
 
 
 def _line(lines: Lines, host: str, variable: str) -> int:

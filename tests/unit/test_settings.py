@@ -153,6 +153,62 @@ def test_a_registry_that_is_no_host_and_port_is_refused_with_what_to_leave_out(t
     assert line == 4 and sentence in message
 
 
+UNFOLLOWED = [
+    ("zookeeper_extra_config: {dataDir: /data/zk}", "set zookeeper_data_dir instead"),
+    ("zookeeper_extra_config: {dataLogDir: /data/zk}", "set zookeeper_log_dir instead"),
+    ("zookeeper_extra_config: {clientPort: 2191}", "set zookeeper_client_port instead"),
+    ("zookeeper_extra_config: {server.1: '192.0.2.1:2888:3888'}", "server.* is set by the role; leave it out"),
+    ("consul_extra_config: {ports: {http: 8501}}", "ports.http is set by the role; leave it out"),
+    ("consul_extra_config: {data_dir: /data/consul}", "set consul_data_dir instead"),
+    ("consul_extra_config: {datacenter: east}", "set consul_datacenter instead"),
+    ("consul_extra_config: {client_addr: 192.0.2.1}", "client_addr '192.0.2.1' leaves out 127.0.0.1"),
+    ("consul_extra_config: {addresses: {http: 192.0.2.1}}", "addresses.http '192.0.2.1' leaves out 127.0.0.1"),
+    ("mesos_master_extra_flags: {work_dir: /data/mesos}", "set mesos_work_dir instead"),
+    ("mesos_agent_extra_flags: {work_dir: /data/mesos}", "set mesos_work_dir instead"),
+    ("docker_daemon_options: {data-root: /data/docker}", "set docker_data_root instead"),
+    ("docker_daemon_options: {cluster-store: 'consul://192.0.2.1:8500'}", "set docker_overlay instead"),
+    ("logstash_extra_settings: {path.data: /data/logstash}", "set logstash_data_dir instead"),
+    ("logstash_extra_settings: {path: {queue: /data/queue}}", "set logstash_data_dir instead"),
+    ("logstash_extra_settings: {api.http.port: 9601}", "set logstash_api_port instead"),
+]
+
+
+@pytest.mark.parametrize(("text", "sentence"), UNFOLLOWED)
+def test_settings_that_the_role_would_not_follow_everywhere(tmp_path: Path, text: str, sentence: str) -> None:
+    ((line, message),) = refusals(tmp_path, f"cluster_name: demo\n{text}")
+    assert line == 4 and sentence in message
+
+
+def test_settings_that_are_the_users_business(tmp_path: Path) -> None:
+    assert refusals(tmp_path, """
+zookeeper_extra_config: {tickTime: 3000, jute.maxbuffer: 4194304}
+consul_extra_config: {ports: {grpc: 8502}, client_addr: 127.0.0.1 192.0.2.1, performance: {raft_multiplier: 5}}
+docker_daemon_options: {log-driver: json-file, dns: [192.0.2.53]}
+logstash_extra_settings: {pipeline.workers: 2, path.logs: /var/log/ls}""".strip()) == []
+
+
+FOLDERS = ("zookeeper_data_dir", "zookeeper_log_dir", "consul_data_dir", "docker_data_root", "mesos_work_dir", "logstash_data_dir")
+
+
+@pytest.mark.parametrize("variable", FOLDERS)
+def test_data_on_another_disk(tmp_path: Path, variable: str) -> None:
+    assert refusals(tmp_path, f"{variable}: /data/{variable}") == []
+    for folder in ("/", "/data", "/var/lib", "/etc/data", "data/zk", "/data/../etc", "/data/a b"):
+        ((line, message),) = refusals(tmp_path, f"{variable}: {folder}")
+        assert line == 3 and "must be an absolute path of a folder of its own" in message, folder
+
+
+def test_two_components_do_not_share_a_folder(tmp_path: Path) -> None:
+    (found,) = refusals(tmp_path, "zookeeper_data_dir: /data/one\nconsul_data_dir: /data/one/consul")
+    assert found == (4, "on m1: consul_data_dir /data/one/consul and zookeeper_data_dir /data/one are not apart")
+    assert refusals(tmp_path, "zookeeper_log_dir: /var/lib/consul")[0][1].startswith("on m1: consul_data_dir")
+
+
+def test_every_refused_setting_has_a_variable_that_may_be_set(tmp_path: Path) -> None:
+    lists = [internals(role)[f"__{role}_owned"] for role in ("zookeeper", "consul", "logstash")]
+    assert {instead for one in lists for instead in one.values() if instead} <= set(load_schema().settable())
+
+
 NETWORKS = [
     ("docker_overlay_subnet: 198.51.100.0/24", "subnet 198.51.100.0/24, where containers get their addresses, holds 198.51.100.21"),
     ("docker_daemon_options: {bip: 198.51.100.1/24}", "docker_daemon_options: bip 198.51.100.0/24"),
@@ -225,9 +281,8 @@ def owned(role: str) -> dict[str, dict[str, str]]:
 @pytest.mark.parametrize("role", FLAGGED)
 def test_what_a_role_sets_is_named_as_owned_or_meant_to_be_changed(role: str) -> None:
     free = {"hostname_lookup", "executor_registration_timeout", "reconfiguration_policy", "mesos_user"}
-    unfollowed = {"work_dir"}
     for part, names in own_flags(role).items():
-        assert len(names) > 5 and names - free - unfollowed == set(owned(role)[part]) & names
+        assert len(names) > 5 and names - free == set(owned(role)[part]) & names
         known = known_flags(role)
         assert set(owned(role)[part]) <= set(known[part] if role == "mesos" else known)
 

@@ -48,8 +48,8 @@ def _quorum_first(component: Component, hosts: Sequence[str], wanted: Sequence[s
         raise StepFailed(
             f"nothing was changed: {len(now)} Mesos {'master runs' if one else 'masters run'} with quorum {min(running)}; the new quorum "
             f"of {goal} needs that many before others join",
-            hint=("the registry of a lone master can't grow. To start a new one: stop mesos-master there, delete /var/lib/mesos/master, "
-                  "run 'provision up' again; tasks go on, maintenance and quotas are lost" if one else
+            hint=("the registry of a lone master can't grow. To start a new one: stop mesos-master there, delete the folder master in "
+                  "mesos_work_dir (/var/lib/mesos), run 'provision up' again; tasks go on, maintenance and quotas are lost" if one else
                   f"bring up the masters that are down, or grow in steps: to {2 * len(now) - 1} masters at most at once"),
         )
     old = tuple(name for name in in_order(component, now, seen) if name in hosts)

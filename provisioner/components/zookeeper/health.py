@@ -9,8 +9,8 @@ from provisioner.probe.health.answer import UnhealthyError, amount, answer, numb
 from provisioner.probe.health.systemd import running
 
 TIMEOUT = 2.0
-#: Where role `zookeeper` lets it keep its data.
-DATA = Path("/var/lib/zookeeper")
+#: Where role `zookeeper` lets it keep its data, unless the request says where its transaction logs are.
+DATA = "/var/lib/zookeeper"
 #: And what it is started with.
 SETTINGS = Path("/etc/zookeeper/provisioner/zoo.cfg")
 
@@ -20,7 +20,7 @@ def health(request: "dict[str, Any]") -> "dict[str, Any]":
     try:
         return _serving(request)
     except UnhealthyError as error:
-        raise UnhealthyError(str(error), error.version, dict(error.facts, written=written(DATA))) from error
+        raise UnhealthyError(str(error), error.version, dict(error.facts, written=written(Path(request.get("log", DATA))))) from error
 
 
 def written(folder: Path) -> bool:

@@ -10,6 +10,7 @@ def variables(host: Host, w: Wiring) -> Variables:
     """The variables of its role on one host."""
     members = w.cluster.members("zookeeper")
     entry = w.entry("zookeeper")
+    log = w.value(host, "zookeeper_log_dir") or w.value(host, "zookeeper_data_dir")
     return {
         "zookeeper_source": "archive" if entry.kind == "archive" else "package",
         "zookeeper_packages": entry.get("packages", {}),
@@ -21,5 +22,6 @@ def variables(host: Host, w: Wiring) -> Variables:
                               for i, a in sorted((w.ledger.zookeeper_ids[h.name], h.cluster_address) for h in members)],
         "zookeeper_super_digest": "{{ vault_zookeeper_super_digest }}",
         "zookeeper_probe": {"unit": "zookeeper", "address": host.cluster_address,
-                            "port": w.value(host, "zookeeper_client_port"), "members": len(members)},
+                            "port": w.value(host, "zookeeper_client_port"), "members": len(members),
+                            **({"log": log} if log != w.defaults["zookeeper_data_dir"] else {})},
     }

@@ -187,14 +187,13 @@ def test_how_many_servers_found_consul(tmp_path: Path, text: str | None, servers
 
 
 def test_an_agent_that_runs_knows_whether_its_servers_have_voted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(consul_info, "RAFT", tmp_path / "raft")
-    peers = tmp_path / "peers"
+    peers, raft = tmp_path / "peers", tmp_path / "raft"
     monkeypatch.setattr(consul_info, "PEERS", peers.as_uri())
-    assert consul_info.voting(False) is False
-    assert consul_info.voting(True) is True, "no answer: better not founded again"
+    assert consul_info.voting(False, raft) is False
+    assert consul_info.voting(True, raft) is True, "no answer: better not founded again"
     peers.write_text("[]")
-    (tmp_path / "raft").mkdir()
-    assert (consul_info.voting(True), consul_info.voting(False)) == (False, True)
+    raft.mkdir()
+    assert (consul_info.voting(True, raft), consul_info.voting(False, raft)) == (False, True)
 
 
 @pytest.mark.parametrize(("script", "expected"), [

@@ -106,5 +106,6 @@ def test_a_changed_plugin_is_a_reason_to_run_the_roles_that_use_it_and_no_others
     for name in ("component_check.py", "probe.py"):  # named by both, and imported by what they name
         assert [old == new for old, new in zip(before, digests(name), strict=True)] == [False, False], name
     for name, same in (("host.py", [False, False]), ("zookeeper_info.py", [False, True]), ("mesos_agent.py", [True, False]),
-                       ("mesos.py", [True, False]), ("flags.py", [True, False]), ("service.py", [False, False])):
+                       ("mesos.py", [True, False]), ("docker.py", [True, True]), ("flags.py", [False, False]),
+                       ("service.py", [False, False])):
         assert [old == new for old, new in zip(before, digests(name), strict=True)] == same, name

@@ -12,7 +12,6 @@ import pytest
 
 from provisioner.components.dns import health as dns
 from provisioner.components.kernel import health as kernel
-from provisioner.components.zookeeper import health as zookeeper
 from provisioner.probe.health import ask
 from provisioner.probe.health.answer import UnhealthyError
 
@@ -72,9 +71,8 @@ def test_zookeeper(member: Member, words: dict[str, str], members: int, state: s
         assert found["facts"]["itself"] == "ok" and found["facts"]["synced_followers"] == 1
 
 
-def test_zookeeper_that_does_not_serve_says_whether_it_holds_data(member: Member, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(zookeeper, "DATA", tmp_path)
-    request = {"unit": "zookeeper", "address": "127.0.0.1", "port": member({"srvr": NOT_SERVING}), "members": 3}
+def test_zookeeper_that_does_not_serve_says_whether_it_holds_data(member: Member, tmp_path: Path) -> None:
+    request = {"unit": "zookeeper", "address": "127.0.0.1", "port": member({"srvr": NOT_SERVING}), "members": 3, "log": str(tmp_path)}
     (tmp_path / "version-2").mkdir()
     (tmp_path / "version-2" / "snapshot.0").write_text("written by every start")
     assert ask("zookeeper", request)["facts"]["written"] is False

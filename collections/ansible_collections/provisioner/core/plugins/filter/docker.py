@@ -7,6 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 
 VARIABLE = "docker_daemon_options"
+#: Keys that the role follows elsewhere too, and what to set instead.
+OWNED = {"data-root": "docker_data_root", "graph": "docker_data_root",
+         "cluster-store": "docker_overlay", "cluster-advertise": "docker_overlay"}
 Network = ipaddress.IPv4Network
 
 
@@ -19,6 +22,9 @@ def docker_option_problems(options: Mapping[str, Any], overlay: str, subnet: str
     if "hosts" in options:
         problems.append(f"{VARIABLE} must not set hosts: the unit passes -H fd://, and with both the daemon does not start. "
                         "Change the unit instead.")
+    for name, instead in OWNED.items():
+        if name in options:
+            problems.append(f"{VARIABLE}: {name} is set by the role; set {instead} instead.")
     if overlay == "swarm" and options.get("live-restore"):
         problems.append(f"{VARIABLE} sets live-restore, which a swarm excludes: remove it, or set docker_overlay to none.")
     try:

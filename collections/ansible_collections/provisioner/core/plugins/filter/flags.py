@@ -44,6 +44,15 @@ def setting_problems(extra: Mapping[str, Any], variable: str, owned: Mapping[str
     return [_owned(variable, name, instead) for name, instead in owned.items() if _named(extra, name)]
 
 
+def consul_client_problems(extra: Mapping[str, Any]) -> list[str]:
+    """Why Consul would not answer on 127.0.0.1, where all that runs on its host asks it: sentences."""
+    variable, addresses = "consul_extra_config", extra.get("addresses") or {}
+    wanted = {"client_addr": extra.get("client_addr"), **{f"addresses.{name}": addresses.get(name) for name in ("http", "dns")}}
+    reachable = {"127.0.0.1", "0.0.0.0"}  # noqa: S104 (a user's, not ours)
+    return [f"{variable}: {name} {value!r} leaves out 127.0.0.1, where DNS, Registrator and the checks ask: add it."
+            for name, value in wanted.items() if value is not None and not reachable & set(str(value).split())]
+
+
 def _named(settings: Any, name: str) -> bool:
     if not isinstance(settings, Mapping):
         return False
@@ -115,6 +124,7 @@ class FilterModule:
     def filters(self) -> dict[str, Any]:
         """Ansible's way to ask."""
         return {
-            "flag_problems": flag_problems, "setting_problems": setting_problems, "go_flag_problems": go_flag_problems,
+            "flag_problems": flag_problems, "setting_problems": setting_problems,
+            "consul_client_problems": consul_client_problems, "go_flag_problems": go_flag_problems,
             "marathon_environment": marathon_environment, "chronos_arguments": chronos_arguments, "chronos_spaced": chronos_spaced,
         }

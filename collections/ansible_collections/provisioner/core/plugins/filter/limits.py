@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-#: `min` and `max` of a number, or the name of a `format` of a text or of the items of a list.
+#: `min` and `max` of a number, or the name of a `format` of a text or of the items of a list; with `empty` it may have no characters.
 Limit = Mapping[str, Any]
 _LABEL = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 
@@ -15,6 +15,8 @@ _LABEL = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 def outside(value: Any, limit: Limit) -> str:
     """What is wrong with a value, which is of the right type already, in a few words; "" when nothing is."""
     for item in value if isinstance(value, list) else [value]:
+        if item == "" and limit.get("empty"):
+            continue
         if "format" in limit:
             fits, wanted = FORMATS[limit["format"]]
             wrong = "" if fits(str(item)) else wanted
@@ -42,11 +44,19 @@ def _matches(pattern: str) -> Callable[[str], bool]:
     return lambda text: re.fullmatch(pattern, text) is not None
 
 
+_path = _matches(r"(/(?!\.\.?(/|$))[^/\s;|&$`\"'\\%{}*?]+)+")
+
+
 def _network(text: str) -> bool:
     try:
         return ipaddress.IPv4Network(text).prefixlen <= 30 and "/" in text
     except ValueError:
         return False
+
+
+def _data_folder(text: str) -> bool:
+    """One that may be emptied when the component is removed."""
+    return _path(text) and not re.match(r"/(?:[^/]+|(?:bin|boot|dev|etc|lib\w*|proc|root|run|sbin|sys|tmp|usr)/.*|var/[^/]+)$", text)
 
 
 def _name_server(text: str) -> bool:
@@ -64,7 +74,8 @@ FORMATS: Mapping[str, tuple[Callable[[str], bool], str]] = {
     "domain": (_matches(rf"(?=.{{1,253}}$){_LABEL}(\.{_LABEL})*"), "must be a domain made of letters, digits and '-', like consul"),
     "word": (_matches(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}"), "must be made of letters, digits, '_', '.' and '-'"),
     "datacenter": (_matches(r"[A-Za-z0-9_-]{1,64}"), "must be made of letters, digits, '_' and '-'"),
-    "path": (_matches(r"(/[^/\s;|&$`\"'\\%]+)+"), "must be an absolute path without blanks, like /usr/bin/java"),
+    "path": (_path, "must be an absolute path without blanks, like /usr/bin/java"),
+    "data_folder": (_data_folder, "must be an absolute path of a folder of its own, like /data/consul"),
     "znode": (_matches(r"(/[^/\s:,@]+)+"), "must be the path of a znode, like /chronos/state"),
     "dated_file": (_matches(r"(/[^/\s%]+)+/[^/\s]+"), "must be an absolute path whose folder holds no field or date"),
     "name_server": (_name_server, "must be an IP address, or address#port"),

@@ -21,9 +21,19 @@ def listen_problems(now: Mapping[str, Any], program: str, address: str, port: st
     return problems
 
 
+def moved_problems(now: Mapping[str, Any], unit: str, variable: str) -> list[str]:
+    """Why the program of a unit would start without its data, which `now` says was `left` elsewhere: sentences.
+
+    `variable` says where the data is to be.
+    """
+    return [f"The data of {unit} is in {each['from']}, and there is none in {each['to']}: stop it (systemctl stop {unit}), copy the data "
+            f"(mkdir -p {each['to']} && cp -a {each['from']} {each['to']}/) and run again; or set {variable} as it was."
+            for each in now.get("left", [])]
+
+
 class FilterModule:
     """The names under which templates find the functions above."""
 
     def filters(self) -> dict[str, Any]:
         """Ansible's way to ask."""
-        return {"listen_problems": listen_problems}
+        return {"listen_problems": listen_problems, "moved_problems": moved_problems}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import grp
+import json
 import os
 import pwd
 import socket
@@ -93,6 +94,26 @@ def guarded(path: Path, mode: int, owner: str = "root", group: str = "", *, fold
         return False
     right = stat.S_ISDIR if folder else stat.S_ISREG
     return right(found.st_mode) and (found.st_uid, found.st_gid, stat.S_IMODE(found.st_mode)) == (uid, gid, mode)
+
+
+def missing_above(*folders: str) -> list[str]:
+    """The folders above these that are not there, the outermost first."""
+    wanted = (parent for folder in folders for parent in reversed(Path(folder).parents))
+    return list(dict.fromkeys(str(parent) for parent in wanted if not parent.exists()))
+
+
+def left_behind(before: str, now: str, what: str = "*") -> list[dict[str, str]]:
+    """What of a program's data is where it was told to keep it `before`, and nothing of it where it is told to `now`: {from, to}."""
+    moved = bool(before) and Path(before) != Path(now) and any(Path(before).glob(what)) and not any(Path(now).glob(what))
+    return [{"from": str(Path(before, what)), "to": str(Path(now, what).parent)}] if moved else []
+
+
+def docker_data() -> str:
+    """The folder in which Docker keeps all it has, as the daemon is told."""
+    try:
+        return str(json.loads(text_of("/etc/docker/daemon.json") or "{}").get("data-root") or "/var/lib/docker")
+    except (ValueError, AttributeError):
+        return "/var/lib/docker"
 
 
 def has_user(name: str) -> bool:

@@ -10,7 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.provisioner.core.plugins.module_utils.host import Listener, guarded, has_user, service
+from ansible_collections.provisioner.core.plugins.module_utils.host import (
+    Listener,
+    guarded,
+    has_user,
+    left_behind,
+    missing_above,
+    service,
+    text_of,
+)
 
 DOCUMENTATION = r"""
 module: consul_info
@@ -18,6 +26,7 @@ short_description: What there is of Consul on this host
 description: Looks at the program, the unit, the ports, the folders and whether the servers were founded. Changes nothing.
 options:
   address: {description: Address that the agent binds. Empty leaves its ports out., type: str, default: ""}
+  data: {description: Folder of the data., type: path, default: /var/lib/consul}
 author: [provisioner]
 """
 EXAMPLES = r"""
@@ -42,12 +51,15 @@ voting:
   type: bool
 bootstrap: {description: Whether there is a file that says how many servers to wait for., returned: always, type: bool}
 expected: {description: "That number, 0 if none can be read.", returned: always, type: int}
+data: {description: Whether the folder of the data is there with the right owner and mode., returned: always, type: bool}
+above: {description: Folders above it that are not there., returned: always, type: list}
+left: {description: "{from, to} of data that is where the settings said before.", returned: always, type: list}
 """
-ARGUMENTS: dict[str, Any] = {"address": {"type": "str", "default": ""}}
+ARGUMENTS: dict[str, Any] = {"address": {"type": "str", "default": ""}, "data": {"type": "path", "default": "/var/lib/consul"}}
 BOOTSTRAP = Path("/etc/consul.d/bootstrap.json")
 LINK = Path("/usr/local/bin/consul")
 FOLDERS = (Path("/opt/consul"), Path("/etc/consul.d"))
-RAFT = Path("/var/lib/consul/raft")
+SETTINGS = Path("/etc/consul.d/consul.json")
 PEERS = "http://127.0.0.1:8500/v1/status/peers"
 
 
@@ -63,10 +75,10 @@ def binary(link: Path) -> str:
     return str(program) if digest.hexdigest() == noted.read_text().strip() else ""
 
 
-def voting(running: bool) -> bool:
+def voting(running: bool, raft: Path) -> bool:
     """Servers that were started but never had a leader have raft data too, so a running agent is asked."""
     if not running:
-        return RAFT.is_dir()
+        return raft.is_dir()
     try:
         with urllib.request.urlopen(PEERS, timeout=5) as answer:
             return bool(json.load(answer))
@@ -82,6 +94,14 @@ def expected(bootstrap: Path) -> int:
         return 0
 
 
+def stored(settings: Path) -> str:
+    """Where the settings say that the data is, "" if they can't be read."""
+    try:
+        return str(json.loads(text_of(settings) or "{}").get("data_dir", ""))
+    except (ValueError, AttributeError):
+        return ""
+
+
 def look(asked: dict[str, Any]) -> dict[str, Any]:
     """See RETURN."""
     address = asked["address"]
@@ -91,9 +111,12 @@ def look(asked: dict[str, Any]) -> dict[str, Any]:
         "binary": binary(LINK),
         "folders": all(guarded(folder, 0o755, folder=True) for folder in FOLDERS),
         "user": has_user("consul"),
-        "voting": voting(found["running"]),
+        "voting": voting(found["running"], Path(asked["data"], "raft")),
         "bootstrap": BOOTSTRAP.exists(),
         "expected": expected(BOOTSTRAP),
+        "data": guarded(Path(asked["data"]), 0o750, "consul", folder=True),
+        "above": missing_above(asked["data"]),
+        "left": left_behind(stored(SETTINGS), asked["data"]),
     }
 
 

@@ -8,7 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.provisioner.core.plugins.module_utils.host import Listener, printed, refused, running
+from ansible_collections.provisioner.core.plugins.module_utils.host import (
+    Listener,
+    docker_data,
+    left_behind,
+    printed,
+    refused,
+    running,
+)
 
 DOCUMENTATION = r"""
 module: docker_info
@@ -17,6 +24,7 @@ description: Looks at versions, package holds and the address of the overlay net
 options:
   packages: {description: "The engine's packages, the engine first.", type: list, elements: str, default: []}
   address: {description: Address that overlay traffic uses., type: str, default: ""}
+  data: {description: Folder that the engine is to keep its data in., type: path, default: /var/lib/docker}
 author: [provisioner]
 """
 EXAMPLES = r"""
@@ -31,12 +39,18 @@ candidate: {description: "Version that apt would install, empty if unknown.", re
 running: {description: Whether the daemon runs., returned: always, type: bool}
 held: {description: Those of the packages that apt leaves alone., returned: always, type: list}
 folder: {description: Whether the folder for our addition to the unit exists., returned: always, type: bool}
+left: {description: "{from, to} of data that is where the daemon was told before.", returned: always, type: list}
 absent: {description: The address if this host does not have it., returned: always, type: list}
 """
 ARGUMENTS: dict[str, Any] = {
     "packages": {"type": "list", "elements": "str", "default": []},
     "address": {"type": "str", "default": ""},
+    "data": {"type": "path", "default": "/var/lib/docker"},
 }
+
+
+#: Written by this role only.
+OURS = Path("/etc/systemd/system/docker.service.d/provisioner.conf")
 
 
 def look(asked: dict[str, Any]) -> dict[str, Any]:
@@ -50,7 +64,9 @@ def look(asked: dict[str, Any]) -> dict[str, Any]:
         "candidate": candidate.group(1) if candidate else "",
         "running": bool(running("docker")),
         "held": [line.split()[0] for line in wishes.splitlines() if line.endswith(" hold")],
-        "folder": Path("/etc/systemd/system/docker.service.d").is_dir(),
+        "folder": OURS.parent.is_dir(),
+        # An engine that others have installed is taken over with nothing.
+        "left": left_behind(docker_data() if OURS.exists() else "", asked["data"]),
         "absent": refused([Listener(asked["address"], 0)])[0],
     }
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.provisioner.core.plugins.module_utils.host import docker_data
 
 DOCUMENTATION = r"""
 module: docker_swarm_info
@@ -35,7 +36,6 @@ nodes: {description: "On a manager, {id, address, role, availability, state} of 
 networks: {description: "On a manager, the overlay networks, {name: {subnets, attachable}}.", returned: always, type: dict}
 """
 ARGUMENTS: dict[str, Any] = {}
-STATE = Path("/var/lib/docker/swarm/docker-state.json")
 
 
 def docker(*arguments: str) -> str:
@@ -73,7 +73,7 @@ def look() -> dict[str, Any]:
     try:
         swarm = json.loads(docker("info", "--format", "{{json .Swarm}}"))
     except OSError as error:
-        state = "stopped" if STATE.exists() else "absent"
+        state = "stopped" if Path(docker_data(), "swarm/docker-state.json").exists() else "absent"
         return {"state": state, "error": str(error), "manager": False, "node": "", "nodes": [], "networks": {}}
     manager = bool(swarm.get("ControlAvailable")) and swarm["LocalNodeState"] == "active"
     nodes = inspected("node", docker("node", "ls", "--quiet").split()) if manager else []

@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.provisioner.core.plugins.module_utils.host import Listener, running, service
+from ansible_collections.provisioner.core.plugins.module_utils.host import Listener, left_behind, missing_above, running, service, text_of
 
 DOCUMENTATION = r"""
 module: logstash_info
@@ -15,6 +16,7 @@ short_description: What there is of Logstash and rsyslog on this host
 description: Looks at the units, at the places where Logstash listens and at the folder where rsyslog keeps lines. Changes nothing.
 options:
   spool: {description: Folder that rsyslog keeps lines in., type: path, default: /}
+  data: {description: Folder of Logstash's data., type: path, default: /var/lib/logstash}
   listeners:
     description: Where Logstash listens. An entry with an empty address is passed over.
     type: list
@@ -38,12 +40,21 @@ absent: {description: Addresses that this host does not have., returned: always,
 taken: {description: "{address, port} that another program holds.", returned: always, type: list}
 rsyslog: {description: Whether rsyslog runs., returned: always, type: bool}
 spool: {description: Whether the folder is there., returned: always, type: bool}
+above: {description: Folders above that of Logstash's data that are not there., returned: always, type: list}
+left: {description: "{from, to} of data that is where the settings said before.", returned: always, type: list}
 """
 ARGUMENTS: dict[str, Any] = {
     "spool": {"type": "path", "default": "/"},
+    "data": {"type": "path", "default": "/var/lib/logstash"},
     "listeners": {"type": "list", "elements": "dict", "default": [], "options": {
         "address": {"type": "str", "required": True}, "port": {"type": "int", "required": True}}},
 }
+
+
+def stored(settings: str) -> str:
+    """Where the role's settings say that the data is, "" without any."""
+    found = re.search(r"^path\.data: (.+)$", settings, re.MULTILINE)
+    return found[1] if found else ""
 
 
 def look(asked: dict[str, Any]) -> dict[str, Any]:
@@ -52,6 +63,8 @@ def look(asked: dict[str, Any]) -> dict[str, Any]:
         **service("logstash", [Listener(**each) for each in asked["listeners"]]),
         "rsyslog": bool(running("rsyslog")),
         "spool": Path(asked["spool"]).is_dir(),
+        "above": missing_above(asked["data"]),
+        "left": left_behind(stored(text_of("/etc/logstash/logstash.yml")), asked["data"]),
     }
 
 

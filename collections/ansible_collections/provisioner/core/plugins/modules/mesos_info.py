@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.provisioner.core.plugins.module_utils.host import Listener, service
+from ansible_collections.provisioner.core.plugins.module_utils.host import Listener, left_behind, service, text_of
 from ansible_collections.provisioner.core.plugins.module_utils.mesos import call, get
 
 DOCUMENTATION = r"""
@@ -24,6 +24,7 @@ options:
   port: {description: Port that it binds., type: int, required: true}
   masters: {description: "All masters, as address:port.", type: list, elements: str, default: []}
   authentication: {description: What the masters demand., type: str, choices: [none, known, required], default: none}
+  work: {description: The work folder of this component., type: path, required: true}
 author: [provisioner]
 """
 EXAMPLES = r"""
@@ -33,6 +34,7 @@ EXAMPLES = r"""
     address: 10.0.0.21
     port: 5051
     masters: ["10.0.0.11:5050"]
+    work: /var/lib/mesos/agent
 """
 RETURN = r"""
 unit: {description: Whether our unit file is there., returned: always, type: bool}
@@ -57,6 +59,7 @@ agent:
   returned: always
   type: dict
 open: {description: "The masters that run without credentials, where everybody is to bring some.", returned: always, type: list}
+left: {description: "{from, to} of data that is where the flags said before.", returned: always, type: list}
 drained: {description: Whether the leading master has this agent drained or draining., returned: always, type: bool}
 """
 ARGUMENTS: dict[str, Any] = {
@@ -65,8 +68,8 @@ ARGUMENTS: dict[str, Any] = {
     "port": {"type": "int", "required": True},
     "masters": {"type": "list", "elements": "str", "default": []},
     "authentication": {"type": "str", "choices": ["none", "known", "required"], "default": "none"},
+    "work": {"type": "path", "required": True},
 }
-WORK = "/var/lib/mesos/"
 SECONDS = 3
 
 
@@ -117,22 +120,25 @@ def quorums(masters: list[str], own: str) -> dict[str, int]:
     return {server: int(told["quorum"]) for server, told in flags([m for m in masters if m != own]).items() if told.get("quorum")}
 
 
+def told(component: str) -> dict[str, str]:
+    """The flags in a component's environment file; {} without one."""
+    pairs = re.findall(r'^MESOS_(\w+)="(.*)"$', text_of(f"/etc/mesos/{component}.env"), re.M)
+    return {k.lower(): re.sub(r"\\(.)", r"\1", v) for k, v in pairs}
+
+
 def configured() -> dict[str, Any]:
     """The agent as its environment file has it."""
-    try:
-        text = Path("/etc/mesos/agent.env").read_text()
-    except FileNotFoundError:
+    plain = told("agent")
+    if not plain:
         return {}
-    pairs = re.findall(r'^MESOS_(\w+)="(.*)"$', text, re.M)
-    plain = {k.lower(): re.sub(r"\\(.)", r"\1", v) for k, v in pairs}
-    told = dict(p.split(":", 1) for p in plain.get("attributes", "").split(";") if ":" in p)
-    return {"hostname": plain.get("hostname", ""), "port": plain.get("port", ""), "attributes": told,
+    attributes = dict(p.split(":", 1) for p in plain.get("attributes", "").split(";") if ":" in p)
+    return {"hostname": plain.get("hostname", ""), "port": plain.get("port", ""), "attributes": attributes,
             "resources": [], "pinned": plain.get("resources", "")}
 
 
-def registered(server: str) -> dict[str, Any]:
+def registered(server: str, work: Path) -> dict[str, Any]:
     """The agent as it runs; as configured when it does not answer; {} when it has no id to lose."""
-    if not Path(WORK, "agent/meta/slaves/latest").exists():
+    if not Path(work, "meta/slaves/latest").exists():
         return {}
     known, state = configured(), get(server, "/state", SECONDS)
     if state:
@@ -168,13 +174,14 @@ def look(asked: dict[str, Any]) -> dict[str, Any]:
         "docker_api": docker_api() if component == "agent" else "",
         "unmasked": [name for name in foreign if not os.path.lexists(f"/etc/systemd/system/{name}.service")],
         "quorums": {}, "agent": {}, "drained": False, "open": [],
+        "left": left_behind(told(component).get("work_dir", ""), asked["work"]),
     }
-    if component == "master" and not Path(WORK, "master/replicated_log").exists():
+    if component == "master" and not Path(asked["work"], "replicated_log").exists():
         found["quorums"] = quorums(masters, server)
     if asked["authentication"] == "required":
         found["open"] = sorted(master for master, told in flags(masters).items() if not told.get("credentials"))
     if component == "agent":
-        found["agent"] = registered(server)
+        found["agent"] = registered(server, Path(asked["work"]))
         found["drained"] = bool(found["agent"]) and drained(masters, server)
     return found
 

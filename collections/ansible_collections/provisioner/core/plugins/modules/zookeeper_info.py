@@ -3,11 +3,20 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.provisioner.core.plugins.module_utils.host import Listener, guarded, has_user, service, text_of
+from ansible_collections.provisioner.core.plugins.module_utils.host import (
+    Listener,
+    guarded,
+    has_user,
+    left_behind,
+    missing_above,
+    service,
+    text_of,
+)
 
 DOCUMENTATION = r"""
 module: zookeeper_info
@@ -17,6 +26,8 @@ options:
   address: {description: Address that ZooKeeper binds. Empty leaves the ports out., type: str, default: ""}
   ports: {description: TCP ports that it binds., type: list, elements: int, default: []}
   home: {description: Folder that the archive is unpacked to., type: path, default: /}
+  data: {description: Folder of the data., type: path, default: /var/lib/zookeeper}
+  log: {description: "Folder of the transaction logs, empty for that of the data.", type: str, default: ""}
 author: [provisioner]
 """
 EXAMPLES = r"""
@@ -34,13 +45,16 @@ id: {description: "The number in the data folder, empty if there is none.", retu
 user: {description: Whether the user zookeeper exists., returned: always, type: bool}
 folders: {description: Whether the folders for settings and data are there with the right owners and modes., returned: always, type: bool}
 home: {description: Whether the archive is unpacked., returned: always, type: bool}
+above: {description: Folders above those of the data that are not there., returned: always, type: list}
+left: {description: "{from, to} of data that is where the settings said before.", returned: always, type: list}
 """
 ARGUMENTS: dict[str, Any] = {
     "address": {"type": "str", "default": ""},
     "ports": {"type": "list", "elements": "int", "default": []},
     "home": {"type": "path", "default": "/"},
+    "data": {"type": "path", "default": "/var/lib/zookeeper"},
+    "log": {"type": "str", "default": ""},
 }
-DATA = Path("/var/lib/zookeeper")
 CONFIG = Path("/etc/zookeeper/provisioner")
 
 
@@ -50,14 +64,25 @@ def number(data: Path) -> str:
     return text if text.isdigit() else ""
 
 
+def left(settings: str, data: str, log: str) -> list[dict[str, str]]:
+    """What is where the settings say until now; one folder holds both unless they name another for the logs."""
+    told = dict(re.findall(r"^(dataDir|dataLogDir)=(.*)$", settings, re.MULTILINE))
+    before = str(told.get("dataDir", ""))
+    found = left_behind(before, data, "version-2")
+    return found or left_behind(str(told.get("dataLogDir", before)), log or data, "version-2/log.*")
+
+
 def look(asked: dict[str, Any]) -> dict[str, Any]:
     """See RETURN."""
+    folders = [asked["data"], asked["log"]] if asked["log"] else [asked["data"]]
     return {
         **service("zookeeper", [Listener(asked["address"], port) for port in asked["ports"]]),
-        "id": number(DATA),
+        "id": number(Path(asked["data"])),
         "user": has_user("zookeeper"),
-        "folders": guarded(CONFIG, 0o755, folder=True) and guarded(DATA, 0o750, "zookeeper", folder=True),
+        "folders": guarded(CONFIG, 0o755, folder=True) and all(guarded(Path(each), 0o750, "zookeeper", folder=True) for each in folders),
         "home": Path(asked["home"], "lib").is_dir(),
+        "above": missing_above(*folders),
+        "left": left(text_of(CONFIG / "zoo.cfg"), asked["data"], asked["log"]),
     }
 
 
