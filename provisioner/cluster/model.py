@@ -63,7 +63,7 @@ class Cluster:
         """The hosts of a group, ordered by name. ValueError for a group that can't exist."""
         if group not in GROUPS:
             raise ValueError(f"no such group: {group}")
-        return tuple(h for h in self.hosts if group in h.groups)
+        return self._by_group.get(group, ())
 
     def host(self, name: str) -> Host:
         """The host of that name. Raises KeyError."""
@@ -73,6 +73,14 @@ class Cluster:
     def state_dir(self) -> Path:
         """What must survive between runs lies here, beside the inventory."""
         return self.path.parent / ".provision" / self.name
+
+    @cached_property
+    def _by_group(self) -> dict[str, tuple[Host, ...]]:
+        found: dict[str, list[Host]] = {}
+        for host in self.hosts:
+            for group in host.groups:
+                found.setdefault(group, []).append(host)
+        return {group: tuple(hosts) for group, hosts in found.items()}
 
     @cached_property
     def _by_name(self) -> dict[str, Host]:

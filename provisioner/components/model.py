@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import importlib.util
 from collections.abc import Callable, Collection, Mapping
@@ -162,7 +163,10 @@ class Component:
 
     def part(self, name: str) -> ModuleType | None:
         """The module `name` of its folder (`wiring`, `health`, `proof`, …); None where it has none. Loaded when asked for."""
-        package = f"{__package__}.{self.name}"
-        if importlib.util.find_spec(f"{package}.{name}") is None:
-            return None
-        return importlib.import_module(f"{package}.{name}")
+        return _module(f"{__package__}.{self.name}.{name}")
+
+
+@functools.cache
+def _module(name: str) -> ModuleType | None:
+    """Kept, as the wiring of ten thousand hosts asks for each."""
+    return importlib.import_module(name) if importlib.util.find_spec(name) else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Callable, Mapping
+from string import ascii_letters
 from urllib.parse import urlsplit
 
 from provisioner.components import COMPONENTS
@@ -12,15 +13,16 @@ from provisioner.state.problems import show
 
 Check = Callable[[object], str]
 
-#: Hosts of one cluster. Far above what the parts are made for (Mesos: hundreds of agents per three masters here).
-HOSTS_MAX = 1000
+#: More hosts than any Mesos cluster was ever seen with (50,000 agents): such a range is a slip of the keyboard, and costs memory.
+HOSTS_MAX = 100_000
 _NAME_MAX = 253
 _LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 _HOST_NAME = re.compile(rf"{_LABEL}(\.{_LABEL})*")
 _CLUSTER_NAME = re.compile(_LABEL)
 _USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@-]{0,63}\$?")
 _REGISTRY = re.compile(r"(?P<host>[^:/\s]+):(?P<port>[0-9]{1,5})")
-_RANGE = re.compile(r"\[([0-9]+|[a-z]):([0-9]+|[a-z])(?::([0-9]+))?\]")
+_RANGE = re.compile(r"\[([0-9]*|[a-zA-Z]):([0-9]+|[a-zA-Z])(?::([0-9]+))?\]")
+_RANGE_FORM = "a range is written like m[1:3], m[01:10], m[0:9:3] or m[a:c]"
 
 
 def host_name(value: object) -> str:
@@ -148,28 +150,30 @@ def check(name: str, kind: str, value: object) -> str:
 
 
 def expand(pattern: str) -> list[str]:
-    """The host names of a pattern with ranges as Ansible writes them: m[1:3], m[01:10], r[a:c], m[0:9:3].
+    """The host names of a pattern with ranges as Ansible reads them: m[1:3], m[01:10], m[:3] (from 0), m[0:9:3], r[a:c], r[A:C].
 
-    Raises ValueError, with a sentence for the user, when a range is none or names more than HOSTS_MAX hosts.
+    Raises ValueError, with a sentence for the user, when a range is none, is empty, or names more than HOSTS_MAX hosts.
     """
     if len(pattern) > _NAME_MAX:
         raise ValueError(f"a host name has at most {_NAME_MAX} characters")
     match = _RANGE.search(pattern)
+    before = pattern[: match.start()] if match else pattern
+    if "[" in before or "]" in before:
+        raise ValueError(_RANGE_FORM)
     if not match:
-        if "[" in pattern or "]" in pattern:
-            raise ValueError("a range is written like m[1:3] or m[a:c]")
         return [pattern]
-    names, tails = _range(match[1], match[2], int(match[3] or "1")), expand(pattern[match.end() :])
+    names, tails = _range(match[1] or "0", match[2], int(match[3] or "1")), expand(pattern[match.end() :])
     if len(names) * len(tails) > HOSTS_MAX:
-        raise ValueError(f"this names more than {HOSTS_MAX} hosts")
-    return [f"{pattern[: match.start()]}{name}{tail}" for name in names for tail in tails]
+        raise ValueError(f"this names more than {HOSTS_MAX:,} hosts")
+    return [f"{before}{name}{tail}" for name in names for tail in tails]
 
 
 def _range(first: str, last: str, step: int) -> list[str]:
     if first.isdigit() != last.isdigit() or step < 1:
-        raise ValueError("a range is written like m[1:3] or m[a:c]")
+        raise ValueError(_RANGE_FORM)
     if not first.isdigit():
-        return [chr(c) for c in _bounded(ord(first), ord(last), step)]
+        # Like Ansible: a to z, then A to Z.
+        return [ascii_letters[i] for i in _bounded(ascii_letters.index(first), ascii_letters.index(last), step)]
     width = len(first) if first.startswith("0") and len(first) > 1 else 0
     if width and len(first) != len(last):
         raise ValueError("both ends of a range with leading zeros must be equally long, like m[01:10]")
@@ -183,5 +187,5 @@ def _bounded(first: int, last: int, step: int) -> range:
     if not numbers:
         raise ValueError("the range ends before it starts")
     if len(numbers) > HOSTS_MAX:
-        raise ValueError(f"this names more than {HOSTS_MAX} hosts")
+        raise ValueError(f"this names more than {HOSTS_MAX:,} hosts")
     return numbers

@@ -11,7 +11,7 @@ from provisioner.state.problems import Problems, show
 from provisioner.state.yaml_document import Node, NotPlainError, parse
 
 _SECTIONS = ("hosts", "vars", "children")
-_PLACES_MAX = 200_000
+_PLACES_MAX = 1_000_000
 #: Ansible orders groups by this too; whoever needs it has an inventory that is not plain.
 _PRIORITY = "ansible_group_priority"
 

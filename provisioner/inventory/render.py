@@ -21,6 +21,9 @@ from provisioner.inventory.described import TEMPLATE_MARKS, UNGROUPED, Secret, T
 from provisioner.inventory.wiring import Wiring
 from provisioner.state.ledger import Ledger
 
+_DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+_WIDTH = 160
+
 
 def render(cluster: Cluster, ledger: Ledger, catalogue: Catalogue, defaults: Mapping[str, Any]) -> dict[str, Any]:
     """The inventory as Ansible's YAML plugin reads it.
@@ -51,7 +54,16 @@ def to_json(rendered: Mapping[str, Any]) -> str:
 
 def to_yaml(rendered: Mapping[str, Any]) -> str:
     """The same for people, in the YAML that Ansible reads (1.1: an unquoted off would be false)."""
-    return yaml.safe_dump(json.loads(to_json(rendered)), sort_keys=False, width=160)
+    every = rendered["all"]
+    # Host by host: the nodes and events of ten thousand hosts at once take a gigabyte.
+    hosts = "".join(_block({name: values}, 4) for name, values in every["hosts"].items())
+    return f"all:\n{_block({'vars': every['vars']}, 2)}  hosts:\n{hosts}{_block({'children': every['children']}, 2)}"
+
+
+def _block(content: Mapping[str, Any], indent: int) -> str:
+    """A mapping as YAML, so far to the right."""
+    text = yaml.dump(json.loads(json.dumps(content)), Dumper=_DUMPER, sort_keys=False, width=_WIDTH - indent)
+    return "".join(" " * indent + line if line.strip() else line for line in text.splitlines(keepends=True))
 
 
 def _host_variables(host: Host, wiring: Wiring) -> dict[str, Any]:
@@ -111,4 +123,4 @@ def _addresses(cluster: Cluster) -> None:
 def _shared(per_host: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """Variables that every host has with the same value."""
     first, *rest = per_host.values()
-    return {k: v for k, v in first.items() if all(k in other and other[k] == v for other in rest)}
+    return {k: v for k, v in first.items() if all(k in other and (other[k] is v or other[k] == v) for other in rest)}

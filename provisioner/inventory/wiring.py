@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 from collections import ChainMap
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from provisioner.cluster.catalogue import Catalogue, Entry
@@ -29,10 +29,11 @@ class Wiring:
     ledger: Ledger
     catalogue: Catalogue
     defaults: Mapping[str, Any]
+    _entries: dict[str, Entry] = field(default_factory=dict, init=False, compare=False)
 
     @functools.cached_property
     def everybody(self) -> list[dict[str, str]]:
-        """All hosts by name and address: made once, for a thousand hosts it is long."""
+        """All hosts by name and address: made once, for ten thousand hosts it is long."""
         return named(self.cluster.hosts)
 
     @functools.cached_property
@@ -50,7 +51,9 @@ class Wiring:
 
     def entry(self, component: str) -> Entry:
         """The artefact that this cluster uses for a component."""
-        return self.catalogue.pick(component, *self.catalogue.choice(component, self.cluster.variables))
+        if component not in self._entries:
+            self._entries[component] = self.catalogue.pick(component, *self.catalogue.choice(component, self.cluster.variables))
+        return self._entries[component]
 
     def at(self, group: str, port: str) -> list[str]:
         """`address:port` of every member of a group; `port` is a variable's name."""

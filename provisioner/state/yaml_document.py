@@ -21,9 +21,9 @@ import yaml
 from provisioner.errors import InventoryError
 from provisioner.state.problems import Problems, show
 
-SIZE_MAX = 1024 * 1024
+SIZE_MAX = 8 * 1024 * 1024
 DEPTH_MAX = 20
-VALUES_MAX = 50_000
+VALUES_MAX = 500_000
 _NUMBER_LIMIT = 2**63
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 # Control characters, byte order marks inside the text, invisible line ends, and what re-orders text on a screen.

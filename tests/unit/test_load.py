@@ -93,6 +93,9 @@ def test_a_group_that_cannot_exist_is_a_mistake_of_ours(tmp_path: Path) -> None:
         ("m[1:5:2]", ["m1", "m3", "m5"]),
         ("m[0:2].example.com", ["m0.example.com", "m1.example.com", "m2.example.com"]),
         ("r[1:1]-[7:9]", ["r1-7", "r1-8", "r1-9"]),
+        ("m[:2]", ["m0", "m1", "m2"]),
+        ("control[08:10].example.com", ["control08.example.com", "control09.example.com", "control10.example.com"]),
+        ("198.51.100.[11:13]", ["198.51.100.11", "198.51.100.12", "198.51.100.13"]),
     ],
 )
 def test_host_ranges(tmp_path: Path, pattern: str, expected: list[str]) -> None:

@@ -140,9 +140,9 @@ ONE_MISTAKE = [
     (f"masters: {{hosts: {{{'m' * 300}: }}}}", "a host name has at most 253 characters"),
     ("masters: {hosts: {marathon: }}", "a host can't have the name of the group marathon"),
     ("masters: {hosts: {'m[3:1]': }}", "host 'm[3:1]': the range ends before it starts"),
-    ("masters: {hosts: {'m[1:999999999]': }}", "host 'm[1:999999999]': this names more than 1000 hosts"),
-    ("masters: {hosts: {'m[1:99][1:99]': }}", "this names more than 1000 hosts"),
-    ("masters: {hosts: {'m[1-3]': }}", "a range is written like m[1:3] or m[a:c]"),
+    ("masters: {hosts: {'m[1:999999999]': }}", "host 'm[1:999999999]': this names more than 100,000 hosts"),
+    ("masters: {hosts: {'m[1:999][1:999]': }}", "this names more than 100,000 hosts"),
+    ("masters: {hosts: {'m[1-3]': }}", "a range is written like m[1:3], m[01:10], m[0:9:3] or m[a:c]"),
     ("masters: {hosts: {'m[01:100]': }}", "both ends of a range with leading zeros must be equally long"),
     (
         THREE + AGENTS + "    a1: {ansible_host: 10.0.0.300}",
@@ -295,7 +295,7 @@ def test_files_that_are_none(tmp_path: Path) -> None:
     (tmp_path / "latin1.yml").write_bytes(b"all:\n  # \xe9\n")
     os.mkfifo(tmp_path / "pipe.yml")
     expected = {
-        "large.yml": "large.yml: the file is larger than 1024 KiB",
+        "large.yml": "large.yml: the file is larger than 8192 KiB",
         "latin1.yml": "latin1.yml:2: the file is not UTF-8 text",
         "pipe.yml": "pipe.yml: this is not a regular file",
         "missing.yml": "missing.yml: no such file\n→ 'provision init'",

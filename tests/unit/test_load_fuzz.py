@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from provisioner.components.mesos_agent.resources import task_ports
 from provisioner.errors import InventoryError
-from provisioner.inventory.formats import expand
+from provisioner.inventory.formats import HOSTS_MAX, expand
 from provisioner.inventory.load import load
 from provisioner.paths import inventory_examples_dir
 from provisioner.state.yaml_document import parse, read_text
@@ -78,7 +78,7 @@ def test_any_value_for_any_variable(name: str, value: object, place: str) -> Non
 @given(st.text(alphabet="[]:" + string.digits + "amz", max_size=30))
 def test_host_patterns(pattern: str) -> None:
     try:
-        assert 1 <= len(expand(pattern)) <= 1000
+        assert 1 <= len(expand(pattern)) <= HOSTS_MAX
     except ValueError as error:
         assert "range" in str(error) or "hosts" in str(error)
 
