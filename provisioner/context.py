@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from provisioner.cluster import catalogue
 from provisioner.cluster.model import Cluster, Host
 from provisioner.cluster.names import host_list
 from provisioner.errors import UsageError
+from provisioner.inventory.addresses import Moved, Settled, moved, settle
 from provisioner.inventory.by_ansible import Vault
 from provisioner.inventory.load import load
 from provisioner.inventory.render import render
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 
 #: For fewer hosts it takes longer to load paramiko than it saves.
 FEWEST = 5
+#: How long `validate` waits for names, in seconds: it is to be quick, and only warns.
+BRIEFLY = 1.5
 
 
 class Context:
@@ -34,24 +38,65 @@ class Context:
         self._cluster, self._ledger, self._transport = cluster, ledger, transport
 
     @functools.cached_property
-    def cluster(self) -> Cluster:
-        """The inventory, checked."""
+    def written(self) -> Cluster:
+        """The inventory, checked, as it is written: the other hosts may know a host by its name only."""
         return self._cluster or load(self.path, vault=self.vault)
+
+    @property
+    def cluster(self) -> Cluster:
+        """The inventory, checked, with an address for every host. Names are looked up unless the ledger knows them.
+
+        Raises InventoryError with all names that are no address.
+        """
+        return self._settled.whole()
+
+    @functools.cached_property
+    def _settled(self) -> Settled:
+        return settle(self.written, self._saved.addresses)
+
+    @functools.cached_property
+    def _saved(self) -> Ledger:
+        return self._ledger or ledger.load(self.written)
 
     @functools.cached_property
     def ledger(self) -> Ledger:
         """Identities handed out so far, with those that this inventory still needs. Not saved: `up` does that."""
-        return self._ledger or ledger.assign(ledger.load(self.cluster), self.cluster)
+        return replace(self._ledger or ledger.assign(self._saved, self.cluster), addresses=self._settled.addresses)
 
     def keep(self, changed: Ledger) -> Context:
         """Save a changed ledger; gives the context in which it holds."""
         ledger.save(self.cluster, changed)
-        return Context(self.path, cluster=self.cluster, ledger=changed, transport=self.transport, vault=self.vault)
+        return Context(self.path, cluster=self.written, ledger=changed, transport=self.transport, vault=self.vault)
+
+    def moved(self) -> list[Moved]:
+        """The hosts whose name has another address now than the cluster knows it by."""
+        return moved(self.written, self._saved.addresses)
+
+    def look_up_again(self, host: str) -> Context:
+        """The context in which the name of a host is what it is now, not what it was when the cluster was built."""
+        known = {name: a for name, a in self._saved.addresses.items() if name != self.written.host(host).cluster_address}
+        return Context(self.path, cluster=self.written, transport=self.transport, vault=self.vault,
+                       ledger=replace(self.ledger, addresses=known))
 
     @functools.cached_property
     def rendered(self) -> dict[str, Any]:
         """The Ansible inventory."""
-        return render(self.cluster, self.ledger, self.catalogue, self.defaults)
+        return self._render(self.cluster, self.ledger)
+
+    def _render(self, cluster: Cluster, identities: Ledger) -> dict[str, Any]:
+        return render(cluster, identities, self.catalogue, self.defaults)
+
+    @property
+    def shown(self) -> dict[str, Any]:
+        """The Ansible inventory for people: the same each time, so without an id while `up` has handed out none."""
+        handed_out = ledger.ledger_path(self.written).exists()
+        return self.rendered if handed_out else self._render(self.cluster, replace(self.ledger, cluster_id=""))
+
+    def doubts(self) -> tuple[str, ...]:
+        """What is wrong with the names of hosts as this machine sees them now. Raises InventoryError for all else that rendering finds."""
+        found = settle(self.written, self._saved.addresses, BRIEFLY)
+        self._render(found.cluster, ledger.assign(self._saved, found.cluster))
+        return found.problems
 
     @functools.cached_property
     def defaults(self) -> Mapping[str, Any]:
@@ -61,7 +106,7 @@ class Context:
     @functools.cached_property
     def catalogue(self) -> catalogue.Catalogue:
         """What the site's mirror serves, before the built-in list."""
-        return catalogue.of(self.cluster)
+        return catalogue.of(self.written)
 
     @functools.cached_property
     def transport(self) -> Transport:
@@ -70,7 +115,7 @@ class Context:
             return self._transport
         from provisioner.hosts.openssh import OpenSsh
 
-        return OpenSsh(self.cluster)
+        return OpenSsh(self.written)
 
     @property
     def one_question(self) -> Transport:
@@ -88,14 +133,14 @@ class Context:
     def host(self, name: str) -> Host:
         """One host. Raises UsageError for a name that is not in the inventory."""
         try:
-            return self.cluster.host(name)
+            return self.written.host(name)
         except KeyError:
             raise UsageError(f"no host {name!r}", where=str(self.path),
-                             hint=f"hosts: {host_list([h.name for h in self.cluster.hosts])}") from None
+                             hint=f"hosts: {host_list([h.name for h in self.written.hosts])}") from None
 
     def version(self, component: str) -> str:
         """The version that the inventory asks for, or nothing."""
-        versions = self.cluster.variables.get("cluster_versions")
+        versions = self.written.variables.get("cluster_versions")
         return str(versions.get(component, "")) if isinstance(versions, Mapping) else ""
 
     def limited(self, limit: str | None) -> tuple[str, ...]:
@@ -104,9 +149,9 @@ class Context:
             return ()
         chosen: set[str] = set()
         for word in filter(None, (w.strip() for w in limit.split(","))):
-            members = {h.name for h in self.cluster.hosts if h.name == word or word in h.groups}
+            members = {h.name for h in self.written.hosts if h.name == word or word in h.groups}
             if not members:
                 raise UsageError(f"--limit: no host or group {word!r}", where=str(self.path),
-                                 hint=f"hosts: {host_list([h.name for h in self.cluster.hosts])}")
+                                 hint=f"hosts: {host_list([h.name for h in self.written.hosts])}")
             chosen |= members
         return tuple(sorted(chosen))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Protocol
@@ -10,6 +11,8 @@ from typing import Protocol
 from provisioner.errors import UsageError
 
 ENVIRONMENT = "PROVISION_HOSTS"
+#: Characters of another inventory: the name of its cluster stands near the top.
+SEARCHED = 64 * 1024
 
 
 class Labs(Protocol):
@@ -57,3 +60,15 @@ def installed(labs: Labs | None) -> Labs:
     if labs is None:
         raise UsageError("the lab is not installed", hint="pip install provisioner-lab")
     return labs
+
+
+def namesakes(path: Path, name: str) -> list[str]:
+    """Other inventories beside this one that give their cluster the same name: all would share one identity and one set of secrets."""
+    says = re.compile(rf"""\bcluster_name\s*[:=]\s*["']?{re.escape(name)}["']?\s*(?:[,}}#]|$)""", re.MULTILINE)
+    found = []
+    for other in sorted(path.parent.glob("*")):
+        if other.suffix in (".yml", ".yaml", ".ini") and other.name != path.name and other.is_file():
+            with other.open(errors="replace") as file:
+                if says.search(file.read(SEARCHED)):
+                    found.append(other.name)
+    return found

@@ -5,7 +5,6 @@ Rendering is deterministic: the same input gives the same bytes, and a host more
 
 from __future__ import annotations
 
-import ipaddress
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,7 +15,6 @@ import yaml
 from provisioner.cluster.catalogue import Catalogue
 from provisioner.cluster.model import GROUPS, Cluster, Host
 from provisioner.components import COMPONENTS, SERVER_GROUPS
-from provisioner.errors import InventoryError
 from provisioner.inventory.described import TEMPLATE_MARKS, UNGROUPED, Secret, Template, texts
 from provisioner.inventory.wiring import Wiring
 from provisioner.state.ledger import Ledger
@@ -30,7 +28,6 @@ def render(cluster: Cluster, ledger: Ledger, catalogue: Catalogue, defaults: Map
 
     `defaults` are the roles' own default values. What is the same on every host stands once, under `all`.
     """
-    _addresses(cluster)
     wiring = Wiring(cluster, ledger, catalogue, defaults)
     per_host = {host.name: _host_variables(host, wiring) for host in cluster.hosts}
     shared = _shared(per_host)
@@ -106,18 +103,6 @@ def inventory_secrets(cluster: Cluster) -> dict[str, str]:
     """What came out of the user's own vaults, by the name under which the rendered inventory refers to it."""
     return {secret_name(text): str(text) for host in cluster.hosts for value in host.variables.values() for text in texts(value)
             if isinstance(text, Secret)}
-
-
-def _addresses(cluster: Cluster) -> None:
-    """Mesos (`--ip`), ZooKeeper's server lines and the firewall take addresses, and nobody may look names up behind our back."""
-    for host in cluster.hosts:
-        try:
-            ipaddress.IPv4Address(host.cluster_address)
-        except ValueError:
-            raise InventoryError(
-                f"{host.name} has no IPv4 address for the other hosts: {host.cluster_address!r}", where=f"{cluster.path}: {host.where}",
-                hint=f"write ansible_host: <address> at {host.name}, or cluster_address: <address> where SSH uses a name",
-            ) from None
 
 
 def _shared(per_host: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:

@@ -102,6 +102,13 @@ def warn(so_far: Preparation) -> Preparation:
     return so_far
 
 
+def warn_of_moved(so_far: Preparation) -> Preparation:
+    """A name that has another address now: SSH follows it, the cluster does not."""
+    for each in so_far.context.moved():
+        so_far.voice.warn(f"{each.host.where}: {each.message}; {each.hint}")
+    return so_far
+
+
 def ask_once(so_far: Preparation) -> Preparation:
     """One question to each host, over one connection: is all as it was applied, under the facts of the last time? Then all is over.
 
@@ -210,13 +217,13 @@ LOCKING: tuple[Phase, ...] = (keep_identity, trust_hosts, take_lock)
 #: From hosts that can be trusted to a plan.
 ASSESSING: tuple[Phase, ...] = (inspect_hosts, keep_facts, observe_hosts, check_versions, decide, refuse)
 #: Before anything is changed.
-TO_CHANGE: tuple[Phase, ...] = (check_scope, warn, ask_once, *LOCKING, *ASSESSING)
+TO_CHANGE: tuple[Phase, ...] = (check_scope, warn, ask_once, *LOCKING, warn_of_moved, *ASSESSING)
 #: The same for a command that holds the lock already.
 UNDER_LOCK: tuple[Phase, ...] = (check_scope, warn, ask_once, *ASSESSING)
 #: Before a plan is only shown: no lock, and no ids and secrets handed out.
-TO_SHOW: tuple[Phase, ...] = (check_scope, warn, ask_once, trust_hosts, *ASSESSING)
+TO_SHOW: tuple[Phase, ...] = (check_scope, warn, warn_of_moved, ask_once, trust_hosts, *ASSESSING)
 #: The same before it is kept in a file, as ids and secrets are part of what is planned.
-TO_KEEP: tuple[Phase, ...] = (check_scope, warn, keep_identity, ask_once, trust_hosts, *ASSESSING)
+TO_KEEP: tuple[Phase, ...] = (check_scope, warn, warn_of_moved, keep_identity, ask_once, trust_hosts, *ASSESSING)
 
 
 @contextmanager

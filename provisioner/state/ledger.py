@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import re
 import uuid
@@ -27,13 +28,17 @@ _RESTORE = "restore it from a backup: without it ZooKeeper ids could be handed o
 class Ledger:
     """`zookeeper_ids`: member → its id. `retired_ids`: id → the host that had it and left; nobody else gets it.
 
-    `drained`: hosts whose Mesos agent is to take no work until `provision undrain`.
+    `drained`: hosts whose Mesos agent is to take no work until `provision undrain`. `addresses`: DNS name → the IPv4 address that the
+    cluster knows it by. `inventory`: the file that the cluster was described by last, and `machines`: its voters' SSH addresses then.
     """
 
     cluster_id: str
     zookeeper_ids: Mapping[str, int] = field(default_factory=dict)
     retired_ids: Mapping[int, str] = field(default_factory=dict)
     drained: frozenset[str] = frozenset()
+    addresses: Mapping[str, str] = field(default_factory=dict)
+    inventory: str = ""
+    machines: Mapping[str, str] = field(default_factory=dict)
 
 
 def ledger_path(cluster: Cluster) -> Path:
@@ -42,10 +47,24 @@ def ledger_path(cluster: Cluster) -> Path:
 
 
 def load(cluster: Cluster) -> Ledger:
-    """The ledger of a cluster; a new one with a fresh cluster id when there is none yet. Raises InventoryError."""
+    """The ledger of a cluster; a new one with a fresh cluster id when there is none yet.
+
+    Raises InventoryError, also when it is that of another cluster: of another file beside this one, with none of its machines.
+    """
     path = ledger_path(cluster)
     if not path.exists():
         return Ledger(str(uuid.uuid4()))
+    found = _stored(path)
+    _refuse_namesake(found, cluster)
+    return found
+
+
+def take_over(cluster: Cluster) -> None:
+    """Make a ledger that was put back that of this inventory: its machines may be other ones. Raises InventoryError, ProvisionError."""
+    save(cluster, replace(_stored(ledger_path(cluster)), addresses={}, **_owner(cluster)))
+
+
+def _stored(path: Path) -> Ledger:
     source = str(path)
     root = parse(read_text(path, source), source)
     try:
@@ -54,6 +73,22 @@ def load(cluster: Cluster) -> Ledger:
         raise InventoryError(f"the ledger has no {error}", where=source, hint=_RESTORE) from error
     except (TypeError, ValueError, AttributeError) as error:
         raise InventoryError(f"this is not a ledger: {error}", where=source, hint=_RESTORE) from error
+
+
+def _owner(cluster: Cluster) -> dict[str, Any]:
+    return {"inventory": cluster.path.name, "machines": {h.name: h.address for h in cluster.members("zookeeper")}}
+
+
+def _refuse_namesake(found: Ledger, cluster: Cluster) -> None:
+    """Whoever renames an inventory keeps its machines, whoever moves to other machines keeps the file: who does neither has another
+    cluster, which would get the identities and secrets of this one."""
+    if found.inventory in ("", cluster.path.name) or {*found.machines.values()} & {host.address for host in cluster.hosts}:
+        return
+    machines = ", ".join(f"{name} {address}" for name, address in found.machines.items())
+    raise InventoryError(
+        f"cluster_name {cluster.name} is that of {found.inventory} in the same directory, a cluster of other machines ({machines})",
+        where=str(cluster.path), hint="give this inventory a cluster_name of its own; if all machines of that cluster got new addresses, "
+                                      f"change them in {found.inventory}")
 
 
 def save(cluster: Cluster, ledger: Ledger) -> None:
@@ -66,7 +101,7 @@ def save(cluster: Cluster, ledger: Ledger) -> None:
 
 
 def assign(ledger: Ledger, cluster: Cluster) -> Ledger:
-    """The ledger with an id for every ZooKeeper member and the ids of those that left retired.
+    """The ledger with an id for every ZooKeeper member, the ids of those that left retired, and the inventory that it is for.
 
     An id never changes. A new member gets the lowest id that nobody has or had; a host that comes back gets its own
     again. Raises InventoryError when an id written in the inventory contradicts the ledger.
@@ -86,7 +121,7 @@ def assign(ledger: Ledger, cluster: Cluster) -> Ledger:
             ids[host.name] = _own(host, retired) or _free(host, {*ids.values(), *retired})
             retired.pop(ids[host.name], None)
     return replace(ledger, zookeeper_ids=_sorted(ids), retired_ids=dict(sorted(retired.items())),
-                   drained=ledger.drained & {h.name for h in cluster.hosts})
+                   drained=ledger.drained & {h.name for h in cluster.hosts}, **_owner(cluster))
 
 
 def _agree(host: Host, wanted: int, ids: Mapping[str, int], retired: Mapping[int, str]) -> None:
@@ -130,7 +165,12 @@ def _text(ledger: Ledger) -> str:
         *_block("retired_zookeeper_ids", retired),
         "# Agents that take no work until 'provision undrain'.",
         f"drained: {json.dumps(sorted(ledger.drained))}",
+        "# The inventory, and the machines that vote: another inventory of this name is another cluster.",
+        f"inventory: {json.dumps(ledger.inventory)}",
+        *_block("machines", ledger.machines),
     ]
+    if ledger.addresses:
+        lines += ["# What these names were when the cluster was built. It goes by the addresses.", *_block("addresses", ledger.addresses)]
     return "\n".join(lines) + "\n"
 
 
@@ -157,4 +197,8 @@ def _read(content: Mapping[str, Any], source: str) -> Ledger:
     drained = content.get("drained", [])
     if not isinstance(drained, list):
         raise ValueError("drained is not a list of hosts")
-    return Ledger(content["cluster_id"], _sorted(ids), retired, frozenset(map(str, drained)))
+    texts = {key: {str(k): str(v) for k, v in content.get(key, {}).items()} for key in ("addresses", "machines")}
+    for address in texts["addresses"].values():
+        ipaddress.IPv4Address(address)
+    return Ledger(content["cluster_id"], _sorted(ids), retired, frozenset(map(str, drained)), texts["addresses"],
+                  str(content.get("inventory", "")), texts["machines"])

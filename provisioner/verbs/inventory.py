@@ -31,8 +31,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(context: Context, console: Console, options: Options) -> int:
-    """Print the rendered inventory."""
+    """Print the rendered inventory: the same bytes each time. Until `up` hands out the cluster's id, common_cluster_id is empty."""
     from provisioner.inventory.render import to_json, to_yaml
 
-    console.write(to_json(context.rendered) if options.json else to_yaml(context.rendered))
+    console.write(to_json(context.shown) if options.json else to_yaml(context.shown))
     return 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from provisioner.verbs.shared.arguments import add_json, add_limit, add_strict
@@ -33,10 +33,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(context: Context, console: Console, options: Options) -> int:
     """Print the findings; the exit code is that of the worst."""
     from provisioner.hosts.host_keys import establish
-    from provisioner.observe.preflight import preflight
+    from provisioner.observe.preflight import Finding, preflight
 
     establish(context.cluster, say=console.say, strict=options.strict)
     report = preflight(context.cluster, context.rendered, context.transport, hosts=context.limited(options.limit))
+    moved = tuple(Finding("warn", each.host.name, "name", each.message, each.hint) for each in context.moved())
+    report = replace(report, findings=(*moved, *report.findings))
     if options.json:
         console.json(report.as_json())
     else:

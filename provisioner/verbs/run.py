@@ -49,7 +49,7 @@ def run(context: Context, console: Console, options: Options) -> int:
     from provisioner.hosts.host_keys import establish
     from provisioner.hosts.openssh import fan_out, first_contact
 
-    cluster, names = context.cluster, context.limited(options.limit)
+    cluster, names = context.written, context.limited(options.limit)
     hosts = [host for host in cluster.hosts if not names or host.name in names]
     lost = establish(cluster, say=console.say, hosts=[h.name for h in hosts])
     lost.update(first_contact(cluster, [h for h in hosts if h.name not in lost], context.transport))

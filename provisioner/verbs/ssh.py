@@ -40,7 +40,7 @@ def run(context: Context, console: Console, options: Options) -> int:
     from provisioner.hosts.host_keys import establish
     from provisioner.hosts.login import cluster_options, environment, host_options, login
 
-    cluster, host = context.cluster, context.host(options.host)
+    cluster, host = context.written, context.host(options.host)
     lost = establish(cluster, say=console.say, hosts=[host.name])
     if lost:
         raise lost[host.name]

@@ -41,7 +41,7 @@ def run(context: Context, console: Console, options: Options) -> int:
     from provisioner.run.lock import unlock
     from provisioner.verbs.shared.confirm import confirm_by_name
 
-    cluster = context.cluster
+    cluster = context.written
     hold = partial(SshProcess, cluster)
     holders = unlock(cluster, hold, force=False)
     for host, text in holders.items():

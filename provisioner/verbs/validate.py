@@ -24,12 +24,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(context: Context, console: Console, options: Options) -> int:
     """Say what the inventory describes. Raises InventoryError that lists everything that is wrong."""
     from provisioner.components import AGENT, QUORUMS
+    from provisioner.inventory.addresses import HINT
+    from provisioner.inventory.find import namesakes
     from provisioner.inventory.sources import without
 
-    cluster = context.cluster
-    context.rendered  # noqa: B018  # rendering finds what only the whole shows
-    for warning in (*cluster.warnings, *without(cluster, context.catalogue)):
+    cluster = context.written
+    names = context.doubts()  # before anything is printed: rendering finds what only the whole shows
+    for warning in (*cluster.warnings, *without(cluster, context.catalogue), *names):
         console.warn(warning)
+    if names:
+        console.warn(f"'up' needs an address for every host: {HINT}")
+    for other in namesakes(context.path, cluster.name):
+        console.warn(f"{other} has the cluster_name {cluster.name} too: state is kept under it, so give every cluster one of its own")
     groups = ", ".join(f"{len(cluster.members(g))} {g}" for g in (*QUORUMS.values(), AGENT.name))
     console.write(f"{context.path}: valid: cluster {cluster.name}, {len(cluster.hosts)} hosts ({groups})\n")
     return 0

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from provisioner.cli import main
 from provisioner.cluster.model import Cluster, Host
 from provisioner.errors import InventoryError
-from provisioner.state.ledger import Ledger, assign, ledger_path, load, save
+from provisioner.inventory.load import load as read
+from provisioner.state.ledger import Ledger, assign, ledger_path, load, save, take_over
 
 EMPTY = Ledger("00000000-0000-4000-8000-000000000000")
 
@@ -102,6 +105,66 @@ def test_saved_and_loaded_it_is_the_same(tmp_path: Path) -> None:
     assert ledger_path(here).stat().st_mtime_ns == written
 
 
+PROD, STAGING = "masters: {hosts: {m1: {ansible_host: 203.0.113.11}}}", "masters: {hosts: {m1: {ansible_host: 198.51.100.11}}}"
+
+
+def inventory(folder: Path, name: str, text: str) -> Path:
+    path = folder / name
+    path.write_text(f"all: {{vars: {{cluster_name: example}}}}\n{text}\nagents: {{hosts: {{m1: }}}}\n")
+    return path
+
+
+def test_an_inventory_of_other_machines_never_gets_the_identity_of_the_one_beside_it(
+        tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    prod, staging = inventory(tmp_path, "prod.yml", PROD), inventory(tmp_path, "staging.yml", STAGING)
+    save(read(prod), assign(load(read(prod)), read(prod)))
+    before = ledger_path(read(prod)).read_bytes()
+    for command in ("validate", "plan", "up", "inventory", "status"):
+        capsys.readouterr()
+        assert main([command, "--hosts", str(staging)]) == 3
+        told = capsys.readouterr().err
+        assert f"{staging}: cluster_name example is that of prod.yml in the same directory" in told
+        assert "a cluster of other machines (m1 203.0.113.11)\n→ give this inventory a cluster_name of its own" in told
+    assert ledger_path(read(prod)).read_bytes() == before
+    assert [p.name for p in read(prod).state_dir.iterdir()] == ["ledger.yml"]
+    assert load(read(prod)).machines == {"m1": "203.0.113.11"}
+
+
+def test_an_inventory_may_be_renamed_and_its_machines_may_get_other_addresses(tmp_path: Path) -> None:
+    prod = inventory(tmp_path, "prod.yml", PROD)
+    first = assign(load(read(prod)), read(prod))
+    save(read(prod), first)
+    renamed = read(prod.rename(tmp_path / "production.yml"))
+    assert load(renamed).cluster_id == first.cluster_id
+    save(renamed, assign(load(renamed), renamed))
+    moved = read(inventory(tmp_path, "production.yml", STAGING))
+    assert assign(load(moved), moved).machines == {"m1": "198.51.100.11"}
+
+
+def test_a_ledger_that_was_put_back_is_that_of_the_new_machines(tmp_path: Path) -> None:
+    prod, other = inventory(tmp_path, "prod.yml", PROD), inventory(tmp_path, "other.yml", STAGING)
+    save(read(prod), replace(assign(load(read(prod)), read(prod)), addresses={"m1.example.com": "203.0.113.11"}))
+    take_over(read(other))
+    assert (load(read(other)).machines, load(read(other)).addresses) == ({"m1": "198.51.100.11"}, {})
+
+
+def test_validate_names_the_other_inventories_of_the_same_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    prod = inventory(tmp_path, "prod.yml", PROD)
+    inventory(tmp_path, "staging.yml", STAGING)
+    (tmp_path / "other.yml").write_text("all: {vars: {cluster_name: example2}}")
+    assert main(["validate", "--hosts", str(prod)]) == 0
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if "cluster_name" in line]
+    assert line.startswith("warning: staging.yml has the cluster_name example too")
+
+
+def test_a_ledger_of_an_earlier_version_is_that_of_whoever_reads_it(tmp_path: Path) -> None:
+    prod = inventory(tmp_path, "prod.yml", PROD)
+    save(read(prod), assign(load(read(prod)), read(prod)))
+    path = ledger_path(read(prod))
+    path.write_text(path.read_text().partition("# The inventory")[0])
+    assert load(read(inventory(tmp_path, "staging.yml", STAGING))).zookeeper_ids == {"m1": 1}
+
+
 def test_a_cluster_id_is_made_once(tmp_path: Path) -> None:
     here = cluster("m1", path=tmp_path / "inventory.yml")
     first = load(here)
@@ -121,6 +184,7 @@ def test_a_cluster_id_is_made_once(tmp_path: Path) -> None:
         (("zookeeper_ids:\n", "zookeeper:\n"), "the ledger has no 'zookeeper_ids'"),
         (("cluster_id: ", "cluster_id: x"), "its cluster_id is not a UUID"),
         (('"m2": 2', '"m2": ['), "broken YAML"),
+        (("machines:", "addresses: {m1.example.com: here}\nmachines:"), "this is not a ledger: Expected 4 octets in 'here'"),
     ],
 )
 def test_a_damaged_ledger_is_refused(tmp_path: Path, damage: tuple[str, str], message: str) -> None:

@@ -140,13 +140,6 @@ def test_an_unknown_version_lists_the_known_ones(tmp_path: Path) -> None:
         rendered(tmp_path, inventory(["m1"], ["a1"], cluster_versions={"consul": "0.1"}))
 
 
-def test_a_host_known_by_name_only_is_refused_with_what_to_write(tmp_path: Path) -> None:
-    text = inventory(["m1"], ["a1"]).replace("192.0.2.11", "a1.example.com")
-    with pytest.raises(InventoryError, match="a1 has no IPv4 address") as error:
-        rendered(tmp_path, text)
-    assert "cluster_address" in error.value.hint
-
-
 def test_a_frameworks_name_of_the_users_is_what_its_health_looks_for(tmp_path: Path) -> None:
     flags = {"marathon_extra_flags": {"framework_name": "ours"}, "chronos_framework_name": "theirs"}
     own = host_variables(rendered(tmp_path, inventory(["m1"], ["a1"], **flags)), "m1")

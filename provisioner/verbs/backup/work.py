@@ -105,6 +105,7 @@ def _restore_identity(context: Context, console: Console, found: Archive) -> Non
     private_dir(cluster.state_dir)
     for name, path in targets.items():
         write_private(path, found.parts[name])
+    ledger.take_over(cluster)
     console.say(f"restored the identity and secrets of {found.cluster} ({found.made}); next: 'provision up', "
                 "then 'provision restore' again without --identity")
 

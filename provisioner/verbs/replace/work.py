@@ -31,8 +31,12 @@ def run_replace(context: Context, console: Console, options: Options) -> Result:
     host's name). Killed anywhere, `up` goes on. Raises UsageError, UnreachableError, and StepFailed when the machine is no new one
     or when another member of one of its quorums does not work.
     """
-    cluster = context.cluster
     found = context.host(options.host)
+    for each in context.moved():
+        if each.host.name == found.name:
+            console.say(f"{found.cluster_address} is {each.now} now (so far: {each.before}); the cluster will know it by that")
+    context = context.look_up_again(found.name)
+    cluster = context.cluster
     key = scan(found, cluster)
     known = KnownHosts.of(cluster)
     before = dict.fromkeys(text for name in key.names for text in known.fingerprints(name))
