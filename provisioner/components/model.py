@@ -53,8 +53,9 @@ class Port:
 @dataclass(frozen=True)
 class Need:
     """Memory (MiB, resident when idle, rounded up) and free disk (MiB by directory, as installed, with room for some weeks of
-    logs and snapshots; below `good_disk_mb` free there is a warning). `heap` names the variable with the size of its Java heap,
-    `heap_mb` its default. `group` as for a port.
+    logs and snapshots; below `good_disk_mb` free there is a warning). A directory may be a role variable in braces. From those in
+    `programs` it starts programs, so that no file system of theirs may be mounted noexec. `heap` names the variable with the size
+    of its Java heap, `heap_mb` its default. `group` as for a port.
     """
 
     memory_mb: int = 0
@@ -63,6 +64,7 @@ class Need:
     heap_mb: int = 0
     group: str = ""
     good_disk_mb: int = 0
+    programs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -14,15 +14,15 @@ from provisioner.observe.payload import payload, read_answer
 
 MAX_TEXT = 4096
 #: How the parts of an answer are made: a type, a list of it, or an object with at least these members.
-DISK_SHAPE: dict[str, Any] = {"device": int, "free_mb": int, "inodes": int, "free_inodes": int, "read_only": bool}
+DISK_SHAPE = {"path": str, "device": int, "free_mb": int, "inodes": int, "free_inodes": int, "read_only": bool, "noexec": bool}
 FACTS_SHAPE: dict[str, Any] = {
     "hostname": str, "fqdn": str, "addresses": [str], "default_route": {}, "machine_id": str, "cluster": str, "boot_id": str, "time": float,
     "python": {"version": [int], "executable": str}, "kernel": str, "arch": str, "cpus": int, "mem_mb": int, "init": str,
     "os": {"id": str, "version": str, "codename": str, "pretty": str, "name": str, "like": [str]},
-    "disks": dict.fromkeys(("/", "/var", "/tmp", "/var/lib/docker", "/var/lib/mesos"), DISK_SHAPE),  # noqa: S108 - names of the answer
     "virtualization": str, "cgroup": {"layout": str, "elsewhere": [str]}, "selinux": str, "package_manager": str,
 }
 PREFLIGHT_SHAPE: dict[str, Any] = {
+    "disks": [DISK_SHAPE],
     "listeners": [{"protocol": str, "port": int, "address": str, "pid": int, "command": str, "unit": str, "container": str}],
     "name": {"name": str, "addresses": [str], "error": str},
     "packages": {"locks": [{"path": str, "pid": int, "command": str}], "interrupted": str},

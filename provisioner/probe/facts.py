@@ -12,12 +12,10 @@ from typing import Any
 from . import network
 from .files import read
 
-DISK_PATHS = ("/", "/var", "/tmp", "/var/lib/docker", "/var/lib/mesos")  # noqa: S108 - the host's, only measured
 #: The first that exists is the one that manages packages: dnf hosts often carry a yum link too.
 PACKAGE_MANAGERS = (("apt", "/usr/bin/apt-get"), ("dnf", "/usr/bin/dnf"), ("yum", "/usr/bin/yum"))
 #: Identity and name of the cluster that the host belongs to, as role `common` writes it.
 CLUSTER = "/etc/provisioner-cluster"
-MIB = 1024 * 1024
 CGROUP_ROOT = "/sys/fs/cgroup"
 #: A resolver that does not answer must not hold up everything else.
 RESOLVE_SECONDS = 1.0
@@ -46,7 +44,6 @@ def facts() -> "dict[str, Any]":
         "mem_mb": memory.get("MemTotal", 0),
         "mem_available_mb": memory.get("MemAvailable", 0),
         "swap_mb": memory.get("SwapTotal", 0),
-        "disks": {path: disk(path) for path in DISK_PATHS},
         "virtualization": _virtualization(),
         "cgroup": cgroup(read("/proc/self/mountinfo")),
         "init": read("/proc/1/comm").strip(),
@@ -95,23 +92,6 @@ def cgroup(mountinfo: str) -> "dict[str, Any]":
     layout = ("hybrid" if v2 else "v1") if v1 else "v2" if v2 else "none"
     return {"layout": layout, "elsewhere": sorted(set(v2) - {CGROUP_ROOT}),
             "v1": sorted(point.rsplit("/", 1)[-1] for point in v1)}
-
-
-def disk(path: str) -> "dict[str, Any]":
-    """The filesystem that holds `path`, or will: a directory that does not exist yet counts with its parent."""
-    place = Path(path)
-    while not place.exists():
-        place = place.parent
-    size = os.statvfs(str(place))
-    return {
-        "device": place.stat().st_dev,
-        "size_mb": size.f_blocks * size.f_frsize // MIB,
-        "free_mb": size.f_bavail * size.f_frsize // MIB,
-        "inodes": size.f_files,
-        "free_inodes": size.f_favail,
-        "read_only": bool(size.f_flag & os.ST_RDONLY),
-        "noexec": bool(size.f_flag & os.ST_NOEXEC),
-    }
 
 
 def _memory(meminfo: str) -> "dict[str, int]":

@@ -3,6 +3,7 @@
 import os
 import socket
 import threading
+from pathlib import Path
 from typing import Any
 
 from .capabilities import capabilities
@@ -20,11 +21,13 @@ RESOLVE_SECONDS = 5.0
 #: adjtimex(2): what it returns while nobody disciplines the clock, and room for struct timex (208 bytes on 64 bits).
 TIME_ERROR = 5
 TIMEX_BYTES = 512
+MIB = 1024 * 1024
 
 
 def preflight(request: "dict[str, Any]") -> "dict[str, Any]":
-    """Answer what the driver asks: `ports` [{port, protocol}], `sources` (see `sources.py`), `overlay` bool."""
+    """Answer what the driver asks: `ports` [{port, protocol}], `disks` [path], `sources` (see `sources.py`), `overlay` bool."""
     return {
+        "disks": [disk(path) for path in request.get("disks", [])],
         "listeners": listeners(request.get("ports", [])),
         "name": own_name(),
         "packages": packages(),
@@ -39,6 +42,24 @@ def _system() -> "dict[str, str]":
     system = os_release(read("/etc/os-release"))
     return {"manager": package_manager(), "distribution": system["id"], "codename": system["codename"],
             "release": system["version"].split(".")[0], "machine": os.uname().machine}
+
+
+def disk(path: str) -> "dict[str, Any]":
+    """The filesystem that holds `path`, or will: a directory that does not exist yet counts with its parent."""
+    place = Path(path)
+    while not place.exists():
+        place = place.parent
+    size = os.statvfs(str(place))
+    return {
+        "path": path,
+        "device": place.stat().st_dev,
+        "size_mb": size.f_blocks * size.f_frsize // MIB,
+        "free_mb": size.f_bavail * size.f_frsize // MIB,
+        "inodes": size.f_files,
+        "free_inodes": size.f_favail,
+        "read_only": bool(size.f_flag & os.ST_RDONLY),
+        "noexec": bool(size.f_flag & os.ST_NOEXEC),
+    }
 
 
 def own_name() -> "dict[str, Any]":

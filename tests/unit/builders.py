@@ -86,6 +86,7 @@ def _address(name: str) -> str:
 
 # --- what a healthy Debian 12 host answers, for tests that change one thing of it -----------------------------------------
 
+_DISKS = ("/opt", "/usr", "/var", "/var/lib/consul", "/var/lib/docker", "/var/lib/logstash", "/var/lib/mesos", "/var/lib/zookeeper")
 _DISK = {"device": 1, "size_mb": 100_000, "free_mb": 80_000, "inodes": 6_000_000, "free_inodes": 5_000_000, "read_only": False,
          "noexec": False}
 
@@ -101,7 +102,6 @@ def facts(**changes: Any) -> dict[str, Any]:
         "mem_mb": 16_000, "mem_available_mb": 15_000, "swap_mb": 0, "init": "systemd",
         "os": {"id": "debian", "version": "12", "codename": "bookworm", "pretty": "Debian GNU/Linux 12 (bookworm)",
                "name": "Debian GNU/Linux", "like": []},
-        "disks": {path: dict(_DISK) for path in ("/", "/var", "/tmp", "/var/lib/docker", "/var/lib/mesos")},
         "virtualization": "kvm", "cgroup": {"layout": "v2", "elsewhere": [], "v1": []}, "selinux": "disabled", "package_manager": "apt",
     }
     return {**found, **changes}
@@ -110,7 +110,8 @@ def facts(**changes: Any) -> dict[str, Any]:
 def found(**changes: Any) -> dict[str, Any]:
     """The probe's preflight section."""
     answer: dict[str, Any] = {
-        "listeners": [], "name": {"name": "m1", "addresses": ["10.0.0.1"], "error": ""}, "packages": {"locks": [], "interrupted": ""},
+        "disks": [{"path": path, **_DISK} for path in _DISKS], "listeners": [],
+        "name": {"name": "m1", "addresses": ["10.0.0.1"], "error": ""}, "packages": {"locks": [], "interrupted": ""},
         "docker": {"version": "", "error": "no such file"}, "clock_synchronised": True,
         "capabilities": {"overlayfs": "", "vxlan": "", "br_netfilter": ""}, "sources": [],
     }

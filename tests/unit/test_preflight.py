@@ -99,7 +99,7 @@ def test_a_section_that_broke_is_not_taken_for_well(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("answer", [
     said("not json"), said(""), said('{"version": 1}'), probed(facts=facts()), probed(facts={}, preflight=found()),
-    probed(facts=facts(cpus="many"), preflight=found()), probed(facts=facts(disks={}), preflight=found()),
+    probed(facts=facts(cpus="many"), preflight=found()), probed(facts=facts(), preflight=found(disks=[{}])),
     probed(facts=facts(), preflight=found(listeners=[{"port": "x"}])), probed(facts=[], preflight=found()),  # type: ignore[arg-type]
     probed(facts=facts(), preflight=found(), time="now"),  # type: ignore[arg-type]
     said(code=1, stderr="Traceback: boom"), said("x" * 300_000),

@@ -9,19 +9,21 @@ from typing import Any
 import pytest
 
 from provisioner.cluster.version_range import fits
+from provisioner.components import component
+from provisioner.components.common.preflight import clock_kept
 from provisioner.components.docker.preflight import cluster_store, overlay
 from provisioner.components.mesos_agent.preflight import cgroups, docker_range
+from provisioner.components.model import Need
 from provisioner.errors import UnreachableError
 from provisioner.observe.preflight import HOST_RULES, rules_of
 from provisioner.observe.preflight.fleet import clocks, duplicates
 from provisioner.observe.preflight.ports import free_ports, needed_ports
 from provisioner.observe.preflight.report import Finding, Report, Seen
-from provisioner.observe.preflight.size import cpus, disks, memory, memory_needed
+from provisioner.observe.preflight.size import cpus, directories, disks, memory, memory_needed, programs
 from provisioner.observe.preflight.sources import Sources
 from provisioner.observe.preflight.system import (
     address,
     architecture,
-    clock_kept,
     init,
     one_cluster,
     own_name,
@@ -29,7 +31,7 @@ from provisioner.observe.preflight.system import (
     python,
     supported_system,
 )
-from tests.unit.builders import facts, seen
+from tests.unit.builders import facts, found, seen
 
 Rule = Callable[[Seen], Iterable[Finding]]
 ALL = ("common", "repos", "kernel", "docker", "consul", "dns", "zookeeper", "mesos_master", "mesos_agent", "marathon", "chronos",
@@ -146,7 +148,8 @@ def test_packages() -> None:
 
 
 def test_the_clocks_keeper() -> None:
-    assert only(clock_kept, seen(clock_synchronised=False)).severity == "warn"
+    assert clock_kept in rules_of(frozenset({"common"})) and clock_kept not in rules_of(frozenset({"zookeeper"}))
+    assert only(clock_kept, seen(clock_synchronised=False)).severity == "fail"
     assert only(clock_kept, seen(clock_synchronised=None)).severity == "ok"
     assert only(clock_kept, seen(clock_synchronised=False, facts={"virtualization": "docker"})).severity == "ok"
     assert list(clock_kept(seen(clock_synchronised=False, variables={"common_time_sync": "off"}))) == []
@@ -161,35 +164,49 @@ def test_memory() -> None:
     assert memory_needed(frozenset(), {}) == 0
 
 
-def disk(path: str, **changes: Any) -> dict[str, Any]:
-    found = facts()["disks"]
-    found[path].update(changes)
-    return {"disks": found}
+def disk(path: str, **changes: Any) -> list[dict[str, Any]]:
+    return [{**one, **changes} if one["path"] == path else one for one in found()["disks"]]
 
 
-@pytest.mark.parametrize(("change", "severity", "words"), [
+@pytest.mark.parametrize(("measured", "severity", "words"), [
     (disk("/var/lib/docker", device=2, free_mb=100), "fail", "0.1 GiB free for /var/lib/docker; 1.0 GiB are needed"),
     (disk("/var/lib/mesos", device=2, free_mb=4000), "warn", "3.9 GiB free for /var/lib/mesos"),
+    (disk("/usr", device=2, free_mb=4000), "ok", "enough"),
+    (disk("/usr", device=2, free_mb=500), "fail", "0.5 GiB free for /usr; 0.6 GiB are needed"),
+    (disk("/usr", device=2, read_only=True), "fail", "the filesystem of /usr is read-only"),
     (disk("/var", device=2, read_only=True), "fail", "the filesystem of /var is read-only"),
     (disk("/var", device=2, free_inodes=10), "fail", "10 inodes free for /var"),
     (disk("/var", device=2, free_inodes=30_000), "warn", "30000 inodes free"),
     (disk("/var", device=2, inodes=0, free_inodes=0), "ok", "enough"),
-    ({}, "ok", "enough"),
+    (found()["disks"], "ok", "enough"),
 ])
-def test_disks(change: dict[str, Any], severity: str, words: str) -> None:
-    finding = only(disks, seen("common", "docker", "mesos_agent", facts=change))
+def test_disks(measured: list[dict[str, Any]], severity: str, words: str) -> None:
+    finding = only(disks, seen("common", "docker", "mesos_agent", disks=measured))
     assert finding.severity == severity
     assert words in finding.message
 
 
 def test_one_filesystem_must_hold_the_sum() -> None:
-    shared = facts()["disks"]
-    for one in shared.values():
-        one["free_mb"] = 1800
-    finding = only(disks, seen("common", "docker", "mesos_agent", facts={"disks": shared}))
-    assert (finding.severity, "/var and /var/lib/docker and /var/lib/mesos" in finding.message) == ("fail", True)
-    running = seen("common", "docker", "mesos_agent", facts={"disks": shared}, docker={"version": "29.1", "error": ""})
+    shared = [{**one, "free_mb": 2300} for one in found()["disks"]]
+    finding = only(disks, seen("common", "docker", "mesos_agent", disks=shared))
+    assert (finding.severity, "/var and /usr and /var/lib/docker and /var/lib/mesos" in finding.message) == ("fail", True)
+    running = seen("common", "docker", "mesos_agent", disks=shared, docker={"version": "29.1", "error": ""})
     assert only(disks, running).severity == "ok", "what is installed already needs no room again"
+
+
+@pytest.mark.parametrize(("component", "path"), [("docker", "/var/lib/docker"), ("mesos_agent", "/var/lib/mesos"), ("consul", "/opt")])
+def test_programs_are_not_started_from_a_filesystem_that_forbids_it(component: str, path: str) -> None:
+    finding = only(programs, seen(component, disks=disk(path, noexec=True)))
+    assert (finding.severity, finding.message.split(",")[0]) == ("fail", f"the filesystem of {path} is mounted noexec")
+    assert list(programs(seen(component))) == []
+    assert list(programs(seen("zookeeper", disks=disk(path, noexec=True)))) == []
+
+
+def test_a_directory_of_a_need_may_be_a_variable() -> None:
+    from_variable = replace(component("mesos_agent"), needs=(Need(1, {"{mesos_dir}": 5}, programs=("{mesos_dir}",)),))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("provisioner.observe.preflight.size.COMPONENTS", (from_variable,))
+        assert directories(frozenset({"mesos_agent"}), {"mesos_dir": "/data/mesos"}) == {"/data/mesos": 5}
 
 
 ANY = "0.0.0.0"  # noqa: S104 - what a listener says, not bound to

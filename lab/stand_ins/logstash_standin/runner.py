@@ -7,6 +7,7 @@ import fcntl
 import os
 import signal
 import sys
+import tempfile
 import threading
 from pathlib import Path
 from typing import Any
@@ -26,12 +27,13 @@ def main(arguments: list[str]) -> int:
         print(f"logstash {VERSION}")
         return 0
     try:
+        _load_native_libraries()
         settings = load(command_line(arguments))
         log = _Log(settings)
         if os.geteuid() == 0 and not settings["allow_superuser"]:
             raise ConfigurationError("Logstash cannot be run as superuser.")
         made = [Pipeline(one, log) for one in pipelines(settings)]
-    except UsageError as error:
+    except (UsageError, NativeLibraryError) as error:
         print(f"ERROR: {error}", file=sys.stderr)
         return 1
     except ConfigurationError as error:
@@ -41,6 +43,18 @@ def main(arguments: list[str]) -> int:
         print("Configuration OK")
         return 0
     return _run(settings, made, log)
+
+
+class NativeLibraryError(Exception):
+    """What Java says of a library that it may not map."""
+
+
+def _load_native_libraries() -> None:
+    """JRuby unpacks them into java.io.tmpdir and maps them from there, which a filesystem mounted noexec forbids."""
+    options = os.environ.get("LS_JAVA_OPTS", "").split()
+    folder = next((one.partition("=")[2] for one in options if one.startswith("-Djava.io.tmpdir=")), tempfile.gettempdir())
+    if os.statvfs(folder).f_flag & os.ST_NOEXEC:
+        raise NativeLibraryError(f"java.lang.UnsatisfiedLinkError: {folder}/jffi.so: failed to map segment from shared object")
 
 
 def _run(settings: dict[str, Any], made: list[Pipeline], log: _Log) -> int:

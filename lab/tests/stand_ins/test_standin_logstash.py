@@ -222,3 +222,14 @@ def test_the_api_has_the_real_shapes(node: Node) -> None:
     assert health["indicators"]["pipelines"]["indicators"]["main"]["details"]["status"]["state"] == "RUNNING"
     with pytest.raises(urllib.error.HTTPError, match="404"):
         node.ask("/nothing")
+
+
+def test_its_native_libraries_need_a_folder_to_run_from(tmp_path: Path) -> None:
+    """As on a host whose owner mounted it noexec."""
+    there = f'mount -t tmpfs -o noexec none {tmp_path} && exec "$@"'
+    if subprocess.run(["unshare", "--user", "--map-root-user", "--mount", "true"], capture_output=True, check=False).returncode:
+        pytest.skip("this machine lets nobody mount anything")
+    done = subprocess.run(["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", there, "sh", sys.executable, PROGRAM],
+                          capture_output=True, text=True, timeout=20, check=False,
+                          env={**ENVIRONMENT, "LS_JAVA_OPTS": f"-Xmx1g -Djava.io.tmpdir={tmp_path}"})
+    assert f"{tmp_path}/jffi.so: failed to map segment" in done.stderr, done.stderr

@@ -75,6 +75,7 @@ class _Request:
             "sections": ["facts", "preflight"],
             "preflight": {
                 "ports": [{"port": p.port, "protocol": p.protocol} for p in needed],
+                "disks": list(size.directories(self.components, self.variables)),
                 "overlay": bool(self.variables.get("kernel_overlay")),
                 "sources": self.sources.questions,
             },

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import ChainMap, defaultdict
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from provisioner.components import COMPONENTS
 from provisioner.components.model import Need
+from provisioner.inventory.schema import load_schema
 from provisioner.observe.preflight.report import Finding, Seen
 
 #: A JVM needs more than its heap: metaspace, code cache, thread stacks and buffers (rule of thumb: a quarter and 128 MiB).
@@ -63,28 +64,52 @@ def _jvm(need: Need, variables: Mapping[str, Any]) -> int:
 
 def disks(seen: Seen) -> Iterator[Finding]:
     """Free space and inodes, summed per filesystem: directories that share one share its room."""
+    measured = _measured(seen)
     needed: dict[int, int] = defaultdict(int)
     paths: dict[int, list[str]] = defaultdict(list)
-    for path, mb in _disk_needs(seen.components).items():
-        device = seen.facts["disks"][path]["device"]
-        needed[device] += mb
-        paths[device].append(path)
-    found = [f for device, need in needed.items() for f in _filesystem(seen, paths[device], need)]
+    for path, mb in directories(seen.components, seen.variables).items():
+        if mb and path in measured:
+            needed[measured[path]["device"]] += mb
+            paths[measured[path]["device"]].append(path)
+    found = [f for device, need in needed.items() for f in _filesystem(seen, measured[paths[device][0]], paths[device], need)]
     yield from found or [seen.ok("disk", "enough free space and inodes")]
 
 
-def _disk_needs(components: frozenset[str]) -> dict[str, int]:
+def programs(seen: Seen) -> Iterator[Finding]:
+    """Sandboxes, containers and unpacked programs run from where they lie."""
+    measured = _measured(seen)
+    for path in dict.fromkeys(_filled(path, seen.variables) for need in _needs(seen.components) for path in need.programs):
+        if measured.get(path, {}).get("noexec"):
+            yield seen.fail("disk", f"the filesystem of {path} is mounted noexec, and programs are started from there",
+                            f"mount it without noexec: mount -o remount,exec, and in /etc/fstab; or give {path} a filesystem of its own")
+
+
+def directories(components: frozenset[str], variables: Mapping[str, Any]) -> dict[str, int]:
+    """What is to be looked at of a host's disks: MiB needed, by directory."""
     needs: dict[str, int] = defaultdict(int)
     for need in _needs(components):
-        for path, mb in need.disk_mb.items():
-            needs[path] += mb
-    return needs
+        for path, mb in (*need.disk_mb.items(), *((path, 0) for path in need.programs)):
+            needs[_filled(path, variables)] += mb
+    return dict(needs)
 
 
-def _filesystem(seen: Seen, paths: list[str], need: int) -> Iterator[Finding]:
-    disk, names = seen.facts["disks"][paths[0]], " and ".join(paths)
+def _largest(need: Need, variables: Mapping[str, Any]) -> str:
+    """The directory that grows."""
+    return _filled(max(need.disk_mb, key=lambda path: need.disk_mb[path], default=""), variables)
+
+
+def _filled(path: str, variables: Mapping[str, Any]) -> str:
+    return path.format_map(ChainMap(dict(variables), load_schema().all_defaults())) if "{" in path else path
+
+
+def _measured(seen: Seen) -> dict[str, Mapping[str, Any]]:
+    return {disk["path"]: disk for disk in seen.found["disks"]}
+
+
+def _filesystem(seen: Seen, disk: Mapping[str, Any], paths: list[str], need: int) -> Iterator[Finding]:
+    names = " and ".join(paths)
     installed = bool(seen.found["docker"]["version"])  # then most of the space is taken already, and what is left is for growth
-    good = max((each.good_disk_mb for each in _needs(seen.components)), default=0)
+    good = max((each.good_disk_mb for each in _needs(seen.components) if _largest(each, seen.variables) in paths), default=0)
     least, free = need // 4 if installed else need, disk["free_mb"]
     if disk["read_only"]:
         yield seen.fail("disk", f"the filesystem of {names} is read-only",
@@ -106,4 +131,4 @@ def _gib(mb: float) -> str:
     return f"{mb / MIB_PER_GIB:.1f} GiB"
 
 
-RULES = (cpus, memory, disks)
+RULES = (cpus, memory, disks, programs)

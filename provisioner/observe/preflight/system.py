@@ -15,8 +15,6 @@ SYSTEMS = {
 }
 #: ansible-core 2.19 refuses older ones on managed hosts (ansible/module_utils/basic.py).
 PYTHON_MIN = (3, 8)
-#: What systemd-detect-virt says where the clock belongs to somebody else.
-CONTAINERS = ("docker", "podman", "lxc", "lxc-libvirt", "systemd-nspawn", "openvz", "container-other")
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
@@ -120,16 +118,4 @@ def package_work(seen: Seen) -> Iterator[Finding]:
         yield seen.fail("packages", unfinished, "run 'dpkg --configure -a' on the host")
 
 
-def clock_kept(seen: Seen) -> Iterator[Finding]:
-    """A clock that nobody sets drifts; certificates and sessions notice."""
-    if seen.variables.get("common_time_sync") == "off":
-        return
-    if seen.facts["virtualization"] in CONTAINERS:
-        yield seen.ok("time", "its clock is that of the machine it runs on")
-    elif seen.found.get("clock_synchronised") is False:
-        yield seen.warn("time", "nobody keeps its clock right", "install and enable chrony or systemd-timesyncd")
-    else:
-        yield seen.ok("time", "its clock is kept right")
-
-
-RULES = (supported_system, python, architecture, init, address, own_name, one_cluster, package_work, clock_kept)
+RULES = (supported_system, python, architecture, init, address, own_name, one_cluster, package_work)

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import re
 import socket
@@ -16,7 +15,7 @@ from ansible_collections.provisioner.core.plugins.module_utils.host import Liste
 
 DOCUMENTATION = r"""
 module: common_info
-short_description: Names, clock, firewalls and kernel settings of this host
+short_description: Names, firewalls and kernel settings of this host
 description: Looks at them and says what /etc/hosts should hold. Changes nothing.
 options:
   address: {description: Address of this host inside the cluster., type: str, default: ""}
@@ -40,9 +39,6 @@ EXAMPLES = r"""
 """
 RETURN = r"""
 hosts: {description: /etc/hosts as it should be., returned: always, type: str}
-synchronised: {description: Whether the kernel's clock is disciplined., returned: always, type: bool}
-clock_services: {description: Which of the usual services run., returned: always, type: list}
-container: {description: "Name of the container technology, empty on a machine.", returned: always, type: str}
 absent: {description: The address if this host does not have it., returned: always, type: list}
 firewalls: {description: "Of firewalld and ufw, those that run or start at boot.", returned: always, type: list}
 firewalld_runs: {description: Whether firewalld runs and starts at boot., returned: always, type: bool}
@@ -62,9 +58,7 @@ ARGUMENTS: dict[str, Any] = {
 HOSTS = "/etc/hosts"
 BEGIN = "# Begin provisioner, role common"
 END = "# End provisioner, role common"
-CLOCK_SERVICES = ("chrony", "chronyd", "ntp", "ntpd", "ntpsec", "openntpd", "systemd-timesyncd")
 LISTEN, ESTABLISHED = "0A", "01"  # states in /proc/net/tcp
-TIME_ERROR = 5  # adjtimex(2): the clock is not synchronised to a reliable server
 
 
 def outside_our_block(text: str) -> list[str]:
@@ -153,20 +147,12 @@ def ssh_ports() -> list[str]:
     return sorted(listening or connected or {"22"})
 
 
-def synchronised() -> bool:
-    """Whether the kernel's clock is disciplined."""
-    return bool(ctypes.CDLL(None).adjtimex(ctypes.create_string_buffer(512)) != TIME_ERROR)
-
-
 def look(asked: dict[str, Any]) -> dict[str, Any]:
     """See RETURN."""
     inside = container()
     settings, differs = sysctl(asked["sysctl"], inside)
     return {
         "hosts": wanted_hosts(text_of(HOSTS), asked["address"], asked["hosts"], socket.gethostname()),
-        "synchronised": synchronised(),
-        "clock_services": running(*CLOCK_SERVICES),
-        "container": inside,
         "absent": refused([Listener(asked["address"], 0)])[0],
         **firewalls(),
         "docker": bool(running("docker")),
