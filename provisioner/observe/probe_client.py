@@ -23,10 +23,12 @@ FACTS_SHAPE: dict[str, Any] = {
 }
 PREFLIGHT_SHAPE: dict[str, Any] = {
     "disks": [DISK_SHAPE],
+    "links": {"routes": [{"interface": str, "network": str}], "mtus": [{"interface": str, "mtu": int}],
+              "peers": [{"address": str, "what": str}]},
     "listeners": [{"protocol": str, "port": int, "address": str, "pid": int, "command": str, "unit": str, "container": str}],
     "name": {"name": str, "addresses": [str], "error": str},
     "packages": {"locks": [{"path": str, "pid": int, "command": str}], "interrupted": str},
-    "docker": {"version": str, "error": str}, "capabilities": {},
+    "docker": {"version": str, "error": str, "networks": [{"name": str, "driver": str, "mtu": int, "subnets": [str]}]}, "capabilities": {},
     "sources": [{"question": int, "url": str, "status": int, "error": str}],
 }
 SHAPES = {"facts": FACTS_SHAPE, "preflight": PREFLIGHT_SHAPE}

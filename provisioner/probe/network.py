@@ -47,7 +47,7 @@ def default_route() -> "dict[str, str]":
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         probe.connect(ELSEWHERE)
         address = probe.getsockname()[0]
-    return {"interface": defaults[0][1], "gateway": _address(defaults[0][2]), "address": address}
+    return {"interface": defaults[0][1], "gateway": address_of(defaults[0][2]), "address": address}
 
 
 def listeners(asked: "list[dict[str, Any]]") -> "list[dict[str, Any]]":
@@ -70,11 +70,11 @@ def sockets(protocol: str) -> "list[dict[str, Any]]":
     for words in (line.split() for line in tables):
         if words[3] == WAITING[protocol]:
             address, port = words[1].split(":")
-            found.append({"protocol": protocol, "address": _address(address), "port": int(port, 16), "inode": words[9]})
+            found.append({"protocol": protocol, "address": address_of(address), "port": int(port, 16), "inode": words[9]})
     return found
 
 
-def _address(text: str) -> str:
+def address_of(text: str) -> str:
     """An address of /proc/net: 32-bit words in the byte order of the machine."""
     raw = b"".join(struct.pack("=I", int(text[i:i + 8], 16)) for i in range(0, len(text), 8))
     if len(raw) == 4:

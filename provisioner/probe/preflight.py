@@ -10,12 +10,14 @@ from .capabilities import capabilities
 from .facts import os_release, package_manager
 from .files import read
 from .health.answer import UnhealthyError
-from .health.web import get
+from .health.docker_engine import engine
+from .links import links
 from .network import listeners
 from .packages import packages
 from .sources import sources
 
-DOCKER_SOCKET = "/var/run/docker.sock"
+#: The option by which a network was made with another MTU than Docker's own.
+MTU = "com.docker.network.driver.mtu"
 SOURCE_SECONDS = 10.0
 RESOLVE_SECONDS = 5.0
 #: adjtimex(2): what it returns while nobody disciplines the clock, and room for struct timex (208 bytes on 64 bits).
@@ -25,9 +27,11 @@ MIB = 1024 * 1024
 
 
 def preflight(request: "dict[str, Any]") -> "dict[str, Any]":
-    """Answer what the driver asks: `ports` [{port, protocol}], `disks` [path], `sources` (see `sources.py`), `overlay` bool."""
+    """Answer what the driver asks: `ports` [{port, protocol}], `disks` [path], `networks` [a.b.c.d/n] that are to be
+    taken, `sources` (see `sources.py`), `overlay` bool."""
     return {
         "disks": [disk(path) for path in request.get("disks", [])],
+        "links": links(request.get("networks", [])),
         "listeners": listeners(request.get("ports", [])),
         "name": own_name(),
         "packages": packages(),
@@ -81,12 +85,17 @@ def _resolve(name: str, answer: "dict[str, Any]") -> None:
 
 
 def docker() -> "dict[str, Any]":
-    """Version and storage of the running engine; `version` is '' and `error` says why when none answers."""
+    """Version and networks of the running engine; `version` is '' and `error` says why when none answers."""
     try:
-        version = get(DOCKER_SOCKET, "/version").json()
+        version, networks = engine("/version").json(), engine("/networks").json()
     except UnhealthyError as error:
-        return {"version": "", "error": str(error)}
-    return {"version": version.get("Version", ""), "error": ""}
+        return {"version": "", "error": str(error), "networks": []}
+    return {"version": version.get("Version", ""), "error": "", "networks": [_network(one) for one in networks]}
+
+
+def _network(found: "dict[str, Any]") -> "dict[str, Any]":
+    return {"name": found.get("Name", ""), "driver": found.get("Driver", ""), "mtu": int((found.get("Options") or {}).get(MTU, 0)),
+            "subnets": [str(part.get("Subnet")) for part in (found.get("IPAM") or {}).get("Config") or []]}
 
 
 def clock_synchronised() -> "bool | None":

@@ -111,8 +111,9 @@ def found(**changes: Any) -> dict[str, Any]:
     """The probe's preflight section."""
     answer: dict[str, Any] = {
         "disks": [{"path": path, **_DISK} for path in _DISKS], "listeners": [],
+        "links": {"routes": [{"interface": "eth0", "network": "10.0.0.0/24"}], "mtus": [{"interface": "eth0", "mtu": 1500}], "peers": []},
         "name": {"name": "m1", "addresses": ["10.0.0.1"], "error": ""}, "packages": {"locks": [], "interrupted": ""},
-        "docker": {"version": "", "error": "no such file"}, "clock_synchronised": True,
+        "docker": {"version": "", "error": "no such file", "networks": []}, "clock_synchronised": True,
         "capabilities": {"overlayfs": "", "vxlan": "", "br_netfilter": ""}, "sources": [],
     }
     return {**answer, **changes}
@@ -122,7 +123,8 @@ def seen(*components: str, host: str = "m1", variables: dict[str, Any] | None = 
          ahead: tuple[float, float] = (-0.1, 0.1), **found_changes: Any) -> Seen:
     """A host as the rules of preflight see it."""
     own = copy.deepcopy({**globals()["facts"](), **(facts or {})})
-    return Seen(host, frozenset(components), {"common_address": "10.0.0.1", **(variables or {})}, own, found(**found_changes), {}, ahead)
+    known = {**load_schema().all_defaults(), "common_address": "10.0.0.1", "docker_address": "10.0.0.1", **(variables or {})}
+    return Seen(host, frozenset(components), known, own, found(**found_changes), {}, ahead)
 
 
 # --- inventories as text, and a schema that does not depend on the roles --------------------------------------------------

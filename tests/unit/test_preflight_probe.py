@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from provisioner.probe import capabilities, facts, network, packages, preflight, sources
+from provisioner.probe import capabilities, facts, links, network, packages, preflight, sources
 
 DEBIAN = """PRETTY_NAME="Debian GNU/Linux 12 (bookworm)"
 NAME="Debian GNU/Linux"
@@ -264,3 +264,21 @@ def test_a_name_that_nobody_knows(monkeypatch: pytest.MonkeyPatch) -> None:
     answer = preflight.own_name()
     assert answer["addresses"] == []
     assert answer["error"]
+
+
+ROUTES = """Iface	Destination	Gateway 	Flags	RefCnt	Use	Metric	Mask		MTU	Window	IRTT
+eth0	00000000	0102A8C0	0003	0	0	0	00000000	0	0	0
+eth0	0002A8C0	00000000	0001	0	0	0	00FFFFFF	0	0	0
+"""
+
+
+def test_routes_are_networks() -> None:
+    assert links.routes(ROUTES) == [{"interface": "eth0", "network": "192.168.2.0/24"}]
+
+
+def test_whom_a_host_talks_to_is_told_for_networks_that_are_to_be_taken() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname()[:2]):
+        found = links.links(["127.0.0.0/8"])
+    assert {"address": "127.0.0.1", "what": "TCP connection"} in found["peers"] or "127.0.0.1" in Path("/etc/resolv.conf").read_text()
+    assert {"interface": "lo", "mtu": int(Path("/sys/class/net/lo/mtu").read_text())} in found["mtus"]
+    assert links.links([])["peers"] == []

@@ -11,10 +11,11 @@ import pytest
 from provisioner.cluster.version_range import fits
 from provisioner.components import component
 from provisioner.components.common.preflight import clock_kept
-from provisioner.components.docker.preflight import cluster_store, overlay
+from provisioner.components.docker.preflight import addresses, cluster_store, made_before, overlay, packets, question
 from provisioner.components.mesos_agent.preflight import cgroups, docker_range
 from provisioner.components.model import Need
 from provisioner.errors import UnreachableError
+from provisioner.inventory.schema import load_schema
 from provisioner.observe.preflight import HOST_RULES, rules_of
 from provisioner.observe.preflight.fleet import clocks, duplicates
 from provisioner.observe.preflight.ports import free_ports, needed_ports
@@ -34,6 +35,7 @@ from provisioner.observe.preflight.system import (
 from tests.unit.builders import facts, found, seen
 
 Rule = Callable[[Seen], Iterable[Finding]]
+DEFAULTS = load_schema().all_defaults()
 ALL = ("common", "repos", "kernel", "docker", "consul", "dns", "zookeeper", "mesos_master", "mesos_agent", "marathon", "chronos",
        "registrator", "logstash", "consul_server", "logstash_server")
 
@@ -190,7 +192,7 @@ def test_one_filesystem_must_hold_the_sum() -> None:
     shared = [{**one, "free_mb": 2300} for one in found()["disks"]]
     finding = only(disks, seen("common", "docker", "mesos_agent", disks=shared))
     assert (finding.severity, "/var and /usr and /var/lib/docker and /var/lib/mesos" in finding.message) == ("fail", True)
-    running = seen("common", "docker", "mesos_agent", disks=shared, docker={"version": "29.1", "error": ""})
+    running = seen("common", "docker", "mesos_agent", disks=shared, docker={**found()["docker"], "version": "29.1"})
     assert only(disks, running).severity == "ok", "what is installed already needs no room again"
 
 
@@ -241,7 +243,7 @@ def test_a_port_in_right_hands_or_elsewhere(who: dict[str, Any]) -> None:
 
 
 def test_ports_follow_the_settings_and_the_components() -> None:
-    assert {p.port for p in needed_ports(frozenset({"zookeeper"}), {"zookeeper_client_port": 2182})} == {2182, 2888, 3888}
+    assert {p.port for p in needed_ports(frozenset({"zookeeper"}), {**DEFAULTS, "zookeeper_client_port": 2182})} == {2182, 2888, 3888}
     assert {p.port for p in needed_ports(frozenset({"consul"}), {})} == {8301, 8500, 8600}
     assert {p.port for p in needed_ports(frozenset({"docker"}), {"docker_overlay": "swarm"})} == {2377, 7946, 4789}
     assert needed_ports(frozenset({"docker"}), {"docker_overlay": "none"}) == []
@@ -276,6 +278,56 @@ def test_the_kernel() -> None:
     assert only(overlay, seen(capabilities={"overlayfs": "", "vxlan": "", "br_netfilter": "no"})).severity == "warn"
     assert only(overlay, seen()).severity == "ok"
     assert list(overlay(seen(capabilities={}))) == []
+
+
+LINKS: dict[str, Any] = found()["links"]
+
+
+def linked(*routes: tuple[str, str], mtu: int = 1500, peers: tuple[tuple[str, str], ...] = ()) -> dict[str, Any]:
+    """The links of a host: more routes (interface, network), the MTU of eth0, and whom it talks to (address, what)."""
+    return {"routes": [*LINKS["routes"], *({"interface": i, "network": n} for i, n in routes)],
+            "mtus": [{"interface": "eth0", "mtu": mtu}], "peers": [{"address": a, "what": w} for a, w in peers]}
+
+
+@pytest.mark.parametrize(("links", "variables", "words"), [
+    (linked(("tun0", "10.32.4.0/22")), {}, "addresses of 10.32.0.0/16, but 10.32.4.0/22 is at tun0"),
+    (linked(peers=(("10.32.0.53", "name server"),)), {}, "10.32.0.0/16, but its name server 10.32.0.53"),
+    (linked(peers=(("172.17.5.9", "TCP connection"),)), {}, "172.17.0.0/16, but its TCP connection 172.17.5.9"),
+    (linked(), {"common_hosts": [{"name": "a1", "address": "172.17.0.9"}]}, "172.17.0.0/16, but a1 (172.17.0.9)"),
+    (linked(), {"docker_daemon_options": {"bip": "10.0.0.1/8"}, "common_hosts": [{"name": "a1", "address": "10.9.0.9"}]}, ""),
+    (linked(("eth1", "172.17.0.0/16"), peers=(("172.17.5.9", "gateway"),)), {}, ""),
+    (linked(("tun0", "10.32.4.0/22")), {"docker_overlay": "none"}, ""),
+    (linked(), {}, ""),
+])
+def test_containers_take_nobodys_addresses(links: dict[str, Any], variables: dict[str, Any], words: str) -> None:
+    finding = only(addresses, seen("docker", variables=variables, links=links))
+    assert (finding.severity, words in finding.message) == ("fail" if words else "ok", True)
+    assert "172.17.0.0/16" in question(seen().variables)["networks"]
+
+
+def test_an_engine_that_runs_has_its_bridge() -> None:
+    links = linked(("docker0", "172.17.0.0/16"), peers=(("172.17.0.2", "TCP connection"),))
+    assert only(addresses, seen("docker", links=links, docker={**found()["docker"], "version": "29.1"})).severity == "ok"
+
+
+@pytest.mark.parametrize(("carries", "told", "severity"), [
+    (1500, 0, "ok"), (9000, 0, "ok"), (1450, 0, "fail"), (1450, 1450, "ok"), (1450, 1400, "ok"), (1400, 1450, "fail"), (1500, 9000, "fail"),
+])
+def test_the_network_carries_what_the_overlay_sends(carries: int, told: int, severity: str) -> None:
+    finding = only(packets, seen("docker", variables={"docker_overlay_mtu": told}, links=linked(mtu=carries)))
+    assert finding.severity == severity
+    assert severity == "ok" or f"eth0 carries packets of {carries} bytes" in finding.message
+    assert list(packets(seen("docker", variables={"docker_overlay": "none"}, links=linked(mtu=576)))) == []
+
+
+@pytest.mark.parametrize(("subnet", "mtu", "words"), [
+    ("10.32.0.0/16", 0, ""), ("10.32.0.0/16", 1400, "with subnet 10.32.0.0/16 and MTU 1400, wanted are 10.32.0.0/16 and 1500"),
+    ("10.33.0.0/16", 0, "with subnet 10.33.0.0/16 and MTU 1500, wanted are 10.32.0.0/16"),
+])
+def test_a_network_that_is_there_can_not_be_changed(subnet: str, mtu: int, words: str) -> None:
+    there = {"version": "29.1", "error": "", "networks": [{"name": "cluster", "driver": "overlay", "mtu": mtu, "subnets": [subnet]}]}
+    findings = list(made_before(seen("docker", docker=there)))
+    assert [words in f.message for f in findings] == ([True] if words else [])
 
 
 def test_clones_are_seen() -> None:

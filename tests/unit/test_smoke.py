@@ -13,6 +13,7 @@ import pytest
 
 from provisioner.cluster.model import Host
 from provisioner.components import COMPONENTS
+from provisioner.components.docker.proof import SMALL_ONLY
 from provisioner.errors import UnreachableError
 from provisioner.hosts.openssh import Completed
 from provisioner.hosts.remote_calls import BrokenLink, RemoteCalls
@@ -138,8 +139,9 @@ class World(RemoteCalls):
             return {"code": 0, "output": "10.32.0.8"}
         elif f"overlay:{host.name}" in self.cut:
             return {"code": 1, "output": "wget: bad address"}
-        found = re.search(r"http://(verify-\w+)-server:8080/ \|\| .*http://10\.32\.0\.8:8080/$", command[-1])
-        return {"code": 0, "output": found[1] if found else ""}
+        found = re.search(r"http://(verify-\w+)-server:8080/ \|\| .*http://10\.32\.0\.8:8080/; then", command[-1])
+        small = f"{SMALL_ONLY}\n" if f"packets:{host.name}" in self.cut else ""
+        return {"code": 0, "output": small + found[1] if found else ""}
 
     def leads(self, name: str) -> dict[str, Any]:
         """What the probe says of a leader: a framework that has been registered since the clock began."""
@@ -195,6 +197,7 @@ def test_a_whole_chain_is_proven_named_timed_and_left_clean() -> None:
     ("logstash:a1", "Logstash on a1", "host line from a1"),
     ("twice:a1", "log forwarding on a1", "arrived 2 times"),
     ("overlay:a2", "Docker on a2", "wget: bad address"),
+    ("packets:a2", "the network between a2 and a1", "full ones do not: it carries less than Docker believes"),
 ])
 def test_the_first_cut_link_is_named_with_its_cause_and_all_is_undone(cut: str, link: str, says: str) -> None:
     world = World(cut)

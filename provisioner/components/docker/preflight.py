@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import ipaddress
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from provisioner.cluster.version_range import fits
 from provisioner.observe.preflight.report import Finding, Seen
@@ -11,6 +13,10 @@ from provisioner.observe.preflight.report import Finding, Seen
 CLUSTER_STORE_REMOVED = "23.0"
 #: Without it containers of one overlay network on one host may not see each other; the role kernel loads the module.
 SOFT = ("br_netfilter",)
+#: What Docker gives its first bridge, unless a route is in its way.
+BRIDGE = "172.17.0.0/16"
+#: What Docker takes the network between the hosts to carry.
+DOCKERS_MTU = 1500
 
 
 def cluster_store(seen: Seen) -> Iterator[Finding]:
@@ -34,4 +40,90 @@ def overlay(seen: Seen) -> Iterator[Finding]:
         yield seen.ok("overlay", "overlayfs, VXLAN and br_netfilter work")
 
 
-RULES = (cluster_store, overlay)
+def networks(variables: Mapping[str, Any], running: bool) -> dict[str, ipaddress.IPv4Network]:
+    """What Docker takes for itself, by what it is for: nobody out there may be in it. A bridge that is there harms nobody any more."""
+    found = {}
+    if variables.get("docker_overlay") != "none":
+        found["docker_overlay_subnet"] = str(variables.get("docker_overlay_subnet", ""))
+    if not running:
+        found["bip in docker_daemon_options"] = str(variables.get("docker_daemon_options", {}).get("bip", BRIDGE))
+    return {what: network for what, text in found.items() if (network := _network(text))}
+
+
+def question(variables: Mapping[str, Any]) -> dict[str, Any]:
+    """What a host is asked for the rules below."""
+    return {"networks": [str(network) for network in networks(variables, running=False).values()]}
+
+
+def addresses(seen: Seen) -> Iterator[Finding]:
+    """A host must not lose those whose addresses its containers would have."""
+    wanted = networks(seen.variables, bool(seen.found["docker"]["version"]))
+    links = seen.found["links"]
+    known = [(_address(peer["address"]), f"its {peer['what']} {peer['address']}") for peer in links["peers"]]
+    known += [(_address(host["address"]), f"{host['name']} ({host['address']})") for host in seen.variables.get("common_hosts", [])]
+    told = False
+    for variable, network in wanted.items():
+        overlay = variable == "docker_overlay_subnet"
+        taken = [(_network(route["network"]), route["interface"]) for route in links["routes"]]
+        near = [(other, interface) for other, interface in taken if other and other.overlaps(network)]
+        # Docker looks at the routes before it chooses a bridge's addresses, but not before it makes the overlay.
+        found = [f"{other} is at {interface}" for other, interface in near] if overlay else []
+        found += [who for address, who in known if address and address in network and (overlay or not near)]
+        if found:
+            told = True
+            yield seen.fail("networks", f"containers would get addresses of {network}, but {found[0]}",
+                            f"set {variable} to a network that nobody uses in the reach of the hosts")
+    if not told:
+        yield seen.ok("networks", "nobody is seen in the networks of the containers")
+
+
+def packets(seen: Seen) -> Iterator[Finding]:
+    """VXLAN adds 50 bytes and may not be cut into pieces: what Docker believes to fit has to fit."""
+    if seen.variables.get("docker_overlay", "none") == "none":
+        return
+    mtu = int(seen.variables.get("docker_overlay_mtu") or 0)
+    interface = _interface(seen)
+    carries = {one["interface"]: one["mtu"] for one in seen.found["links"]["mtus"]}.get(interface, 0)
+    if carries and carries < (mtu or DOCKERS_MTU):
+        yield seen.fail("mtu", f"{interface} carries packets of {carries} bytes, the overlay sends some of {mtu or DOCKERS_MTU}",
+                        f"set docker_overlay_mtu to the smallest MTU between the hosts ({carries} or less)")
+    else:
+        yield seen.ok("mtu", f"{interface or 'the network'} carries the overlay's packets")
+
+
+def made_before(seen: Seen) -> Iterator[Finding]:
+    """A network can't be changed."""
+    name = seen.variables.get("docker_overlay_network")
+    wanted = (str(seen.variables.get("docker_overlay_subnet", "")), int(seen.variables.get("docker_overlay_mtu") or 0))
+    for one in seen.found["docker"]["networks"]:
+        if one["name"] == name and one["driver"] == "overlay" and seen.variables.get("docker_overlay") == "swarm":
+            has = (", ".join(one["subnets"]), one["mtu"])
+            if has != wanted:
+                yield seen.fail("overlay", f"the network {name} is there with subnet {has[0]} and MTU {has[1] or DOCKERS_MTU}, wanted are "
+                                f"{wanted[0]} and {wanted[1] or DOCKERS_MTU}",
+                                f"choose another docker_overlay_network, or end the containers in it and run 'docker network rm {name}'")
+
+
+def _interface(seen: Seen) -> str:
+    """The one that has the host's address in the cluster: of the narrowest route to it, else of the default route."""
+    own = _address(str(seen.variables.get("docker_address", "")))
+    routes = [(network.prefixlen, route["interface"]) for route in seen.found["links"]["routes"]
+              if own and (network := _network(route["network"])) and own in network]
+    return max(routes)[1] if routes else str(seen.facts["default_route"].get("interface", ""))
+
+
+def _network(text: str) -> ipaddress.IPv4Network | None:
+    try:
+        return ipaddress.IPv4Network(text, strict=False)
+    except ValueError:
+        return None
+
+
+def _address(text: str) -> ipaddress.IPv4Address | None:
+    try:
+        return ipaddress.IPv4Address(text)
+    except ValueError:
+        return None
+
+
+RULES = (cluster_store, overlay, addresses, packets, made_before)

@@ -10,6 +10,10 @@ from provisioner.observe.proof import CONTAINER_PORT, Cleaning, Link, Proof, Ski
 
 PULL_SECONDS = 120.0
 REACH_SECONDS = 20.0
+#: More than the largest packet of any network (jumbo frames: 9,000).
+FULL_BYTES = 20_000
+#: What a client says before it asks for a small page only.
+SMALL_ONLY = "no full packet"
 
 
 def reach(proof: Proof) -> str:
@@ -44,7 +48,9 @@ def _remove(proof: Proof, agent: Host) -> None:
 
 def _start(proof: Proof, host: Host, network: str) -> str:
     """Start the web server; returns its address in the network."""
-    command = f"mkdir -p /www && echo {proof.name} > /www/index.html && exec httpd -f -p {CONTAINER_PORT} -h /www"
+    # The page's last line is the word; what is before fills packets, which a network with a smaller MTU than Docker was told drops.
+    pages = f"echo {proof.name} > /www/word && {{ head -c {FULL_BYTES} /dev/zero | tr '\\0' .; echo; cat /www/word; }} > /www/index.html"
+    command = f"mkdir -p /www && {pages} && exec httpd -f -p {CONTAINER_PORT} -h /www"
     code, said = proof.calls.run(host, "docker", "run", "-d", "--name", _server(proof), "--network", network, proof.image,
                                    "sh", "-c", command, timeout=PULL_SECONDS)
     if code:
@@ -60,16 +66,22 @@ def _fetch(proof: Proof, first: Host, other: Host, network: str, address: str) -
     """By name and else by address: the network is the link that is proven, not its names."""
     urls = [f"http://{server}:{CONTAINER_PORT}/" for server in (_server(proof), address)]
     # Not wget's own -T: with it the statically linked busybox of Debian crashes.
-    command = " || ".join(f"timeout 5 wget -q -O - {url}" for url in urls)
+    whole = " || ".join(f"timeout 5 wget -q -O /page {url}" for url in urls)
+    word = " || ".join(f"timeout 5 wget -q -O - {url}word" for url in urls)
+    command = f"if {whole}; then tail -n 1 /page; else echo {SMALL_ONLY}; {word}; fi"
     last: list[str] = [""]
 
     def answered() -> bool | None:
         code, last[0] = proof.calls.run(
             other, "docker", "run", "--rm", "--name", _client(proof, other), "--network", network, proof.image,
             "sh", "-c", command, timeout=PULL_SECONDS)
-        return True if code == 0 and last[0].endswith(proof.name) else None
+        return True if code == 0 and last[0].endswith(proof.name) and SMALL_ONLY not in last[0] else None
 
     if proof.until(REACH_SECONDS, answered) is None:
+        if SMALL_ONLY in last[0] and last[0].endswith(proof.name):
+            raise BrokenLink(f"the network between {other.name} and {first.name}",
+                             "small packets of the overlay get through, full ones do not: it carries less than Docker believes; compare "
+                             "'ip link' on all hosts and every hop with docker_overlay_mtu")
         why = f"a container on {other.name} does not reach {urls[-1]} on {first.name}: {last[0][-300:] or 'no answer'}"
         raise proof.cause_of(why, ("docker", other), ("docker", first))
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import ChainMap
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Any
 
 from provisioner.cluster.model import Cluster, Host
@@ -11,6 +13,7 @@ from provisioner.components import COMPONENTS, SERVER_GROUPS, component_names
 from provisioner.errors import UnreachableError
 from provisioner.hosts.openssh import Transport, fan_out, first_contact
 from provisioner.inventory.render import host_variables
+from provisioner.inventory.schema import load_schema
 from provisioner.observe.preflight import fleet, ports, size, sources, system
 from provisioner.observe.preflight.report import Finding, Report, Seen
 from provisioner.observe.preflight.sources import Sources
@@ -53,9 +56,15 @@ def preflight(cluster: Cluster, rendered: Mapping[str, Any], transport: Transpor
 
 
 def rules_of(groups: frozenset[str]) -> list[Rule]:
-    """Those for every host, and those of the components that it is to run: `RULES` in `components/<name>/preflight.py`."""
-    parts = [part for c in COMPONENTS if c.name in groups and (part := c.part("preflight"))]
-    return [*HOST_RULES, *(rule for part in parts for rule in part.RULES)]
+    """Those for every host, and those of the components that it is to run: `RULES` in `components/<name>/preflight.py`.
+
+    What a component's rules need of the host is asked by its `question(variables)`, a part of the probe's request.
+    """
+    return [*HOST_RULES, *(rule for part in _parts(groups) for rule in part.RULES)]
+
+
+def _parts(groups: frozenset[str]) -> list[ModuleType]:
+    return [part for c in COMPONENTS if c.name in groups and (part := c.part("preflight"))]
 
 
 @dataclass(frozen=True)
@@ -78,6 +87,8 @@ class _Request:
                 "disks": list(size.directories(self.components, self.variables)),
                 "overlay": bool(self.variables.get("kernel_overlay")),
                 "sources": self.sources.questions,
+                **{key: value for part in _parts(self.components) if hasattr(part, "question")
+                   for key, value in part.question(self.variables).items()},
             },
         }
 
@@ -91,9 +102,9 @@ def _requests(hosts: Collection[Host], rendered: Mapping[str, Any], cluster: Clu
     """One request per host. What a mirror serves is hashed by the first host that needs it, the others only look for it."""
     mirror, hashed = str(cluster.variables.get("cluster_mirror", "") or ""), set[str]()
     wanted = {*(component_names() if components is None else components), *SERVER_GROUPS}
-    requests = {}
+    requests, defaults = {}, load_schema().all_defaults()
     for host in hosts:
-        runs, variables = host.groups & wanted, host_variables(rendered, host.name)
+        runs, variables = host.groups & wanted, ChainMap(host_variables(rendered, host.name), defaults)
         found = Sources.of(runs, variables, mirror, hashed)
         hashed |= found.hashed
         requests[host.name] = _Request(host.name, runs, variables, found)

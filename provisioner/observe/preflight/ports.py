@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections import ChainMap, defaultdict
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from provisioner.components import COMPONENTS, component
-from provisioner.inventory.schema import load_schema
 from provisioner.observe.preflight.report import Finding, Seen
 
 WILDCARDS = ("0.0.0.0", "::")  # noqa: S104 - compared with, not bound to
@@ -32,10 +31,9 @@ class Needed:
 
 def needed_ports(groups: frozenset[str], variables: Mapping[str, Any]) -> list[Needed]:
     """The ports that the components of a host in these groups open themselves."""
-    values = ChainMap(dict(variables), load_schema().all_defaults())
     return [Needed(c.name, port.on(variables), protocol, port.address.format_map(defaultdict(str, variables)), port.by_kernel)
             for c in COMPONENTS if c.name in groups for port in c.ports
-            if not port.ranges and port.opened_by(groups, values) for protocol in port.protocols]
+            if not port.ranges and port.opened_by(groups, variables) for protocol in port.protocols]
 
 
 def free_ports(seen: Seen) -> Iterator[Finding]:

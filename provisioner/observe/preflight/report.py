@@ -30,8 +30,8 @@ class Finding:
 class Seen:
     """One host as the rules see it.
 
-    `components` is what it is to run, `variables` its rendered variables, `facts` and `found` what the probe answered,
-    `errors` the sections that broke on the host, `ahead` the bounds of its clock's lead in seconds, `sources` what was asked for.
+    `components` is what it is to run, `variables` its rendered variables and the roles' defaults, `facts` and `found` what the probe
+    answered, `errors` the sections that broke on the host, `ahead` the bounds of its clock's lead in seconds, `sources` what was asked for.
     """
 
     host: str

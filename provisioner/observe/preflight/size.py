@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections import ChainMap, defaultdict
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from provisioner.components import COMPONENTS
 from provisioner.components.model import Need
-from provisioner.inventory.schema import load_schema
 from provisioner.observe.preflight.report import Finding, Seen
 
 #: A JVM needs more than its heap: metaspace, code cache, thread stacks and buffers (rule of thumb: a quarter and 128 MiB).
@@ -99,7 +98,7 @@ def _largest(need: Need, variables: Mapping[str, Any]) -> str:
 
 
 def _filled(path: str, variables: Mapping[str, Any]) -> str:
-    return path.format_map(ChainMap(dict(variables), load_schema().all_defaults())) if "{" in path else path
+    return path.format_map(variables)
 
 
 def _measured(seen: Seen) -> dict[str, Mapping[str, Any]]:

@@ -20,7 +20,7 @@ def swarm(asked: Sequence[Mapping[str, Any]], here: Standing, wanted: Mapping[st
 
     `asked` are the results of docker_swarm_info on the managers, one for each in a loop over them (without a state who did not answer);
     `here` is that of this host, without a state where it was not asked. `wanted` says `managers` ([{name, address}], the founder first),
-    `host` and `address` (of this one), `playing` (the hosts of this run), `network` and `subnet` (of the overlay).
+    `host` and `address` (of this one), `playing` (the hosts of this run), `network`, `subnet` and `mtu` (of the overlay).
 
     Gives: door {name, address}; exists; manages and founds (whether this host is to); drained (whether it runs no services);
     former (ids under which the swarm knew this host before); other (another manager in service, "" for none); network (whether the
@@ -47,7 +47,7 @@ def swarm(asked: Sequence[Mapping[str, Any]], here: Standing, wanted: Mapping[st
         "network": wanted["network"] in door["networks"],
     }
     problems = [*_membership(here, door, bool(doors)), *_founding(bool(doors), silent, founder["name"], wanted["playing"]),
-                *_network(door["networks"], wanted["network"], wanted["subnet"])]
+                *_network(door["networks"], wanted["network"], wanted["subnet"], wanted["mtu"])]
     return {**found, "problems": problems}
 
 
@@ -71,13 +71,17 @@ def _founding(exists: bool, silent: Sequence[str], founder: str, playing: Sequen
     return []
 
 
-def _network(networks: Mapping[str, Mapping[str, Any]], name: str, subnet: str) -> list[str]:
-    now = networks.get(name, {"subnets": [subnet], "attachable": True})
-    if now["subnets"] == [subnet] and now["attachable"]:
-        return []
-    addresses = ", ".join(map(str, now["subnets"]))
-    return [f"The network {name} exists with other addresses ({addresses}) or cannot be joined: remove it, or choose another "
-            "docker_overlay_network."]
+def _network(networks: Mapping[str, Mapping[str, Any]], name: str, subnet: str, mtu: int) -> list[str]:
+    now = networks.get(name, {"subnets": [subnet], "attachable": True, "mtu": mtu})
+    other = f"The network {name} exists with"
+    cure = "A network cannot be changed: choose another docker_overlay_network, or end the containers in it and remove it, and run again."
+    problems = []
+    if now["subnets"] != [subnet] or not now["attachable"]:
+        problems.append(f"{other} other addresses ({', '.join(map(str, now['subnets']))}) or cannot be joined. {cure}")
+    if now["mtu"] != mtu:
+        has = now["mtu"] or "Docker's"
+        problems.append(f"{other} another MTU ({has}) than docker_overlay_mtu ({mtu}). {cure}")
+    return problems
 
 
 class FilterModule:

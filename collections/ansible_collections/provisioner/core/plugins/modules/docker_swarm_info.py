@@ -33,9 +33,11 @@ error: {description: The engine's own words., returned: always, type: str}
 manager: {description: Whether the host manages the swarm., returned: always, type: bool}
 node: {description: Its id there., returned: always, type: str}
 nodes: {description: "On a manager, {id, address, role, availability, state} of each member.", returned: always, type: list}
-networks: {description: "On a manager, the overlay networks, {name: {subnets, attachable}}.", returned: always, type: dict}
+networks: {description: "On a manager, the overlay networks, {name: {subnets, attachable, mtu}}.", returned: always, type: dict}
 """
 ARGUMENTS: dict[str, Any] = {}
+#: The option by which a network was made with another MTU than Docker's own.
+MTU = "com.docker.network.driver.mtu"
 
 
 def docker(*arguments: str) -> str:
@@ -65,7 +67,11 @@ def node(details: dict[str, Any]) -> dict[str, str]:
 
 def network(details: dict[str, Any]) -> dict[str, Any]:
     """An overlay network."""
-    return {"subnets": [part.get("Subnet") for part in details["IPAM"].get("Config") or []], "attachable": details["Attachable"]}
+    return {
+        "subnets": [part.get("Subnet") for part in details["IPAM"].get("Config") or []],
+        "attachable": details["Attachable"],
+        "mtu": int((details.get("Options") or {}).get(MTU, 0)),
+    }
 
 
 def look() -> dict[str, Any]:
