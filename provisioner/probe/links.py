@@ -28,7 +28,8 @@ def routes(table: str) -> "list[dict[str, str]]":
     for line in table.splitlines()[1:]:
         interface, destination, _, _, _, _, _, mask = line.split()[:8]
         if mask != "00000000":
-            found.append({"interface": interface, "network": str(ipaddress.ip_network(f"{address_of(destination)}/{address_of(mask)}", False))})
+            network = ipaddress.ip_network(f"{address_of(destination)}/{address_of(mask)}", False)
+            found.append({"interface": interface, "network": str(network)})
     return found
 
 

@@ -38,7 +38,7 @@ def preflight(request: "dict[str, Any]") -> "dict[str, Any]":
         "docker": docker(),
         "clock_synchronised": clock_synchronised(),
         "capabilities": capabilities() if request.get("overlay") else {},
-        "sources": sources(request.get("sources", []), _system(), SOURCE_SECONDS),
+        "sources": sources(request.get("sources", []), _system(), SOURCE_SECONDS, request.get("proxies", {})),
     }
 
 

@@ -6,14 +6,17 @@ import fcntl
 import gzip
 import hashlib
 import http.server
+import json
 import os
 import socket
 import subprocess
 import sys
 import threading
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -173,13 +176,30 @@ FILES: dict[str, bytes] = {
     "/plain/dists/stable/main/binary-amd64/Packages": PACKAGES,
     "/archives/consul.zip": b"consul",
     "/v2/chronos/manifests/3.0.2": b"{}",
-    "/yum/repodata/repomd.xml": b"<repomd/>",
+    "/yum/repodata/repomd.xml": b'<repomd><data type="primary"><location href="repodata/abc-primary.xml.gz"/></data></repomd>',
+    "/yum/repodata/abc-primary.xml.gz": gzip.compress(b"""<metadata><package type="rpm"><name>mesos</name><arch>x86_64</arch>
+        <version epoch="0" ver="1.11.0" rel="1.el9"/></package></metadata>"""),
+    "/token": b'{"token": "for everybody"}',
+    "/v2/private/manifests/1": b"{}",
 }
+
+
+#: What the site was asked, with the headers, and what opens its private image.
+ASKED: list[tuple[str, dict[str, str]]] = []
+WANTED = "Bearer"
 
 
 class _Site(http.server.BaseHTTPRequestHandler):
     def do_GET(self) -> None:
-        body = FILES.get(self.path)
+        body = FILES.get(self.path.partition("?")[0])
+        ASKED.append((self.path, dict(self.headers)))
+        if self.path.startswith("/v2/private") and not self.headers.get("Authorization", "").startswith(WANTED):
+            host = self.headers["Host"]
+            realm = f'Bearer realm="http://{host}/token",service="site",scope="repository:private:pull"'
+            self.send_response(401)
+            self.send_header("WWW-Authenticate", realm if WANTED == "Bearer" else 'Basic realm="site"')
+            self.end_headers()
+            return
         self.send_response(404 if body is None else 200)
         self.send_header("Content-Length", str(len(body or b"")))
         if self.path.startswith("/v2/"):
@@ -202,9 +222,9 @@ def site() -> Iterator[str]:
         server.shutdown()
 
 
-def tried(*questions: dict[str, Any], manager: str = "apt") -> list[dict[str, Any]]:
+def tried(*questions: dict[str, Any], manager: str = "apt", proxies: dict[str, str] | None = None) -> list[dict[str, Any]]:
     system = {"manager": manager, "distribution": "debian", "codename": "bookworm", "release": "12", "machine": "x86_64"}
-    return sources.sources([{**q, "question": number} for number, q in enumerate(questions)], system, 5.0)
+    return sources.sources([{**q, "question": number} for number, q in enumerate(questions)], system, 5.0, proxies or {})
 
 
 def test_an_apt_repository_is_read(site: str) -> None:
@@ -218,8 +238,10 @@ def test_an_apt_repository_is_read(site: str) -> None:
 
 def test_only_what_is_for_this_system_is_tried(site: str) -> None:
     apt = {"kind": "apt", "url": f"{site}/apt", "suite": "bookworm", "components": [], "packages": []}
-    yum = {"kind": "yum", "url": f"{site}/yum"}
-    assert [(a["question"], a["error"]) for a in tried(apt, yum, manager="dnf")] == [(1, "")]
+    yum = {"kind": "yum", "url": f"{site}/yum", "packages": ["mesos", "absent"]}
+    (answer,) = tried(apt, yum, manager="dnf")
+    assert (answer["question"], answer["error"], answer["known"]) == (1, "", True)
+    assert answer["packages"] == {"mesos": ["1.11.0-1.el9"], "absent": []}
     assert [(a["question"], a["error"]) for a in tried(apt, yum)] == [(0, "")]
 
 
@@ -233,11 +255,108 @@ def test_files_are_looked_for_and_hashed_when_asked(site: str) -> None:
 
 
 def test_images_are_looked_for(site: str) -> None:
-    there, gone, nobody = tried(*({"kind": "image", "url": url, "name": "chronos", "tag": tag}
+    there, gone, nobody = tried(*({"kind": "image", "url": url, "image": f"chronos:{tag}", "name": "chronos", "tag": tag}
                                   for url, tag in ((site, "3.0.2"), (site, "9"), ("http://127.0.0.1:1", "3.0.2"))))
     assert (there["status"], there["digest"], there["error"]) == (200, "sha256:abc", "")
     assert gone["status"] == 404
     assert (nobody["status"], "refused" in nobody["error"]) == (0, True)
+
+
+PRIVATE = {"kind": "image", "image": "private:1", "name": "private", "tag": "1"}
+
+
+def test_a_registry_gives_everybody_a_token(site: str) -> None:
+    (answer,) = tried({**PRIVATE, "url": site})
+    assert (answer["status"], answer["error"]) == (200, "")
+    assert any(path == "/token?service=site&scope=repository%3Aprivate%3Apull" for path, _ in ASKED)
+    assert ASKED[-1][1]["Authorization"] == "Bearer for everybody"
+
+
+def test_a_registry_that_wants_a_login_gets_that_of_root(site: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = tmp_path / "config.json"
+    monkeypatch.setattr(sources, "DOCKER_LOGINS", str(kept))
+    monkeypatch.setattr(sys.modules[__name__], "WANTED", "Basic cm9vdDpzZWNyZXQ=")
+    (answer,) = tried({**PRIVATE, "url": site})
+    assert (answer["status"], answer["login"]) == (401, "")
+    kept.write_text(json.dumps({"credsStore": "pass"}))
+    assert tried({**PRIVATE, "url": site})[0]["login"] == "helper"
+    kept.write_text(json.dumps({"auths": {site.partition("//")[2]: {"auth": "cm9vdDpzZWNyZXQ="}}}))
+    assert tried({**PRIVATE, "url": site})[0]["status"] == 200
+
+
+class _Proxy(http.server.BaseHTTPRequestHandler):
+    """Passes requests on, and remembers for whom."""
+
+    passed: ClassVar[list[str]] = []
+
+    def do_GET(self) -> None:
+        self.passed.append(self.path)
+        try:
+            with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(self.path, timeout=5) as answer:
+                body, status = answer.read(), answer.status
+        except urllib.error.HTTPError as error:
+            body, status = b"", error.code
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body if self.command == "GET" else b"")
+
+    do_HEAD = do_GET  # noqa: N815 - the name is http.server's
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Quiet."""
+
+
+@pytest.fixture
+def proxy() -> Iterator[str]:
+    _Proxy.passed.clear()
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Proxy) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def test_what_is_fetched_goes_by_the_proxy_that_the_roles_are_told(site: str, proxy: str) -> None:
+    archive = {"kind": "file", "url": f"{site}/archives/consul.zip", "hash": True}
+    apt = {"kind": "apt", "url": f"{site}/apt", "suite": "bookworm", "components": ["main"], "packages": ["mesos"]}
+    answers = tried(archive, apt, proxies={"http": proxy, "https": proxy})
+    assert [a["error"] for a in answers] == ["", ""]
+    assert f"{site}/archives/consul.zip" in _Proxy.passed and f"{site}/apt/dists/bookworm/InRelease" in _Proxy.passed
+    _Proxy.passed.clear()
+    assert [a["error"] for a in tried(archive, proxies={"http": proxy, "no": "localhost,127.0.0.1"})] == [""]
+    assert _Proxy.passed == []
+
+
+def test_a_proxy_that_is_not_there_is_the_error(site: str) -> None:
+    (answer,) = tried({"kind": "file", "url": f"{site}/archives/consul.zip"}, proxies={"http": "http://127.0.0.1:1"})
+    assert answer["status"] == 0 and "refused" in answer["error"]
+
+
+def test_the_proxies_of_apt_and_of_the_engine() -> None:
+    dump = 'Acquire::http::Proxy "http://p:3128";\nAcquire::http::Proxy::mirror.lan "DIRECT";\nAcquire::https::Proxy "DIRECT";\n'
+    assert sources.apt_proxies(dump) == {"http": "http://p:3128", "no": "mirror.lan"}
+    assert sources.apt_proxies('APT "";\n') == {}
+    unit = 'Environment=HTTP_PROXY=http://p:3128 "NO_PROXY=localhost,10.0.0.0/8" OTHER=x\n'
+    assert sources.engine_proxies("", unit) == {"http": "http://p:3128", "no": "localhost,10.0.0.0/8"}
+    written = '{"proxies": {"http-proxy": "http://q:1", "https-proxy": "http://q:2", "no-proxy": "a"}}'
+    assert sources.engine_proxies(written, unit) == {"http": "http://q:1", "https": "http://q:2", "no": "a"}
+
+
+def test_what_the_hosts_own_package_lists_have() -> None:
+    policy = """mesos:
+  Installed: (none)
+  Candidate: 1.11.0-2
+  Version table:
+     1.11.0-2 500
+        500 http://mirror/apt bookworm/main amd64 Packages
+ *** 1.10.0 100
+        100 /var/lib/dpkg/status
+netcat:
+  Installed: (none)
+  Candidate: (none)
+  Version table:
+"""
+    assert sources.candidates(policy) == {"mesos": ["1.11.0-2", "1.10.0"]}
 
 
 def test_other_schemes_are_not_followed(tmp_path: Path) -> None:

@@ -21,7 +21,15 @@ SITE = {
     "consul_archive_url": "http://mirror/consul.zip", "consul_archive_sha256": "aa", "zookeeper_source": "package",
     "zookeeper_archive_url": "http://mirror/zk.tar.gz",
     "marathon_image": "reg:5000/marathon:1", "chronos_image": "mesosphere/chronos:v3", "registrator_image": "reg:5000/r@sha256:bb",
-    "docker_registry": "reg:5000", "docker_registry_insecure": True,
+    "docker_registry": "reg:5000", "docker_registry_insecure": True, "docker_packages": ["docker-ce"], "docker_version": "29",
+    "common_packages": ["git", "netcat"], "zookeeper_packages": {"Debian": ["rsyslog"], "RedHat": ["java"]}, "zookeeper_version": "",
+}
+
+
+#: What a repository that lacks nothing answers, and a host that has no source of its own.
+HAS: dict[str, dict[str, Any]] = {
+    "apt": {"packages": {"mesos": ["1.11.0-1"], "logstash": ["1:9.5.6-1"], "docker-ce": ["5:29.0.1-1~debian"], "git": ["1"]}},
+    "own": {"packages": {"rsyslog": ["8"]}, "known": True},
 }
 
 
@@ -31,20 +39,22 @@ def asked(**changes: Any) -> Sources:
 
 def judged(expected: Sources, **answers: dict[str, Any]) -> list[Finding]:
     """The findings when every question is answered well, except those whose kind is given."""
-    good = [{"question": q["question"], "url": q["url"], "status": 200, "error": "", "packages": {"mesos": ["1.11.0-1"],
-             "logstash": ["1:9.5.6-1"]}, **answers.get(q["kind"], {})} for q in expected.questions]
+    good = [{"question": q["question"], "url": q["url"], "status": 200, "error": "", **HAS.get(q["kind"], {}), **answers.get(q["kind"], {})}
+            for q in expected.questions if q.get("manager", q["kind"]) != "yum"]
     return list(reached(replace(seen(*ALL, sources=good), sources=expected)))
 
 
 def test_what_is_asked_of_the_sources() -> None:
     questions = asked().questions
     assert [(q["kind"], q["url"]) for q in questions] == [
-        ("apt", "http://mirror/apt"), ("yum", "http://mirror/yum"), ("file", "http://mirror/key"), ("file", "http://mirror/consul.zip"),
-        ("image", "http://reg:5000"), ("image", "https://registry-1.docker.io"), ("image", "http://reg:5000"),
+        ("apt", "http://mirror/apt"), ("yum", "http://mirror/yum"), ("file", "http://mirror/key"), ("own", ""), ("own", ""),
+        ("file", "http://mirror/consul.zip"), ("image", "http://reg:5000"), ("image", "https://registry-1.docker.io"),
+        ("image", "http://reg:5000"),
     ]
-    assert questions[0]["packages"] == ["logstash", "mesos"]
-    assert questions[3]["hash"] is True
-    assert [q["tag"] for q in questions[4:]] == ["1", "v3", "sha256:bb"]
+    assert [sorted(q["packages"]) for q in questions if "packages" in q] == [
+        ["docker-ce", "git", "logstash", "mesos", "rsyslog"], ["docker-ce", "git", "java", "logstash", "mesos"]] * 2
+    assert questions[5]["hash"] is True
+    assert [q["tag"] for q in questions[6:]] == ["1", "v3", "sha256:bb"]
 
 
 def test_a_file_is_hashed_once_and_only_from_the_mirror() -> None:
@@ -54,11 +64,11 @@ def test_a_file_is_hashed_once_and_only_from_the_mirror() -> None:
     assert [q["hash"] for q in vendor.questions if q["url"].endswith(".zip")] == [False]
 
 
-def test_vendors_repositories_hold_their_own_package_only() -> None:
+def test_a_package_is_looked_for_in_every_repository_and_on_the_host() -> None:
     vendors = ("docker", "logstash", "mesos")
     repositories: list[dict[str, Any]] = [{"name": n, "uri": f"http://{n}", "suite": "s", "components": []} for n in vendors]
     questions = asked(repos_apt=repositories, repos_yum=[], mesos_package="aventer-mesos").questions
-    assert [q["packages"] for q in questions[:3]] == [[], ["logstash"], ["aventer-mesos"]]
+    assert all("aventer-mesos" in q["packages"] for q in questions[:4])
 
 
 def test_sources_that_are_all_there() -> None:
@@ -68,12 +78,14 @@ def test_sources_that_are_all_there() -> None:
 @pytest.mark.parametrize(("kind", "answer", "severity", "words"), [
     ("apt", {"error": "timed out"}, "fail", "timed out"),
     ("apt", {"expired": True}, "fail", "no longer valid"),
-    ("apt", {"packages": {"mesos": [], "logstash": ["1:9.5.6-1"]}}, "fail", "no package mesos"),
-    ("apt", {"packages": {"mesos": ["1.10.0"], "logstash": ["1:9.5.6-1"]}}, "fail", "has mesos 1.10.0, not 1.11.0"),
-    ("yum", {"error": "HTTP 404 Not Found", "status": 404}, "fail", "404"),
+    ("apt", {"packages": {**HAS["apt"]["packages"], "mesos": []}}, "fail", "no package source of this host has mesos"),
+    ("apt", {"packages": {**HAS["apt"]["packages"], "git": []}}, "fail", "no package source of this host has git"),
+    ("apt", {"packages": {**HAS["apt"]["packages"], "mesos": ["1.10.0"]}}, "fail", "have mesos 1.10.0, not 1.11.0"),
+    ("apt", {"packages": {**HAS["apt"]["packages"], "docker-ce": ["5:30.0.0-1"]}}, "fail", "have docker-ce 5:30.0.0-1, not 29"),
     ("file", {"sha256": "cc"}, "fail", "has the checksum cc, the catalogue says aa"),
     ("image", {"status": 404, "error": "HTTP 404"}, "fail", "has no image"),
-    ("image", {"status": 401, "error": "HTTP 401"}, "warn", "asks for a login"),
+    ("image", {"status": 401, "error": "HTTP 401", "login": "helper"}, "warn", "asks for a login"),
+    ("image", {"status": 401, "error": "HTTP 401", "login": "root"}, "fail", "refuses the login of root"),
     ("image", {"status": 0, "error": "refused"}, "fail", "refused"),
     ("image", {"digest": "sha256:cc"}, "fail", "is sha256:cc there"),
 ])
@@ -84,6 +96,21 @@ def test_sources_that_are_not(kind: str, answer: dict[str, Any], severity: str, 
     assert all(words in f.message for f in findings)
 
 
+def test_an_image_that_docker_hub_does_not_have_is_not_fine() -> None:
+    findings = judged(asked(registrator_image="registrator:7.4.0", docker_registry=""), image={"status": 401, "error": "HTTP 401"})
+    assert [f.severity for f in findings] == ["fail"] * 3
+    assert "Docker Hub has no image registrator:7.4.0 for everybody" in [f.message for f in findings]
+    assert any("refuses to answer without a login" in f.message for f in findings), "a registry of the site"
+
+
+def test_a_host_without_package_lists_says_nothing_of_its_distribution() -> None:
+    unknown = {"packages": {}, "known": False}
+    assert [f.severity for f in judged(asked(), own=unknown)] == ["ok"]
+    (finding,) = judged(asked(mesos_package="aventer-mesos"), own=unknown)
+    assert finding.message == "no package source of this host has aventer-mesos", "no distribution has it"
+    assert "cluster_mirror" in finding.hint
+
+
 def test_answers_to_questions_that_were_not_asked_are_ignored() -> None:
     expected = asked()
     answers = [{"question": n, "url": "x", "status": 0, "error": "boom"} for n in (-1, 99)]
@@ -92,7 +119,7 @@ def test_answers_to_questions_that_were_not_asked_are_ignored() -> None:
 
 def test_a_server_that_does_not_answer_is_one_finding() -> None:
     findings = judged(asked(), file={"status": 0, "error": "timed out"}, apt={"status": 0, "error": "timed out"})
-    assert [(f.severity, f.message) for f in findings] == [("fail", "mirror: timed out (3 of 7 sources are there)")]
+    assert [(f.severity, f.message) for f in findings] == [("fail", "mirror: timed out (3 of 6 sources are there)")]
 
 
 @pytest.mark.parametrize(("image", "parts"), [

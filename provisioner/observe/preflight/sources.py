@@ -9,13 +9,28 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from provisioner.components import COMPONENTS
+from provisioner.components.model import Component
 from provisioner.observe.preflight.report import Finding, Seen
 
 Question = dict[str, Any]
-#: Where an image without a registry in its name comes from. It answers 401 to those who have not asked for a token first.
+#: Where an image without a registry in its name comes from.
 DOCKER_HUB = "https://registry-1.docker.io"
-SITE = "site"
-HINT_REACH = "look at cluster_mirror and cluster_registry, and from the host at DNS, routes, firewalls and proxies"
+#: What manages packages, by the family of systems as roles name it.
+MANAGERS = {"Debian": "apt", "RedHat": "yum"}
+#: It stands for a package that has another name on every system.
+ALIASES = ("netcat",)
+HINT_REACH = "look at cluster_mirror, cluster_registry and cluster_http_proxy, and from the host at DNS, routes, firewalls and proxies"
+HINT_PACKAGE = "set cluster_mirror and cluster_catalogue to a mirror that has it, or add a repository with it to the host"
+
+
+@dataclass(frozen=True)
+class Package:
+    """A package that a role installs, for one family of systems. `certain`: no distribution has it, so it must be seen somewhere."""
+
+    name: str
+    manager: str
+    version: str = ""
+    certain: bool = False
 
 
 @dataclass
@@ -24,13 +39,15 @@ class Sources:
 
     questions: list[Question] = field(default_factory=list)
     hashed: set[str] = field(default_factory=set)
+    packages: tuple[Package, ...] = ()
     _judges: list[Callable[[Seen, Mapping[str, Any]], Iterator[Finding]]] = field(default_factory=list)
 
     @classmethod
     def of(cls, components: frozenset[str], variables: Mapping[str, Any], mirror: str = "", hashed: set[str] | None = None) -> Sources:
         """The questions for what a host is to run. Files of the site's mirror are hashed, unless another host does it already."""
         found = cls()
-        found._repositories(components, variables)
+        found.packages = tuple(dict.fromkeys(each for c in COMPONENTS if c.name in components for each in _packages(c, variables)))
+        found._repositories(variables)
         for role in _roles("archive", components):
             url = str(variables.get(f"{role}_archive_url", "") or "")
             if url and variables.get(f"{role}_source") != "package":
@@ -48,19 +65,19 @@ class Sources:
         self.questions.append({**question, "question": len(self.questions)})
         self._judges.append(judge)
 
-    def _repositories(self, components: frozenset[str], variables: Mapping[str, Any]) -> None:
-        wanted = {str(variables.get(f"{role}_package", "") or ""): str(variables.get(f"{role}_version", "") or "")
-                  for role in _roles("package", components)}
+    def _repositories(self, variables: Mapping[str, Any]) -> None:
+        names = {manager: list(dict.fromkeys(p.name for p in self.packages if p.manager == manager)) for manager in MANAGERS.values()}
         for repository in variables.get("repos_apt", []):
-            # a vendor's repository is named after its component, a site's mirror holds everything
-            names = {n: v for n, v in wanted.items() if n and (repository["name"] == SITE or n.endswith(repository["name"]))}
             self._ask({"kind": "apt", "url": repository["uri"], "suite": repository["suite"], "components": repository["components"],
-                       "packages": sorted(names)}, _repository_judge(names))
+                       "packages": names["apt"]}, _repository_judge)
         for repository in variables.get("repos_yum", []):
-            self._ask({"kind": "yum", "url": repository["baseurl"]}, _plain_judge)
+            self._ask({"kind": "yum", "url": repository["baseurl"], "packages": names["yum"]}, _plain_judge)
         keys = [r.get("key_url") for kind in ("repos_apt", "repos_yum") for r in variables.get(kind, [])]
         for url in dict.fromkeys(filter(None, keys)):
-            self._ask({"kind": "file", "url": url}, _plain_judge)
+            self._ask({"kind": "file", "url": url, "by": "apt"}, _plain_judge)
+        for manager, asked in names.items():
+            if asked:
+                self._ask({"kind": "own", "manager": manager, "url": "", "packages": asked}, _nothing)
 
     def _file(self, url: str, sha256: str, proves: bool) -> None:
         if proves:
@@ -71,13 +88,28 @@ class Sources:
         registry, name, tag = split_image(image)
         own = registry and registry == variables.get("docker_registry")
         scheme = "http" if own and variables.get("docker_registry_insecure") else "https"
-        self._ask({"kind": "image", "url": f"{scheme}://{registry}" if registry else DOCKER_HUB, "name": name, "tag": tag,
+        self._ask({"kind": "image", "url": f"{scheme}://{registry}" if registry else DOCKER_HUB, "image": image, "name": name, "tag": tag,
                    "ca": str(variables.get("docker_registry_ca", "") or "") if own else ""}, _image_judge(image, tag))
 
 
 def _roles(artefact: str, components: frozenset[str]) -> list[str]:
     """The roles of these components that install such an artefact."""
     return list(dict.fromkeys(c.role for c in COMPONENTS if c.artefact == artefact and c.name in components))
+
+
+def _packages(component: Component, variables: Mapping[str, Any]) -> Iterator[Package]:
+    """By the variables `<role>_package`, `<role>_packages` (a list, or one by family) and `<role>_version`."""
+    role, version = component.role, str(variables.get(f"{component.role}_version", "") or "")
+    several = variables.get(f"{role}_packages") or []
+    by_family = several if isinstance(several, Mapping) else dict.fromkeys(MANAGERS, several)
+    pinned = version if component.artefact != "archive" or variables.get(f"{role}_source") == "package" else ""
+    for family, manager in MANAGERS.items():
+        if component.artefact == "package":
+            yield Package(str(variables.get(f"{role}_package", "") or ""), manager, version, certain=True)
+        for place, name in enumerate(by_family.get(family, [])):
+            if name in ALIASES:
+                continue
+            yield Package(str(name), manager, "" if place else pinned)
 
 
 def split_image(image: str) -> tuple[str, str, str]:
@@ -98,13 +130,37 @@ def reached(seen: Seen) -> Iterator[Finding]:
     if seen.sources is None:
         return
     answers = [a for a in seen.found["sources"] if 0 <= a["question"] < len(seen.sources.questions)]
+    tried = [a for a in answers if a["url"]]
     silent: dict[tuple[str, str], int] = Counter((urlsplit(a["url"]).netloc, a["error"]) for a in answers if a["error"] and not a["status"])
-    found = [seen.fail("sources", f"{server}: {error} ({count} of {len(answers)} sources are there)", HINT_REACH)
+    found = [seen.fail("sources", f"{server}: {error} ({count} of {len(tried)} sources are there)", HINT_REACH)
              for (server, error), count in silent.items()]
     found += [finding for a in answers if a["status"] or not a["error"] for finding in seen.sources.judge(seen, a)]
+    found += _missing(seen, seen.sources, answers)
     yield from found
-    if answers and not found:
-        yield seen.ok("sources", f"{len(answers)} package sources, files and images are there")
+    if tried and not found:
+        yield seen.ok("sources", f"{len(tried)} package sources, files and images are there")
+
+
+def _missing(seen: Seen, sources: Sources, answers: list[Mapping[str, Any]]) -> Iterator[Finding]:
+    """A package must be in one of the repositories that role repos adds, or in those that the host has already."""
+    manager = "apt" if seen.facts["package_manager"] == "apt" else "yum"
+    asked = [a for a in answers if isinstance(a.get("packages"), Mapping)]
+    if not asked or any(a["error"] for a in answers if sources.questions[a["question"]]["kind"] == manager):
+        return  # told already; what it has is not known
+    sure = all(a.get("known", True) for a in asked)
+    for package in sources.packages:
+        served = [str(version) for a in asked for version in a["packages"].get(package.name, [])]
+        if package.manager != manager or not package.name or (not served and not (sure or package.certain)):
+            continue
+        if not served:
+            yield seen.fail("sources", f"no package source of this host has {package.name}", HINT_PACKAGE)
+        elif package.version and not any(same_version(v, package.version) for v in served):
+            yield seen.fail("sources", f"its package sources have {package.name} {', '.join(dict.fromkeys(served))}, not {package.version}",
+                            "add that version to the repository, or choose another with cluster_versions")
+
+
+def _nothing(seen: Seen, answer: Mapping[str, Any]) -> Iterator[Finding]:
+    yield from ()
 
 
 def _plain_judge(seen: Seen, answer: Mapping[str, Any]) -> Iterator[Finding]:
@@ -123,23 +179,10 @@ def _file_judge(sha256: str) -> Callable[[Seen, Mapping[str, Any]], Iterator[Fin
     return judge
 
 
-def _repository_judge(wanted: Mapping[str, str]) -> Callable[[Seen, Mapping[str, Any]], Iterator[Finding]]:
-    def judge(seen: Seen, answer: Mapping[str, Any]) -> Iterator[Finding]:
-        yield from _plain_judge(seen, answer)
-        if answer["error"]:
-            return
-        if answer.get("expired"):
-            yield seen.fail("sources", f"{answer['url']} is no longer valid (Valid-Until)",
-                            "refresh the mirror; is the host's clock right?")
-        for name, version in wanted.items():
-            served = [str(v) for v in answer.get("packages", {}).get(name, [])]
-            if not served:
-                yield seen.fail("sources", f"{answer['url']} has no package {name}", "add it to the repository")
-            elif version and not any(same_version(v, version) for v in served):
-                yield seen.fail("sources", f"{answer['url']} has {name} {', '.join(served)}, not {version}",
-                                "add that version to the repository, or choose another with cluster_versions")
-
-    return judge
+def _repository_judge(seen: Seen, answer: Mapping[str, Any]) -> Iterator[Finding]:
+    yield from _plain_judge(seen, answer)
+    if not answer["error"] and answer.get("expired"):
+        yield seen.fail("sources", f"{answer['url']} is no longer valid (Valid-Until)", "refresh the mirror; is the host's clock right?")
 
 
 def same_version(served: str, wanted: str) -> bool:
@@ -150,12 +193,19 @@ def same_version(served: str, wanted: str) -> bool:
 
 def _image_judge(image: str, tag: str) -> Callable[[Seen, Mapping[str, Any]], Iterator[Finding]]:
     def judge(seen: Seen, answer: Mapping[str, Any]) -> Iterator[Finding]:
-        hub = answer["url"].startswith(DOCKER_HUB)
-        if answer["status"] == 401 and not hub:
-            yield seen.warn("sources", f"the registry of {image} asks for a login", "log Docker in on the host (docker login)")
+        hub, login = answer["url"].startswith(DOCKER_HUB), answer.get("login", "")
+        if answer["status"] == 401 and login == "helper":
+            yield seen.warn("sources", f"the registry of {image} asks for a login, which root on the host keeps in a program",
+                            "try it on the host: docker pull " + image)
+        elif answer["status"] == 401 and hub and not login:
+            yield seen.fail("sources", f"Docker Hub has no image {image} for everybody",
+                            "set cluster_registry to a registry that has it, or log root in on the host (docker login) if it is private")
+        elif answer["status"] == 401:
+            yield seen.fail("sources", f"the registry of {image} refuses {'the login of root' if login else 'to answer without a login'}",
+                            "log root in on the host: docker login")
         elif answer["status"] == 404:
             yield seen.fail("sources", f"the registry has no image {image}", "push it, or choose another with cluster_versions")
-        elif answer["error"] and answer["status"] != 401:
+        elif answer["error"]:
             yield seen.fail("sources", f"{image}: {answer['error']}", HINT_REACH)
         elif tag.startswith("sha256:") and answer.get("digest") not in ("", None, tag):
             yield seen.fail("sources", f"{image} is {answer['digest']} there", "push the image that the catalogue names")
