@@ -131,6 +131,8 @@ CHECKS: Mapping[str, Check] = {
     "cluster_name": cluster_name,
     "cluster_address": cluster_address,
     "cluster_mirror": url,
+    "cluster_http_proxy": url,
+    "cluster_https_proxy": url,
     "cluster_registry": registry,
     "cluster_versions": versions,
     "ansible_host": address,

@@ -66,6 +66,8 @@ def _block(content: Mapping[str, Any], indent: int) -> str:
 def _host_variables(host: Host, wiring: Wiring) -> dict[str, Any]:
     values = {k: _written(v) for k, v in host.variables.items() if not k.startswith("cluster_")}
     values["ansible_host"] = host.address
+    if wiring.proxy_environment:
+        values["proxy_environment"] = wiring.proxy_environment
     if "ansible_ssh_private_key_file" in values:  # Ansible would look beside its own working directory
         key = Path(str(values["ansible_ssh_private_key_file"])).expanduser()
         values["ansible_ssh_private_key_file"] = str(wiring.cluster.path.absolute().parent / key)

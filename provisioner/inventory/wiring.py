@@ -14,7 +14,7 @@ from typing import Any
 
 from provisioner.cluster.catalogue import Catalogue, Entry
 from provisioner.cluster.model import Cluster, Host
-from provisioner.components import COMPONENTS
+from provisioner.components import COMPONENTS, QUORUMS
 from provisioner.components.model import Port
 from provisioner.state.ledger import Ledger
 
@@ -72,6 +72,20 @@ class Wiring:
         url = self.url(entry.get("file")) if entry.get("file") else next(iter(entry.get("urls", [])), "")
         return {f"{component}_version": entry.version, f"{component}_archive_url": url,
                 f"{component}_archive_sha256": entry.get("sha256") or entry.get("checksum")}
+
+    @functools.cached_property
+    def proxy_environment(self) -> dict[str, str]:
+        """What programs on the hosts read to find the site's proxies; empty without any.
+
+        Those that everybody talks to are reached without: not all hosts, as each new one would change the environment of all.
+        """
+        found = {name: str(self.setting(f"cluster_{name}")) for name in ("http_proxy", "https_proxy") if self.setting(f"cluster_{name}")}
+        if not found:
+            return {}
+        talked_to = {"masters", *QUORUMS.values()}
+        near = [h.cluster_address for h in self.cluster.hosts if h.groups & talked_to]
+        own = [one.strip() for one in str(self.setting("cluster_no_proxy")).split(",") if one.strip()]
+        return {**found, "no_proxy": ",".join(dict.fromkeys(("localhost", "127.0.0.1", *near, *own)))}
 
     def url(self, path: str) -> str:
         """A path on the site's mirror."""

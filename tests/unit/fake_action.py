@@ -6,12 +6,14 @@ from collections.abc import Iterable
 from types import SimpleNamespace
 from typing import Any
 
+from ansible.plugins.shell.sh import ShellModule
+
 
 def fake_action(kind: Any, arguments: dict[str, Any], answers: Iterable[Any], *, check_mode: bool = False) -> Any:
     """An action of that class; an answer that is an exception is raised."""
     task = SimpleNamespace(args=arguments, async_val=0, check_mode=check_mode, action="component", diff=False, environment=[], no_log=False)
-    connection = SimpleNamespace(reset=lambda: None, _shell=SimpleNamespace(quote=lambda text: text, tmpdir="none"), become=None,
-                                 _new_stdin=None)
+    shell = SimpleNamespace(quote=lambda text: text, tmpdir="none", env_prefix=ShellModule().env_prefix)
+    connection = SimpleNamespace(reset=lambda: None, _shell=shell, become=None, _new_stdin=None)
     made = kind(task, connection, SimpleNamespace(check_mode=check_mode), None, None, None)
     made.asked = []
     left = list(answers)

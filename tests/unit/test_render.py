@@ -151,3 +151,14 @@ def test_the_clusters_word_about_old_packages_reaches_the_role_and_chooses_the_p
     assert [found[name] for name in ("repos_profile", "repos_accept_eol")] == ["legacy-mirror", True]
     assert (found["mesos_package"], found["mesos_version"], found["mesos_cgroup_requirement"]) == ("mesos", "1.11.0", "v1")
     assert host_variables(rendered(tmp_path, inventory(["m1"], ["a1"])), "m1")["mesos_package"] == "aventer-mesos"
+
+
+def test_a_proxy_reaches_what_fetches_on_the_hosts_and_the_engine_and_a_new_agent_changes_neither(tmp_path: Path) -> None:
+    told = {"cluster_http_proxy": "http://proxy:3128", "cluster_https_proxy": "http://proxy:3128", "cluster_no_proxy": "lan, 10.0.0.0/8"}
+    few, more = (rendered(tmp_path, inventory(["m1"], agents, **told)) for agents in (["a1"], ["a1", "a2"]))
+    environment = {"http_proxy": "http://proxy:3128", "https_proxy": "http://proxy:3128",
+                   "no_proxy": "localhost,127.0.0.1,192.0.2.12,lan,10.0.0.0/8"}
+    assert host_variables(few, "a1")["proxy_environment"] == host_variables(few, "a1")["docker_proxy_environment"] == environment
+    grown = host_variables(more, "a1")
+    assert grown["proxy_environment"]["no_proxy"] == "localhost,127.0.0.1,192.0.2.13,lan,10.0.0.0/8", "m1, one place further"
+    assert "proxy_environment" not in host_variables(rendered(tmp_path, inventory(["m1"], ["a1"])), "m1")

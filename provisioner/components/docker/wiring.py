@@ -14,6 +14,7 @@ def variables(host: Host, w: Wiring) -> Variables:
     entry = w.entry("docker")
     managers = (w.cluster.members("masters") or w.cluster.members("zookeeper"))[:SWARM_MANAGERS_MAX]
     return {
+        **({"docker_proxy_environment": w.proxy_environment} if w.proxy_environment else {}),
         "docker_address": host.cluster_address,
         # The vendor's packages have the same names in both families; the distribution's engine exists for Debian's only.
         "docker_packages": entry.get("packages")["Debian"],

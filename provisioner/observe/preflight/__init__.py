@@ -87,6 +87,7 @@ class _Request:
                 "disks": list(size.directories(self.components, self.variables)),
                 "overlay": bool(self.variables.get("kernel_overlay")),
                 "sources": self.sources.questions,
+                "proxies": {name.replace("_proxy", ""): value for name, value in self.variables.get("proxy_environment", {}).items()},
                 **{key: value for part in _parts(self.components) if hasattr(part, "question")
                    for key, value in part.question(self.variables).items()},
             },

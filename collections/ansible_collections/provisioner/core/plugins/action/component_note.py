@@ -81,7 +81,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible ships no types
         found = answer.get("packages", {})
         if not found.get("interrupted") or found.get("locks"):
             return False
-        done = self._low_level_execute_command(FINISH, sudoable=True)
+        proxies = self._compute_environment_string()
+        done = self._low_level_execute_command(f"export {proxies}\n{FINISH}" if proxies else FINISH, sudoable=True)
         if done["rc"] != 0:
             raise ValueError(f"packages that were left half installed could not be finished: {(done.get('stdout') or '').strip()[-400:]}")
         return True
