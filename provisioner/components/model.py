@@ -114,6 +114,7 @@ class Component:
     `reset` are role variables for the removal of a whole cluster; `data` is the variable that decides whether a removal deletes
     what it has stored, and the value that does. `saved_by` is the group whose members have what a backup keeps. `missing` is what a
     cluster without any host that has its unit can't do; where it is `required` that is an error, and `missing` what to do.
+    `reads` are patterns of files that its program reads, whoever wrote them.
     """
 
     name: str
@@ -147,6 +148,7 @@ class Component:
     saved_by: str = ""
     missing: str = ""
     required: bool = False
+    reads: tuple[str, ...] = ()
 
     @property
     def probe_variable(self) -> str:

@@ -28,6 +28,7 @@ PREFLIGHT_SHAPE: dict[str, Any] = {
     "listeners": [{"protocol": str, "port": int, "address": str, "pid": int, "command": str, "unit": str, "container": str}],
     "name": {"name": str, "addresses": [str], "error": str},
     "packages": {"locks": [{"path": str, "pid": int, "command": str}], "interrupted": str},
+    "others": [{"component": str, "path": str, "replaced": bool}], "texts": [{"path": str, "text": str}],
     "docker": {"version": str, "error": str, "networks": [{"name": str, "driver": str, "mtu": int, "subnets": [str]}]}, "capabilities": {},
     "sources": [{"question": int, "url": str, "status": int, "error": str}],
 }

@@ -17,35 +17,23 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from provisioner import __version__
 from provisioner.cluster.model import Cluster
 from provisioner.components import COMPONENTS
 from provisioner.components.model import Component
 from provisioner.inventory.render import host_variables
+from provisioner.inventory.witness import witness
 from provisioner.paths import collection_dir, playbooks_dir, roles_dir
 from provisioner.state.secrets import secrets_path
 
-Witness = Mapping[str, Any]
 #: What a host is asked about one component: its witnesses and the digest.
 Question = Mapping[str, Any]
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 #: How a role reads a fact (a convention that a test keeps). Only what it reads counts: others differ from run to run.
 _FACT = re.compile(r"ansible_facts\['(\w+)'\]")
 #: How a role names a plugin of the collection, how a file names its filters, and how one plugin imports what it shares with others.
 _PLUGIN = re.compile(r"\bprovisioner\.core\.(\w+)")
 _FILTER = re.compile(r'"(\w+)": \w')
 _SHARED = re.compile(r"^from ansible_collections\.provisioner\.core\.plugins\.([\w.]+) import ", re.MULTILINE)
-
-
-def witness(component: Component, variables: Mapping[str, Any]) -> Witness:
-    """The files, units (with the files that their process reads), packages and listeners that prove a component on a host.
-
-    `{name}` in an entry stands for the host's value of that role variable.
-    """
-    own: Witness = _filled(_declared(component), variables)
-    return own
 
 
 def questions(cluster: Cluster, rendered: Mapping[str, Any], defaults: Mapping[str, Any], facts: Mapping[str, Mapping[str, Any]],
@@ -103,20 +91,6 @@ def _tool() -> tuple[str, ...]:
 def _secrets_identity(path: Path) -> str:
     """Changes whenever any secret does; '' where there are none yet."""
     return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
-
-
-@functools.cache
-def _declared(component: Component) -> Any:
-    found = yaml.load((roles_dir() / component.role / "meta/witness.yml").read_text(), Loader=_LOADER)  # noqa: S506 (the safe one)
-    return found.get(component.name, found)
-
-
-def _filled(value: Any, variables: Mapping[str, Any]) -> Any:
-    if isinstance(value, dict):
-        return {key: _filled(item, variables) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_filled(item, variables) for item in value]
-    return str(value).format_map(variables)
 
 
 @functools.cache

@@ -13,6 +13,7 @@ from .health.answer import UnhealthyError
 from .health.docker_engine import engine
 from .links import links
 from .network import listeners
+from .others import others, texts
 from .packages import packages
 from .sources import sources
 
@@ -28,13 +29,15 @@ MIB = 1024 * 1024
 
 def preflight(request: "dict[str, Any]") -> "dict[str, Any]":
     """Answer what the driver asks: `ports` [{port, protocol}], `disks` [path], `networks` [a.b.c.d/n] that are to be
-    taken, `sources` (see `sources.py`), `overlay` bool."""
+    taken, `others` (see `others.py`), `texts` [pattern of paths], `sources` (see `sources.py`), `overlay` bool."""
     return {
         "disks": [disk(path) for path in request.get("disks", [])],
         "links": links(request.get("networks", [])),
         "listeners": listeners(request.get("ports", [])),
         "name": own_name(),
         "packages": packages(),
+        "others": others(request.get("others", {})),
+        "texts": texts(request.get("texts", [])),
         "docker": docker(),
         "clock_synchronised": clock_synchronised(),
         "capabilities": capabilities() if request.get("overlay") else {},

@@ -115,6 +115,7 @@ def found(**changes: Any) -> dict[str, Any]:
         "name": {"name": "m1", "addresses": ["10.0.0.1"], "error": ""}, "packages": {"locks": [], "interrupted": ""},
         "docker": {"version": "", "error": "no such file", "networks": []}, "clock_synchronised": True,
         "capabilities": {"overlayfs": "", "vxlan": "", "br_netfilter": ""}, "sources": [],
+        "others": [], "texts": [],
     }
     return {**answer, **changes}
 

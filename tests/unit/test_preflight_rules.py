@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
@@ -11,13 +13,25 @@ import pytest
 from provisioner.cluster.version_range import fits
 from provisioner.components import component
 from provisioner.components.common.preflight import clock_kept
-from provisioner.components.docker.preflight import addresses, cluster_store, made_before, overlay, packets, question
+from provisioner.components.docker.preflight import (
+    addresses,
+    cluster_store,
+    flags_of_others,
+    made_before,
+    overlay,
+    own_keys,
+    packets,
+    question,
+    settings_of_others,
+)
 from provisioner.components.mesos_agent.preflight import cgroups, docker_range
 from provisioner.components.model import Need
 from provisioner.errors import UnreachableError
 from provisioner.inventory.schema import load_schema
 from provisioner.observe.preflight import HOST_RULES, rules_of
 from provisioner.observe.preflight.fleet import clocks, duplicates
+from provisioner.observe.preflight.others import foreign
+from provisioner.observe.preflight.others import question as question_of_files
 from provisioner.observe.preflight.ports import free_ports, needed_ports
 from provisioner.observe.preflight.report import Finding, Report, Seen
 from provisioner.observe.preflight.size import cpus, directories, disks, memory, memory_needed, programs
@@ -32,6 +46,7 @@ from provisioner.observe.preflight.system import (
     python,
     supported_system,
 )
+from provisioner.paths import roles_dir
 from tests.unit.builders import facts, found, seen
 
 Rule = Callable[[Seen], Iterable[Finding]]
@@ -328,6 +343,65 @@ def test_a_network_that_is_there_can_not_be_changed(subnet: str, mtu: int, words
     there = {"version": "29.1", "error": "", "networks": [{"name": "cluster", "driver": "overlay", "mtu": mtu, "subnets": [subnet]}]}
     findings = list(made_before(seen("docker", docker=there)))
     assert [words in f.message for f in findings] == ([True] if words else [])
+
+
+REGISTRY = {"docker_registry": "reg:5000", "docker_registry_insecure": True}
+
+
+def theirs(daemon: object, **variables: Any) -> Seen:
+    """A host with a daemon.json that we did not write."""
+    path = "/etc/docker/daemon.json"
+    text = daemon if isinstance(daemon, str) else json.dumps(daemon)
+    return seen("docker", variables=variables, others=[{"component": "docker", "path": path, "replaced": True}],
+                texts=[{"path": path, "text": text}])
+
+
+@pytest.mark.parametrize(("daemon", "variables", "words"), [
+    ({"data-root": "/data", "log-driver": "json-file"}, {}, '{"data-root": "/data"}'),
+    ({"data-root": "/data"}, {"docker_daemon_options": {"data-root": "/other"}}, ""),
+    ({"insecure-registries": ["reg:5000", "theirs:5000"]}, REGISTRY, "theirs:5000"),
+    ({"insecure-registries": ["reg:5000"]}, REGISTRY, ""),
+    ({"dns": ["1.1.1.1"]}, {"docker_dns": ["10.0.0.1"]}, ""),
+    ({"dns": ["1.1.1.1"]}, {}, '{"dns": ["1.1.1.1"]}'),
+    ("{not json", {}, "no JSON object"), ("[]", {}, ""), ("", {}, ""), ("[1]", {}, "no JSON object"),
+])
+def test_what_a_daemon_json_from_before_sets_is_not_lost(daemon: object, variables: dict[str, Any], words: str) -> None:
+    findings = list(settings_of_others(theirs(daemon, **variables)))
+    assert [words in f.message and f.severity == "fail" for f in findings] == ([True] if words else [])
+    assert list(settings_of_others(seen("docker", texts=[{"path": "/etc/docker/daemon.json", "text": json.dumps(daemon)}]))) == [], "ours"
+
+
+def test_the_keys_that_count_as_ours_are_those_that_the_role_writes() -> None:
+    text = (roles_dir() / "docker/vars/main.yml").read_text()
+    written = set(re.findall(r"'([a-z-]+)':", text[text.index("__docker_daemon:"):text.index("__docker_drop_in:")]))
+    told = {"docker_registry": "r:1", "docker_registry_insecure": True, "docker_dns": ["10.0.0.1"], "docker_overlay": "cluster_store"}
+    assert set(own_keys(told)) == written
+
+
+@pytest.mark.parametrize(("path", "text", "words"), [
+    ("/etc/systemd/system/docker.service.d/x.conf", "[Service]\nExecStart=\nExecStart=/usr/bin/dockerd --log-driver=json-file -H fd://",
+     "starts the engine with --log-driver"),
+    ("/etc/default/docker", 'DOCKER_OPTS="--insecure-registry=reg:5000"', "--insecure-registry, and insecure-registries is in daemon.json"),
+    ("/etc/default/docker", '# DOCKER_OPTS="--log-driver=json-file"', ""),
+    ("/etc/systemd/system/docker.service.d/http-proxy.conf", "[Service]\nEnvironment=HTTP_PROXY=http://p:1", ""),
+    ("/etc/sysconfig/docker", "OPTIONS='--selinux-enabled --default-ulimit nofile=1024:1024'", ""),
+])
+def test_flags_that_say_what_daemon_json_says(path: str, text: str, words: str) -> None:
+    host = seen("docker", variables=REGISTRY, texts=[{"path": path, "text": text}])
+    findings = list(flags_of_others(host))
+    assert [words in f.message for f in findings] == ([True] if words else [])
+
+
+def test_files_of_others_are_named_before_they_are_replaced_or_read() -> None:
+    found = [{"component": "consul", "path": "/etc/systemd/system/consul.service", "replaced": True},
+             {"component": "consul", "path": "/etc/consul.d/web.json", "replaced": False}]
+    first, second = foreign(seen("consul", others=found))
+    assert (first.severity, "needs its place" in first.message, ".before-provision-" in first.hint) == ("warn", True, True)
+    assert (second.severity, second.message) == ("warn", "/etc/consul.d/web.json is not ours, and Consul reads it too")
+    assert only(foreign, seen("consul")).severity == "ok"
+    asked = question_of_files(frozenset({"consul"}), DEFAULTS)["consul"]
+    assert "/etc/systemd/system/consul.service" in asked["witness"]["units"]["consul"]
+    assert asked["reads"][-1] == "/etc/systemd/system/consul.service.d/*.conf"
 
 
 def test_clones_are_seen() -> None:

@@ -15,7 +15,8 @@ import pytest
 
 from provisioner.components import COMPONENTS, component
 from provisioner.inventory.schema import load_schema
-from provisioner.plan.fingerprint import digest, witness
+from provisioner.inventory.witness import witness
+from provisioner.plan.fingerprint import digest
 from provisioner.probe import applied as host
 from provisioner.probe import notes
 
@@ -160,6 +161,46 @@ def test_a_change_begins_by_forgetting(settled: Settled, tmp_path: Path) -> None
     assert not (tmp_path / "notes/zookeeper.json").exists()
     assert "not applied yet" in host.unsettled(settled())["zookeeper"]
     notes.begin(settled())
+
+
+@pytest.fixture
+def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """A host that no role has touched, with a folder for settings; the question of a component that writes one of them and the witness of
+    another that shares it."""
+    monkeypatch.setattr(host, "NOTES", str(tmp_path / "notes"))
+    monkeypatch.setattr(notes, "PLACES", (f"{tmp_path}/etc/",))
+    (tmp_path / "etc").mkdir()
+    witness = {"files": [f"{tmp_path}/etc", f"{tmp_path}/var/data"], "units": {"docker": [f"{tmp_path}/etc/daemon.json"]}, "packages": [],
+               "listeners": []}
+    return {"docker": {"witness": witness, "digest": DIGEST}}
+
+
+def test_what_another_wrote_is_laid_aside_once_before_the_first_change(places: dict[str, Any], tmp_path: Path) -> None:
+    file = tmp_path / "etc/daemon.json"
+    file.write_text('{"data-root": "/data"}')
+    file.chmod(0o600)
+    assert notes.others("docker", places["docker"]["witness"]) == [str(file)]
+    (kept,) = notes.begin(places)["docker"]
+    assert (Path(kept).read_text(), oct(Path(kept).stat().st_mode)[-3:]) == ('{"data-root": "/data"}', "600")
+    assert kept.startswith(f"{file}.before-provision-2")
+    file.write_text("{}")  # the role writes its own, and dies before it notes that
+    assert notes.begin(places) == {"docker": []}, "ours from the first change on"
+    notes.record(places)
+    assert notes.begin(places) == {"docker": []}
+    assert sorted(path.name for path in (tmp_path / "etc").iterdir()) == ["daemon.json", Path(kept).name]
+
+
+def test_what_is_ours_is_not_laid_aside(places: dict[str, Any], tmp_path: Path) -> None:
+    witness = places["docker"]["witness"]
+    assert notes.others("docker", witness) == [], "nothing is there"
+    (tmp_path / "etc/daemon.json").write_text("# Managed by provisioner, role docker\n")
+    assert notes.others("docker", witness) == []
+    (tmp_path / "etc/daemon.json").write_text("{}")
+    notes.begin({"another": places["docker"]})
+    assert notes.others("docker", witness) == [], "another component's, which shares the file"
+    notes.forget({"another": {}})
+    assert notes.others("docker", witness) == [str(tmp_path / "etc/daemon.json")], "what comes after a removal is somebody's again"
+    assert notes.begin({"docker": {"digest": DIGEST}}) == {"docker": []}, "without a witness nothing is known of files"
 
 
 def test_notes_are_private(settled: Settled, tmp_path: Path) -> None:

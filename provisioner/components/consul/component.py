@@ -22,4 +22,5 @@ COMPONENT = Component(
     reset={"consul_leave": False},
     data=("consul_keep_data", False),
     saved_by="consul_server",
+    reads=("/etc/consul.d/*.json", "/etc/consul.d/*.hcl"),
 )

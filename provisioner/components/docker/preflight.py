@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ipaddress
+import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -15,6 +17,12 @@ CLUSTER_STORE_REMOVED = "23.0"
 SOFT = ("br_netfilter",)
 #: What Docker gives its first bridge, unless a route is in its way.
 BRIDGE = "172.17.0.0/16"
+SETTINGS = "/etc/docker/daemon.json"
+#: Where flags of the engine are set on the systems that we know.
+FLAGS = ("/etc/systemd/system/docker.service.d/*.conf", "/etc/default/docker", "/etc/sysconfig/docker")
+#: Flags whose key in daemon.json has another name.
+PLURALS = {"insecure-registry": "insecure-registries", "registry-mirror": "registry-mirrors", "log-opt": "log-opts", "label": "labels",
+           "storage-opt": "storage-opts", "default-address-pool": "default-address-pools", "host": "hosts"}
 #: What Docker takes the network between the hosts to carry.
 DOCKERS_MTU = 1500
 
@@ -52,7 +60,49 @@ def networks(variables: Mapping[str, Any], running: bool) -> dict[str, ipaddress
 
 def question(variables: Mapping[str, Any]) -> dict[str, Any]:
     """What a host is asked for the rules below."""
-    return {"networks": [str(network) for network in networks(variables, running=False).values()]}
+    return {"networks": [str(network) for network in networks(variables, running=False).values()], "texts": [SETTINGS, *FLAGS]}
+
+
+def settings_of_others(seen: Seen) -> Iterator[Finding]:
+    """A daemon.json from before is replaced: what stands in it has to be asked for, or the engine would go on without."""
+    if not any(one["path"] == SETTINGS and one["replaced"] for one in seen.found["others"]):
+        return
+    options = seen.variables.get("docker_daemon_options", {})
+    text = next((one["text"] for one in seen.found["texts"] if one["path"] == SETTINGS), "")
+    try:
+        has = dict(json.loads(text or "{}"))
+    except (ValueError, TypeError):
+        yield seen.fail("docker", f"{SETTINGS} is not what this tool wrote, and no JSON object", "mend it, or move it away")
+        return
+    ours = own_keys(seen.variables)
+    lost = {key: value for key, value in has.items() if key not in options and not (key in ours and _within(value, ours[key]))}
+    if lost:
+        yield seen.fail("docker", f"{SETTINGS} is not ours and sets {json.dumps(lost)}",
+                        "put these keys into docker_daemon_options (with the values that they shall have), or take them out of the file")
+
+
+def own_keys(variables: Mapping[str, Any]) -> dict[str, Any]:
+    """What role docker writes of itself into daemon.json: key to the list of which something may be lost, or None for what is decided."""
+    registry = [variables["docker_registry"]] if variables.get("docker_registry") and variables.get("docker_registry_insecure") else []
+    return {"log-driver": None, "live-restore": None, "insecure-registries": registry,
+            **({"dns": None} if variables.get("docker_dns") else {}),
+            **({"cluster-store": None, "cluster-advertise": None} if variables.get("docker_overlay") == "cluster_store" else {})}
+
+
+def _within(value: Any, ours: list[str] | None) -> bool:
+    return ours is None or (isinstance(value, list) and set(map(str, value)) <= set(ours))
+
+
+def flags_of_others(seen: Seen) -> Iterator[Finding]:
+    """The engine does not start when a flag says the same as daemon.json."""
+    written = {key for key, ours in own_keys(seen.variables).items() if ours != []} | set(seen.variables.get("docker_daemon_options", {}))
+    for one in seen.found["texts"]:
+        lines = [line for line in one["text"].splitlines() if not line.lstrip().startswith(("#", ";"))]
+        for flag in dict.fromkeys(re.findall(r"(?:^|[\s\"'=])--([a-z-]+)", "\n".join(lines))):
+            key = PLURALS.get(flag, flag)
+            if one["path"] != SETTINGS and key in written:
+                yield seen.fail("docker", f"{one['path']} starts the engine with --{flag}, and {key} is in daemon.json: both is refused",
+                                f"take the flag out of that file, and set docker_daemon_options: {{{key}: …}} where it shall hold")
 
 
 def addresses(seen: Seen) -> Iterator[Finding]:
@@ -126,4 +176,4 @@ def _address(text: str) -> ipaddress.IPv4Address | None:
         return None
 
 
-RULES = (cluster_store, overlay, addresses, packets, made_before)
+RULES = (cluster_store, overlay, addresses, packets, made_before, settings_of_others, flags_of_others)

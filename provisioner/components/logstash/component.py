@@ -12,4 +12,5 @@ COMPONENT = Component(
     artefact="package", vendor=True,
     missing="every host forwards its log: put a host in masters or in logstash_server", required=True,
     data=("logstash_keep_data", False),
+    reads=("/etc/logstash/conf.d/*.conf",),
 )

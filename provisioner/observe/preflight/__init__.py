@@ -14,7 +14,7 @@ from provisioner.errors import UnreachableError
 from provisioner.hosts.openssh import Transport, fan_out, first_contact
 from provisioner.inventory.render import host_variables
 from provisioner.inventory.schema import load_schema
-from provisioner.observe.preflight import fleet, ports, size, sources, system
+from provisioner.observe.preflight import fleet, others, ports, size, sources, system
 from provisioner.observe.preflight.report import Finding, Report, Seen
 from provisioner.observe.preflight.sources import Sources
 from provisioner.observe.probe_client import Answer, ask
@@ -24,7 +24,7 @@ __all__ = ["Finding", "Report", "Seen", "preflight"]
 Rule = Callable[[Seen], Iterator[Finding]]
 #: Seconds a host may take: its slowest part is trying the package sources, all at the same time.
 PROBE_SECONDS = 120.0
-HOST_RULES = (*system.RULES, *size.RULES, *ports.RULES, *sources.RULES)
+HOST_RULES = (*system.RULES, *size.RULES, *ports.RULES, *sources.RULES, *others.RULES)
 
 
 def preflight(cluster: Cluster, rendered: Mapping[str, Any], transport: Transport, *, hosts: Collection[str] = (),
@@ -86,6 +86,7 @@ class _Request:
                 "ports": [{"port": p.port, "protocol": p.protocol} for p in needed],
                 "disks": list(size.directories(self.components, self.variables)),
                 "overlay": bool(self.variables.get("kernel_overlay")),
+                "others": others.question(self.components, self.variables),
                 "sources": self.sources.questions,
                 "proxies": {name.replace("_proxy", ""): value for name, value in self.variables.get("proxy_environment", {}).items()},
                 **{key: value for part in _parts(self.components) if hasattr(part, "question")

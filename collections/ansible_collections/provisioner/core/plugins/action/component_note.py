@@ -1,6 +1,7 @@
 """Ansible action: keeps the note on the host about what was applied, and lets no unit run with older settings than its files.
 
-`state: begin` before a role's first change forgets the note and finishes an installation of packages that was cut off; `state: done`
+`state: begin` before a role's first change lays files of others aside, forgets the note and finishes an installation of packages that was
+cut off; `state: removed` forgets also which files are ours; `state: done`
 after its last restarts units that started before their files were written (a run that died between the two left them so), and writes the
 note anew.
 """
@@ -17,7 +18,7 @@ name: component_note
 short_description: the note on the host about what was applied
 options:
   component: {description: Name of the component., type: str, required: true}
-  state: {description: Before the first change or after the last., type: str, choices: [begin, done], required: true}
+  state: {description: Before the first change or after the last., type: str, choices: [begin, done, removed], required: true}
   witness: {description: "What proves that the role is still applied: files, units, packages, listeners.", type: dict, default: {}}
   digest: {description: Digest of what was asked for; nothing is noted without one., type: str, default: ""}
   request: {description: What the probe is asked to see whether a restarted unit works again., type: dict, default: {}}
@@ -25,7 +26,7 @@ options:
 
 ARGUMENTS = {
     "component": {"type": "str", "required": True},
-    "state": {"type": "str", "choices": ["begin", "done"], "required": True},
+    "state": {"type": "str", "choices": ["begin", "done", "removed"], "required": True},
     "witness": {"type": "dict", "default": {}},
     "digest": {"type": "str", "default": ""},
     "request": {"type": "dict", "default": {}},
@@ -68,6 +69,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible ships no types
         try:
             if arguments["state"] == "begin":
                 result["changed"] = self._finish(self._exchange(["begin", "packages"], arguments))
+            elif arguments["state"] == "removed":
+                self._exchange(["forget"], arguments)
             elif arguments["witness"]:
                 result["changed"] = self._refresh(arguments)
                 if arguments["digest"]:
