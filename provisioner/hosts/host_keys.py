@@ -49,7 +49,7 @@ class Route:
 def all_known(cluster: Cluster) -> bool:
     """Whether the key of every host is recorded."""
     known = KnownHosts.of(cluster)
-    return all(known.knows(login(h, cluster).known_as) for h in cluster.hosts)
+    return all(known.knows(login(h).known_as) for h in cluster.hosts)
 
 
 def establish(cluster: Cluster, *, say: Callable[[str], None], strict: bool = False,
@@ -61,7 +61,7 @@ def establish(cluster: Cluster, *, say: Callable[[str], None], strict: bool = Fa
     """
     known = KnownHosts.of(cluster)
     asked = [h for h in cluster.hosts if not hosts or h.name in hosts]
-    missing = [h for h in asked if not known.knows(login(h, cluster).known_as)]
+    missing = [h for h in asked if not known.knows(login(h).known_as)]
     if strict and missing:
         raise UnreachableError(
             f"the host keys of {host_list([h.name for h in missing])} are not known", where=str(known.path),
@@ -78,7 +78,7 @@ def establish(cluster: Cluster, *, say: Callable[[str], None], strict: bool = Fa
 
 def scan(host: Host, cluster: Cluster) -> HostKey:
     """Fetch a host's key without logging in, through its jump host where it has one. Raises SshError."""
-    found = login(host, cluster)
+    found = login(host)
     route = route_to(found, cluster)
     try:
         with _channel(route) as (channel, carrier):

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from provisioner.cluster.model import Cluster, Host
-from provisioner.errors import InventoryError, UsageError
+from provisioner.errors import UsageError
 
 CONNECT_SECONDS = 10
 #: How long an idle connection is kept for the next question.
@@ -46,21 +46,15 @@ class Login:
         return (self.user, self.key, self.password)
 
 
-def login(host: Host, cluster: Cluster) -> Login:
-    """What the inventory says about entering a host. A relative key file lies beside the inventory."""
+def login(host: Host) -> Login:
+    """What the inventory says about entering a host."""
 
     def text(name: str) -> str:
         return str(host.variables.get(name) or "")
 
-    key = text("ansible_ssh_private_key_file")
-    try:
-        extra = shlex.split(text("ansible_ssh_common_args")) + shlex.split(text("ansible_ssh_extra_args"))
-    except ValueError as error:
-        raise InventoryError(f"the ssh arguments of {host.name} can't be read: {error}", where=host.where,
-                             hint="ansible_ssh_common_args is read like a shell command line: look for an open quote") from None
+    extra = shlex.split(text("ansible_ssh_common_args")) + shlex.split(text("ansible_ssh_extra_args"))
     return Login(
-        address=host.address, port=host.port, user=host.user,
-        key=str(cluster.path.parent.absolute() / Path(key).expanduser()) if key else "",
+        address=host.address, port=host.port, user=host.user, key=text("ansible_ssh_private_key_file"),
         password=text("ansible_password"), become_password=text("ansible_become_password"), extra=tuple(extra),
     )
 

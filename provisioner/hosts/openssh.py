@@ -61,7 +61,7 @@ class OpenSsh:
     def run(self, host: Host, command: str, stdin: bytes = b"", *, become: bool = False, timeout: float = 60.0,
             line: Callable[[bytes], None] | None = None) -> Completed:
         """See Transport."""
-        found = login(host, self._cluster)
+        found = login(host)
         if become:
             command, stdin = as_root(command, stdin, found.become_password)
         began = time.monotonic()
@@ -164,7 +164,7 @@ def first_contact(cluster: Cluster, hosts: Sequence[Host], transport: Transport)
     """
     alike: dict[tuple[str, str, str], list[Host]] = defaultdict(list)
     for host in hosts:
-        alike[login(host, cluster).identity].append(host)
+        alike[login(host).identity].append(host)
     lost: dict[str, UnreachableError] = {}
     for group in alike.values():
         tried = 0

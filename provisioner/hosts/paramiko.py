@@ -42,7 +42,7 @@ class Paramiko:
 
     def __init__(self, cluster: Cluster, plain: Collection[str], ssh: Transport) -> None:
         self._cluster, self._ssh, self._known = cluster, ssh, KnownHosts.of(cluster)
-        files = {host.name: login(host, cluster).key for host in cluster.hosts if host.name in plain}
+        files = {host.name: login(host).key for host in cluster.hosts if host.name in plain}
         keys = {file: _read(file) for file in {*files.values()}}
         self._keys = {name: key for name, file in files.items() if (key := keys[file])}
 
@@ -51,7 +51,7 @@ class Paramiko:
         """See Transport."""
         if line or host.name not in self._keys:
             return self._ssh.run(host, command, stdin, become=become, timeout=timeout, line=line)
-        found, began = login(host, self._cluster), time.monotonic()
+        found, began = login(host), time.monotonic()
         with _Visit() as visit, killable(visit):
             channel = self._begin(host, found, visit)
             if not channel:

@@ -43,7 +43,7 @@ def plain_logins(cluster: Cluster) -> frozenset[str]:
     rules = [rule for path in (_own_config(), SYSTEM_CONFIG) for rule in _rules(path, path.parent)]
     settled = {option.partition("=")[0].lower() for option in cluster_options(cluster)[1::2]} | WITHOUT_EFFECT
     known = KnownHosts.of(cluster)
-    found = ((host.name, login(host, cluster)) for host in cluster.hosts)
+    found = ((host.name, login(host)) for host in cluster.hosts)
     return frozenset(
         name for name, way in found
         if _key_alone(way) and known.keys(way.known_as)

@@ -74,7 +74,8 @@ class RemoteCalls:
         text = json.dumps({"call": call, **request})
         program = f"{self._source}\nmain(json.loads({text!r}))\n"
         timeout = float(request.get("timeout", ERRAND_SECONDS)) + JOURNEY_SECONDS
-        done = self._transport.run(host, "python3 -IS -", program.encode(), become=True, timeout=timeout)
+        python = str(host.variables.get("ansible_python_interpreter") or "python3")
+        done = self._transport.run(host, f"{python} -IS -", program.encode(), become=True, timeout=timeout)
         try:
             answer = json.loads(done.stdout)
         except ValueError:

@@ -41,7 +41,7 @@ class SshProcess:
     """Through `ssh`, in the shared connection of the host."""
 
     def __init__(self, cluster: Cluster, host: Host, command: str) -> None:
-        found = login(host, cluster)
+        found = login(host)
         self._host, self._login = host, found
         wrapped, first = as_root(command, b"", found.become_password)
         words = ["ssh", "-T", *cluster_options(cluster), *host_options(found), found.address, wrapped]

@@ -119,7 +119,7 @@ def open_tree(cluster: Cluster, host: Host, port: int, password: str) -> Iterato
 @contextmanager
 def _tunnel(cluster: Cluster, host: Host, port: int) -> Iterator[int]:
     """A port of this machine's loopback that leads to a port of the host's own address, through a connection of its own."""
-    found = login(host, cluster)
+    found = login(host)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         local = int(free.getsockname()[1])

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from pathlib import Path
 
 from provisioner.cluster.model import SHORTHANDS, Cluster, Host, name_order
 from provisioner.errors import InventoryError
-from provisioner.inventory import by_ansible, checks, formats, groups, plain, variables
+from provisioner.inventory import by_ansible, checks, connection, formats, groups, plain, variables
 from provisioner.inventory.by_ansible import Vault
 from provisioner.inventory.described import ALL, TEMPLATE_MARKS, UNGROUPED, Described
 from provisioner.inventory.formats import HOSTS_MAX
@@ -101,16 +101,17 @@ def understood(described: Described, path: Path, schema: Schema, problems: Probl
     for group, names in members.items():
         for name in names & groups_of.keys():
             groups_of[name].add(group)
-    hosts = tuple(_host(name, described, groups_of[name], problems) for name in order)
+    folder = path.absolute().parent
+    hosts = tuple(_host(name, described, groups_of[name], folder, problems) for name in order)
     lines: Lines = {name: {OWN_LINE: described.lines[name], **{k: s.line for k, s in described.settings[name].items()}} for name in order}
     cluster = Cluster(str(settings["cluster_name"]), path.absolute(), hosts, settings)
-    warnings += checks.check(cluster, schema, lines, problems)
+    warnings += (*checks.check(cluster, schema, lines, problems), *connection.warnings(cluster))
     problems.raise_if_any()
     return Cluster(cluster.name, cluster.path, cluster.hosts, cluster.variables, tuple(warnings))
 
 
-def _host(name: str, described: Described, groups: Collection[str], problems: Problems) -> Host:
-    variables: Mapping[str, object] = {k: s.value for k, s in described.settings[name].items()}
+def _host(name: str, described: Described, groups: Collection[str], folder: Path, problems: Problems) -> Host:
+    variables = connection.normalise({k: s.value for k, s in described.settings[name].items()}, folder)
     port = variables.get("ansible_port", 22)
     return Host(
         name,

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import yaml
@@ -68,9 +67,6 @@ def _host_variables(host: Host, wiring: Wiring) -> dict[str, Any]:
     values["ansible_host"] = host.address
     if wiring.proxy_environment:
         values["proxy_environment"] = wiring.proxy_environment
-    if "ansible_ssh_private_key_file" in values:  # Ansible would look beside its own working directory
-        key = Path(str(values["ansible_ssh_private_key_file"])).expanduser()
-        values["ansible_ssh_private_key_file"] = str(wiring.cluster.path.absolute().parent / key)
     for component in COMPONENTS:
         if component.name in host.groups:
             part = component.part("wiring")

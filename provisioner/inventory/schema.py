@@ -15,7 +15,8 @@ from typing import Any, Literal
 import yaml
 
 from provisioner.errors import ProvisionError
-from provisioner.inventory import formats
+from provisioner.inventory import connection, formats
+from provisioner.inventory.connection import Connection
 from provisioner.inventory.role_rules import filters, limits
 from provisioner.paths import roles_dir
 
@@ -59,7 +60,7 @@ class Variable:
     """One variable: its type as argument specs name it, and what it means.
 
     `role` is empty for `cluster_*` and `ansible_*`. `rendered`: the driver computes it. `default` None: there is none. `limit` is
-    what its role's `meta/limits.yml` says of its values.
+    what its role's `meta/limits.yml` says of its values; `connection` the row of Ansible's connection variables that it is a name of.
     """
 
     name: str
@@ -72,6 +73,7 @@ class Variable:
     rendered: bool = False
     scope: Scope = "any"
     limit: Mapping[str, Any] = field(default_factory=dict)
+    connection: Connection | None = None
 
     @property
     def instead(self) -> str:
@@ -83,6 +85,12 @@ class Variable:
         """What is wrong with a value and what to do about it; two empty texts when nothing is."""
         if value is None:
             return "has no value", "write one, or remove the line"
+        if value == "" and self.default == "":
+            return "", ""
+        if self.connection:
+            if self.connection.followed == "refused":
+                return "can't be followed", self.connection.why
+            value = connection.as_ansible(self.type, value)
         wrong = _mismatch(self.type, value)
         if wrong:
             return wrong, _CURES[self.type]
@@ -95,7 +103,10 @@ class Variable:
             return "is none of its choices", f"one of: {', '.join(map(str, self.choices))}"
         if value == "" and self.default == "":
             return "", ""
-        wrong = formats.check(self.name, self.type, value) or (filters("limits").outside(value, self.limit) if self.limit else "")
+        check = self.connection.check if self.connection else None
+        wrong = check(value) if check else formats.check(self.name, self.type, value)
+        if not wrong and self.limit:
+            wrong = filters("limits").outside(value, self.limit)
         return wrong, self.description if wrong else ""
 
 
@@ -120,8 +131,9 @@ class Schema:
         return ("ansible_", "cluster_", *sorted(f"{role}_" for role in roles))
 
     def settable(self, prefix: str = "") -> tuple[str, ...]:
-        """What an inventory may set, by name."""
-        return tuple(sorted(v.name for v in self.variables.values() if v.name.startswith(prefix) and (not v.rendered or v.scope == "host")))
+        """What an inventory may set, by name; of several names for the same the one that we use."""
+        return tuple(sorted(v.name for v in self.variables.values() if v.name.startswith(prefix) and (
+            v.connection.name == v.name and v.connection.followed == "by all" if v.connection else not v.rendered or v.scope == "host")))
 
 
 #: What holds for the cluster, or for a host whatever it runs.
@@ -142,26 +154,15 @@ CLUSTER_VARIABLES = (
     Variable("cluster_versions", "dict", "Versions to use instead of the catalogue's: component to version.", {}),
 )
 HOST_VARIABLES = (Variable("cluster_address", "str", "Address the other hosts use for this one; else ansible_host, else its name."),)
-CONNECTION_VARIABLES = (
-    Variable("ansible_host", "str", "Address or DNS name that SSH connects to."),
-    Variable("ansible_port", "int", "Port that SSH connects to.", 22),
-    Variable("ansible_user", "str", "User that logs in over SSH."),
-    Variable("ansible_password", "str", "Password of that user; a key is better."),
-    Variable("ansible_connection", "str", "How hosts are reached.", "ssh", ("ssh",)),
-    Variable("ansible_become", "bool", "Become root; this always happens.", True, (True,)),
-    Variable("ansible_become_method", "str", "How to become root.", "sudo", ("sudo",)),
-    Variable("ansible_become_password", "str", "Password for sudo."),
-    Variable("ansible_ssh_private_key_file", "path", "Private key that SSH uses, a path on this machine."),
-    Variable("ansible_ssh_common_args", "str", "More arguments for ssh and sftp, such as -J jump.example.com."),
-    Variable("ansible_ssh_extra_args", "str", "More arguments for ssh alone."),
-    Variable("ansible_python_interpreter", "path", "Python on the host, an absolute path."),
+CONNECTION_VARIABLES = tuple(
+    Variable(each.name, each.type, each.description, each.default, each.choices, connection=each) for each in connection.TABLE
 )
 
 
 @functools.cache
 def load_schema(roles: Path | None = None) -> Schema:
     """All variables; `roles` is the folder of roles. Raises ProvisionError for a spec that is none."""
-    found = {v.name: v for v in CONNECTION_VARIABLES}
+    found = {name: replace(v, name=name) for v in CONNECTION_VARIABLES if v.connection for name in v.connection.names or (v.name,)}
     found |= {v.name: replace(v, scope="cluster") for v in CLUSTER_VARIABLES}
     found |= {v.name: replace(v, scope="host") for v in HOST_VARIABLES}
     for spec in sorted((roles or roles_dir()).glob("*/meta/argument_specs.yml")):

@@ -108,7 +108,7 @@ def observe_once(cluster: Cluster, rendered: Mapping[str, Any], transport: Trans
     account (a refused key locks none). Hosts that answer nothing for PATIENCE_SECONDS after the others are silent. Raises the SshError
     of a refused login.
     """
-    lost = first_contact(cluster, [h for h in cluster.hosts if h.name in applied and login(h, cluster).password], transport)
+    lost = first_contact(cluster, [h for h in cluster.hosts if h.name in applied and login(h).password], transport)
     return observe(cluster, rendered, shortcut, hosts=[*applied], components=components, applied=applied, silent=lost,
                    patience=PATIENCE_SECONDS)
 

@@ -57,14 +57,14 @@ _IMPORT = re.compile(r"^from (\.[\w.]*|probe[\w.]*) import ([\w, ]+)", re.MULTIL
 def payload(request: Mapping[str, Any], *, python: str = "python3") -> tuple[str, bytes]:
     """Give the shell command and the stdin that make a host answer `request`.
 
-    `python` is the interpreter on the host. The command must run as root to see everything.
+    `python` is the interpreter on the host, in words as `/usr/bin/env python3`. The command must run as root to see everything.
     """
     sections = [section for section in request.get("sections", []) if section in MODULES]
     components = request.get("health", {}) if "health" in sections else {}
     asked = {f"probe.{MODULES[section]}" for section in sections} | {f"components.{name}.health" for name in components}
     rest = bz2.compress(json.dumps(request, sort_keys=True, separators=(",", ":")).encode() + b"]", compresslevel=1)
     # -I: root must not import from the current directory or the environment; -S: site-packages only cost time here.
-    return f"{shlex.quote(python)} -IS -c {shlex.quote(_BOOTSTRAP)}", program(frozenset(asked & set(program_sources()))) + rest
+    return f"{shlex.join(python.split())} -IS -c {shlex.quote(_BOOTSTRAP)}", program(frozenset(asked & set(program_sources()))) + rest
 
 
 def read_answer(stdout: bytes) -> dict[str, object]:

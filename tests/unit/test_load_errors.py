@@ -111,10 +111,10 @@ ONE_MISTAKE = [
     (THREE + "  vars: {ansible_connection: local}", "ansible_connection is none of its choices\n→ one of: ssh"),
     (THREE + "  vars: {ansible_become: no}", "ansible_become is none of its choices"),
     (
-        THREE + "  vars: {ansible_python_interpreter: python3}",
+        THREE + "  vars: {ansible_python_interpreter: python3 -B}",
         "ansible_python_interpreter must be an absolute path",
     ),
-    (THREE + '  vars: {ansible_ssh_common_args: "a\\nb"}', "ansible_ssh_common_args must be a single line"),
+    (THREE + '  vars: {ansible_ssh_common_args: "-v\\nb"}', "ansible_ssh_common_args can't be read: 'b' is no option of ssh"),
     (THREE + "all: {vars: {cluster_name: A_b}}", "inventory.yml:4: cluster_name must be made of a-z, 0-9 and '-'"),
     (THREE + "all: {vars: {cluster_name: ../x}}", "cluster_name must be made of"),
     (THREE + "all: {vars: {cluster_name: ''}}", "cluster_name must be made of"),

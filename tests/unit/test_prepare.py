@@ -92,7 +92,7 @@ def context(tmp_path: Path) -> Any:
     """Three masters and two agents whose keys and facts were kept by an earlier look."""
     found: Any = Context(write_inventory(tmp_path), transport=FakeTransport())
     fact_cache.keep(found.cluster, {h.name: to_ansible_facts(facts()) for h in found.cluster.hosts})
-    record(found.cluster, [f"{login(h, found.cluster).known_as} ssh-ed25519 {KEY}" for h in found.cluster.hosts])
+    record(found.cluster, [f"{login(h).known_as} ssh-ed25519 {KEY}" for h in found.cluster.hosts])
     return found
 
 

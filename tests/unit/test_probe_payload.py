@@ -36,6 +36,11 @@ def test_a_real_host_answers_facts_and_preflight() -> None:
     assert answer["seconds"] > 0  # type: ignore[operator]
 
 
+def test_a_python_may_be_looked_up_by_env() -> None:
+    command, stdin = payload({"sections": []}, python="/usr/bin/env python3")
+    assert read_answer(subprocess.run(["sh", "-c", command], input=stdin, capture_output=True, check=True).stdout)["errors"] == {}
+
+
 def test_the_same_request_gives_the_same_bytes() -> None:
     first = payload({"sections": ["facts"], "b": 2})
     program.cache_clear()

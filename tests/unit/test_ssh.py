@@ -22,8 +22,8 @@ from tests.unit.builders import reachable
 HOST = Host("m1", "10.0.0.1", 22, "deploy")
 
 
-def login_of(folder: Path) -> Login:
-    return login(HOST, reachable(folder, "m1"))
+def login_of() -> Login:
+    return login(HOST)
 
 
 @pytest.mark.parametrize(("stderr", "cause", "words"), [
@@ -45,7 +45,7 @@ def login_of(folder: Path) -> Login:
     ("something new", "other", "something new"),
 ])
 def test_what_ssh_says_has_a_cause(tmp_path: Path, stderr: str, cause: str, words: str) -> None:
-    error = ssh_failure(HOST, login_of(tmp_path), stderr.encode())
+    error = ssh_failure(HOST, login_of(), stderr.encode())
     assert error.cause == cause
     assert words in error.message
     assert error.hint
@@ -59,13 +59,13 @@ def test_what_ssh_says_has_a_cause(tmp_path: Path, stderr: str, cause: str, word
     ("sudo: /usr/bin/sudo must be owned by uid 0 and have the setuid bit set", "does not work"),
 ])
 def test_what_sudo_says_has_a_cause(tmp_path: Path, stderr: str, words: str) -> None:
-    error = become_failure(HOST, login_of(tmp_path), stderr.encode())
+    error = become_failure(HOST, login_of(), stderr.encode())
     assert error and words in error.message
 
 
 @pytest.mark.parametrize("stderr", ["sudo: unable to resolve host m1: Name or service not known\nls: no such file", "", "E: failed"])
 def test_a_command_that_failed_is_not_blamed_on_sudo(tmp_path: Path, stderr: str) -> None:
-    assert become_failure(HOST, login_of(tmp_path), stderr.encode()) is None
+    assert become_failure(HOST, login_of(), stderr.encode()) is None
 
 
 CHANGED = b"""@@@@\r

@@ -63,7 +63,7 @@ def of_inventory(cluster: Cluster, chosen: Machines) -> str:
         if size.memory < 1 or size.cpus < 1:
             raise UsageError(f"a machine can't have {size.memory} MiB and {size.cpus} processors", hint="give both as numbers above 0")
     _check_one_network(cluster)
-    machines = [{"name": host.name, "address": _address(host), "user": _user(host), "key": str(_public_key(cluster, host)),
+    machines = [{"name": host.name, "address": _address(host), "user": _user(host), "key": str(_public_key(host)),
                  "size": chosen.agent if "mesos_agent" in host.groups else chosen.master} for host in cluster.hosts]
     return _render("machines.rb.j2", machines=machines, box=chosen.box, provider=chosen.provider, cluster=cluster.name)
 
@@ -106,12 +106,12 @@ def _user(host: Host) -> str:
     return host.user
 
 
-def _public_key(cluster: Cluster, host: Host) -> Path:
+def _public_key(host: Host) -> Path:
     key = host.variables.get("ansible_ssh_private_key_file")
     if not key:
         raise InventoryError(f"nothing says which key opens {host.name}", where=host.where,
                              hint="write ansible_ssh_private_key_file; its public half must lie beside it with the ending .pub")
-    path = cluster.path.absolute().parent / Path(str(key)).expanduser()
+    path = Path(str(key))
     return path.with_name(path.name + ".pub")
 
 

@@ -74,4 +74,4 @@ def _may_come(error: UnreachableError, host: Host, cluster: Cluster) -> bool:
     """A login by key is refused until cloud-init has made the user; a password is not tried twice, which could lock the account."""
     if not isinstance(error, SshError):
         return True
-    return error.cause not in FINAL and not (error.cause == "auth" and login(host, cluster).password)
+    return error.cause not in FINAL and not (error.cause == "auth" and login(host).password)

@@ -137,7 +137,7 @@ class Infra:
     def _forget(self, cluster: Cluster, left: str) -> None:
         """The keys of the hosts that are gone, and files and folders that held nothing else."""
         stay = host_names(left, str(self._inventory))
-        forget(cluster, _keys(cluster) - {login(h, cluster).known_as for h in cluster.hosts if h.name in stay})
+        forget(cluster, _keys(cluster) - {login(h).known_as for h in cluster.hosts if h.name in stay})
         keys = known_hosts_file(cluster)
         if keys.exists() and not keys.read_bytes().strip():
             keys.unlink()
@@ -154,4 +154,4 @@ class Infra:
 
 def _keys(cluster: Cluster) -> set[str]:
     """The names in known_hosts."""
-    return {login(host, cluster).known_as for host in cluster.hosts}
+    return {login(host).known_as for host in cluster.hosts}
