@@ -17,10 +17,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from provisioner.cluster.facts import to_ansible_facts
 from provisioner.context import Context
-from provisioner.hosts.login import ansible_ssh_args
 from provisioner.observe.observation import observe
 from provisioner.plan.fingerprint import questions
-from provisioner.run.ansible import seed_facts
+from provisioner.run.ansible import seed_facts, with_ssh_arguments
 from provisioner.state import ledger, secrets
 from provisioner.state.files import write_private
 from tests.lab.support.checkout import HOME, SHARED, SYSTEM, ClusterUnderTest, provision
@@ -49,9 +48,7 @@ def prepare() -> None:
     # Digests of the rendered inventory as the driver has it, before it is changed for a plain ansible-playbook.
     notes = questions(context.cluster, inventory, context.defaults, facts, context.ledger.cluster_id)
     inventory["all"]["vars"].update(secrets.load(context.cluster), component_notes=notes)
-    arguments = inventory["all"]["vars"].get("ansible_ssh_common_args", "")
-    inventory["all"]["vars"]["ansible_ssh_common_args"] = f"{ansible_ssh_args(context.cluster)} {arguments}"
-    write_private(folder / "lab.json", json.dumps(inventory).encode())
+    write_private(folder / "lab.json", json.dumps(with_ssh_arguments(inventory, context.cluster)).encode())
 
 
 def destroy() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from dataclasses import dataclass
 from typing import Literal
@@ -9,6 +10,8 @@ from typing import Literal
 from provisioner.cluster.model import Host
 from provisioner.errors import UnreachableError
 from provisioner.hosts.login import Login
+from provisioner.hosts.route import NoRouteError, Route, complaint, route_to
+from provisioner.inventory.connection import ARGUMENTS
 
 Cause = Literal["name", "refused", "timeout", "route", "closed", "auth", "host-key-changed", "host-key-unknown", "algorithm",
                 "key-file", "configuration", "sudo", "python", "output", "other"]
@@ -24,7 +27,8 @@ class SshError(UnreachableError):
 
 @dataclass(frozen=True)
 class _Rule:
-    """`pattern` in what was printed means `cause`; texts may use {address}, {port}, {user}, {name} and {said}, the matched line."""
+    """`pattern` in what was printed means `cause`; texts may use {address}, {port}, {user}, {name}, {told}
+    (where the inventory tells ssh what to do) and {said}, the matched line."""
 
     pattern: str
     cause: Cause
@@ -56,8 +60,9 @@ _SSH = (
           "renew sshd on the host, or allow its algorithms for it in ~/.ssh/config"),
     _Rule(r"Host key verification failed", "host-key-unknown", "its host key is not known",
           "'provision preflight' shows and records keys of new hosts; with --strict they must be in known_hosts before"),
-    _Rule(r"(Bad configuration option|Bad owner or permissions|unknown option|terminating, .* bad configuration).*", "configuration",
-          "ssh on this machine does not start: {said}", "look at ~/.ssh/config and ansible_ssh_common_args"),
+    _Rule(r".*(Bad configuration option|Bad owner or permissions|unknown option|terminating, .* bad configuration|^command-line:? line|"
+          r"Can't open user config file|Cannot specify -J with ProxyCommand|Invalid -J argument|Bad -o option|^unsupported option).*",
+          "configuration", "ssh does not take what it is told: {said}", "look at {told}"),
     _Rule(r"(Connection (closed|reset) by|kex_exchange_identification|Broken pipe|client_loop: send disconnect).*", "closed",
           "the connection was closed: {said}",
           "is sshd at its limit (MaxStartups), are logins banned after failures, does the jump host let us through?"),
@@ -76,26 +81,57 @@ _SUDO = (
           "sudo does not work: {said}", "mend sudo on the host"),
 )
 _CHANGED = "REMOTE HOST IDENTIFICATION HAS CHANGED"
+#: What ssh says when a connection ended before the host itself answered, and of that what is only the end of it.
+_ON_THE_WAY = r"kex_exchange_identification|ssh_exchange_identification|stdio forwarding failed|UNKNOWN port|banner exchange"
+_CONSEQUENCE = rf"{_ON_THE_WAY}|^Warning: Permanently added|^\*\*|^debug[0-9]"
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _SENT = re.compile(r"sent by the remote host is\s+(\S+?)\.?\s")
 
 
 def changed_key(stderr: bytes) -> str:
-    """The fingerprint of the key that a host sent instead of the known one; '' when that is not what went wrong."""
+    """The fingerprint of the key that a host sent instead of the known one; '' when that is not what went wrong with the host itself."""
     text = printable(stderr)
     sent = _SENT.search(text)
-    return (sent.group(1) if sent else "an unnamed key") if _CHANGED in text else ""
+    return (sent.group(1) if sent else "an unnamed key") if _CHANGED in text and not re.search(_ON_THE_WAY, text) else ""
 
 
-def ssh_failure(host: Host, found: Login, stderr: bytes) -> SshError:
-    """What ssh's exit code 255 means, apart from a changed host key."""
+def began_nothing(stderr: bytes) -> bool:
+    """Whether the connection did not come about, so that nothing was done on the host and trying again is safe."""
+    return bool(re.search(r"ssh: connect to host |timed out during banner exchange|kex_exchange_identification|Could not resolve",
+                          printable(stderr)))
+
+
+def ssh_failure(host: Host, found: Login, stderr: bytes, route: Route | None = None) -> SshError:
+    """What ssh's exit code 255 means, apart from a changed host key. `route` is the way to the host; ssh is asked for it if need be."""
     # A shared connection that died is only tried first: ssh goes on with a new one, whose failure is the one that counts.
     text = "\n".join(line for line in printable(stderr).splitlines() if not line.startswith(("mux_client", "ControlSocket")))
+    if re.search(_ON_THE_WAY, text):
+        with contextlib.suppress(NoRouteError):
+            route = route or route_to(found)
+            if route.through:
+                return _stopped(host, found, text, route)
     rule, said = _first(_SSH, text)
     if rule:
         return _error(rule, host, found, said)
     last = text.strip().splitlines()[-1:] or ["ssh said nothing"]
     return SshError("other", f"ssh failed: {last[0]}", where=_where(host, found), hint=f"try it by hand: ssh {found.address}")
+
+
+def _stopped(host: Host, found: Login, text: str, route: Route) -> SshError:
+    """A connection that ended on its way through somebody else, who said why, or nothing."""
+    said = _reasons(text)
+    if not said:  # with shared connections ssh throws away what such a program says
+        said = _reasons(printable(complaint(route, found.connect_seconds)))
+    if _CHANGED in said:
+        said = "its host key has changed"
+    hint = f"try the way by hand: {route.through}"
+    if "Host key verification failed" in said:
+        hint = f"host keys of jump hosts are looked up in ~/.ssh/known_hosts: log in to {route.by} once by hand"
+    return failure("closed", host, found, f"no connection through {route.by}: {said or 'it closed the connection without a word'}", hint)
+
+
+def _reasons(text: str) -> str:
+    return "; ".join(line.strip() for line in text.splitlines() if line.strip() and not re.search(_CONSEQUENCE, line))
 
 
 def become_failure(host: Host, found: Login, stderr: bytes) -> SshError | None:
@@ -124,7 +160,9 @@ def _first(rules: tuple[_Rule, ...], text: str) -> tuple[_Rule | None, str]:
 
 
 def _error(rule: _Rule, host: Host, found: Login, said: str) -> SshError:
-    words = {"address": found.address, "port": found.port, "user": found.user or "this user", "name": host.name, "said": said}
+    told = " and ".join(name for name in ARGUMENTS if host.variables.get(name))
+    words = {"address": found.address, "port": found.port, "user": found.user or "this user", "name": host.name, "said": said,
+             "told": f"{told} of {host.name}" if told else "~/.ssh/config"}
     return SshError(rule.cause, rule.message.format(**words), where=_where(host, found), hint=rule.hint.format(**words))
 
 

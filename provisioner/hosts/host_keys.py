@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import contextlib
-import shlex
 import socket
 import subprocess
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from provisioner.cluster.model import Cluster, Host
 from provisioner.cluster.names import host_list
-from provisioner.errors import UnreachableError, UsageError
-from provisioner.hosts.failures import SshError, failure, printable, ssh_failure
+from provisioner.errors import UnreachableError
+from provisioner.hosts.failures import ssh_failure
 from provisioner.hosts.known_hosts import KnownHosts, fingerprint, record
-from provisioner.hosts.login import CONNECT_SECONDS, Login, cluster_options, host_options, login
+from provisioner.hosts.login import login
 from provisioner.hosts.openssh import fan_out
+from provisioner.hosts.route import NoRouteError, Route, route_to
 
 if TYPE_CHECKING:
     import paramiko
@@ -34,16 +34,6 @@ class HostKey:
     def line(self) -> str:
         """Its line in known_hosts."""
         return f"{','.join(self.names)} {self.kind} {self.key}"
-
-
-@dataclass(frozen=True)
-class Route:
-    """Where ssh really connects to for a host, by its own configuration; `through` is a command that carries the bytes."""
-
-    address: str
-    port: int
-    alias: str
-    through: str
 
 
 def all_known(cluster: Cluster) -> bool:
@@ -67,7 +57,7 @@ def establish(cluster: Cluster, *, say: Callable[[str], None], strict: bool = Fa
             f"the host keys of {host_list([h.name for h in missing])} are not known", where=str(known.path),
             hint="add them to that file (as ssh-keyscan prints them, once you have compared the fingerprints), or go on without --strict",
         )
-    answers = fan_out(missing, lambda host: scan(host, cluster))
+    answers = fan_out(missing, scan)
     found = {name: key for name, key in answers.items() if isinstance(key, HostKey)}
     if found:
         record(cluster, [key.line for key in found.values()])
@@ -76,64 +66,19 @@ def establish(cluster: Cluster, *, say: Callable[[str], None], strict: bool = Fa
     return {name: error for name, error in answers.items() if isinstance(error, UnreachableError)}
 
 
-def scan(host: Host, cluster: Cluster) -> HostKey:
+def scan(host: Host) -> HostKey:
     """Fetch a host's key without logging in, through its jump host where it has one. Raises SshError."""
     found = login(host)
-    route = route_to(found, cluster)
     try:
-        with _channel(route) as (channel, carrier):
-            key = _greet(channel, carrier)
+        route = route_to(found)
+    except NoRouteError as error:
+        raise ssh_failure(host, found, str(error).encode()) from None
+    try:
+        with _channel(route, found.connect_seconds) as (channel, carrier):
+            key = _greet(channel, carrier, found.connect_seconds)
     except _SilentError as error:
-        raise _no_key(host, found, route, str(error)) from None
-    names = dict.fromkeys((found.known_as, route.alias or _known_as(route)))
-    return HostKey(tuple(names), key.get_name(), key.get_base64())
-
-
-def route_to(found: Login, cluster: Cluster) -> Route:
-    """Ask ssh itself, so that ~/.ssh/config and the host's extra arguments count. Raises UsageError when ssh can't say."""
-    command = ["ssh", "-G", *cluster_options(cluster), *host_options(found), found.address]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=CONNECT_SECONDS, check=True)
-    except FileNotFoundError:
-        raise UsageError("ssh can't be started: no such program", hint="install the OpenSSH client on this machine") from None
-    except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
-        raise UsageError(f"ssh does not accept its configuration: {str(error.stderr or error).strip()}", where="ssh -G",
-                         hint="look at ~/.ssh/config and at ansible_ssh_common_args") from None
-    return read_route(done.stdout, config_of(found.extra))
-
-
-def config_of(extra: Sequence[str]) -> str:
-    """The configuration file that the extra arguments name with -F; ssh hands it on to the ssh that reaches a jump host."""
-    for number, word in enumerate(extra):
-        if word.startswith("-F"):
-            return word[2:] or "".join(extra[number + 1:number + 2])
-    return ""
-
-
-def read_route(settings: str, config: str = "") -> Route:
-    """The route in what `ssh -G` prints."""
-    values = {name: value for name, _, value in (line.partition(" ") for line in settings.splitlines())}
-    address, port = values["hostname"], int(values["port"])
-    jump, proxy = values.get("proxyjump", "none"), values.get("proxycommand", "none")
-    through = ""
-    if jump != "none":
-        through = _jump(jump, address, port, config)
-    elif proxy != "none":
-        tokens = {"%%": "%", "%h": address, "%n": address, "%p": str(port), "%r": values.get("user", "")}
-        for token, text in tokens.items():
-            proxy = proxy.replace(token, text)
-        through = f"exec {proxy}"
-    alias = values.get("hostkeyalias", "none")
-    return Route(address, port, "" if alias == "none" else alias, through)
-
-
-def _jump(hops: str, address: str, port: int, config: str) -> str:
-    """The command that a ProxyJump stands for: the last hop forwards, the others are jumped through on the way."""
-    *before, last = hops.split(",")
-    destination = last if last.startswith("ssh://") else f"ssh://{last}"  # the form that may hold a port and brackets
-    earlier = ["-J", ",".join(before)] if before else []
-    return shlex.join(["ssh", *(("-F", config) if config else ()), "-o", "BatchMode=yes", "-o", f"ConnectTimeout={CONNECT_SECONDS}",
-                       *earlier, "-W", f"[{address}]:{port}", destination])
+        raise ssh_failure(host, found, str(error).encode(), route) from None
+    return HostKey(tuple(dict.fromkeys((found.known_as, route.known_as))), key.get_name(), key.get_base64())
 
 
 class _SilentError(Exception):
@@ -141,7 +86,7 @@ class _SilentError(Exception):
 
 
 @contextlib.contextmanager
-def _channel(route: Route) -> Iterator[tuple[socket.socket, subprocess.Popen[bytes] | None]]:
+def _channel(route: Route, timeout: float) -> Iterator[tuple[socket.socket, subprocess.Popen[bytes] | None]]:
     """A connection to the host, with the program that carries it where there is one."""
     if route.through:
         near, far = socket.socketpair()  # unlike a pair of pipes it tells at once when the program has ended
@@ -154,7 +99,7 @@ def _channel(route: Route) -> Iterator[tuple[socket.socket, subprocess.Popen[byt
                 carrier.kill()
         return
     try:
-        with socket.create_connection((route.address, route.port), timeout=CONNECT_SECONDS) as direct:
+        with socket.create_connection((route.address, route.port), timeout=timeout) as direct:
             yield direct, None
     except socket.gaierror:
         raise _SilentError("Could not resolve hostname") from None
@@ -164,36 +109,25 @@ def _channel(route: Route) -> Iterator[tuple[socket.socket, subprocess.Popen[byt
         raise _SilentError(str(error)) from None
 
 
-def _greet(channel: socket.socket, carrier: subprocess.Popen[bytes] | None) -> paramiko.PKey:
+def _greet(channel: socket.socket, carrier: subprocess.Popen[bytes] | None, timeout: float) -> paramiko.PKey:
     # Costs a quarter of a second, and only hosts without a known key need it.
     import paramiko
 
     from provisioner.hosts.paramiko import handshake, shut
 
     try:
-        transport = handshake(channel, CONNECT_SECONDS)
+        transport = handshake(channel, timeout)
     except (paramiko.SSHException, OSError, EOFError) as error:
-        raise _SilentError(_last_words(carrier) or f"kex_exchange_identification: no SSH server answers there ({error})") from None
+        raise _SilentError(f"{_words(carrier)}kex_exchange_identification: no SSH server answers there ({error})") from None
     try:
         return transport.get_remote_server_key()
     finally:
         shut(channel)
 
 
-def _last_words(carrier: subprocess.Popen[bytes] | None) -> str:
+def _words(carrier: subprocess.Popen[bytes] | None) -> str:
     """What the program that carries the bytes said: it knows more than the connection that broke."""
     if carrier is None or carrier.stderr is None:
         return ""
     carrier.kill()
-    lines = printable(carrier.stderr.read()).strip().splitlines()
-    return lines[-1] if lines else ""
-
-
-def _no_key(host: Host, found: Login, route: Route, said: str) -> SshError:
-    if route.through:
-        return failure("closed", host, found, f"no answer through its jump host: {said}", f"try the way by hand: {route.through}")
-    return ssh_failure(host, found, said.encode())
-
-
-def _known_as(route: Route) -> str:
-    return route.address if route.port == 22 else f"[{route.address}]:{route.port}"
+    return carrier.stderr.read().decode("utf-8", "replace") + "\n"

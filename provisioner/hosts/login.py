@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shlex
 import socket
 import stat
 import tempfile
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from provisioner.cluster.model import Cluster, Host
 from provisioner.errors import UsageError
+from provisioner.inventory import ssh_arguments
+from provisioner.inventory.connection import ARGUMENTS, SILENT, sudo_flags
 
 CONNECT_SECONDS = 10
 #: How long an idle connection is kept for the next question.
@@ -25,7 +29,11 @@ ASKPASS = Path(__file__).with_name("askpass")
 
 @dataclass(frozen=True)
 class Login:
-    """How one host is entered. Empty texts mean that SSH's own configuration decides."""
+    """How one host is entered. Empty texts, and a port that is not `port_told`, mean that SSH's own configuration decides.
+
+    `settings` are options of ssh_config(5) by name, which come before the `arguments` of the inventory; the first words of these are
+    `shared` by ssh, sftp and scp. `retries` is how often a connection that does not come about is tried again.
+    """
 
     address: str
     port: int
@@ -33,7 +41,13 @@ class Login:
     key: str
     password: str
     become_password: str
-    extra: tuple[str, ...]
+    port_told: bool = False
+    settings: Mapping[str, str] = field(default_factory=dict)
+    shared: tuple[str, ...] = ()
+    arguments: tuple[str, ...] = ()
+    program: str = "ssh"
+    sudo: str = "sudo"
+    retries: int = 0
 
     @property
     def known_as(self) -> str:
@@ -45,6 +59,16 @@ class Login:
         """What the host judges: hosts with the same identity accept or refuse it alike."""
         return (self.user, self.key, self.password)
 
+    @property
+    def told(self) -> Mapping[str, str]:
+        """The values of what the arguments say, by its name in ssh_config(5) in small letters."""
+        return ssh_arguments.values(shlex.join(self.arguments))
+
+    @property
+    def connect_seconds(self) -> float:
+        """How long a connection may take to come about."""
+        return seconds(self.settings.get("ConnectTimeout", "")) or CONNECT_SECONDS
+
 
 def login(host: Host) -> Login:
     """What the inventory says about entering a host."""
@@ -52,16 +76,53 @@ def login(host: Host) -> Login:
     def text(name: str) -> str:
         return str(host.variables.get(name) or "")
 
-    extra = shlex.split(text("ansible_ssh_common_args")) + shlex.split(text("ansible_ssh_extra_args"))
-    return Login(
+    shared, *others = (text(name) for name in ARGUMENTS)
+    found = Login(
         address=host.address, port=host.port, user=host.user, key=text("ansible_ssh_private_key_file"),
-        password=text("ansible_password"), become_password=text("ansible_become_password"), extra=tuple(extra),
+        password=text("ansible_password"), become_password=text("ansible_become_password"),
+        port_told=host.port != 22 or "ansible_port" in host.variables, shared=ssh_arguments.words(shared),
+        arguments=ssh_arguments.words(" ".join((shared, *others))), program=text("ansible_ssh_executable") or "ssh",
+        sudo=shlex.join([text("ansible_become_exe") or "sudo", *sudo_flags(text("ansible_become_flags"))]),
+        retries=int(text("ansible_ssh_retries") or "0"),
     )
+    # As with Ansible, its own time-out is stronger than that in arguments that are not for all its programs.
+    timeout = ssh_arguments.values(shared).get("connecttimeout") or text("ansible_ssh_timeout") or found.told.get("connecttimeout")
+    return replace(found, settings=_settings(found, timeout or str(CONNECT_SECONDS)))
+
+
+def _settings(found: Login, timeout: str) -> dict[str, str]:
+    """By which single method to log in, so that one call is one attempt, and how long to wait; what the inventory tells ssh holds."""
+    told, settings = found.told, {"ConnectTimeout": timeout}
+    if not told.keys() & {"serveraliveinterval", "serveralivecountmax"}:
+        settings |= {"ServerAliveInterval": "5", "ServerAliveCountMax": "4"}  # a dead connection is noticed after 20 s
+    if found.key and "identitiesonly" not in told:
+        settings["IdentitiesOnly"] = "yes"
+    if not found.password:
+        settings["BatchMode"] = "yes"
+    elif "preferredauthentications" not in told:
+        settings["PreferredAuthentications"] = "publickey,password" if found.key else "password"
+    if told.get("loglevel", "").lower() in SILENT:
+        settings["LogLevel"] = "error"
+    return settings
+
+
+def seconds(text: str) -> float:
+    """A time as sshd_config(5) writes it, such as 90, 90s or 1m30s; 0 for none."""
+    if not re.fullmatch(r"([0-9]+[smhdw]?)+", text.lower()):
+        return 0
+    units = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+    return sum(int(number) * units[unit] for number, unit in re.findall(r"([0-9]+)([smhdw]?)", text.lower()))
 
 
 def known_hosts_file(cluster: Cluster) -> Path:
     """The one place where this cluster's host keys are kept."""
     return cluster.state_dir.absolute() / "known_hosts"
+
+
+def no_ssh(found: Login, error: OSError) -> UsageError:
+    """What to say where ssh itself can't be started."""
+    return UsageError(f"{found.program} can't be started: {error.strerror}", where="ssh",
+                      hint="install the OpenSSH client on this machine" if found.program == "ssh" else "look at ansible_ssh_executable")
 
 
 def cluster_options(cluster: Cluster) -> list[str]:
@@ -75,28 +136,24 @@ def cluster_options(cluster: Cluster) -> list[str]:
         "ControlMaster": "auto",
         "ControlPersist": f"{PERSIST_SECONDS}s",
         "ControlPath": _value(f"{_literal(control_dir(cluster))}/%C"),
-        "ConnectTimeout": str(CONNECT_SECONDS),
-        "ServerAliveInterval": "5",  # a dead connection is noticed after 20 s
-        "ServerAliveCountMax": "4",
         "NumberOfPasswordPrompts": "1",
     }
-    return [word for name, value in settings.items() for word in ("-o", f"{name}={value}")]
+    return _options(settings)
 
 
-def ansible_ssh_args(cluster: Cluster) -> str:
-    """The value of ANSIBLE_SSH_ARGS: Ansible trusts the same host keys and reuses the connections that are open."""
-    return shlex.join(cluster_options(cluster))
+def ansible_ssh_args(options: Sequence[str], found: Login) -> str:
+    """The value of ansible_ssh_args of a host: Ansible trusts the same host keys and reuses the connections that are open.
+
+    `options` are those of the cluster. Port, user, key and the other arguments are told to Ansible by variables of their own.
+    """
+    return shlex.join([*options, *_options(found.settings), *found.shared])
 
 
 def host_options(found: Login) -> list[str]:
-    """Options for one host: whom to log in as and with which single method, so that one call is one attempt."""
-    options = ["-p", str(found.port), *(("-l", found.user) if found.user else ())]
-    if found.key:
-        options += ["-i", found.key, "-o", "IdentitiesOnly=yes"]
-    if not found.password:
-        return [*options, "-o", "BatchMode=yes", *found.extra]
-    methods = "publickey,password" if found.key else "password"
-    return [*options, "-o", f"PreferredAuthentications={methods}", *found.extra]
+    """Options for one host."""
+    options = [*(("-p", str(found.port)) if found.port_told else ()), *(("-l", found.user) if found.user else ()),
+               *(("-i", found.key) if found.key else ())]
+    return [*options, *_options(found.settings), *found.arguments]
 
 
 def environment(found: Login) -> dict[str, str]:
@@ -145,6 +202,10 @@ def _answers(path: Path) -> bool:
 def _ours(parent: Path) -> bool:
     """Whether a folder of ours can be made there; sudo leaves another user's XDG_RUNTIME_DIR in the environment."""
     return parent.is_dir() and (parent.stat().st_uid == os.geteuid() or bool(parent.stat().st_mode & stat.S_ISVTX))
+
+
+def _options(settings: Mapping[str, str]) -> list[str]:
+    return [word for name, value in settings.items() for word in ("-o", f"{name}={value}")]
 
 
 def _literal(path: Path) -> str:

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 from provisioner.cluster.model import Cluster, Host
-from provisioner.errors import UnreachableError, UsageError
-from provisioner.hosts.failures import SshError, become_failure, changed_key, failure, ssh_failure
-from provisioner.hosts.login import Login, ansible_ssh_args, cluster_options, environment, host_options, login
+from provisioner.errors import UnreachableError
+from provisioner.hosts.failures import SshError, become_failure, began_nothing, changed_key, failure, ssh_failure
+from provisioner.hosts.login import Login, cluster_options, environment, host_options, login, no_ssh
 from provisioner.hosts.process import DeadlineError, OutputTooLargeError, kill_all, run_bounded
 from provisioner.hosts.sudo import as_root
 
-__all__ = ["Completed", "OpenSsh", "SshError", "Transport", "ansible_ssh_args", "fan_out", "first_contact"]
+__all__ = ["Completed", "OpenSsh", "SshError", "Transport", "fan_out", "first_contact"]
 
 #: Hosts asked at the same time. Most of a question is waiting for the other side.
 PARALLEL = 32
@@ -24,6 +24,8 @@ PARALLEL = 32
 MAX_OUTPUT = 8 * 1024 * 1024
 #: What ssh ends with when it failed itself.
 SSH_FAILED = 255
+#: Seconds before a connection is tried once more, at most.
+PAUSE_MAX = 30
 HUNG = "is the host overloaded, or does a disk or the network hang?"
 
 T = TypeVar("T")
@@ -63,20 +65,21 @@ class OpenSsh:
         """See Transport."""
         found = login(host)
         if become:
-            command, stdin = as_root(command, stdin, found.become_password)
+            command, stdin = as_root(command, stdin, found.become_password, found.sudo)
+        words = [found.program, "-T", *self._options, *host_options(found), found.address, command]
         began = time.monotonic()
-        try:
-            code, stdout, stderr = run_bounded(
-                ["ssh", "-T", *self._options, *host_options(found), found.address, command], stdin, environment(found),
-                timeout=timeout, limit=MAX_OUTPUT, line=line,
-            )
-        except DeadlineError:
-            raise overdue(host, found, timeout) from None
-        except OutputTooLargeError:
-            raise too_much(host, found) from None
-        except OSError as error:
-            raise UsageError(f"ssh can't be started: {error.strerror}", where="ssh",
-                             hint="install the OpenSSH client on this machine") from None
+        for attempt in range(found.retries + 1):
+            try:
+                code, stdout, stderr = run_bounded(words, stdin, environment(found), timeout=timeout, limit=MAX_OUTPUT, line=line)
+            except DeadlineError:
+                raise overdue(host, found, timeout) from None
+            except OutputTooLargeError:
+                raise too_much(host, found) from None
+            except OSError as error:
+                raise no_ssh(found, error) from None
+            if code != SSH_FAILED or attempt == found.retries or not began_nothing(stderr):
+                break
+            time.sleep(min(2**attempt - 1, PAUSE_MAX))  # as Ansible does
         self._judge(host, found, code, stderr, become)
         return Completed(code, stdout, stderr, time.monotonic() - began)
 

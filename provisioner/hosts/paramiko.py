@@ -18,7 +18,7 @@ from provisioner.cluster.model import Cluster, Host
 from provisioner.errors import UnreachableError
 from provisioner.hosts.failures import become_failure, ssh_failure
 from provisioner.hosts.known_hosts import KnownHosts
-from provisioner.hosts.login import CONNECT_SECONDS, Login, login
+from provisioner.hosts.login import Login, login
 from provisioner.hosts.openssh import MAX_OUTPUT, Completed, Transport, overdue, too_much
 from provisioner.hosts.plain_login import user_of
 from provisioner.hosts.process import CHUNK, OutputTooLargeError, killable
@@ -56,7 +56,7 @@ class Paramiko:
             channel = self._begin(host, found, visit)
             if not channel:
                 return self._ssh.run(host, command, stdin, become=become, timeout=timeout)
-            sent = as_root(command, stdin, found.become_password) if become else (command, stdin)
+            sent = as_root(command, stdin, found.become_password, found.sudo) if become else (command, stdin)
             try:
                 code, stdout, stderr = _converse(channel, *sent, began + timeout)
             except TimeoutError:
@@ -78,24 +78,24 @@ class Paramiko:
             return self._enter(found, self._keys[host.name], visit)
         except (*BROKEN, ValueError):
             visit.still_wanted(host)
-            if time.monotonic() - began >= CONNECT_SECONDS:
+            if time.monotonic() - began >= found.connect_seconds:
                 raise ssh_failure(host, found, b"Connection timed out") from None
             return None
 
     def _enter(self, found: Login, key: paramiko.PKey, visit: _Visit) -> paramiko.Channel:
         """Log in. The host must show the recorded key before anything is told to it."""
         known = {entry.kind: entry.key for entry in self._known.keys(found.known_as)}
-        visit.reached = socket.create_connection((found.address, found.port), CONNECT_SECONDS)
-        transport = handshake(visit.reached, CONNECT_SECONDS, [*known])
+        visit.reached = socket.create_connection((found.address, found.port), found.connect_seconds)
+        transport = handshake(visit.reached, found.connect_seconds, [*known])
         shown = transport.get_remote_server_key()
         if known.get(shown.get_name()) != shown.get_base64():
             raise paramiko.SSHException("it showed another host key")
         answered = threading.Event()
         transport.auth_publickey(user_of(found), key, answered)
-        answered.wait(CONNECT_SECONDS)
+        answered.wait(found.connect_seconds)
         if not transport.is_authenticated():
             raise paramiko.SSHException("the key alone does not open it")
-        return transport.open_session(timeout=CONNECT_SECONDS)
+        return transport.open_session(timeout=found.connect_seconds)
 
 
 def handshake(channel: socket.socket, timeout: float, kinds: Collection[str] = ()) -> paramiko.Transport:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import pwd
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +24,8 @@ WITHOUT_EFFECT = frozenset({
     "gssapiauthentication", "gssapidelegatecredentials", "hashknownhosts", "identitiesonly", "identityfile", "loglevel",
     "passwordauthentication", "sendenv", "tcpkeepalive", "visualhostkey", "xauthlocation",
 })
+#: What a library is told as well, or can't need: one question is over before a connection could be dead for long.
+HONOURED = frozenset({"connecttimeout", "serveraliveinterval", "serveralivecountmax"})
 
 
 @dataclass(frozen=True)
@@ -41,13 +43,13 @@ class _Rule:
 def plain_logins(cluster: Cluster) -> frozenset[str]:
     """The hosts whose login is plain, and whose host key, not an authority's, is on file."""
     rules = [rule for path in (_own_config(), SYSTEM_CONFIG) for rule in _rules(path, path.parent)]
-    settled = {option.partition("=")[0].lower() for option in cluster_options(cluster)[1::2]} | WITHOUT_EFFECT
+    settled = {option.partition("=")[0].lower() for option in cluster_options(cluster)[1::2]} | HONOURED | WITHOUT_EFFECT
     known = KnownHosts.of(cluster)
     found = ((host.name, login(host)) for host in cluster.hosts)
     return frozenset(
         name for name, way in found
         if _key_alone(way) and known.keys(way.known_as)
-        and {*_arguments(way.extra), *(rule.keyword for rule in rules if rule.concerns(way.address))} <= settled | _given(way)
+        and {*way.told, *(rule.keyword for rule in rules if rule.concerns(way.address))} <= settled | _given(way)
     )
 
 
@@ -58,7 +60,7 @@ def user_of(found: Login) -> str:
 
 def _key_alone(found: Login) -> bool:
     """Whether one file that ssh would use is all that is shown to the host."""
-    if not found.key or found.password or Path(f"{found.key}-cert.pub").exists():
+    if not found.key or found.password or found.program != "ssh" or Path(f"{found.key}-cert.pub").exists():
         return False
     try:
         return not Path(found.key).stat().st_mode & 0o077
@@ -68,15 +70,7 @@ def _key_alone(found: Login) -> bool:
 
 def _given(found: Login) -> set[str]:
     """What the command line says, so no file can."""
-    return {"port", "user"} if found.user else {"port"}
-
-
-def _arguments(extra: Sequence[str]) -> Iterator[str]:
-    """The keywords of `-o` among ssh arguments, in small letters; others are given as they are, and are no keyword."""
-    words = iter(extra)
-    for word in words:
-        option = (word[2:] or next(words, "")) if word.startswith("-o") else word
-        yield re.split(r"[\s=]", option, maxsplit=1)[0].lower()
+    return {word for word, told in (("port", found.port_told), ("user", bool(found.user))) if told}
 
 
 def _own_config() -> Path:

@@ -43,8 +43,8 @@ class SshProcess:
     def __init__(self, cluster: Cluster, host: Host, command: str) -> None:
         found = login(host)
         self._host, self._login = host, found
-        wrapped, first = as_root(command, b"", found.become_password)
-        words = ["ssh", "-T", *cluster_options(cluster), *host_options(found), found.address, wrapped]
+        wrapped, first = as_root(command, b"", found.become_password, found.sudo)
+        words = [found.program, "-T", *cluster_options(cluster), *host_options(found), found.address, wrapped]
         self._process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                                          env=environment(found), start_new_session=True)
         self._write(first)
@@ -59,9 +59,12 @@ class SshProcess:
         assert out is not None  # noqa: S101 - narrows the type only
         with selectors.DefaultSelector() as ready:
             ready.register(out, selectors.EVENT_READ)
-            text = out.readline(MAX_LINE) if ready.select(timeout) else b""
+            answers = ready.select(timeout)
+        text = out.readline(MAX_LINE) if answers else b""
+        if not answers:
+            raise failure("timeout", self._host, self._login, f"no answer within {timeout:.0f} s", "is the host overloaded?")
         if not text:
-            raise self._failed(timeout)
+            raise self._ended()
         return text.decode(errors="replace").strip()
 
     def alive(self) -> bool:
@@ -88,8 +91,6 @@ class SshProcess:
                 self._process.stdin.write(data)
                 self._process.stdin.flush()
 
-    def _failed(self, timeout: float) -> SshError:
-        if self.alive():
-            return failure("timeout", self._host, self._login, f"no answer within {timeout:.0f} s", "is the host overloaded?")
+    def _ended(self) -> SshError:
         errors = self._process.stderr.read(MAX_LINE) if self._process.stderr else b""
         return ssh_failure(self._host, self._login, errors)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 from provisioner.cluster.model import Cluster, Host
 from provisioner.errors import StepFailed
 from provisioner.hosts.failures import failure, ssh_failure
-from provisioner.hosts.login import CONNECT_SECONDS, cluster_options, environment, host_options, login
+from provisioner.hosts.login import cluster_options, environment, host_options, login
 
 if TYPE_CHECKING:
     from kazoo.client import KazooClient
@@ -123,13 +123,13 @@ def _tunnel(cluster: Cluster, host: Host, port: int) -> Iterator[int]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         local = int(free.getsockname()[1])
-    words: Sequence[str] = ["ssh", "-NT", "-o", "ControlPath=none", "-o", "ExitOnForwardFailure=yes",
+    words: Sequence[str] = [found.program, "-NT", "-o", "ControlPath=none", "-o", "ExitOnForwardFailure=yes",
                             "-L", f"127.0.0.1:{local}:{host.cluster_address}:{port}",
                             *cluster_options(cluster), *host_options(found), found.address]
     process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
                                env=environment(found), start_new_session=True)
     try:
-        until = time.monotonic() + CONNECT_SECONDS + START_SECONDS
+        until = time.monotonic() + found.connect_seconds + START_SECONDS
         while not _listens(local):
             if process.poll() is not None:
                 raise ssh_failure(host, found, process.stderr.read() if process.stderr else b"")

@@ -68,9 +68,21 @@ TABLE = (
                names=("ansible_become_password", "ansible_become_pass", "ansible_sudo_pass")),
     Connection("ansible_ssh_private_key_file", "path", "Private key that SSH uses, a path relative to the inventory.", "",
                names=("ansible_private_key_file", "ansible_ssh_private_key_file")),
+    Connection("ansible_ssh_args", "str", "More arguments for ssh, sftp and scp, in addition to the driver's.", "",
+               check=lambda value: ssh_arguments.problem(str(value))),
     Connection("ansible_ssh_common_args", "str", "More arguments for ssh and sftp, such as -J jump.example.com.", "",
                check=lambda value: ssh_arguments.problem(str(value))),
     Connection("ansible_ssh_extra_args", "str", "More arguments for ssh alone.", "", check=lambda value: ssh_arguments.problem(str(value))),
+    Connection("ansible_ssh_timeout", "int", "Seconds that a connection may take to come about.", 10,
+               names=("ansible_timeout", "ansible_ssh_timeout")),
+    Connection("ansible_ssh_retries", "int", "How often a connection that does not come about is tried again.", 0),
+    Connection("ansible_ssh_executable", "path", "Program in the place of ssh, a path relative to the inventory.", "",
+               check=formats.single_line),
+    Connection("ansible_become_exe", "str", "Program in the place of sudo on the host.", "",
+               names=("ansible_become_exe", "ansible_sudo_exe"),
+               check=lambda value: "" if re.fullmatch(r"[\w./+-]+", str(value)) else "is not the name of a program"),
+    Connection("ansible_become_flags", "str", "Flags for sudo; -n and -S are given where they are needed.", "",
+               names=("ansible_become_flags", "ansible_sudo_flags"), check=lambda value: _sudo_problem(str(value))),
     Connection("ansible_python_interpreter", "path", "Python on the host: a path, a name, '/usr/bin/env NAME', or auto (as without it).",
                check=lambda value: interpreter(str(value))),
     Connection("ansible_sftp_executable", "str", "Program in the place of sftp.", "", followed="by Ansible"),
@@ -111,7 +123,11 @@ TABLE = (
                ("ansible_private_key_passphrase", "ansible_ssh_private_key_passphrase"), "refused", _PASSPHRASE),
 )
 NAMES: Mapping[str, Connection] = {name: each for each in TABLE for name in (each.names or (each.name,))}
-_ARGUMENTS = ("ansible_ssh_common_args", "ansible_ssh_extra_args")
+#: Arguments for ssh, in the order in which it gets them.
+ARGUMENTS = ("ansible_ssh_args", "ansible_ssh_common_args", "ansible_ssh_extra_args")
+#: Levels of ssh's log at which nobody learns why a host is not reached.
+SILENT = ("quiet", "fatal", "silent")
+_SUDO_FLAG = re.compile(r"-[EHPSikn]+|--(login|non-interactive|preserve-env(=[\w,]+)?|preserve-groups|set-home|stdin)")
 _DISCOVERED = ("auto", "auto_silent", "auto_legacy", "auto_legacy_silent")
 _HOST_KEYS = {"stricthostkeychecking": ("yes", "true"), "globalknownhostsfile": ("/dev/null", "none"), "updatehostkeys": ("no", "false")}
 #: What ssh is always told first, so that nobody's arguments change it: the values that agree, and why the others don't count.
@@ -142,9 +158,10 @@ def normalise(variables: Mapping[str, object], folder: Path) -> dict[str, object
         found.setdefault("ansible_user", user)
     if found.get("ansible_python_interpreter") in _DISCOVERED:
         del found["ansible_python_interpreter"]
-    if key := found.get("ansible_ssh_private_key_file"):
-        found["ansible_ssh_private_key_file"] = str(folder / Path(str(key)).expanduser())
-    for name in _ARGUMENTS:
+    for name in ("ansible_ssh_private_key_file", "ansible_ssh_executable"):
+        if name in found and ("/" in (path := str(found[name])) or name.endswith("_file")):
+            found[name] = str(folder / Path(path).expanduser())
+    for name in ARGUMENTS:
         if name in found:
             found[name] = ssh_arguments.settled(str(found[name]), folder)
     return found
@@ -166,6 +183,17 @@ def bare(address: str) -> tuple[str, str]:
     """User and host of an address as ssh takes it, [user@]host; brackets around IPv6, which it does not take, are removed."""
     user, _, host = address.rpartition("@")
     return user, host[1:-1] if host.startswith("[") and host.endswith("]") else host
+
+
+def sudo_flags(text: str) -> list[str]:
+    """The flags that change what sudo does, not how it asks for a password."""
+    words = (word if word.startswith("--") else re.sub("[nS]", "", word) for word in text.split())
+    return [word for word in words if word not in ("-", "--non-interactive", "--stdin")]
+
+
+def _sudo_problem(text: str) -> str:
+    wrong = [word for word in text.split() if not _SUDO_FLAG.fullmatch(word)]
+    return f"has {wrong[0]}, with which sudo would do something else than to run a program as root" if wrong else ""
 
 
 def interpreter(value: str) -> str:
@@ -190,10 +218,12 @@ def _without_effect(host: Host, known_hosts: str) -> Iterator[str]:
         each = NAMES.get(name)
         if each and each.followed == "by nobody" and value != each.default:
             yield f"{name} has no effect: {each.why}"
-    for name in _ARGUMENTS:
+    for name in ARGUMENTS:
         for argument in ssh_arguments.read(str(host.variables.get(name, ""))):
             values, why = _OURS.get(argument.keyword, ((argument.value.lower(),), ""))
             if argument.keyword == "userknownhostsfile":
                 values, why = (known_hosts.lower(),), _KNOWN
+            if argument.keyword == "loglevel" and argument.value.lower() in SILENT:
+                values, why = (), "ssh's messages say why a host is not reached"
             if argument.value.strip('"').lower() not in values:
                 yield f"{' '.join(argument.words)} in {name} has no effect: {why}"

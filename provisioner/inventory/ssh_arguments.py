@@ -56,10 +56,16 @@ class Argument:
         return (f"-{self.letter}", self.value) if self.letter in _WITH_VALUE else (f"-{self.letter}",)
 
 
-@functools.lru_cache
+@functools.lru_cache(1024)
 def read(text: str) -> tuple[Argument, ...]:
     """All of them, in order. Raises ValueError for text that ssh could not be given."""
-    return tuple(_arguments(shlex.split(text)))
+    return tuple(_arguments(words(text)))
+
+
+@functools.lru_cache(1024)
+def words(text: str) -> tuple[str, ...]:
+    """The words of a text, as a shell has them. Raises ValueError for a quotation without end."""
+    return tuple(shlex.split(text))
 
 
 def problem(text: str) -> str:
@@ -87,6 +93,7 @@ def settled(text: str, folder: Path) -> str:
     return text if meant == found else shlex.join(word for each in meant for word in each.words)
 
 
+@functools.lru_cache(1024)
 def values(text: str) -> Mapping[str, str]:
     """Keyword to value; the first of a keyword holds, as with ssh."""
     found: dict[str, str] = {}
@@ -95,8 +102,8 @@ def values(text: str) -> Mapping[str, str]:
     return found
 
 
-def _arguments(words: Sequence[str]) -> Iterator[Argument]:
-    rest = iter(words)
+def _arguments(text: Sequence[str]) -> Iterator[Argument]:
+    rest = iter(text)
     for word in rest:
         letters = word[1:]
         if not word.startswith("-") or not letters or word == "--":

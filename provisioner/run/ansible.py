@@ -14,7 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from provisioner.cluster.model import Cluster
 from provisioner.errors import ProvisionError
+from provisioner.hosts.login import ansible_ssh_args, cluster_options, login
 from provisioner.paths import playbooks_dir, project_dir
 from provisioner.plan.fingerprint import Question
 from provisioner.plan.steps import Step
@@ -39,7 +41,6 @@ class Run:
     inventory: Path
     secrets: tuple[Path, ...]
     vault_password: Path
-    ssh_args: str
     hosts: int
     #: Whether tasks go through one lasting Python on each host instead of a new one for each task (docs/decisions/0016-mitogen.md).
     mitogen: bool = False
@@ -102,7 +103,6 @@ class AnsiblePlaybooks:
             "ANSIBLE_CALLBACKS_ENABLED": "provisioner.core.events",
             "ANSIBLE_CACHE_PLUGIN": "jsonfile",
             "ANSIBLE_CACHE_PLUGIN_CONNECTION": str(self._run.folder / "facts"),
-            "ANSIBLE_SSH_ARGS": self._run.ssh_args,
             "ANSIBLE_LOCAL_TEMP": str(self._run.folder / "tmp"),
             "ANSIBLE_FORCE_COLOR": "false",
             "PROVISION_EVENTS": str(events),
@@ -146,6 +146,19 @@ def step_variables(step: Step, hosts: Sequence[str], questions: Mapping[str, Map
         **({f"{step.component.role}_expect": dict(step.expect)} if step.expect else {}),
         **step.variables,
     }
+
+
+def with_ssh_arguments(rendered: Mapping[str, Any], cluster: Cluster) -> dict[str, Any]:
+    """A rendered inventory with what ssh is told of each host, so that Ansible enters it as we do, in the connection that is open.
+
+    It is told that of a run alone: the folder of shared connections differs from machine to machine.
+    """
+    options, name = cluster_options(cluster), "ansible_ssh_args"
+    arguments = {host.name: ansible_ssh_args(options, login(host)) for host in cluster.hosts}
+    usual = next(iter(arguments.values()))
+    hosts = {host: {k: v for k, v in values.items() if k != name} | ({} if arguments[host] == usual else {name: arguments[host]})
+             for host, values in rendered["all"]["hosts"].items()}
+    return {"all": {**rendered["all"], "vars": {**rendered["all"]["vars"], name: usual}, "hosts": hosts}}
 
 
 def mitogen_settings() -> dict[str, str]:

@@ -12,12 +12,11 @@ from typing import Protocol
 from provisioner.context import Context
 from provisioner.errors import UnreachableError
 from provisioner.hosts.failures import printable
-from provisioner.hosts.openssh import ansible_ssh_args
 from provisioner.inventory.render import inventory_secrets, to_json
 from provisioner.plan.assess import Facts, Questions
 from provisioner.plan.authentication import PROTECT
 from provisioner.plan.steps import REBOOT, Plan
-from provisioner.run.ansible import VERBS, AnsiblePlaybooks, PlaybookExecutor, Run, seed_facts
+from provisioner.run.ansible import VERBS, AnsiblePlaybooks, PlaybookExecutor, Run, seed_facts, with_ssh_arguments
 from provisioner.run.engine import Engine, Progress, Result, World
 from provisioner.run.interrupt import SafePoint
 from provisioner.run.lock import Lock
@@ -66,13 +65,13 @@ def open_playbooks(context: Context, folder: Path, facts: Facts) -> AnsiblePlayb
     """Ansible, ready to work in a run's folder: the rendered inventory and the facts are there."""
     cluster = context.cluster
     inventory = folder / "inventory.json"
-    write_private(inventory, to_json(context.rendered).encode())
+    write_private(inventory, to_json(with_ssh_arguments(context.rendered, cluster)).encode())
     seed_facts(folder, facts)
     files = [secrets.secrets_path(cluster)]
     if own := inventory_secrets(cluster):
         files.append(folder / "inventory_secrets.yml")
         secrets.write_encrypted(files[-1], cluster, own)
-    return AnsiblePlaybooks(Run(folder, inventory, tuple(files), secrets.password_file(cluster), ansible_ssh_args(cluster),
+    return AnsiblePlaybooks(Run(folder, inventory, tuple(files), secrets.password_file(cluster),
                                 len(cluster.hosts), bool(cluster.variables.get("cluster_mitogen"))))
 
 

@@ -47,5 +47,5 @@ def run(context: Context, console: Console, options: Options) -> int:
     context.transport.run(host, "true")
     found = login(host)
     words = options.arguments[1:] if options.arguments[:1] == ("--",) else options.arguments
-    command = ["ssh", *cluster_options(cluster), *host_options(found), found.address, *words]
-    os.execvpe("ssh", command, environment(found))  # noqa: S606 - this process ends here, there is no shell
+    command = [found.program, *cluster_options(cluster), *host_options(found), found.address, *words]
+    os.execvpe(found.program, command, environment(found))  # noqa: S606 - this process ends here, there is no shell

@@ -5,12 +5,14 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from provisioner.cluster.model import Cluster, Host
 from provisioner.errors import ProvisionError
 from provisioner.run import ansible
-from provisioner.run.ansible import AnsiblePlaybooks, Run, seed_facts
+from provisioner.run.ansible import AnsiblePlaybooks, Run, seed_facts, with_ssh_arguments
 from provisioner.run.outcome import Event, Outcome
 
 PLAYBOOK = """
@@ -38,7 +40,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     (tmp_path / "inventory.json").write_text(json.dumps({"all": {"hosts": hosts}}))
     seed_facts(tmp_path, {n: {"ansible_os_family": "Seeded"} for n in hosts})
     monkeypatch.setattr(ansible, "playbooks_dir", lambda: tmp_path)
-    return Run(tmp_path, tmp_path / "inventory.json", (tmp_path / "secrets.yml",), tmp_path / "vault", "", 2)
+    return Run(tmp_path, tmp_path / "inventory.json", (tmp_path / "secrets.yml",), tmp_path / "vault", 2)
 
 
 @pytest.fixture
@@ -97,3 +99,16 @@ def test_a_preview_tells_what_would_change_but_never_a_secret(playbooks: Ansible
     assert "secret" not in changed["Something secret"].lower()
     assert "good morning" not in changed["Something secret"]
     assert not (tmp_path / "open").exists()
+
+
+def test_ansible_is_told_of_each_host_what_ssh_is_told_and_nothing_twice(tmp_path: Path) -> None:
+    own = {"a2": {"ansible_ssh_args": "-C", "ansible_ssh_timeout": 60}}
+    hosts = tuple(Host(name, f"192.0.2.{number}", variables=own.get(name, {})) for number, name in enumerate(("a1", "a2", "a3"), 1))
+    rendered: dict[str, Any] = {"all": {"vars": {"x": 1}, "hosts": {host.name: dict(host.variables) for host in hosts}, "children": {}}}
+    told = with_ssh_arguments(rendered, Cluster("test", tmp_path / "inventory.yml", hosts))["all"]
+    assert told["vars"]["x"] == 1
+    usual = told["vars"]["ansible_ssh_args"]
+    assert usual.endswith("-o ConnectTimeout=10 -o ServerAliveInterval=5 -o ServerAliveCountMax=4 -o BatchMode=yes")
+    assert told["hosts"]["a1"] == told["hosts"]["a3"] == {}
+    assert told["hosts"]["a2"]["ansible_ssh_args"] == usual.replace("Timeout=10", "Timeout=60") + " -C"
+    assert "ansible_ssh_args" not in rendered["all"]["vars"]

@@ -11,7 +11,7 @@ import pytest
 
 from provisioner.cluster.model import Cluster, Host
 from provisioner.errors import UnreachableError
-from provisioner.hosts import host_keys
+from provisioner.hosts import login
 from provisioner.hosts.known_hosts import KnownHosts, record
 from provisioner.hosts.openssh import OpenSsh
 from provisioner.verbs.infra import arrival
@@ -24,7 +24,7 @@ Make = Callable[..., SshServer]
 
 @pytest.fixture
 def make(monkeypatch: pytest.MonkeyPatch) -> Iterator[Make]:
-    monkeypatch.setattr(host_keys, "CONNECT_SECONDS", 0.5)
+    monkeypatch.setattr(login, "CONNECT_SECONDS", 1)
     monkeypatch.setattr(arrival, "PAUSE_SECONDS", 0.1)
     servers: list[SshServer] = []
 

@@ -13,11 +13,13 @@ import pytest
 from provisioner.cluster.model import Cluster, Host
 from provisioner.errors import UnreachableError, UsageError
 from provisioner.hosts.failures import become_failure, changed_key, printable, ssh_failure
+from provisioner.hosts.known_hosts import record
 from provisioner.hosts.login import Login, login
 from provisioner.hosts.openssh import OpenSsh, SshError, fan_out, first_contact
 from provisioner.hosts.process import DeadlineError, OutputTooLargeError, kill_all, run_bounded
 from provisioner_lab.testing import FakeTransport, said
 from tests.unit.builders import reachable
+from tests.unit.ssh_servers import SshServer
 
 HOST = Host("m1", "10.0.0.1", 22, "deploy")
 
@@ -38,7 +40,7 @@ def login_of() -> Login:
     ("Unable to negotiate with 10.0.0.1 port 22: no matching host key type found. Their offer: ssh-dss", "algorithm", "ssh-dss"),
     ("@ WARNING: UNPROTECTED PRIVATE KEY FILE! @\nPermission denied (publickey).", "key-file", "read by others"),
     ('Load key "/k": invalid format\ndeploy@10.0.0.1: Permission denied (publickey).', "key-file", "invalid format"),
-    ("/root/.ssh/config: line 3: Bad configuration option: foo", "configuration", "does not start"),
+    ("/root/.ssh/config: line 3: Bad configuration option: foo", "configuration", "does not take"),
     ('"System is booting up. Unprivileged users are not permitted to log in yet."', "auth", "lets nobody in"),
     ("mux_client_request_session: read from master failed: Broken pipe\r\nConnection timed out during banner exchange", "timeout",
      "does not answer"),
@@ -203,3 +205,45 @@ def test_every_login_is_tried_by_itself(tmp_path: Path) -> None:
     transport = FakeTransport()
     assert first_contact(Cluster("x", of.path, hosts), hosts, transport) == {}
     assert [call.host for call in transport.calls] == ["a", "b"]
+
+
+@pytest.mark.parametrize(("retries", "reached"), [(2, True), (0, False)])
+def test_a_connection_that_does_not_come_about_is_tried_as_often_as_the_inventory_says(tmp_path: Path, retries: int, reached: bool) -> None:
+    server = SshServer()
+    host = Host("m1", "127.0.0.1", server.port, "deploy", variables={"ansible_ssh_retries": retries})
+    of = Cluster("test", tmp_path / "inventory.yml", (host,))
+    record(of, [f"[127.0.0.1]:{server.port} {server.key.get_name()} {server.key.get_base64()}"])
+    timer = threading.Timer(0.5, server.start)
+    timer.start()
+    try:
+        if reached:
+            assert OpenSsh(of).run(host, "true").code == 0
+        else:
+            with pytest.raises(SshError, match="nothing listens"):
+                OpenSsh(of).run(host, "true")
+    finally:
+        timer.join()
+        server.stop()
+
+
+def test_what_broke_off_while_it_ran_is_not_run_again(tmp_path: Path) -> None:
+    server = SshServer(breaks=True).start()
+    host = Host("m1", "127.0.0.1", server.port, "deploy", variables={"ansible_ssh_retries": 2})
+    of = Cluster("test", tmp_path / "inventory.yml", (host,))
+    record(of, [f"[127.0.0.1]:{server.port} {server.key.get_name()} {server.key.get_base64()}"])
+    try:
+        assert OpenSsh(of).run(host, "true").code != 0
+        assert server.logins == 1
+    finally:
+        server.stop()
+
+
+def test_another_program_than_ssh_is_started_and_named_when_it_can_not_be(tmp_path: Path) -> None:
+    (tmp_path / "wrapper").write_text("#!/bin/sh\necho by the wrapper\n")
+    (tmp_path / "wrapper").chmod(0o755)
+    of = reachable(tmp_path, "m1", variables={"ansible_ssh_executable": str(tmp_path / "wrapper")})
+    assert OpenSsh(of).run(of.hosts[0], "true").stdout == b"by the wrapper\n"
+    (tmp_path / "wrapper").unlink()
+    with pytest.raises(UsageError, match="wrapper can't be started: No such file") as error:
+        OpenSsh(of).run(of.hosts[0], "true")
+    assert error.value.hint == "look at ansible_ssh_executable"

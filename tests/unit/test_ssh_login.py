@@ -10,13 +10,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from ansible.playbook.play_context import PlayContext
+from ansible.plugins.loader import connection_loader
 
 from provisioner.cluster.model import Host
 from provisioner.errors import UsageError
 from provisioner.hosts import login as login_options
 from provisioner.hosts.failures import become_failure
-from provisioner.hosts.login import ASKPASS, control_dir, environment, host_options, login
-from provisioner.hosts.openssh import ansible_ssh_args
+from provisioner.hosts.login import ASKPASS, ansible_ssh_args, cluster_options, control_dir, environment, host_options, login
 from provisioner.hosts.sudo import as_root
 from tests.unit.builders import reachable
 
@@ -33,20 +34,19 @@ def values(options: list[str]) -> dict[str, str]:
 
 def test_ansible_gets_the_same_known_hosts_and_connections(tmp_path: Path) -> None:
     of = reachable(tmp_path, "m1")
-    settings = values(shlex.split(ansible_ssh_args(of)))
+    settings = values(shlex.split(ansible_ssh_args(cluster_options(of), login(of.hosts[0]))))
     assert settings["UserKnownHostsFile"] == str(tmp_path / ".provision/test/known_hosts")
     assert settings["StrictHostKeyChecking"] == "yes"
     assert settings["ControlPath"].startswith(str(control_dir(of)))
     assert settings["ControlPath"].endswith("/%C")
     assert len(settings["ControlPath"]) - len("%C") + 40 + 17 < 104
-    assert login_options.cluster_options(of) == shlex.split(ansible_ssh_args(of))
 
 
 def test_a_path_with_spaces_and_percents_survives_ssh(tmp_path: Path) -> None:
     folder = tmp_path / "my 100% cluster"
     folder.mkdir()
     of = reachable(folder, "m1")
-    shown = subprocess.run(["ssh", "-G", *login_options.cluster_options(of), "10.0.0.1"], capture_output=True, text=True, check=True).stdout
+    shown = subprocess.run(["ssh", "-G", *cluster_options(of), "10.0.0.1"], capture_output=True, text=True, check=True).stdout
     assert f"userknownhostsfile {folder}/.provision/test/known_hosts" in shown.replace("%%", "%").replace('"', "").splitlines()
 
 
@@ -54,12 +54,71 @@ def test_a_key_login_never_asks() -> None:
     found = login_of(ansible_ssh_private_key_file="/keys/id", ansible_ssh_common_args="-J 'ops@jump.example.org:2200'",
                      ansible_ssh_extra_args="-v")
     options = host_options(found)
-    assert options[:4] == ["-p", "22", "-l", "deploy"]
+    assert options[:2] == ["-l", "deploy"]
     assert options[options.index("-i") + 1] == "/keys/id"
     assert "BatchMode=yes" in options
     assert "IdentitiesOnly=yes" in options
     assert options[-3:] == ["-J", "ops@jump.example.org:2200", "-v"]
     assert "SSH_ASKPASS" not in environment(found)
+
+
+def test_ssh_decides_on_the_port_that_nobody_wrote_as_it_does_for_ansible() -> None:
+    assert "-p" not in host_options(login_of())
+    assert host_options(login_of(ansible_port=22))[:2] == ["-p", "22"]
+    assert host_options(login(replace(HOST, port=2222)))[:2] == ["-p", "2222"]
+
+
+@pytest.mark.parametrize(("variables", "seconds"), [
+    ({}, 10), ({"ansible_ssh_timeout": 60}, 60), ({"ansible_ssh_extra_args": "-o ConnectTimeout=30"}, 30),
+    ({"ansible_ssh_common_args": "-o 'ConnectTimeout 1m30s'"}, 90),
+    ({"ansible_ssh_timeout": 60, "ansible_ssh_common_args": "-o ConnectTimeout=30"}, 60),  # as Ansible has them
+    ({"ansible_ssh_timeout": 60, "ansible_ssh_args": "-o ConnectTimeout=30"}, 30),
+])
+def test_the_time_for_a_connection_is_the_users_for_us_and_for_ansible(tmp_path: Path, variables: dict[str, object], seconds: int) -> None:
+    found = login_of(**variables)
+    assert found.connect_seconds == seconds
+    ours, ansibles = by_ssh(host_options(found)), by_ssh(as_ansible(tmp_path, found))
+    assert ours["connecttimeout"] == ansibles["connecttimeout"] == str(seconds)
+
+
+@pytest.mark.parametrize("variables", [
+    {}, {"ansible_port": 22, "ansible_ssh_args": "-C -o ControlMaster=auto -o ControlPersist=60s"},
+    {"ansible_ssh_common_args": "-o ServerAliveInterval=77 -J ops@jump:2222", "ansible_ssh_private_key_file": "/dev/null"},
+    {"ansible_ssh_extra_args": "-o IdentitiesOnly=no -o LogLevel=QUIET -p 2200 -l other", "ansible_ssh_private_key_file": "/dev/null"},
+    {"ansible_ssh_args": "-o StrictHostKeyChecking=no -o ForwardAgent=yes", "ansible_ssh_common_args": "-o UserKnownHostsFile=/dev/null"},
+    {"ansible_password": "p"}, {"ansible_password": "p", "ansible_ssh_common_args": "-o PreferredAuthentications=password,publickey"},
+], ids=str)
+def test_ssh_understands_the_same_from_us_and_from_ansible(tmp_path: Path, variables: dict[str, object]) -> None:
+    found = login_of(**variables)
+    ours, ansibles = by_ssh([*cluster_options(reachable(tmp_path, "m1")), *host_options(found)]), by_ssh(as_ansible(tmp_path, found))
+    # What Ansible adds where no password is given forbids no more than our BatchMode does.
+    own = {"kbdinteractiveauthentication", "passwordauthentication", "preferredauthentications"} if not found.password else set()
+    assert {k: v for k, v in ours.items() if k not in own} == {k: v for k, v in ansibles.items() if k not in own}
+    assert ours["stricthostkeychecking"] in ("true", "yes")
+    assert ours["loglevel"] in ("INFO", "ERROR")
+
+
+def by_ssh(options: list[str]) -> dict[str, str]:
+    """What ssh makes of its arguments, without any configuration file of this machine."""
+    shown = subprocess.run(["ssh", *options, "-F", "none", "-G", "10.0.0.1"], capture_output=True, text=True, check=True).stdout
+    return {name.lower(): value for name, _, value in (line.partition(" ") for line in shown.splitlines())}
+
+
+def as_ansible(folder: Path, found: login_options.Login) -> list[str]:
+    """The options with which Ansible's own connection plugin calls ssh for a host that is rendered so."""
+    told = folder / "told"
+    (folder / "ssh").write_text(f"#!/bin/sh\nprintf '%s\\n' \"$@\" >'{told}'\n")
+    (folder / "ssh").chmod(0o755)
+    variables = {"ansible_host": found.address, "ansible_user": found.user, "ansible_ssh_private_key_file": found.key or None,
+                 "ansible_password": found.password or None, "ansible_port": found.port if found.port_told else None,
+                 "ansible_ssh_args": ansible_ssh_args(cluster_options(reachable(folder, "m1")), found), "ansible_ssh_timeout": 45,
+                 "ansible_ssh_common_args": shlex.join(found.arguments[len(found.shared):]),
+                 "ansible_ssh_executable": str(folder / "ssh")}
+    plugin = connection_loader.get("ssh", PlayContext(), shell="sh")  # noqa: S604 - the name of a plugin
+    plugin.set_options(var_options={name: value for name, value in variables.items() if value is not None})
+    plugin.exec_command("true", sudoable=False)
+    words = told.read_text().splitlines()
+    return words[:words.index(found.address)]
 
 
 def test_a_password_login_has_one_method_and_one_try() -> None:
@@ -69,7 +128,7 @@ def test_a_password_login_has_one_method_and_one_try() -> None:
     assert "BatchMode=yes" not in options
     assert not any("secret" in option for option in options)
     assert environment(found)["SSH_ASKPASS_REQUIRE"] == "force"
-    assert "PreferredAuthentications=publickey,password" in host_options(replace(found, key="/k"))
+    assert "PreferredAuthentications=publickey,password" in host_options(login_of(ansible_password="p", ansible_ssh_private_key_file="/k"))
 
 
 @pytest.mark.parametrize(("question", "answer"), [
@@ -173,6 +232,15 @@ def test_without_a_password_sudo_does_not_wait(with_sudo: Sudo) -> None:
     error = become_failure(HOST, login_of(), done.stderr)
     assert error and error.message == "sudo asks deploy for a password"
     assert with_sudo("cat", PAYLOAD, "", needs=False)[0].stdout == PAYLOAD
+
+
+def test_sudo_is_called_as_the_inventory_says() -> None:
+    found = login_of(ansible_become_flags="-H -S -n --preserve-env=A", ansible_become_exe="/opt/sudo")
+    assert found.sudo == "/opt/sudo -H --preserve-env=A"
+    for password in ("", "right"):
+        line, _ = as_root("true", b"", password, "/opt/sudo -H")
+        assert " sudo" not in line
+        assert "/opt/sudo -H -" in line
 
 
 def test_root_needs_no_sudo() -> None:

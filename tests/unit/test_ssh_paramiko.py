@@ -12,7 +12,6 @@ import pytest
 from provisioner.cluster.model import Cluster, Host
 from provisioner.context import FEWEST, Context
 from provisioner.hosts import login
-from provisioner.hosts import paramiko as ssh_paramiko
 from provisioner.hosts.known_hosts import record
 from provisioner.hosts.openssh import Completed, OpenSsh, SshError, fan_out
 from provisioner.hosts.paramiko import Paramiko
@@ -37,9 +36,9 @@ def frozen() -> Iterator[SshServer]:
     server.stop()
 
 
-def reached_at(port: int, key: Path, shown: paramiko.PKey | None = None) -> Cluster:
+def reached_at(port: int, key: Path, shown: paramiko.PKey | None = None, **more: object) -> Cluster:
     """`far` at a port of this machine, with a recorded host key (none of its own: any), and others that only ssh can enter."""
-    variables = {"ansible_ssh_private_key_file": str(key)}
+    variables = {"ansible_ssh_private_key_file": str(key), **more}
     far = Host("far", "127.0.0.1", port, "deploy", variables=variables)
     found = Cluster("test", key.parent / "inventory.yml", (far, *(Host(name, "192.0.2.1", 22) for name in OTHERS)))
     shown = shown or paramiko.ECDSAKey.generate()
@@ -57,9 +56,8 @@ def test_a_host_that_freezes_is_given_up_and_not_tried_again(key: Path, frozen: 
     assert time.monotonic() - began < 5
 
 
-def test_a_host_that_stays_silent_is_waited_for_once(key: Path, frozen: SshServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ssh_paramiko, "CONNECT_SECONDS", 0.3)
-    of = reached_at(frozen.port, key)
+def test_a_host_that_stays_silent_is_waited_for_once(key: Path, frozen: SshServer) -> None:
+    of = reached_at(frozen.port, key, ansible_ssh_timeout=1)
     with pytest.raises(SshError) as error:
         Paramiko(of, {"far"}, FakeTransport({"far": AssertionError("tried again")})).run(of.hosts[0], "true")
     assert (error.value.cause, error.value.where) == ("timeout", f"far (127.0.0.1, port {frozen.port})")

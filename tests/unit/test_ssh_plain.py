@@ -45,7 +45,8 @@ BOTH = {"m1", "m2"}
 
 @pytest.mark.parametrize(("text", "plain"), [
     ("", BOTH),
-    ("IdentityFile ~/.ssh/id_other\nServerAliveInterval=60\nUser other\nPort 2222\n", BOTH),  # ours come first
+    ("IdentityFile ~/.ssh/id_other\nServerAliveInterval=60\nUser other\n", BOTH),  # ours come first
+    ("Port 2222\n", set()),
     ("ProxyJump gate\n", set()),
     ("host 10.0.0.2 # no\n  HostName 10.9.9.9\n", {"m1"}),
     ("Host *.example.org github.com\n  ProxyCommand nc %h %p\n", BOTH),

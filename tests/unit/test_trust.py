@@ -15,9 +15,11 @@ import pytest
 from provisioner.cluster.model import Cluster, Host
 from provisioner.errors import UnreachableError
 from provisioner.hosts import host_keys
-from provisioner.hosts.host_keys import HostKey, config_of, establish, read_route, scan
+from provisioner.hosts.host_keys import HostKey, establish, scan
 from provisioner.hosts.known_hosts import KnownHosts, fingerprint, forget, record
+from provisioner.hosts.login import login
 from provisioner.hosts.openssh import SshError
+from provisioner.hosts.route import read_route
 from tests.unit.builders import reachable
 
 KEY = "AAAAC3NzaC1lZDI1NTE5AAAAIFtJuNl+kWFyEsmxYaiFyIsCcQXZ/pjtYYFPQW5S8iXt"
@@ -83,7 +85,7 @@ def test_only_hosts_without_a_key_are_contacted(tmp_path: Path, monkeypatch: pyt
     record(of, [f"10.0.0.1 ssh-ed25519 {KEY}"])
     asked = []
 
-    def fake(host: Host, _: Cluster) -> HostKey:
+    def fake(host: Host) -> HostKey:
         asked.append(host.name)
         if host.name == "m3":
             raise SshError("timeout", "does not answer")
@@ -157,7 +159,7 @@ def local(folder: Path, port: int, **variables: object) -> tuple[Host, Cluster]:
 
 
 def test_a_key_is_fetched_without_logging_in(tmp_path: Path, greeter: _Greeter) -> None:
-    key = scan(*local(tmp_path, greeter.port))
+    key = scan(local(tmp_path, greeter.port)[0])
     assert key == HostKey((f"[127.0.0.1]:{greeter.port}",), greeter.key.get_name(), greeter.key.get_base64())
     assert greeter.logins == 0
 
@@ -167,25 +169,25 @@ def test_a_key_is_fetched_through_a_proxy_command(tmp_path: Path, greeter: _Gree
              "def out():\n  while True:\n    d=s.recv(9999)\n    if not d: os._exit(0)\n    os.write(1,d)\n"
              "threading.Thread(target=out).start()\nwhile True:\n  d=os.read(0,9999)\n  if not d: os._exit(0)\n  s.sendall(d)\n")
     (tmp_path / "carry.py").write_text(carry)
-    host, of = local(tmp_path, greeter.port, ansible_ssh_common_args=f"-o ProxyCommand='python3 {tmp_path}/carry.py %h %p'")
-    assert scan(host, of).key == greeter.key.get_base64()
+    host, _ = local(tmp_path, greeter.port, ansible_ssh_common_args=f"-o ProxyCommand='python3 {tmp_path}/carry.py %h %p'")
+    assert scan(host).key == greeter.key.get_base64()
 
 
 def test_a_proxy_that_fails_says_why(tmp_path: Path) -> None:
-    host, of = local(tmp_path, 22, ansible_ssh_common_args="-o ProxyCommand='echo no such gate >&2; exit 1'")
-    with pytest.raises(SshError, match="through its jump host: no such gate"):
-        scan(host, of)
+    host, _ = local(tmp_path, 22, ansible_ssh_common_args="-o ProxyCommand='echo no such gate >&2; exit 1'")
+    with pytest.raises(SshError, match=r"no connection through ProxyCommand 'echo no such gate .*': no such gate"):
+        scan(host)
 
 
 def test_nobody_there(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
     with pytest.raises(SshError) as error:
-        scan(*local(tmp_path, port))
+        scan(local(tmp_path, port)[0])
     assert (error.value.cause, error.value.message) == ("refused", f"nothing listens on port {port} of 127.0.0.1")
-    host, of = local(tmp_path, 22)
+    host, _ = local(tmp_path, 22)
     with pytest.raises(SshError) as error:
-        scan(replace(host, address="no-such-host.invalid"), of)
+        scan(replace(host, address="no-such-host.invalid"))
     assert error.value.cause == "name"
 
 
@@ -193,7 +195,7 @@ def test_something_else_listens_there(tmp_path: Path) -> None:
     server = _Greeter(b"HTTP/1.1 400 Bad Request\r\n\r\n")
     server.start()
     with pytest.raises(SshError, match="no SSH server answers there") as error:
-        scan(*local(tmp_path, server.port))
+        scan(local(tmp_path, server.port)[0])
     assert error.value.cause == "closed"
     server.listener.close()
 
@@ -209,12 +211,10 @@ SETTINGS = "hostname 10.0.0.1\nport 22\nuser deploy\n"
     ("proxycommand nc -X 5 %h %p %r 100%%\n", "exec nc -X 5 10.0.0.1 22 deploy 100%"),
 ])
 def test_the_way_to_a_host(settings: str, through: str) -> None:
-    assert read_route(SETTINGS + settings).through == through
+    assert read_route(SETTINGS + settings, login(Host("m1", "10.0.0.1"))).through == through
 
 
 def test_the_configuration_file_is_handed_on_to_the_jump() -> None:
-    assert config_of(["-v", "-F", "/x/config", "-J", "y"]) == "/x/config"
-    assert config_of(["-F/x/config"]) == "/x/config"
-    assert config_of(["-J", "y"]) == ""
-    assert read_route(SETTINGS + "proxyjump j\n", "/x/config").through.startswith("ssh -F /x/config ")
-    assert read_route(SETTINGS + "hostkeyalias web\n").alias == "web"
+    host = Host("m1", "10.0.0.1", variables={"ansible_ssh_common_args": "-v -F /x/config", "ansible_ssh_timeout": 3})
+    assert read_route(SETTINGS + "proxyjump j\n", login(host)).through.startswith("ssh -F /x/config -o BatchMode=yes -o ConnectTimeout=3 ")
+    assert read_route(SETTINGS + "hostkeyalias web\n", login(host)).known_as == "web"

@@ -37,7 +37,7 @@ def run_replace(context: Context, console: Console, options: Options) -> Result:
             console.say(f"{found.cluster_address} is {each.now} now (so far: {each.before}); the cluster will know it by that")
     context = context.look_up_again(found.name)
     cluster = context.cluster
-    key = scan(found, cluster)
+    key = scan(found)
     known = KnownHosts.of(cluster)
     before = dict.fromkeys(text for name in key.names for text in known.fingerprints(name))
     console.say(f"{found.name} presents the key {fingerprint(key.key)} ({key.kind}); known so far: {', '.join(before) or 'none'}")
