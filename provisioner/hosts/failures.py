@@ -127,6 +127,8 @@ def _stopped(host: Host, found: Login, text: str, route: Route) -> SshError:
     hint = f"try the way by hand: {route.through}"
     if "Host key verification failed" in said:
         hint = f"host keys of jump hosts are looked up in ~/.ssh/known_hosts: log in to {route.by} once by hand"
+    elif not said and " -q" in route.through:
+        hint += ", without -q, which keeps it from saying why"
     return failure("closed", host, found, f"no connection through {route.by}: {said or 'it closed the connection without a word'}", hint)
 
 

@@ -7,7 +7,7 @@ an inventory says about reaching its hosts is dropped in silence: it means the s
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -210,7 +210,13 @@ def warnings(cluster: Cluster) -> tuple[str, ...]:
     for host in cluster.hosts:
         for text in _without_effect(host, own):
             found.setdefault(text, []).append(host.name)
-    return tuple(f"{names[0]}{f' and {len(names) - 1} more hosts' if names[1:] else ''}: {text}" for text, names in found.items())
+    return tuple(f"{_who(names, cluster)}: {text}" for text, names in found.items())
+
+
+def _who(names: Sequence[str], cluster: Cluster) -> str:
+    if len(names) == len(cluster.hosts) > 1:
+        return "all hosts"
+    return f"{names[0]} and {len(names) - 1} more" if names[1:] else names[0]
 
 
 def _without_effect(host: Host, known_hosts: str) -> Iterator[str]:

@@ -24,13 +24,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(context: Context, console: Console, options: Options) -> int:
     """Say what the inventory describes. Raises InventoryError that lists everything that is wrong."""
     from provisioner.components import AGENT, QUORUMS
+    from provisioner.hosts import offline
     from provisioner.inventory.addresses import HINT
     from provisioner.inventory.find import namesakes
     from provisioner.inventory.sources import without
 
     cluster = context.written
     names = context.doubts()  # before anything is printed: rendering finds what only the whole shows
-    for warning in (*cluster.warnings, *without(cluster, context.catalogue), *names):
+    for warning in (*cluster.warnings, *offline.check(cluster), *without(cluster, context.catalogue), *names):
         console.warn(warning)
     if names:
         console.warn(f"'up' needs an address for every host: {HINT}")

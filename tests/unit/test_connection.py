@@ -24,7 +24,7 @@ def host_of(folder: Path, *lines: str) -> Host:
 
 def warnings_of(folder: Path, *lines: str) -> list[str]:
     text = MASTERS + "".join(f"    {line}\n" for line in lines) + "agents: {hosts: {m1: }}\n"
-    return [warning.removeprefix("m1 and 2 more hosts: ") for warning in load_text(folder, text).warnings]
+    return [warning.removeprefix("all hosts: ") for warning in load_text(folder, text).warnings]
 
 
 def test_old_names_are_names_of_the_same(tmp_path: Path) -> None:
@@ -119,6 +119,13 @@ def test_what_can_not_be_followed_is_refused_with_its_place_and_the_reason(tmp_p
 def test_what_has_no_effect_is_said_once_for_all_hosts(tmp_path: Path, line: str, words: str) -> None:
     (warning,) = warnings_of(tmp_path, line)
     assert warning.startswith(words)
+
+
+def test_hosts_are_named_where_it_does_not_hold_for_all(tmp_path: Path) -> None:
+    text = THREE + "agents:\n  hosts:\n    m1: {ansible_ssh_extra_args: -A}\n"
+    text += "    m2: {ansible_ssh_extra_args: -A, ansible_control_path: x}\n"
+    who = [warning.partition(": ")[0] for warning in load_text(tmp_path, text).warnings]
+    assert who == ["m1 and 1 more", "m2"]
 
 
 @pytest.mark.parametrize("line", [
