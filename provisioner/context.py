@@ -113,6 +113,10 @@ class Context:
         """The way to the hosts."""
         if self._transport:
             return self._transport
+        if any(host.local for host in self.cluster.hosts):  # then it is the only one
+            from provisioner.hosts.local import Local
+
+            return Local(self.cluster)
         from provisioner.hosts.openssh import OpenSsh
 
         return OpenSsh(self.written)

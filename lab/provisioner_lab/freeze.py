@@ -13,7 +13,7 @@ from pathlib import Path
 
 from provisioner.context import Context
 from provisioner.errors import ProvisionError, UsageError
-from provisioner.hosts.remote_process import SshProcess
+from provisioner.hosts.remote_process import HostProcess
 from provisioner.run.lock import Lock
 from provisioner_lab import restore, work
 from provisioner_lab.cache import cache_dir, exclusively
@@ -60,7 +60,7 @@ def take(name: str, lab_name: str, *, again: bool, say: Say) -> Snapshot:
         snapshot = _describe(name, lab, healthy=not restore.problems(context))
         place.about.write_text(snapshot.as_json())
         try:
-            with Lock(context.cluster, functools.partial(SshProcess, context.cluster), f"snapshot {name}").acquire():
+            with Lock(context.cluster, functools.partial(HostProcess, context.cluster), f"snapshot {name}").acquire():
                 _read_files(lab, snapshot, place)
             _keep_in_engine(lab, snapshot, say)
             _write(lab, snapshot, place, say)

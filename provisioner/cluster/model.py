@@ -44,6 +44,11 @@ class Host:
         """The address that the other hosts use for this one."""
         return str(self.variables.get("cluster_address", self.address))
 
+    @property
+    def local(self) -> bool:
+        """Whether it is the machine that this program runs on, reached without SSH."""
+        return self.variables.get("ansible_connection") == "local"
+
 
 @dataclass(frozen=True)
 class Cluster:

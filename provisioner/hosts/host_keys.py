@@ -39,7 +39,7 @@ class HostKey:
 def all_known(cluster: Cluster) -> bool:
     """Whether the key of every host is recorded."""
     known = KnownHosts.of(cluster)
-    return all(known.knows(login(h).known_as) for h in cluster.hosts)
+    return all(known.knows(login(h).known_as) for h in cluster.hosts if not h.local)
 
 
 def establish(cluster: Cluster, *, say: Callable[[str], None], strict: bool = False,
@@ -50,7 +50,7 @@ def establish(cluster: Cluster, *, say: Callable[[str], None], strict: bool = Fa
     Returns the hosts that showed no key. With `strict` new keys are not accepted: raises UnreachableError that names them.
     """
     known = KnownHosts.of(cluster)
-    asked = [h for h in cluster.hosts if not hosts or h.name in hosts]
+    asked = [h for h in cluster.hosts if not h.local and (not hosts or h.name in hosts)]
     missing = [h for h in asked if not known.knows(login(h).known_as)]
     if strict and missing:
         raise UnreachableError(

@@ -9,7 +9,8 @@ from collections.abc import Callable
 from typing import Protocol
 
 from provisioner.cluster.model import Cluster, Host
-from provisioner.hosts.failures import SshError, failure, ssh_failure
+from provisioner.hosts import local
+from provisioner.hosts.failures import SshError, become_failure, failure, printable, ssh_failure
 from provisioner.hosts.login import cluster_options, environment, host_options, login
 from provisioner.hosts.sudo import as_root
 
@@ -37,16 +38,17 @@ class RemoteProcess(Protocol):
 StartProcess = Callable[[Host, str], RemoteProcess]
 
 
-class SshProcess:
-    """Through `ssh`, in the shared connection of the host."""
+class HostProcess:
+    """Through `ssh`, in the shared connection of the host; a child of ours where the host is this machine."""
 
     def __init__(self, cluster: Cluster, host: Host, command: str) -> None:
         found = login(host)
         self._host, self._login = host, found
         wrapped, first = as_root(command, b"", found.become_password, found.sudo)
-        words = [found.program, "-T", *cluster_options(cluster), *host_options(found), found.address, wrapped]
+        words, env = ((local.words(wrapped), local.environment()) if host.local else
+                      ([found.program, "-T", *cluster_options(cluster), *host_options(found), found.address, wrapped], environment(found)))
         self._process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                                         env=environment(found), start_new_session=True)
+                                         env=env, start_new_session=True)
         self._write(first)
 
     def send(self, text: str) -> None:
@@ -64,6 +66,8 @@ class SshProcess:
         if not answers:
             raise failure("timeout", self._host, self._login, f"no answer within {timeout:.0f} s", "is the host overloaded?")
         if not text:
+            with contextlib.suppress(subprocess.TimeoutExpired):  # it has closed its output, so it is about to end
+                self._process.wait(CLOSE_SECONDS)
             raise self._ended()
         return text.decode(errors="replace").strip()
 
@@ -93,4 +97,9 @@ class SshProcess:
 
     def _ended(self) -> SshError:
         errors = self._process.stderr.read(MAX_LINE) if self._process.stderr else b""
-        return ssh_failure(self._host, self._login, errors)
+        return become_failure(self._host, self._login, errors) or self._broken(errors)
+
+    def _broken(self, errors: bytes) -> SshError:
+        if not self._host.local:
+            return ssh_failure(self._host, self._login, errors)
+        return failure("other", self._host, self._login, f"a program ended too early: {printable(errors).strip() or 'it said nothing'}")

@@ -103,8 +103,8 @@ def open_tree(cluster: Cluster, host: Host, port: int, password: str) -> Iterato
     from kazoo.exceptions import KazooException
     from kazoo.handlers.threading import KazooTimeoutError
 
-    with _tunnel(cluster, host, port) as local:
-        client = KazooClient(f"127.0.0.1:{local}", timeout=START_SECONDS, auth_data=[("digest", f"super:{password}")])
+    with _server(cluster, host, port) as server:
+        client = KazooClient(server, timeout=START_SECONDS, auth_data=[("digest", f"super:{password}")])
         try:
             client.start(START_SECONDS)
             yield KazooTree(client)
@@ -114,6 +114,16 @@ def open_tree(cluster: Cluster, host: Host, port: int, password: str) -> Iterato
         finally:
             client.stop()
             client.close()
+
+
+@contextmanager
+def _server(cluster: Cluster, host: Host, port: int) -> Iterator[str]:
+    """`address:port` by which a port of the host's own address is reached from here."""
+    if host.local:
+        yield f"{host.cluster_address}:{port}"
+        return
+    with _tunnel(cluster, host, port) as local:
+        yield f"127.0.0.1:{local}"
 
 
 @contextmanager

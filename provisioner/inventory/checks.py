@@ -6,6 +6,7 @@ import ipaddress
 from collections.abc import Callable, Iterator, Mapping
 
 from provisioner.cluster.model import Cluster, Host
+from provisioner.cluster.names import host_list
 from provisioner.components import COMPONENTS, QUORUMS
 from provisioner.inventory import settings, sources
 from provisioner.inventory.described import ALL, UNGROUPED
@@ -27,6 +28,7 @@ def check(cluster: Cluster, schema: Schema, lines: Lines, problems: Problems) ->
     """Adds what is wrong to `problems`; returns warnings, whole sentences. `lines`: host → variable → line."""
     _unique(cluster, lines, problems)
     _reachable(cluster, lines, problems)
+    _this_machine(cluster, lines, problems)
     _ports(cluster, schema, lines, problems)
     warnings = (*settings.check(cluster, schema, lines, problems), *sources.check(cluster, lines, problems))
     return (*_voters(cluster, problems), *_servers(cluster, problems), *_oddities(cluster), *warnings)
@@ -102,13 +104,32 @@ def _reachable(cluster: Cluster, lines: Lines, problems: Problems) -> None:
                 f"{host.name} has only an IPv6 address, which ZooKeeper's and Mesos' connection strings can't hold",
                 "set cluster_address to its IPv4 address or DNS name",
             )
-        elif len(cluster.hosts) > 1 and _is_loopback(host.cluster_address):
+        elif _is_loopback(host.cluster_address):
             variable = "cluster_address" if "cluster_address" in host.variables else "ansible_host"
-            problems.add(
-                _line(lines, host, variable),
-                f"the other hosts can't reach {host.name} at {show(host.cluster_address)}",
-                "set cluster_address to the address it has in the cluster's network",
-            )
+            who = "the other hosts" if len(cluster.hosts) > 1 else "containers"
+            message = f"{who} can't reach {host.name} at {show(host.cluster_address)}"
+            problems.add(_line(lines, host, variable), message, _own_address(cluster, host))
+
+
+def _this_machine(cluster: Cluster, lines: Lines, problems: Problems) -> None:
+    local = [host for host in cluster.hosts if host.local]
+    if local and len(cluster.hosts) > 1:
+        problems.add(
+            _line(lines, local[0], "ansible_connection"),
+            f"ansible_connection: local ({host_list([h.name for h in local])}) is for a cluster of one machine: run from another one, this "
+            "inventory would mean that one",
+            "remove the line: like the others, the machine that provision runs on is reached over SSH, at its ansible_host; or make it the "
+            "only host",
+        )
+
+
+def _own_address(cluster: Cluster, host: Host) -> str:
+    hint = "set cluster_address to the address it has in the cluster's network"
+    if len(cluster.hosts) > 1:
+        return hint
+    if host.local:
+        return f"{hint}: this machine has no default route to tell it by"
+    return f"{hint}; if it is the machine that provision runs on, write ansible_connection: local"
 
 
 def _endpoint(host: Host) -> object:

@@ -60,7 +60,7 @@ TABLE = (
                names=("ansible_user", "ansible_ssh_user"), check=formats.user),
     Connection("ansible_password", "str", "Password of that user; a key is better.", "",
                names=("ansible_password", "ansible_ssh_pass", "ansible_ssh_password")),
-    Connection("ansible_connection", "str", "How hosts are reached.", "ssh", ("ssh",)),
+    Connection("ansible_connection", "str", "How hosts are reached; local: a cluster of this one machine.", "ssh", ("ssh", "local")),
     Connection("ansible_become", "bool", "Become root; this always happens.", True, (True,)),
     Connection("ansible_become_method", "str", "How to become root.", "sudo", ("sudo",)),
     Connection("ansible_become_user", "str", "Whom to become.", "root", ("root",), ("ansible_become_user", "ansible_sudo_user")),

@@ -150,11 +150,11 @@ def trust_hosts(so_far: Preparation) -> Preparation:
 
 def take_lock(so_far: Preparation) -> Preparation:
     """From here on nobody else changes this cluster. Raises LockedError, UnreachableError."""
-    from provisioner.hosts.remote_process import SshProcess
+    from provisioner.hosts.remote_process import HostProcess
     from provisioner.run.lock import Lock
 
     cluster = so_far.context.cluster
-    lock = Lock(cluster, functools.partial(SshProcess, cluster), so_far.doing).acquire()
+    lock = Lock(cluster, functools.partial(HostProcess, cluster), so_far.doing).acquire()
     return replace(so_far, lock=so_far.resources.enter_context(lock))
 
 

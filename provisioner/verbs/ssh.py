@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(context: Context, console: Console, options: Options) -> int:
-    """Become an `ssh` to the host. Returns only by raising.
+    """Become an `ssh` to the host, or a shell where the host is this machine. Returns only by raising.
 
     The login is tried first, so that what goes wrong is explained; the connection is then reused.
     Raises UsageError for a host that is not in the inventory and UnreachableError.
@@ -45,7 +45,13 @@ def run(context: Context, console: Console, options: Options) -> int:
     if lost:
         raise lost[host.name]
     context.transport.run(host, "true")
-    found = login(host)
     words = options.arguments[1:] if options.arguments[:1] == ("--",) else options.arguments
+    if host.local:
+        from provisioner.hosts import local
+
+        own = {**local.environment(), **({"TERM": os.environ["TERM"]} if "TERM" in os.environ else {})}
+        inside = local.words(" ".join(words) if words else 'exec "$SHELL" -l')  # ssh joins its words too
+        os.execvpe(inside[0], inside, own)  # noqa: S606 - this process ends here
+    found = login(host)
     command = [found.program, *cluster_options(cluster), *host_options(found), found.address, *words]
     os.execvpe(found.program, command, environment(found))  # noqa: S606 - this process ends here, there is no shell

@@ -37,12 +37,12 @@ def run(context: Context, console: Console, options: Options) -> int:
     """Show the holders, and break the lock on demand. Raises UsageError when the name was not typed."""
     from functools import partial
 
-    from provisioner.hosts.remote_process import SshProcess
+    from provisioner.hosts.remote_process import HostProcess
     from provisioner.run.lock import unlock
     from provisioner.verbs.shared.confirm import confirm_by_name
 
     cluster = context.written
-    hold = partial(SshProcess, cluster)
+    hold = partial(HostProcess, cluster)
     holders = unlock(cluster, hold, force=False)
     for host, text in holders.items():
         console.write(f"{host}: {text}\n")

@@ -24,7 +24,8 @@ MODULE = """
 variable "port" { type = number }
 resource "terraform_data" "m1" { input = var.port }
 output "hosts" {
-  value = { m1 = { address = "127.0.0.1", groups = ["masters"], variables = { ansible_port = terraform_data.m1.output } } }
+  value = { m1 = { address = "127.0.0.1", groups = ["masters"], variables = {
+    ansible_port = terraform_data.m1.output, cluster_address = "192.0.2.1" } } }
 }
 output "variables" { value = { cluster_name = "tiny", ansible_user = "me", cluster_mirror = null } }
 """

@@ -108,7 +108,7 @@ ONE_MISTAKE = [
     (THREE + "  vars: {docker_daemon_options: {a: [{b: '{{ nobody }}'}]}}", "docker_daemon_options can't be filled in: 'nobody' is"),
     (THREE + "  vars: {ansible_user: '-oProxyCommand=x'}", "ansible_user is not a login name"),
     (THREE + "  vars: {ansible_user: 'a b'}", "ansible_user is not a login name"),
-    (THREE + "  vars: {ansible_connection: local}", "ansible_connection is none of its choices\n→ one of: ssh"),
+    (THREE + "  vars: {ansible_connection: docker}", "ansible_connection is none of its choices\n→ one of: ssh, local"),
     (THREE + "  vars: {ansible_become: no}", "ansible_become is none of its choices"),
     (
         THREE + "  vars: {ansible_python_interpreter: python3 -B}",
