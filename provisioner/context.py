@@ -113,7 +113,7 @@ class Context:
         """The way to the hosts."""
         if self._transport:
             return self._transport
-        if any(host.local for host in self.cluster.hosts):  # then it is the only one
+        if self.cluster.local:
             from provisioner.hosts.local import Local
 
             return Local(self.cluster)

@@ -75,6 +75,11 @@ class Cluster:
         return self._by_name[name]
 
     @property
+    def local(self) -> bool:
+        """Whether it is one of this machine alone, reached without SSH."""
+        return any(host.local for host in self.hosts)  # then there is no other
+
+    @property
     def state_dir(self) -> Path:
         """What must survive between runs lies here, beside the inventory."""
         return self.path.parent / ".provision" / self.name

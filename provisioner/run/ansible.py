@@ -16,6 +16,7 @@ from typing import Any, Protocol
 
 from provisioner.cluster.model import Cluster
 from provisioner.errors import ProvisionError
+from provisioner.hosts import local
 from provisioner.hosts.login import ansible_ssh_args, cluster_options, login
 from provisioner.paths import playbooks_dir, project_dir
 from provisioner.plan.fingerprint import Question
@@ -44,6 +45,8 @@ class Run:
     hosts: int
     #: Whether tasks go through one lasting Python on each host instead of a new one for each task (docs/decisions/0016-mitogen.md).
     mitogen: bool = False
+    #: Whether the host is this machine: its tasks then find the environment of a login, as they do over SSH.
+    local: bool = False
 
 
 class Playbooks(Protocol):
@@ -98,7 +101,7 @@ class AnsiblePlaybooks:
 
     def _environment(self, events: Path) -> dict[str, str]:
         return {
-            **{k: v for k, v in os.environ.items() if not k.startswith("ANSIBLE_")},
+            **{k: v for k, v in (local.environment() if self._run.local else os.environ).items() if not k.startswith("ANSIBLE_")},
             "ANSIBLE_CONFIG": str(project_dir() / "ansible.cfg"),
             "ANSIBLE_CALLBACKS_ENABLED": "provisioner.core.events",
             "ANSIBLE_CACHE_PLUGIN": "jsonfile",

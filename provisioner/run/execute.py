@@ -72,7 +72,7 @@ def open_playbooks(context: Context, folder: Path, facts: Facts) -> AnsiblePlayb
         files.append(folder / "inventory_secrets.yml")
         secrets.write_encrypted(files[-1], cluster, own)
     return AnsiblePlaybooks(Run(folder, inventory, tuple(files), secrets.password_file(cluster),
-                                len(cluster.hosts), bool(cluster.variables.get("cluster_mitogen"))))
+                                len(cluster.hosts), bool(cluster.variables.get("cluster_mitogen")), cluster.local))
 
 
 def _unit_log(context: Context, host: str, unit: str) -> str:

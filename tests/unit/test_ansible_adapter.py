@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,26 @@ def test_events_counts_seeded_facts_and_vault_references(run: Run, tmp_path: Pat
     assert "Gathering Facts" not in {e.get("task") for e in events}
     log = (tmp_path / "ansible.log").read_text()
     assert "Facts are there already" in log
+
+
+LOOKS = """
+- name: Look
+  hosts: "{{ component_hosts }}"
+  tasks:
+    - name: Whose environment it is
+      ansible.builtin.command: {argv: [sh, -c, 'test "${VIRTUAL_ENV-none} $(command -v python3)" = "{{ seen }}"']}
+"""
+
+
+@pytest.mark.parametrize(("local", "seen"), [(True, "none /usr/bin/python3"), (False, "/of/the/driver {path}/python3")])
+def test_tasks_on_this_machine_find_the_environment_of_a_login(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, local: bool,
+                                                               seen: str) -> None:
+    (tmp_path / "up.yml").write_text(LOOKS)
+    (tmp_path / "python3").symlink_to("/usr/bin/python3")
+    monkeypatch.setenv("VIRTUAL_ENV", "/of/the/driver")
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    playbooks = AnsiblePlaybooks(dataclasses.replace(run, local=local))
+    assert playbooks.play("up", {"component_hosts": "x1", "seen": seen.format(path=tmp_path)}, lambda event: None).failures == []
 
 
 def test_a_failing_task_is_reported_with_what_it_said(playbooks: AnsiblePlaybooks) -> None:

@@ -38,6 +38,14 @@ def test_what_others_wrote_stays() -> None:
     assert text.startswith("10.9.9.9 other # by hand\n")
 
 
+@pytest.mark.parametrize(("own_name", "block"), [("box", ["10.0.0.1 box"]), ("localhost", [])])
+def test_localhost_stays_what_every_machine_calls_itself(own_name: str, block: list[str]) -> None:
+    text = common_info.wanted_hosts(DEBIAN, "10.0.0.1", [{"name": "localhost", "address": "10.0.0.1"}], own_name)
+    lines = text.splitlines()
+    assert lines[0] == "127.0.0.1 localhost"
+    assert lines[lines.index(common_info.BEGIN) + 1: lines.index(common_info.END)] == block
+
+
 def test_without_hosts_our_block_goes_and_the_host_keeps_a_name() -> None:
     ours = common_info.wanted_hosts(DEBIAN, "10.0.0.1", HOSTS, "m1")
     left = common_info.wanted_hosts(ours, "", [], "m1").splitlines()

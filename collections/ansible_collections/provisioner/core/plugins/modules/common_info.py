@@ -56,6 +56,8 @@ ARGUMENTS: dict[str, Any] = {
     "sysctl": {"type": "dict", "default": {}},
 }
 HOSTS = "/etc/hosts"
+#: What every machine calls itself, so a host of that name gets no entry by it.
+LOCALHOST = "localhost"
 BEGIN = "# Begin provisioner, role common"
 END = "# End provisioner, role common"
 LISTEN, ESTABLISHED = "0A", "01"  # states in /proc/net/tcp
@@ -88,14 +90,13 @@ def wanted_hosts(text: str, address: str, hosts: list[dict[str, str]], own_name:
         lines = outside_our_block(text)
         known = any(own_name in line.partition("#")[0].split()[1:] for line in lines)
         return "".join(line + "\n" for line in lines + ([] if known else ["127.0.1.1 " + own_name]))
-    ours = {host["name"] for host in hosts} | {own_name}
+    ours = {own_name, *(host["name"] for host in hosts)} - {LOCALHOST}
     others = [(line, without_names(line, ours)) for line in outside_our_block(text)]
     block = [BEGIN]
     for host in hosts:
-        names = [host["name"]]
-        if host["address"] == address and own_name not in names:
-            names.append(own_name)
-        block.append(" ".join([host["address"], *names]))
+        also = [own_name] if host["address"] == address else []
+        names = [name for name in dict.fromkeys([host["name"], *also]) if name != LOCALHOST]
+        block += [" ".join([host["address"], *names])] if names else []
     kept = [new for old, new in others if new or not old]
     return "".join(line + "\n" for line in kept + block + [END])
 
