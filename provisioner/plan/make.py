@@ -46,7 +46,7 @@ def make_plan(cluster: Cluster, rendered: Mapping[str, Any], seen: Observation, 
             if grown and limit:
                 raise UsageError(f"{component.title} gets new members, which concerns all of them", hint="leave out --limit")
             steps += grown or migrated(component, hosts, seen, moving or {}) or rolled(component, hosts, cluster, seen, batch)
-            steps += reboots(component, hosts, seen, rendered)
+            steps += reboots(component, hosts, cluster, seen, rendered)
         if component.runs_tasks:
             steps += with_agents_drained(drained, todo, cluster, seen, batch)
     steps = switched_on(steps, cluster, seen, partial=bool(only or limit), moving=bool(moving))

@@ -17,7 +17,7 @@ from provisioner.components.model import Component
 from provisioner.errors import StepFailed
 from provisioner.inventory.wiring import quorum
 from provisioner.observe.observation import Observation
-from provisioner.plan.steps import Step, serves
+from provisioner.plan.steps import Plan, Step, serves
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,15 @@ def margins(cluster: Cluster, seen: Observation) -> list[Margin]:
         serving = sum(serves(seen, h, component(name)) for h in hosts)
         found += [Margin(component(name), len(hosts), serving)] if serving else []
     return found
+
+
+def interruptions(plan: Plan, cluster: Cluster, seen: Observation) -> list[str]:
+    """The titles of the components that elect a leader and have one member, which works now and which the plan changes: nobody takes
+    over meanwhile."""
+    changed = {(step.component.name, host) for step in plan.steps for host in step.hosts}
+    elected = {c: [h.name for h in cluster.members(c.election.group)] for c in COMPONENTS if c.election}
+    return [c.title for c, members in elected.items() for host in members[:1]
+            if len(members) == 1 and (c.name, host) in changed and serves(seen, host, c)]
 
 
 @dataclass(frozen=True)

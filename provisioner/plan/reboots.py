@@ -10,21 +10,23 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from provisioner.cluster.model import Cluster
 from provisioner.components import AGENT
 from provisioner.components.model import Component
 from provisioner.inventory.render import host_variables
 from provisioner.observe.observation import Observation
 from provisioner.plan.steps import REBOOT, Step, serves
+from provisioner.plan.upgrade_order import where_tasks_go
 
 
-def reboots(kernel: Component, hosts: Sequence[str], seen: Observation, rendered: Mapping[str, Any]) -> list[Step]:
+def reboots(kernel: Component, hosts: Sequence[str], cluster: Cluster, seen: Observation, rendered: Mapping[str, Any]) -> list[Step]:
     """For the hosts of its step. The tasks of an agent move away before, and its role lets it accept others afterwards."""
     steps: list[Step] = []
     for host in hosts:
         if not kernel.reboots or not _may_ask(kernel, host, seen, rendered):
             continue
         works = serves(seen, host, AGENT)
-        steps += [Step(AGENT, (host,), verb="drain", why="its tasks move to other agents", if_needed=REBOOT)] if works else []
+        steps += [Step(AGENT, (host,), verb="drain", why=where_tasks_go(cluster), if_needed=REBOOT)] if works else []
         steps += [Step(kernel, (host,), verb="reboot", why="a newer kernel waits for it", if_needed=REBOOT),
                   Step(kernel, (host,), why="tried again after the reboot", if_needed=REBOOT)]
         steps += [Step(AGENT, (host,), why="accepts tasks again", if_needed=REBOOT)] if works else []

@@ -40,11 +40,17 @@ def with_agents_drained(drained: frozenset[str], todo: Mapping[str, Sequence[str
     size = share(batch, len(rest)) if rest else 1
     steps = []
     for hosts in (*mixed, *(rest[i:i + size] for i in range(0, len(rest), size))):
-        steps.append(Step(agent, tuple(hosts), verb="drain", why="its tasks move to other agents"))
+        steps.append(Step(agent, tuple(hosts), verb="drain", why=where_tasks_go(cluster)))
         changed = tuple(h for h in hosts if h in todo.get(docker.name, ()))
         steps += [Step(docker, changed)] if changed else []
         steps.append(Step(agent, tuple(hosts)))
     return steps
+
+
+def where_tasks_go(cluster: Cluster) -> str:
+    """What a drain means for the tasks of one agent."""
+    alone = len(cluster.members(AGENT.name)) == 1
+    return "its tasks end, as there is no other agent, and start anew on it" if alone else "its tasks move to other agents"
 
 
 def migrated(marathon: Component, hosts: Sequence[str], seen: Observation, moving: Moves) -> list[Step]:

@@ -42,12 +42,15 @@ class Reboots:
     def needed(self, host: str) -> bool:
         """Does it ask for a reboot that it has not had yet? Raises StepFailed when it does and must not go away.
 
-        So it is refused before its tasks are moved away, not after.
+        So it is refused before its tasks are moved away, not after. The machine that we run on is left to its owner.
         """
         try:
             done = self._transport.run(self._cluster.host(host), f"grep -qsFf {BOOT_ID} {NOTE}", become=True, timeout=ANSWER_SECONDS)
         except UnreachableError:
             return False
+        if done.code == 0 and self._cluster.local:
+            raise StepFailed("its new kernel waits for a reboot, which would end this run: provision runs on it", where=host,
+                             hint="reboot this machine (systemctl reboot), then run 'provision up' again")
         if done.code == 0:
             self._serving(host)
         return done.code == 0

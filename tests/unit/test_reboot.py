@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from provisioner.cluster.model import Host
 from provisioner.components import component
 from provisioner.errors import StepFailed, UnreachableError
 from provisioner.hosts.openssh import Completed
@@ -51,6 +52,14 @@ def fast(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reboot, "POLL_SECONDS", 0.0)
     monkeypatch.setattr(reboot, "STOP_SECONDS", 0.2)
     monkeypatch.setattr(reboot, "SERVE_SECONDS", 0.2)
+
+
+def test_the_machine_that_this_runs_on_is_left_to_its_owner() -> None:
+    host = Host("localhost", "localhost", groups=frozenset({"zookeeper", "kernel"}), variables={"ansible_connection": "local"})
+    this, machine = cluster(host), Machine()
+    with pytest.raises(StepFailed, match="which would end this run") as error:
+        Reboots(this, rendered(this), FakeTransport({"localhost": machine}), lambda text: None).needed("localhost")
+    assert ("systemctl reboot" in error.value.hint, machine.boots) == (True, 1)
 
 
 def test_back_means_another_boot_id_and_everything_working() -> None:

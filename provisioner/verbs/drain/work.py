@@ -36,6 +36,9 @@ def run_drain(context: Context, console: Console, options: drain.Options) -> Res
         work = Workload(context.cluster, context.rendered, RemoteCalls(context.transport))
         tasks, apps = work.tasks(host)[host], work.apps(host)
         console.say(f"{len(tasks)} tasks: {', '.join(tasks)}" if tasks else "no tasks")
+        if tasks and len(context.cluster.members(AGENT.name)) == 1:
+            raise StepFailed("nothing was changed: it is the only agent, so its tasks have nowhere to go", where=host,
+                             hint="add an agent, or end the tasks first (an app: scale it to 0 in Marathon)")
         lacking = work.missing(host)
         if lacking and not options.force:
             text = ", ".join(f"{amount:g} {name}" for name, amount in lacking.items())
