@@ -111,6 +111,9 @@ class Component:
     an image (`<role>_image`); `vendor`: the package comes from a repository of its vendor's. `secrets` are made once per cluster:
     name → kind. `zookeeper_user`: it logs in to ZooKeeper with a password of its own. `principal`: by which it is known to Mesos.
 
+    `small` are role variables of a host that carries a whole cluster, where its inventory does not set them: together the components
+    then fit into 4 GiB.
+
     `reset` are role variables for the removal of a whole cluster; `data` is the variable that decides whether a removal deletes
     what it has stored, and the value that does. `saved_by` is the group whose members have what a backup keeps. `missing` is what a
     cluster without any host that has its unit can't do; where it is `required` that is an error, and `missing` what to do.
@@ -143,6 +146,7 @@ class Component:
     secrets: Mapping[str, SecretKind] = field(default_factory=dict)
     zookeeper_user: str = ""
     principal: str = ""
+    small: Mapping[str, Any] = field(default_factory=dict)
     reset: Mapping[str, Any] = field(default_factory=dict)
     data: tuple[str, bool] | None = None
     saved_by: str = ""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import yaml
@@ -27,6 +28,7 @@ def render(cluster: Cluster, ledger: Ledger, catalogue: Catalogue, defaults: Map
 
     `defaults` are the roles' own default values. What is the same on every host stands once, under `all`.
     """
+    cluster = _sized(cluster, ledger)
     wiring = Wiring(cluster, ledger, catalogue, defaults)
     per_host = {host.name: _host_variables(host, wiring) for host in cluster.hosts}
     shared = _shared(per_host)
@@ -101,6 +103,13 @@ def inventory_secrets(cluster: Cluster) -> dict[str, str]:
     """What came out of the user's own vaults, by the name under which the rendered inventory refers to it."""
     return {secret_name(text): str(text) for host in cluster.hosts for value in host.variables.values() for text in texts(value)
             if isinstance(text, Secret)}
+
+
+def _sized(cluster: Cluster, ledger: Ledger) -> Cluster:
+    """The cluster with the sizes of a host that carries all of it, where the inventory says nothing of them."""
+    hosts = (replace(h, variables={**{k: v for c in COMPONENTS if c.name in h.groups for k, v in c.small.items()}, **h.variables})
+             if h.name in ledger.small else h for h in cluster.hosts)
+    return replace(cluster, hosts=tuple(hosts)) if ledger.small else cluster
 
 
 def _shared(per_host: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:

@@ -28,14 +28,17 @@ _RESTORE = "restore it from a backup: without it ZooKeeper ids could be handed o
 class Ledger:
     """`zookeeper_ids`: member → its id. `retired_ids`: id → the host that had it and left; nobody else gets it.
 
-    `drained`: hosts whose Mesos agent is to take no work until `provision undrain`. `addresses`: DNS name → the IPv4 address that the
-    cluster knows it by. `inventory`: the file that the cluster was described by last, and `machines`: its voters' SSH addresses then.
+    `drained`: hosts whose Mesos agent is to take no work until `provision undrain`. `small`: hosts with the sizes of a cluster on one
+    machine, because theirs was one in the beginning; they stay so, as an agent can't offer less than it once did. `addresses`: DNS name
+    → the IPv4 address that the cluster knows it by. `inventory`: the file that the cluster was described by last, and `machines`: its
+    voters' SSH addresses then.
     """
 
     cluster_id: str
     zookeeper_ids: Mapping[str, int] = field(default_factory=dict)
     retired_ids: Mapping[int, str] = field(default_factory=dict)
     drained: frozenset[str] = frozenset()
+    small: frozenset[str] = frozenset()
     addresses: Mapping[str, str] = field(default_factory=dict)
     inventory: str = ""
     machines: Mapping[str, str] = field(default_factory=dict)
@@ -106,7 +109,8 @@ def assign(ledger: Ledger, cluster: Cluster) -> Ledger:
     An id never changes. A new member gets the lowest id that nobody has or had; a host that comes back gets its own
     again. Raises InventoryError when an id written in the inventory contradicts the ledger.
     """
-    members = cluster.members("zookeeper")
+    members, everybody = cluster.members("zookeeper"), {h.name for h in cluster.hosts}
+    small = everybody if len(everybody) == 1 and not (ledger.zookeeper_ids or ledger.retired_ids) else ledger.small & everybody
     names = {h.name for h in members}
     retired = dict(ledger.retired_ids) | {i: name for name, i in ledger.zookeeper_ids.items() if name not in names}
     ids = {name: i for name, i in ledger.zookeeper_ids.items() if name in names}
@@ -121,7 +125,7 @@ def assign(ledger: Ledger, cluster: Cluster) -> Ledger:
             ids[host.name] = _own(host, retired) or _free(host, {*ids.values(), *retired})
             retired.pop(ids[host.name], None)
     return replace(ledger, zookeeper_ids=_sorted(ids), retired_ids=dict(sorted(retired.items())),
-                   drained=ledger.drained & {h.name for h in cluster.hosts}, **_owner(cluster))
+                   drained=ledger.drained & everybody, small=frozenset(small), **_owner(cluster))
 
 
 def _agree(host: Host, wanted: int, ids: Mapping[str, int], retired: Mapping[int, str]) -> None:
@@ -165,6 +169,8 @@ def _text(ledger: Ledger) -> str:
         *_block("retired_zookeeper_ids", retired),
         "# Agents that take no work until 'provision undrain'.",
         f"drained: {json.dumps(sorted(ledger.drained))}",
+        "# Hosts with the sizes of a cluster on one machine.",
+        f"small: {json.dumps(sorted(ledger.small))}",
         "# The inventory, and the machines that vote: another inventory of this name is another cluster.",
         f"inventory: {json.dumps(ledger.inventory)}",
         *_block("machines", ledger.machines),
@@ -194,11 +200,12 @@ def _read(content: Mapping[str, Any], source: str) -> Ledger:
         raise ValueError("its ids are not different numbers from 1 to 255")
     if not _UUID.fullmatch(content["cluster_id"]):
         raise ValueError("its cluster_id is not a UUID")
-    drained = content.get("drained", [])
-    if not isinstance(drained, list):
-        raise ValueError("drained is not a list of hosts")
+    marked = {name: content.get(name, []) for name in ("drained", "small")}
+    for name, hosts in marked.items():
+        if not isinstance(hosts, list):
+            raise ValueError(f"{name} is not a list of hosts")
     texts = {key: {str(k): str(v) for k, v in content.get(key, {}).items()} for key in ("addresses", "machines")}
     for address in texts["addresses"].values():
         ipaddress.IPv4Address(address)
-    return Ledger(content["cluster_id"], _sorted(ids), retired, frozenset(map(str, drained)), texts["addresses"],
-                  str(content.get("inventory", "")), texts["machines"])
+    return Ledger(content["cluster_id"], _sorted(ids), retired, frozenset(map(str, marked["drained"])),
+                  frozenset(map(str, marked["small"])), texts["addresses"], str(content.get("inventory", "")), texts["machines"])

@@ -7,6 +7,7 @@ COMPONENT = Component(
     endpoint="http://{address}:{marathon_port}/",
     ports=(Port(8080, "Marathon", "marathon_port"), Port(15101, "Marathon's libprocess", "marathon_libprocess_port")),
     needs=(Need(0, {"/var/lib/docker": 768}, "marathon_heap_mb", 512),),
+    small={"marathon_heap_mb": 256},
     artefact="image",
     # Marathon's upgrade guide: no minor release may be skipped.
     versions=Versions(alike=True, migrates=True, minors_at_once=1),

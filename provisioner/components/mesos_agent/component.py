@@ -11,6 +11,7 @@ COMPONENT = Component(
     ),
     # DC/OS asks agents for 20 GB under /var, where sandboxes and images lie (its system requirements).
     needs=(Need(192, {"/usr": 200, "/var/lib/mesos": 512}, good_disk_mb=20 * 1024, programs=("/var/lib/mesos",)),),
+    small={"mesos_agent_resources": "mem:1024"},
     artefact="package", vendor=True,
     versions=Versions(alike=True),
     secrets={"mesos_agent_secret": "password"},

@@ -12,6 +12,7 @@ COMPONENT = Component(
         Port(3888, "ZooKeeper's election", "zookeeper_election_port"),
     ),
     needs=(Need(0, {"/usr": 250, "/opt": 50, "/var/lib/zookeeper": 512}, "zookeeper_heap_mb", 512),),
+    small={"zookeeper_heap_mb": 128},
     artefact="archive",
     versions=Versions(alike=True),
     zookeeper_user="super",
