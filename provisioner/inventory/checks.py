@@ -52,12 +52,20 @@ def _voters(cluster: Cluster, problems: Problems) -> Iterator[str]:
     for members, groups in counts.items():
         names = ", ".join(groups)
         if not members:
-            problems.add(0, f"no host is in {names}", "put 1, 3, 5, 7 or 9 hosts in masters, or in the group itself")
+            problems.add(0, f"no host is in {names}", _where_voters_go(cluster))
         elif len(members) % 2 == 0 or len(members) > VOTERS_MAX:
             hint = "make it 1, 3, 5, 7 or 9: an even number survives no more losses than the odd one below it"
             problems.add(0, f"there are {len(members)} hosts in {names}", hint)
         elif len(members) == 1:
             yield f"there is one host in {names}: the cluster stops when that host does; use 3 or more"
+
+
+def _where_voters_go(cluster: Cluster) -> str:
+    hint = "put 1, 3, 5, 7 or 9 hosts in masters, or in the group itself"
+    if len(cluster.hosts) > 1:
+        return hint
+    name = cluster.hosts[0].name
+    return f"{hint}; all on this one: children: {{masters: {{hosts: {{{name}: }}}}, agents: {{hosts: {{{name}: }}}}}} below all"
 
 
 def _servers(cluster: Cluster, problems: Problems) -> Iterator[str]:

@@ -10,10 +10,10 @@ from provisioner.paths import inventory_examples_dir
 FILE_NAME = "inventory.yml"
 
 
-def write_inventory(directory: Path) -> Path:
-    """Write an annotated `inventory.yml` and give its path. Raises UsageError when there is one already."""
+def write_inventory(directory: Path, example: str = "example") -> Path:
+    """Write an annotated `inventory.yml`, one of the examples, and give its path. Raises UsageError when there is one already."""
     path = directory / FILE_NAME
-    text = (inventory_examples_dir() / "example.yml").read_text()
+    text = (inventory_examples_dir() / f"{example}.yml").read_text()
     try:
         directory.mkdir(parents=True, exist_ok=True)
         # "x" also refuses what appeared since anybody looked.

@@ -16,20 +16,23 @@ if TYPE_CHECKING:
 EPILOG = """\
 Examples:
   provision init mycluster && $EDITOR mycluster/inventory.yml
-  provision init --from hosts.ini"""
+  provision init --from hosts.ini
+  provision init --local && provision up"""
 
 
 @dataclass(frozen=True)
 class Options:
-    """The options of `init`: where to write it; or whose inventory to show the way from."""
+    """The options of `init`: where to write it, whether it is for this machine alone; or whose inventory to show the way from."""
 
     directory: str = "."
+    local: bool = False
     from_: str | None = None
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """One argument."""
+    """All arguments."""
     parser.add_argument("directory", nargs="?", default=".", metavar="DIR", help="where to write it (default: here)")
+    parser.add_argument("--local", action="store_true", help="one for this machine alone, reached without SSH")
     parser.add_argument("--from", dest="from_", metavar="PATH",
                         help="write nothing: show which groups of an existing inventory would be what, and the lines to add to it")
 
@@ -40,9 +43,9 @@ def run(console: Console, options: Options) -> int:
         return _show(console, Path(options.from_))
     from provisioner.inventory.starter import write_inventory
 
-    path = write_inventory(Path(options.directory))
-    name = shlex.quote(str(path))
-    console.say(f"wrote {path}\nNext: add your hosts, then 'provision validate --hosts {name}' and 'provision up --hosts {name}'.")
+    path = write_inventory(Path(options.directory), "this-machine" if options.local else "example")
+    name, first = shlex.quote(str(path)), "" if options.local else "add your hosts, then "
+    console.say(f"wrote {path}\nNext: {first}'provision validate --hosts {name}' and 'provision up --hosts {name}'.")
     return 0
 
 

@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from provisioner.components import COMPONENTS
+from provisioner.console import Console
 from provisioner.context import Context
+from provisioner.errors import InventoryError
 from provisioner.inventory.load import load
 from provisioner.inventory.render import host_variables
 from provisioner.inventory.schema import load_schema
@@ -19,6 +21,7 @@ from provisioner.plan.versions import Move
 from provisioner.state.ledger import assign
 from provisioner.state.ledger import load as load_ledger
 from provisioner.state.ledger import save as save_ledger
+from provisioner.verbs import init
 from tests.unit.builders import AGENT, MASTER, as_voter, cluster, hosts, masters, observed, rendered
 
 ONE = cluster(*hosts("m1", groups=MASTER | AGENT))
@@ -53,6 +56,23 @@ def test_all_of_it_and_the_tasks_fit_into_4_gib(tmp_path: Path) -> None:
     assert need + OFFERED <= MACHINE
     assert (sizes(context), SMALL["mesos_agent_resources"]) == (SMALL, f"mem:{OFFERED}")
     assert SMALL.keys() <= {v.name for v in load_schema().variables.values() if v.role and not v.rendered}
+
+
+def test_init_writes_one_for_this_machine(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert init.run(Console(), init.Options(str(tmp_path), local=True)) == 0
+    host, = load(tmp_path / "inventory.yml").hosts
+    assert (host.local, {"masters", "agents"} <= host.groups) == (True, True)
+    assert "Next: 'provision validate --hosts" in capsys.readouterr().err
+
+
+def test_a_lone_host_without_groups_is_told_what_to_write(tmp_path: Path) -> None:
+    path = tmp_path / "inventory.yml"
+    path.write_text("all: {hosts: {m1: {ansible_host: 192.0.2.1}}}\n")
+    with pytest.raises(InventoryError) as error:
+        load(path)
+    advice = str(error.value).partition("all on this one: ")[2].partition(" below all")[0]
+    path.write_text(f"all: {{hosts: {{m1: {{ansible_host: 192.0.2.1}}}}, {advice}}}\n")
+    assert load(path).members("marathon") == load(path).members("mesos_agent") == load(path).hosts
 
 
 def test_what_is_written_anywhere_counts(tmp_path: Path) -> None:
