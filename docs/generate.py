@@ -115,7 +115,7 @@ def role_variables(role: str) -> tuple[list[Row], list[Row]]:
     for name, option in options.items():
         said = option.get("description", "")
         text = " ".join(" ".join([said] if isinstance(said, str) else said).split())
-        limit = limits(roles_dir() / role).get(name, {})
+        limit = limits(roles_dir() / role / "meta").get(name, {})
         choices = option.get("choices") or ([f"{limit['min']} to {limit['max']}"] if "min" in limit else ())
         row = (name, option.get("type", "str"), choices, option.get("default"), text.removeprefix(RENDERED))
         (rendered if text.startswith(RENDERED) else settable).append(row)

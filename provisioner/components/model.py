@@ -113,6 +113,7 @@ class Component:
 
     `small` are role variables of a host that carries a whole cluster, where its inventory does not set them: together the components
     then fit into 4 GiB.
+    `networks`: what it runs has networks of its own, which must not hold the addresses of hosts.
 
     `reset` are role variables for the removal of a whole cluster; `data` is the variable that decides whether a removal deletes
     what it has stored, and the value that does. `saved_by` is the group whose members have what a backup keeps. `missing` is what a
@@ -137,6 +138,7 @@ class Component:
     ends_tasks: bool = False
     leaves_in_turn: bool = False
     reboots: str = ""
+    networks: bool = False
     endpoint: str = ""
     ports: tuple[Port, ...] = ()
     needs: tuple[Need, ...] = ()

@@ -35,9 +35,10 @@ def internals(role: str) -> dict[str, Any]:
     return found
 
 
-def limits(role: Path) -> dict[str, dict[str, Any]]:
-    """What the values of the variables of a role in this folder may be, beyond their types."""
-    path = role / "meta/limits.yml"
+@functools.cache
+def limits(meta: Path) -> dict[str, dict[str, Any]]:
+    """What the values of a role's variables may be beyond their types, from the folder `meta` of the role."""
+    path = meta / "limits.yml"
     found: dict[str, dict[str, Any]] = yaml.load(path.read_text(), Loader=_LOADER) if path.is_file() else {}  # noqa: S506 (the safe one)
     return found
 

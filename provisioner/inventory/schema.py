@@ -59,8 +59,8 @@ _CURES = {
 class Variable:
     """One variable: its type as argument specs name it, and what it means.
 
-    `role` is empty for `cluster_*` and `ansible_*`. `rendered`: the driver computes it. `default` None: there is none. `limit` is
-    what its role's `meta/limits.yml` says of its values; `connection` the row of Ansible's connection variables that it is a name of.
+    `role` is empty for `cluster_*` and `ansible_*`. `rendered`: the driver computes it. `default` None: there is none. `spec` is the
+    folder `meta` of its role; `connection` the row of Ansible's connection variables that it is a name of.
     """
 
     name: str
@@ -72,8 +72,13 @@ class Variable:
     role: str = ""
     rendered: bool = False
     scope: Scope = "any"
-    limit: Mapping[str, Any] = field(default_factory=dict)
     connection: Connection | None = None
+    spec: Path | None = None
+
+    @property
+    def limit(self) -> Mapping[str, Any]:
+        """What its role says of its values beyond their type; read when asked for, most variables never are."""
+        return limits(self.spec).get(self.name, {}) if self.spec else {}
 
     @property
     def instead(self) -> str:
@@ -179,7 +184,6 @@ def load_schema(roles: Path | None = None) -> Schema:
 
 def _read_spec(path: Path) -> Iterator[Variable]:
     role = path.parent.parent.name
-    limited = limits(path.parent.parent)
     try:
         options = yaml.load(path.read_text(), Loader=_LOADER)["argument_specs"]["main"].get("options") or {}  # noqa: S506 (the safe one)
         for name, option in options.items():
@@ -194,7 +198,7 @@ def _read_spec(path: Path) -> Iterator[Variable]:
                 str(option.get("elements", "")),
                 role,
                 rendered=text.startswith(RENDERED),
-                limit=limited.get(name, {}),
+                spec=path.parent,
             )
     except (OSError, ValueError, TypeError, KeyError, AttributeError, yaml.YAMLError) as error:
         raise ProvisionError(f"broken argument spec: {error}", where=str(path)) from error

@@ -1,17 +1,16 @@
 """What the roles would refuse of a host's values, before any host is asked.
 
 A component whose role judges values has a part `settings` with one function, `problems(values)`: the variable that is wrong and a
-sentence for each problem, from one host's values of its role's variables. It asks the role's own functions (`role_rules`). Where values
-clash with other hosts the part has a second function, `clashes(cluster, defaults)`.
+sentence for each problem, from one host's values of its role's variables. It asks the role's own functions (`role_rules`). Where the
+component has `networks` of its own, a second function, `clashes(cluster, defaults)`, compares them with the hosts' addresses.
 """
 
 from __future__ import annotations
 
 from collections import ChainMap
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from itertools import combinations
-from typing import Any
+from typing import Any, NamedTuple
 
 from provisioner.cluster.model import Cluster, Host
 from provisioner.components import COMPONENTS
@@ -24,8 +23,7 @@ Problem = tuple[str, str]
 Values = Mapping[str, Any]
 
 
-@dataclass(frozen=True)
-class Clash:
+class Clash(NamedTuple):
     """What is wrong with a variable of one host among the others, and what to do; where it is not `sure` it is a warning."""
 
     host: str
@@ -45,9 +43,8 @@ def check(cluster: Cluster, schema: Schema, lines: Lines, problems: Problems) ->
     defaults = schema.all_defaults()
     _judge(cluster, defaults, lines, problems)
     _folders(cluster, schema, lines, problems)
-    for component in COMPONENTS:
-        part = component.part("settings")
-        for clash in part.clashes(cluster, defaults) if part and hasattr(part, "clashes") else ():
+    for part in (c.part("settings") for c in COMPONENTS if c.networks):
+        for clash in part.clashes(cluster, defaults) if part else ():
             line = _line(lines, clash.host, clash.variable)
             if clash.sure:
                 problems.add(line, clash.message, clash.hint)
@@ -69,8 +66,11 @@ def _judge(cluster: Cluster, defaults: Values, lines: Lines, problems: Problems)
 
 def _folders(cluster: Cluster, schema: Schema, lines: Lines, problems: Problems) -> None:
     """Each component empties its folders when it goes."""
-    known = {v.name: v for v in schema.variables.values() if v.limit.get("format") == "data_folder"}
-    for host in (h for h in cluster.hosts if known.keys() & h.variables.keys()):
+    paths = {v.name for v in schema.variables.values() if v.type == "path" and v.role}
+    if not any(paths & host.variables.keys() for host in cluster.hosts):
+        return
+    known = {name: v for name in paths if (v := schema.variables[name]).limit.get("format") == "data_folder"}
+    for host in cluster.hosts:
         roles = {c.role for c in COMPONENTS if c.name in host.groups}
         folders = {name: str(host.variables.get(name, v.default)) for name, v in known.items() if v.role in roles}
         for (name, one), (other, two) in combinations(sorted((n, f.rstrip("/")) for n, f in folders.items() if f), 2):

@@ -36,7 +36,7 @@ def role(roles: Path, name: str, spec: str) -> Path:
 
 def test_variables_of_the_main_entry_point(tmp_path: Path) -> None:
     schema = load_schema(role(tmp_path, "web", SPEC))
-    assert schema.variables["web_port"] == Variable("web_port", "int", "Port.", 80, role="web")
+    assert schema.variables["web_port"] == Variable("web_port", "int", "Port.", 80, role="web", spec=tmp_path / "web/meta")
     assert schema.variables["web_names"].description == "Names. As many as you like."
     assert schema.variables["web_level"].choices == ("low", "high")
     assert schema.variables["web_address"].rendered
