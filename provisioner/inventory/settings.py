@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from itertools import combinations
 from typing import Any, NamedTuple
 
-from provisioner.cluster.model import Cluster, Host
+from provisioner.cluster.model import Cluster
 from provisioner.components import COMPONENTS
 from provisioner.inventory.ports import OWN_LINE, Lines
 from provisioner.inventory.schema import Schema
@@ -33,15 +33,10 @@ class Clash(NamedTuple):
     sure: bool = True
 
 
-def values_of(host: Host, defaults: Values) -> Values:
-    """A host's values of the roles' variables."""
-    return ChainMap(dict(host.variables), dict(defaults))
-
-
 def check(cluster: Cluster, schema: Schema, lines: Lines, problems: Problems) -> Iterator[str]:
     """Adds what is wrong to `problems`, and gives warnings. `lines`: host → variable → line."""
     defaults = schema.all_defaults()
-    _judge(cluster, defaults, lines, problems)
+    _judge(cluster, schema, lines, problems)
     _folders(cluster, schema, lines, problems)
     for part in (c.part("settings") for c in COMPONENTS if c.networks):
         for clash in part.clashes(cluster, defaults) if part else ():
@@ -52,15 +47,20 @@ def check(cluster: Cluster, schema: Schema, lines: Lines, problems: Problems) ->
                 yield f"{problems.at(line)}: {clash.message}"
 
 
-def _judge(cluster: Cluster, defaults: Values, lines: Lines, problems: Problems) -> None:
-    for component in COMPONENTS:
-        prefix, judged = f"{component.role}_", set()
-        for host in (h for h in cluster.hosts if component.name in h.groups):
-            own = {name: value for name, value in host.variables.items() if name.startswith(prefix)}
-            same = tuple(sorted((name, id(value)) for name, value in own.items()))
-            if own and same not in judged and (part := component.part("settings")):
+def _judge(cluster: Cluster, schema: Schema, lines: Lines, problems: Problems) -> None:
+    defaults, role_of = dict(schema.all_defaults()), {v.name: v.role for v in schema.variables.values() if v.role}
+    judged: set[tuple[object, ...]] = set()
+    for host in cluster.hosts:
+        own: dict[str, dict[str, Any]] = {}
+        for name, value in host.variables.items():
+            if name in role_of:
+                own.setdefault(role_of[name], {})[name] = value
+        for component in (c for c in COMPONENTS if c.role in own and c.name in host.groups):
+            values = own[component.role]
+            same = (component.name, *values, *map(id, values.values()))
+            if same not in judged and (part := component.part("settings")):
                 judged.add(same)  # what all hosts share is judged once
-                for variable, message in part.problems(ChainMap(own, dict(defaults))):
+                for variable, message in part.problems(ChainMap(values, defaults)):
                     problems.add(_line(lines, host.name, variable), message)
 
 
@@ -70,7 +70,12 @@ def _folders(cluster: Cluster, schema: Schema, lines: Lines, problems: Problems)
     if not any(paths & host.variables.keys() for host in cluster.hosts):
         return
     known = {name: v for name in paths if (v := schema.variables[name]).limit.get("format") == "data_folder"}
+    judged: set[tuple[object, ...]] = set()
     for host in cluster.hosts:
+        same = (host.groups, *(host.variables.get(name) for name in known))
+        if same in judged:
+            continue
+        judged.add(same)
         roles = {c.role for c in COMPONENTS if c.name in host.groups}
         folders = {name: str(host.variables.get(name, v.default)) for name, v in known.items() if v.role in roles}
         for (name, one), (other, two) in combinations(sorted((n, f.rstrip("/")) for n, f in folders.items() if f), 2):

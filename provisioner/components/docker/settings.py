@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from provisioner.cluster.model import Cluster
 from provisioner.inventory.role_rules import filters
-from provisioner.inventory.settings import Clash, Problem, Values, values_of
+from provisioner.inventory.settings import Clash, Problem, Values
 
 OPTIONS, OVERLAY, SUBNET = "docker_daemon_options", "docker_overlay", "docker_overlay_subnet"
 #: What Docker gives its bridge, unless it sees a route in its way (moby, libnetwork/ipamutils).
@@ -23,15 +23,17 @@ def problems(values: Values) -> Iterator[Problem]:
 def clashes(cluster: Cluster, defaults: Values) -> Iterator[Clash]:
     """Networks of containers on any host that hold the address of a host: packets to that host would stay here."""
     addresses = {address: host.name for host in cluster.hosts if (address := _address(host.cluster_address))}
-    judged = set()
+    judged: set[tuple[int, ...]] = set()
     for host in cluster.hosts:
-        values = values_of(host, defaults)
-        same = str([values.get(variable) for variable in (OPTIONS, OVERLAY, SUBNET)])
-        for variable, name, network, sure in _networks(values) if same not in judged else ():
+        values = {name: host.variables.get(name, defaults.get(name)) for name in (OPTIONS, OVERLAY, SUBNET)}
+        same = tuple(map(id, values.values()))
+        if same in judged:
+            continue
+        judged.add(same)
+        for variable, name, network, sure in _networks(values):
             inside = next((address for address in addresses if address in network), None)
             if inside:
                 yield _clash(host.name, variable, f"{name} {network}", f"{inside}, the address of {addresses[inside]}", sure)
-        judged.add(same)
 
 
 def _clash(host: str, variable: str, network: str, whose: str, sure: bool) -> Clash:
@@ -44,10 +46,10 @@ def _clash(host: str, variable: str, network: str, whose: str, sure: bool) -> Cl
 
 def _networks(values: Values) -> Iterator[tuple[str, str, ipaddress.IPv4Network, bool]]:
     """The variable, what it is called, the network, and whether Docker takes it whatever routes there are."""
-    if values.get(OVERLAY, "none") != "none":
+    if values[OVERLAY] != "none":
         yield SUBNET, SUBNET, ipaddress.IPv4Network(values[SUBNET]), True
     try:
-        found = filters("docker").docker_networks(values.get(OPTIONS, {}))
+        found = filters("docker").docker_networks(values[OPTIONS])
     except ValueError:
         return  # what `problems` says
     for name, network in found:
