@@ -44,6 +44,7 @@ from provisioner.observe.preflight.system import (
     own_name,
     package_work,
     python,
+    selinux,
     supported_system,
 )
 from provisioner.paths import roles_dir
@@ -170,6 +171,11 @@ def test_the_clocks_keeper() -> None:
     assert only(clock_kept, seen(clock_synchronised=None)).severity == "ok"
     assert only(clock_kept, seen(clock_synchronised=False, facts={"virtualization": "docker"})).severity == "ok"
     assert list(clock_kept(seen(clock_synchronised=False, variables={"common_time_sync": "off"}))) == []
+
+
+@pytest.mark.parametrize(("state", "severity"), [("enforcing", "warn"), ("permissive", "ok"), ("disabled", "ok")])
+def test_selinux(state: str, severity: str) -> None:
+    assert only(selinux, seen(facts={"selinux": state})).severity == severity
 
 
 def test_memory() -> None:

@@ -119,7 +119,7 @@ def test_answers_to_questions_that_were_not_asked_are_ignored() -> None:
 
 def test_a_server_that_does_not_answer_is_one_finding() -> None:
     findings = judged(asked(), file={"status": 0, "error": "timed out"}, apt={"status": 0, "error": "timed out"})
-    assert [(f.severity, f.message) for f in findings] == [("fail", "mirror: timed out (3 of 6 sources are there)")]
+    assert [(f.severity, f.message) for f in findings] == [("fail", "mirror: timed out (3 of 6 sources are on it)")]
 
 
 @pytest.mark.parametrize(("image", "parts"), [

@@ -132,7 +132,7 @@ def reached(seen: Seen) -> Iterator[Finding]:
     answers = [a for a in seen.found["sources"] if 0 <= a["question"] < len(seen.sources.questions)]
     tried = [a for a in answers if a["url"]]
     silent: dict[tuple[str, str], int] = Counter((urlsplit(a["url"]).netloc, a["error"]) for a in answers if a["error"] and not a["status"])
-    found = [seen.fail("sources", f"{server}: {error} ({count} of {len(tried)} sources are there)", HINT_REACH)
+    found = [seen.fail("sources", f"{server}: {error} ({count} of {len(tried)} sources are on it)", HINT_REACH)
              for (server, error), count in silent.items()]
     found += [finding for a in answers if a["status"] or not a["error"] for finding in seen.sources.judge(seen, a)]
     found += _missing(seen, seen.sources, answers)

@@ -118,4 +118,13 @@ def package_work(seen: Seen) -> Iterator[Finding]:
         yield seen.fail("packages", unfinished, "run 'dpkg --configure -a' on the host")
 
 
-RULES = (supported_system, python, architecture, init, address, own_name, one_cluster, package_work)
+def selinux(seen: Seen) -> Iterator[Finding]:
+    """Nobody ran the roles under an enforcing policy of a real Red Hat; with `permissive` it only writes what it would refuse."""
+    if seen.facts["selinux"] == "enforcing":
+        yield seen.warn("selinux", "SELinux is enforcing, which the roles were never run under",
+                        "if a unit is refused something, see 'ausearch -m avc -ts recent' there; try with 'setenforce 0' first")
+    else:
+        yield seen.ok("selinux", f"SELinux is {seen.facts['selinux']}")
+
+
+RULES = (supported_system, python, architecture, init, address, own_name, one_cluster, package_work, selinux)
