@@ -213,6 +213,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write("interrupted\n")
         return INTERRUPTED
     except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is still in the buffer has nowhere to go
         return 0
     except Exception as error:  # the user gets a path, not a traceback
         sys.stderr.write(f"error: unexpected {type(error).__name__}: {error}\n→ please report it with {write_report(error)}\n")

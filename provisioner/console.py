@@ -34,7 +34,13 @@ class Console:
         """Standard output as a terminal."""
         from rich.console import Console as Terminal
 
-        return Terminal(highlight=False, width=None if sys.stdout.isatty() else PLAIN_WIDTH)
+        class Pipe(Terminal):
+            """Who closes the pipe has seen enough: for rich that is an error, for this program the end."""
+
+            def on_broken_pipe(self) -> None:
+                raise BrokenPipeError
+
+        return Pipe(highlight=False, width=None if sys.stdout.isatty() else PLAIN_WIDTH)
 
     @property
     def err(self) -> Terminal:

@@ -32,6 +32,11 @@ class _Run:
         return f"{self.before}[{self.first:0{self.digits}}:{self.last:0{self.digits}}]{self.after}"
 
 
+def no_answer(names: Collection[str]) -> str:
+    """That these hosts do not answer."""
+    return f"{host_list(names)} {'does' if len(names) == 1 else 'do'} not answer"
+
+
 def host_list(names: Collection[str]) -> str:
     """The names with commas between them; many are sorted and written as ranges in Ansible's words, such as `a[1:997]`."""
     if len(names) <= FEW:

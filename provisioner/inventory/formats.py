@@ -30,7 +30,17 @@ def host_name(value: object) -> str:
     text = str(value)
     if len(text) <= _NAME_MAX and _HOST_NAME.fullmatch(text):
         return ""
-    return "must be made of a-z, 0-9 and '-' (labels may be joined by dots) and start with a letter or digit"
+    rule = "must be made of a-z, 0-9 and '-' (labels may be joined by dots) and start with a letter or digit"
+    dashed = text.replace("_", "-").lower()
+    if "_" in text and _HOST_NAME.fullmatch(dashed):
+        return f"{rule}: call it {dashed}, and write ansible_host: {text} below it if that is the name it is reached by"
+    if any(c.isspace() for c in text):
+        return f"{rule}: remove the space (U+{ord(next(c for c in text if c.isspace())):04X})"
+    try:
+        ipaddress.IPv6Address(text.strip("[]"))
+    except ValueError:
+        return rule
+    return f"{rule}: give the host a name, and write ansible_host: '{text.strip('[]')}' below it"
 
 
 def cluster_name(value: object) -> str:

@@ -24,6 +24,7 @@ from dataclasses import replace
 from typing import Any
 
 from provisioner.cluster.model import Cluster
+from provisioner.cluster.names import no_answer
 from provisioner.components import component
 from provisioner.errors import StepFailed, UsageError
 from provisioner.observe.observation import Observation
@@ -62,8 +63,8 @@ def switched_on(steps: Sequence[Step], cluster: Cluster, seen: Observation, *, p
                          hint="put the old versions and masters back into the inventory for this run")
     silent = sorted(name for name, host in seen.hosts.items() if not host.reachable)
     if silent:
-        raise StepFailed(f"nothing was changed: {', '.join(silent)} would be shut out, because it does not answer and so can't be told "
-                         "its password", hint="bring it back, or take it out with 'provision remove'")
+        raise StepFailed(f"nothing was changed: {no_answer(silent)}, so the passwords can't be brought there and they would "
+                         "be shut out", hint="bring them back, or take them out with 'provision remove'")
     ignorant = tuple(name for name in last[0].hosts if not serving.get(name, {}).get("knows_credentials"))
     first = [replace(last[0], hosts=ignorant, why="know the credentials and require none yet", variables={"mesos_authentication": "known"})]
     place = list(steps).index(last[0])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 from provisioner import __version__
 from provisioner.errors import StepFailed, UsageError
 from provisioner.plan.assess import Assessment, Questions
-from provisioner.plan.scope import Scope
+from provisioner.plan.scope import Scope, share
 from provisioner.plan.steps import Plan, Step
 from provisioner.state.files import write_private
 
@@ -34,12 +35,10 @@ class SavedPlan:
 
 
 def save(path: Path, found: Assessment, scope: Scope) -> None:
-    """Write this plan, readable by the owner only. Raises UsageError where there is no such folder, ProvisionError."""
+    """Write this plan, readable by the owner only. Raises UsageError."""
     content = {"format": FORMAT, "provision": __version__, "cluster": found.plan.cluster,
                "options": _shaping(scope),
                "steps": _steps(found.plan), "desired": _digest(found.questions)}
-    if not path.parent.is_dir():
-        raise UsageError("the plan can't be written: there is no such folder", where=str(path.parent))
     write_private(path, (json.dumps(content, indent=1) + "\n").encode())
 
 
@@ -51,15 +50,17 @@ def recall(path: Path, given: Scope) -> SavedPlan:
         raise UsageError(f"{', '.join(own)} can't be given with --plan", hint="the plan was made with options of its own; make another one")
     try:
         content = json.loads(path.read_text())
-        known = content["format"] == FORMAT and set(content["options"]) == set(default)
-        scope = Scope(**{**content["options"], "only": tuple(content["options"]["only"]), NOT_SAVED: given.strict})
+        options = content["options"]
+        known = content["format"] == FORMAT and set(options) == set(default) and _typed(options)
+        scope = Scope(**{**options, "only": tuple(options["only"]), NOT_SAVED: given.strict})
         saved = SavedPlan(path, str(content["cluster"]), scope, tuple(map(str, content["steps"])), str(content["desired"]))
     except OSError as error:
         raise UsageError(f"the plan can't be read: {error.strerror}", where=str(path), hint=MAKE_ONE) from None
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         known = False
     if not known:
         raise UsageError("this is no plan of this version of provision", where=str(path), hint=MAKE_ONE)
+    share(scope.batch, 1)
     return saved
 
 
@@ -79,6 +80,13 @@ def refuse_moved(saved: SavedPlan, found: Assessment) -> None:
 def _shaping(scope: Scope) -> dict[str, Any]:
     """What of a scope shapes a plan. A command's own options, which are a scope and more, do not."""
     return {field.name: getattr(scope, field.name) for field in fields(Scope) if field.name != NOT_SAVED}
+
+
+def _typed(options: Mapping[str, Any]) -> bool:
+    """Is each option of the type that the command line would give it?"""
+    return (isinstance(options["only"], list) and all(isinstance(name, str) for name in options["only"])
+            and isinstance(options["limit"], str | None) and isinstance(options["batch"], str)
+            and all(isinstance(options[name], bool) for name in ("full", "any_version")))
 
 
 def _steps(plan: Plan) -> list[str]:

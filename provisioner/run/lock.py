@@ -18,10 +18,10 @@ import threading
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from provisioner.cluster.model import Cluster, Host
-from provisioner.cluster.names import host_list
+from provisioner.cluster.names import no_answer
 from provisioner.errors import LockedError, UnreachableError
 from provisioner.hosts.failures import SshError, printable
 from provisioner.hosts.remote_process import RemoteProcess, StartProcess
@@ -108,27 +108,34 @@ class Lock:
             held.send(self._doing)
 
 
-def unlock(cluster: Cluster, start: StartProcess, *, force: bool) -> dict[str, str]:
-    """Who holds the lock, by voter; with `force` it is taken from them. Voters that don't answer are left out.
+class Locks(NamedTuple):
+    """Who holds the lock, by voter, and the voters that did not answer."""
+
+    holders: dict[str, str]
+    silent: tuple[str, ...]
+
+
+def unlock(cluster: Cluster, start: StartProcess, *, force: bool) -> Locks:
+    """Who holds the lock; with `force` it is taken from them.
 
     Raises UnreachableError when none answers: then nobody knows.
     """
-    found, silent = {}, list[UnreachableError]()
+    found, silent = dict[str, str](), dict[str, UnreachableError]()
     asked = [host for host in cluster.hosts if host.name in voters(cluster)]
     for host in asked:
         try:
             held = start(host, keeper("break" if force else "show", ""))
             answer = read(held)
         except UnreachableError as error:
-            silent.append(error)
+            silent[host.name] = error
             continue
         held.close()
         if not answer["held"]:
             found[host.name] = describe(answer["holder"])
     if len(silent) == len(asked):
-        raise UnreachableError(f"can't tell whether the cluster is locked: no answer from {host_list([h.name for h in asked])}: "
-                               f"{silent[0].message}", hint=silent[0].hint)
-    return found
+        first = silent[asked[0].name]
+        raise UnreachableError(f"can't tell whether the cluster is locked: {no_answer(silent)}: {first.message}", hint=first.hint)
+    return Locks(found, tuple(silent))
 
 
 def keeper(mode: str, doing: str) -> str:

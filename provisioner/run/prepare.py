@@ -275,6 +275,6 @@ def _unmaintained(context: Context) -> list[str]:
     for name in sorted({c.role for c in COMPONENTS} | {"busybox"}):
         entry = context.catalogue.wanted(name, context.cluster.variables)
         if entry and entry.maintained != "yes":
-            who = "by nobody any more" if entry.maintained == "no" else "by one person only"
-            found.append(f"{name} {entry.version} is maintained {who}: run it inside a closed network")
+            state = "no longer maintained" if entry.maintained == "no" else "maintained by one person only"
+            found.append(f"{name} {entry.version} is {state}: run it inside a closed network")
     return found

@@ -8,7 +8,7 @@ import secrets
 import stat
 from pathlib import Path
 
-from provisioner.errors import ProvisionError, UsageError
+from provisioner.errors import UsageError
 
 SIZE_MAX = 1024 * 1024
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
@@ -22,22 +22,37 @@ def private_dir(path: Path) -> Path:
             directory.mkdir(mode=0o700, exist_ok=True)
         if stat.S_IMODE(path.stat().st_mode) & _OTHERS:
             path.chmod(0o700)
+        if not os.access(path, os.W_OK | os.X_OK, effective_ids=True):
+            hint = "make the directory writable for you: the state of the cluster is kept in it"
+            raise UsageError("files can't be written here", where=str(path), hint=hint)
     except OSError as error:
         hint = "the directory of the inventory must be writable: state is kept beside it"
         raise UsageError(f"can't make the directory: {error.strerror}", where=str(path), hint=hint) from error
     return path
 
 
+def refuse_unwritable(path: Path) -> None:
+    """UsageError where a file can't be written or replaced: to be asked before the work whose result it is to hold."""
+    folder = path.parent
+    if not folder.is_dir():
+        raise UsageError("there is no such directory", where=str(folder), hint="make it, or name another file")
+    if path.is_dir():
+        raise UsageError("this is a directory, not a file", where=str(path), hint="name a file inside it")
+    if not os.access(folder, os.W_OK | os.X_OK, effective_ids=True):
+        raise UsageError("files can't be written here", where=str(folder), hint="make the directory writable for you")
+
+
 def write_private(path: Path, data: bytes, *, replace: bool = True) -> bool:
     """Write a file that is whole or not there, 0600, synced to disk. Its directory must exist.
 
-    With `replace` False a file that is already there stays, and the answer is False. Raises ProvisionError.
+    With `replace` False a file that is already there stays, and the answer is False. Raises UsageError.
     """
     return _write(path, data, 0o600, replace=replace)
 
 
 def rewrite(path: Path, data: bytes) -> None:
-    """Replace a file by one that is whole, with the mode that it has; a new one is 0600. Raises ProvisionError."""
+    """Replace a file by one that is whole, with the mode that it has; a new one is 0600. A link stays one. Raises UsageError."""
+    path = path.resolve()
     _write(path, data, stat.S_IMODE(path.stat().st_mode) if path.exists() else 0o600)
 
 
@@ -59,7 +74,7 @@ def _write(path: Path, data: bytes, mode: int, *, replace: bool = True) -> bool:
         return False
     except OSError as error:
         hint = "make room, or make the directory writable; what was there before is untouched"
-        raise ProvisionError(f"can't write the file: {error.strerror}", where=str(path), hint=hint) from error
+        raise UsageError(f"can't write the file: {error.strerror}", where=str(path), hint=hint) from error
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)

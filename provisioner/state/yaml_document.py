@@ -29,6 +29,8 @@ _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 # Control characters, byte order marks inside the text, invisible line ends, and what re-orders text on a screen.
 _REFUSED = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ufffe\uffff]")
 _BASE_60 = re.compile(r"[-+]?[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?")
+#: Comes in with text that was copied from a web page, and looks like the space that YAML wants.
+_NO_BREAK_SPACE = "\u00a0"
 _SHORTER = "host ranges such as m[1:9] keep it short"
 
 Scalar = str | int | float | bool | None
@@ -90,8 +92,10 @@ def parse(text: str, source: str) -> Node | None:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         detail = " ".join(filter(None, (error.context, error.problem)))
+        there = "".join(text.split("\n")[mark.line : mark.line + 1]) if mark else ""
+        cure = "indent with spaces: this line has a tab" if "\t" in there else "check the indentation, the colons and the quotes here"
         raise Problems(source).fail(
-            mark.line + 1 if mark else 0, f"broken YAML: {detail}", "check the indentation, the colons and the quotes around here"
+            mark.line + 1 if mark else 0, f"broken YAML: {detail}", cure
         ) from None
     except (yaml.YAMLError, ValueError) as error:
         raise Problems(source).fail(0, f"broken YAML: {error}") from None
@@ -161,6 +165,8 @@ class _Reader:
             raise self._error(event, f"character U+{ord(bad[0]):04X} is not accepted", "remove this escape sequence")
         if not event.implicit[0]:
             return text
+        if _NO_BREAK_SPACE in text:
+            raise self._error(event, "a no-break space (U+00A0) is part of this text", "type a plain space, or put the text in quotes")
         tag = self._scalars.resolve(yaml.ScalarNode, text, event.implicit).rpartition(":")[2]
         if tag == "timestamp" or (tag in ("int", "float") and _BASE_60.fullmatch(text)):
             kind = "date" if tag == "timestamp" else "number in base 60"

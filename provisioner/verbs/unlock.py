@@ -37,17 +37,20 @@ def run(context: Context, console: Console, options: Options) -> int:
     """Show the holders, and break the lock on demand. Raises UsageError when the name was not typed."""
     from functools import partial
 
+    from provisioner.cluster.names import no_answer
     from provisioner.hosts.remote_process import HostProcess
     from provisioner.run.lock import unlock
     from provisioner.verbs.shared.confirm import confirm_by_name
 
     cluster = context.written
     hold = partial(HostProcess, cluster)
-    holders = unlock(cluster, hold, force=False)
+    holders, silent = unlock(cluster, hold, force=False)
+    if silent:
+        console.warn(f"{no_answer(silent)}: whether it is locked there is not known")
     for host, text in holders.items():
         console.write(f"{host}: {text}\n")
     if not holders:
-        console.write("the cluster is not locked\n")
+        console.write("the cluster is not locked on the hosts that answer\n" if silent else "the cluster is not locked\n")
     elif options.force:
         confirm_by_name(options.yes, cluster.name, "The holder's command fails at its next step.")
         unlock(cluster, hold, force=True)

@@ -88,7 +88,7 @@ def test_nothing_is_special_where_masters_demand_already_or_nobody_is_to_bring_a
 
 @pytest.mark.parametrize(("found", "setting", "options", "text"), [
     (observed(demanding=("m1",)), False, {}, "can't be switched off"), (observed(), True, {"only": ("mesos_agent",)}, "leave out"),
-    (observed(), True, {"limit": ("m1",)}, "leave out"), (observed(away=("a2",)), True, {}, "a2 would be shut out"),
+    (observed(), True, {"limit": ("m1",)}, "leave out"), (observed(away=("a2",)), True, {}, "a2 does not answer, so the passwords"),
     (observed(), True, {"moving": {"mesos_master": {"m1": Move("1", "2")}}}, "in a run of its own"),
 ])
 def test_what_would_shut_somebody_out_is_refused(found: Observation, setting: bool, options: dict[str, Any], text: str) -> None:

@@ -204,6 +204,12 @@ def test_what_works_nowhere_can_not_be_saved(tmp_path: Path) -> None:
         working_hosts(context_that_sees(tmp_path, "down"))
 
 
+def test_a_cluster_of_which_nobody_answers_is_not_said_to_be_down(tmp_path: Path) -> None:
+    path = write_inventory(tmp_path)
+    with pytest.raises(UnreachableError, match="nothing was done: m1, m2, m3 do not answer: "):
+        working_hosts(Context(path, transport=FakeTransport()))
+
+
 @pytest.mark.parametrize(("later", "fine"), [(("m1", 100.0), True), (("m1", 200.0), False), (("m2", 200.0), False)])
 def test_nothing_is_written_when_there_was_an_election_meanwhile(
         tmp_path: Path, monkeypatch: pytest.MonkeyPatch, later: tuple[str, float], fine: bool) -> None:

@@ -190,6 +190,26 @@ def test_a_batch_that_is_none_is_refused_before_any_host_is_asked(words: str, tm
     assert "error: --batch: 'ten' is not a number of hosts\n→ a number such as 5" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("words", ["up --only zookeeper,marathon", "up --only zookeeper --only marathon", "up --only zookeeper,,marathon"])
+def test_components_are_separated_by_commas_or_given_one_by_one(words: str) -> None:
+    name, *rest = words.split()
+    verb = verbs.find(name)
+    assert verb is not None
+    assert parser(verb).parse_args(rest).only == ["zookeeper", "marathon"]
+
+
+@pytest.mark.parametrize("command", ["status", "preflight", "inventory"])
+def test_a_reader_that_has_seen_enough_is_no_error(tmp_path: Path, command: str) -> None:
+    path = tmp_path / "inventory.yml"
+    path.write_text("masters: {hosts: {m1: {ansible_host: 127.0.0.11, ansible_port: 2}}}\nagents: {hosts: {m1: }}\n")
+    words = [sys.executable, "-m", "provisioner.cli", command, "--hosts", str(path)]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as done:
+        assert done.stdout and done.stderr
+        done.stdout.close()
+        told = done.stderr.read()
+    assert (done.returncode, told) == (0, f"inventory: {path}\n")
+
+
 if __name__ == "__main__":
     os.environ["COLUMNS"] = "80"
     for name, text in helps().items():

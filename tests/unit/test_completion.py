@@ -101,7 +101,7 @@ def test_asking_loads_no_more_than_it_needs() -> None:
     script = ("import sys; from provisioner.cli import main; main(['__complete', 'up', '--o']);"
               "print([m for m in ('ansible', 'rich', 'paramiko', 'yaml', 'subprocess') if m in sys.modules], file=sys.stderr)")
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert (done.stdout, done.stderr.strip()) == ("--only\tonly this component (repeatable)\n", "[]")
+    assert (done.stdout, done.stderr.strip()) == ("--only\tonly these components, comma-separated (repeatable)\n", "[]")
 
 
 @pytest.fixture

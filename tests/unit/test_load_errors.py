@@ -39,6 +39,8 @@ ONE_MISTAKE = [
     # YAML.
     (THREE + "agents: [\n", "inventory.yml:5: broken YAML: while parsing a flow node"),
     ("masters:\n\thosts:\n", "inventory.yml:2: broken YAML: while scanning for the next token found character"),
+    ("masters:\n\thosts:\n", "→ indent with spaces: this line has a tab"),
+    ("masters:\n\u00a0\u00a0hosts:\n", "inventory.yml:2: a no-break space (U+00A0) is part of this text\n→ type a plain space"),
     (
         THREE + "masters:\n",
         "inventory.yml:4: 'masters' is written twice here, first in line 1\n→ remove one of them",
@@ -136,6 +138,9 @@ ONE_MISTAKE = [
     ("masters: {hosts: {M1: }}", "inventory.yml:1: host name 'M1' must be made of a-z, 0-9 and '-'"),
     ("masters: {hosts: {m_1: }}", "host name 'm_1' must be made of"),
     ("masters: {hosts: {'m1;reboot': }}", "host name 'm1;reboot' must be made of"),
+    ("masters: {hosts: {Web_1.example.com: }}", "call it web-1.example.com, and write ansible_host: Web_1.example.com below it if"),
+    ("masters: {hosts: {'2001:db8::1': }}", "give the host a name, and write ansible_host: '2001:db8::1' below it"),
+    ("masters: {hosts: {'m 1': }}", "and start with a letter or digit: remove the space (U+0020)"),
     ("masters: {hosts: {-m1: }}", "host name '-m1' must be made of"),
     (f"masters: {{hosts: {{{'m' * 300}: }}}}", "a host name has at most 253 characters"),
     ("masters: {hosts: {marathon: }}", "a host can't have the name of the group marathon"),

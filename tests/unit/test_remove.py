@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -104,10 +105,59 @@ def test_nothing_is_touched_that_was_not_confirmed_or_is_not_there(context: Cont
     assert context.path.read_text() == before and "up" not in events
 
 
+def test_what_was_not_confirmed_and_can_not_be_is_refused_before_any_host_is_looked_at(context: Context, events: list[str]) -> None:
+    for yes in ("", "a1"):
+        with pytest.raises(UsageError, match="nothing was changed: a2 was not typed"):
+            run_remove(context, Console(), Options(("a2",), yes=yes))
+    assert events == []
+
+
+@pytest.fixture
+def read_only(tmp_path: Path) -> Iterator[Path]:
+    """A directory in which this process can read everything and write nothing; also where tests are run by root."""
+    folder = tmp_path / "checkout"
+    folder.mkdir()
+    before = [(each, each.stat().st_mode) for each in (*folder.parents, folder)]
+    yield folder
+    if os.geteuid() != os.getuid():
+        os.seteuid(os.getuid())
+    for each, mode in before:
+        each.chmod(mode)
+
+
+def deny(folder: Path) -> None:
+    for each in folder.parents:
+        if each.stat().st_uid == os.getuid():
+            each.chmod(each.stat().st_mode | 0o055)
+    folder.chmod(0o555)
+    if os.getuid() == 0:
+        os.seteuid(65534)
+
+
+def test_an_inventory_that_can_not_be_changed_is_refused_before_any_host_is(
+        read_only: Path, events: list[str]) -> None:
+    context = Context(write_inventory(read_only), transport=FakeTransport())
+    context.path.chmod(0o644)
+    context.rendered  # noqa: B018  # what is imported late is imported before another user may not
+    deny(read_only)
+    with pytest.raises(UsageError) as error:
+        run_remove(context, Console(), Options(("a2",), yes="a2"))
+    assert str(error.value) == f"{read_only}: files can't be written here\n→ make the directory writable for you"
+    assert events == []
+
+
+def test_an_inventory_behind_a_link_stays_behind_it(context: Context, events: list[str], tmp_path: Path) -> None:
+    real = context.path.rename(tmp_path / "real.yml")
+    context.path.symlink_to(real)
+    run_remove(context, Console(), Options(("a2",), yes="a2"))
+    assert context.path.is_symlink()
+    assert "a2:" not in real.read_text()
+
+
 @pytest.mark.parametrize(("host", "state", "error", "message"), [
     ("a2", None, UnreachableError, "a2 does not answer"),
-    ("m1", None, UnreachableError, "m1, which stays, does not answer"),
-    ("m1", "down", StepFailed, "is down on m1, which stays"),
+    ("m1", None, UnreachableError, "m1 does not answer and would stay: no route"),
+    ("m1", "down", StepFailed, "is down on m1, and would stay so"),
 ])
 def test_it_is_refused_while_something_is_wrong(context: Context, events: list[str], monkeypatch: pytest.MonkeyPatch, host: str,
                                                 state: str | None, error: type[Exception], message: str) -> None:

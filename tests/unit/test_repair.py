@@ -177,7 +177,7 @@ def test_a_member_that_does_not_answer_stops_it_as_it_would_bring_the_old_id_bac
     opened, tree, _ = context
     away = Observation({h.name: HostObservation(h.name != "m2", "no route") for h in opened.cluster.hosts})
     monkeypatch.setattr(work, "observe", lambda *_, **__: away)
-    with pytest.raises(UnreachableError, match="m2 does not answer, and its Marathon has to stop as well"):
+    with pytest.raises(UnreachableError, match="m2 does not answer, and Marathon has to stop there as well"):
         run_repair(opened, Console(), options(yes=opened.cluster.name))
     assert not tree.deleted
 

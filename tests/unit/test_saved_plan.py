@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from provisioner.cli import main
 from provisioner.components import component
 from provisioner.errors import StepFailed, UsageError
+from provisioner.inventory.starter import write_inventory
 from provisioner.observe.observation import Observation
 from provisioner.plan.assess import Assessment
 from provisioner.plan.saved import recall, refuse_moved, save
@@ -63,7 +66,7 @@ def test_whatever_moved_is_named_and_nothing_is_done(file: Path, now: Assessment
 
 
 @pytest.mark.parametrize("text", [
-    "", "[]", "{}", '{"format": 0}', "not json", '{"format": 2, "options": 3}', '{"format": 2, "options": {"only": 1}}',
+    "", "[]", "{}", '{"format": 0}', "not json", '{"format": 2, "options": 3}', '{"format": 2, "options": {"only": 1}}', "[" * 100_000,
 ])
 def test_any_other_file_is_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "plan.json"
@@ -77,5 +80,30 @@ def test_a_missing_file_and_options_of_ones_own_are_refused(tmp_path: Path, file
         recall(tmp_path / "missing", Scope())
     with pytest.raises(UsageError, match="--full can't be given"):
         recall(file, Scope(full=True))
-    with pytest.raises(UsageError, match="no such folder"):
-        save(tmp_path / "no" / "plan.json", look(ROLL), Scope())
+
+
+@pytest.mark.parametrize(("name", "value"), [
+    ("only", "zookeeper"), ("only", [1]), ("limit", 3), ("full", "yes"), ("batch", 3), ("any_version", None),
+])
+def test_an_option_of_another_type_makes_it_another_file(file: Path, name: str, value: object) -> None:
+    content = json.loads(file.read_text())
+    content["options"][name] = value
+    file.write_text(json.dumps(content))
+    with pytest.raises(UsageError, match="no plan of this version"):
+        recall(file, Scope())
+
+
+def test_a_batch_that_is_none_is_refused_like_on_the_command_line(file: Path) -> None:
+    file.write_text(file.read_text().replace('"batch": "2"', '"batch": "abc"'))
+    with pytest.raises(UsageError, match="--batch: 'abc' is not a number of hosts"):
+        recall(file, Scope())
+
+
+@pytest.mark.parametrize(("place", "said"), [("no/plan.json", "there is no such directory"), (".", "this is a directory, not a file")])
+def test_a_place_that_can_not_hold_the_plan_is_refused_before_any_host_is_asked(
+        tmp_path: Path, capsys: pytest.CaptureFixture[str], place: str, said: str) -> None:
+    inventory = write_inventory(tmp_path)
+    assert main(["plan", "--hosts", str(inventory), "--out", str(tmp_path / place)]) == 2
+    told = capsys.readouterr().err
+    assert said in told and "looking at" not in told
+    assert not (tmp_path / ".provision").exists()

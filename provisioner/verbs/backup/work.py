@@ -8,10 +8,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from provisioner.cluster.model import Host
+from provisioner.cluster.names import no_answer
 from provisioner.components import SCHEDULERS, UPGRADE_ORDER
 from provisioner.console import Console
 from provisioner.context import Context
-from provisioner.errors import StepFailed, UsageError
+from provisioner.errors import StepFailed, UnreachableError, UsageError
 from provisioner.inventory.by_ansible import files
 from provisioner.observe.observation import observe
 from provisioner.plan.steps import serves
@@ -19,7 +20,7 @@ from provisioner.run.backup_parts import Part, Sources
 from provisioner.run.prepare import locked
 from provisioner.run.settled import await_settled
 from provisioner.state import ledger, secrets
-from provisioner.state.files import private_dir, read_private, write_private
+from provisioner.state.files import private_dir, read_private, refuse_unwritable, write_private
 from provisioner.verbs import backup, restore
 from provisioner.verbs.backup import archive
 from provisioner.verbs.backup.archive import Archive
@@ -38,8 +39,8 @@ def run_backup(context: Context, console: Console, options: backup.Options) -> P
     `options`: out (default: below the cluster's state folder, named after the time). Raises StepFailed when a component that
     is to be saved does not work, UnreachableError, LockedError, UsageError.
     """
-    if options.out and not Path(options.out).parent.is_dir():
-        raise UsageError("there is no such folder", where=str(Path(options.out).parent))
+    if options.out:
+        refuse_unwritable(Path(options.out))
     with locked(context, console, "backup"):
         return save(context, console, Path(options.out) if options.out else None)
 
@@ -111,12 +112,17 @@ def _restore_identity(context: Context, console: Console, found: Archive) -> Non
 
 
 def working_hosts(context: Context) -> dict[str, list[Host]]:
-    """The hosts on which each component of `SAVED` works. Raises StepFailed for one that works nowhere, though it should."""
+    """The hosts on which each component of `SAVED` works. Raises StepFailed for one that works nowhere, though it
+    should, UnreachableError where none of its hosts answers."""
     seen = observe(context.cluster, context.rendered, context.transport, sections=("health",), components=[c.name for c in SAVED])
     working: dict[str, list[Host]] = {}
     for component in SAVED:
         members = context.cluster.members(component.saved_by)
         working[component.name] = [h for h in members if serves(seen, h.name, component)]
+        silent = [h.name for h in members if not seen.hosts[h.name].reachable]
+        if members and len(silent) == len(members):
+            raise UnreachableError(f"nothing was done: {no_answer(silent)}: {seen.hosts[silent[0]].error}",
+                                   hint=f"bring them back: {component.title} is to be saved there")
         if members and not working[component.name]:
             raise StepFailed(f"nothing was done: {component.name} is down on all of its hosts", hint="'provision up' first")
     return working

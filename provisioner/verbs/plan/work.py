@@ -22,6 +22,7 @@ from provisioner.run.execute import open_playbooks
 from provisioner.run.outcome import Event
 from provisioner.run.prepare import TO_KEEP, TO_SHOW, prepared
 from provisioner.state import secrets
+from provisioner.state.files import refuse_unwritable
 from provisioner.verbs.plan import Options
 
 #: What `--detailed-exitcode` says when there is something to do.
@@ -30,6 +31,8 @@ CHANGES = 2
 
 def run_plan(context: Context, console: Console, options: Options) -> int:
     """Print the plan; gives the exit code. Raises as `prepared` does, and StepFailed when a role refuses in a preview."""
+    if options.out:
+        refuse_unwritable(Path(options.out))
     with prepared(context, console, options, TO_KEEP if options.out else TO_SHOW) as ready:
         found = ready.assessment
     changes = _preview(context, console, found) if options.diff and found.plan.steps else []

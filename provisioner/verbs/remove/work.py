@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 
 from provisioner.cluster.model import Cluster
-from provisioner.cluster.names import host_list
+from provisioner.cluster.names import host_list, no_answer
 from provisioner.components import COMPONENTS, QUORUMS
 from provisioner.console import Console, summary
 from provisioner.context import Context
@@ -24,9 +24,9 @@ from provisioner.run.execute import execute
 from provisioner.run.membership import forget
 from provisioner.run.prepare import UNDER_LOCK, locked, prepared
 from provisioner.state import ledger
-from provisioner.state.files import rewrite
+from provisioner.state.files import refuse_unwritable, rewrite
 from provisioner.verbs.remove import Options
-from provisioner.verbs.shared.confirm import confirm_by_name
+from provisioner.verbs.shared.confirm import confirm_by_name, refuse_unasked
 from provisioner.verbs.up.work import carry_out
 
 
@@ -48,6 +48,8 @@ def run_remove(context: Context, console: Console, options: Options) -> Result:
     except InventoryError as error:
         raise InventoryError(f"nothing was changed: without {', '.join(names)} this would be no valid inventory: {error.message}",
                              where=error.where, hint=error.hint) from None
+    refuse_unasked(options.yes, " ".join(names))
+    refuse_unwritable(context.path.resolve())
     with locked(context, console, f"remove {', '.join(names)}") as held:
         seen = wait_for_calm(lambda: observe(cluster, context.rendered, context.transport), lambda seen: _refuse(smaller, seen))
         lost = _lost(names, seen, allowed=options.lost)
@@ -91,8 +93,8 @@ def _steps(context: Context, leaving: Sequence[str], lost: Collection[str], seen
 def _lost(names: Sequence[str], seen: Observation, *, allowed: bool) -> tuple[str, ...]:
     silent = tuple(n for n in names if not seen.hosts[n].reachable)
     if silent and not allowed:
-        raise UnreachableError(f"nothing was changed: {', '.join(silent)} does not answer: {seen.hosts[silent[0]].error}",
-                               hint="bring it back, or pass --lost if it will never run again with its old disk")
+        raise UnreachableError(f"nothing was changed: {no_answer(silent)}: {seen.hosts[silent[0]].error}",
+                               hint="bring them back, or pass --lost if they will never run again with their old disks")
     return silent
 
 
@@ -100,9 +102,10 @@ def _refuse(smaller: Cluster, seen: Observation) -> None:
     """Those that stay must be able to carry on alone."""
     silent = [h.name for h in smaller.hosts if not seen.hosts[h.name].reachable]
     if silent:
-        raise UnreachableError(f"nothing was changed: {', '.join(silent)}, which stays, does not answer", hint="bring it back first")
+        raise UnreachableError(f"nothing was changed: {no_answer(silent)} and would stay: {seen.hosts[silent[0]].error}",
+                               hint="bring them back first")
     for component, group in QUORUMS.items():
         sick = [h.name for h in smaller.members(group) if (seen.health(h.name, component) or {}).get("state", "down") == "down"]
         if sick:
-            raise StepFailed(f"nothing was changed: {component} is down on {', '.join(sick)}, which stays",
+            raise StepFailed(f"nothing was changed: {component} is down on {host_list(sick)}, and would stay so",
                              hint="repair that first ('provision up')")

@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from provisioner.cluster.model import Cluster, Host
+from provisioner.cluster.names import no_answer
 from provisioner.components import SCHEDULERS, component
 from provisioner.components.model import Component
 from provisioner.console import Console, summary
@@ -114,7 +115,7 @@ def _look(context: Context, scheduler: Component) -> Observation:
     seen = observe(context.cluster, context.rendered, context.transport, components=(scheduler.name, "zookeeper"))
     silent = [host.name for host in context.cluster.members(scheduler.name) if not seen.hosts[host.name].reachable]
     if silent:
-        raise UnreachableError(f"nothing was changed: {', '.join(silent)} does not answer, and its {scheduler.title} has to stop as well",
+        raise UnreachableError(f"nothing was changed: {no_answer(silent)}, and {scheduler.title} has to stop there as well",
                                where=silent[0], hint="bring it back, or take it out of the cluster first: 'provision remove --lost'")
     return seen
 

@@ -6,6 +6,7 @@ from collections.abc import Collection
 
 from provisioner.cluster.facts import membership
 from provisioner.cluster.model import Cluster, Host
+from provisioner.cluster.names import no_answer
 from provisioner.components import COMPONENTS
 from provisioner.components.model import Component
 from provisioner.console import Console, summary
@@ -18,7 +19,7 @@ from provisioner.run.engine import Result
 from provisioner.run.execute import execute
 from provisioner.run.prepare import locked
 from provisioner.verbs.reset import Options
-from provisioner.verbs.shared.confirm import confirm_by_name
+from provisioner.verbs.shared.confirm import confirm_by_name, refuse_unasked
 
 #: What the tool itself keeps on a host.
 OWN = "/var/lib/provisioner"
@@ -30,6 +31,7 @@ def run_reset(context: Context, console: Console, options: Options) -> Result:
     StepFailed when a host belongs to another cluster, UsageError when the name was not typed.
     """
     cluster = context.cluster
+    refuse_unasked(options.yes, cluster.name)
     with locked(context, console, "reset") as held:
         seen = observe(cluster, context.rendered, context.transport, sections=("facts",))
         silent = frozenset(name for name, host in seen.hosts.items() if not host.reachable)
@@ -48,8 +50,8 @@ def refuse(seen: Observation, silent: Collection[str], cluster_id: str, *, lost:
     """Before the first change: UnreachableError for hosts that do not answer, StepFailed for hosts of another cluster."""
     if silent and not lost:
         name = min(silent)
-        raise UnreachableError(f"nothing was changed: {', '.join(sorted(silent))} does not answer: {seen.hosts[name].error}",
-                               hint="bring it back, or pass --lost to leave it as it is")
+        raise UnreachableError(f"nothing was changed: {no_answer(sorted(silent))}: {seen.hosts[name].error}",
+                               hint="bring them back, or pass --lost to leave them as they are")
     for name, host in seen.hosts.items():
         identity, other = membership(host.facts)
         if identity and identity != cluster_id:

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 
 def add_scope(parser: argparse.ArgumentParser) -> None:
     """What a plan is limited to and how far it may go: the fields of Scope."""
-    parser.add_argument("--only", metavar="COMPONENT", action="append", default=[], help="only this component (repeatable)")
+    parser.add_argument("--only", metavar="COMPONENT", action="extend", type=_words, default=[],
+                        help="only these components, comma-separated (repeatable)")
     add_limit(parser)
     parser.add_argument("--full", action="store_true", help="run every role, even where nothing differs from what was applied")
     parser.add_argument("--any-version", action="store_true", help="allow a version change that is known to lose data or to fail")
@@ -49,6 +50,10 @@ def add_yes(parser: argparse.ArgumentParser, before: str) -> None:
 def add_yes_name(parser: argparse.ArgumentParser, *, what: str = "the cluster's name", metavar: str = "NAME") -> None:
     """What can't be undone is confirmed by a name."""
     parser.add_argument("--yes", metavar=metavar, default="", help=f"confirm by {what}, instead of being asked")
+
+
+def _words(text: str) -> list[str]:
+    return [word for part in text.split(",") if (word := part.strip())]
 
 
 def _batch(text: str) -> str:

@@ -10,6 +10,7 @@ from types import ModuleType
 from typing import Any
 
 from provisioner.cluster.model import Cluster
+from provisioner.cluster.names import host_list
 from provisioner.components import COMPONENTS, SCHEDULERS, component
 from provisioner.errors import ProvisionError, UnreachableError
 from provisioner.hosts.openssh import Transport
@@ -63,7 +64,7 @@ def hosts_answer(proof: Proof) -> str:
     seen = proof.look(())
     away = [(name, host.error) for name, host in seen.hosts.items() if not host.reachable]
     if away:
-        raise BrokenLink(f"SSH to {away[0][0]}", "; ".join(f"{name} is unreachable: {error}" for name, error in away))
+        raise BrokenLink(f"SSH to {host_list([name for name, _ in away])}", "; ".join(dict.fromkeys(error for _, error in away)))
     said = [part.prepare(proof, seen) for part in _parts() if hasattr(part, "prepare")]
     return "; ".join([f"{len(seen.hosts)} hosts answer", *filter(None, said)])
 
