@@ -116,7 +116,7 @@ class Context:
         if self.cluster.local:
             from provisioner.hosts.local import Local
 
-            return Local(self.cluster)
+            return Local()
         from provisioner.hosts.openssh import OpenSsh
 
         return OpenSsh(self.written)

@@ -7,7 +7,7 @@ import pwd
 import time
 from collections.abc import Callable
 
-from provisioner.cluster.model import Cluster, Host
+from provisioner.cluster.model import Host
 from provisioner.hosts.failures import become_failure
 from provisioner.hosts.login import login
 from provisioner.hosts.openssh import MAX_OUTPUT, Completed, overdue, too_much
@@ -21,15 +21,12 @@ PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 class Local:
     """A Transport to the machine that this program runs on."""
 
-    def __init__(self, cluster: Cluster) -> None:
-        self._cluster = cluster
-
     def run(self, host: Host, command: str, stdin: bytes = b"", *, become: bool = False, timeout: float = 60.0,
             line: Callable[[bytes], None] | None = None) -> Completed:
         """See Transport."""
-        found, began = login(host, self._cluster), time.monotonic()
+        found, began = login(host), time.monotonic()
         if become:
-            command, stdin = as_root(command, stdin, found.become_password)
+            command, stdin = as_root(command, stdin, found.become_password, found.sudo)
         try:
             code, stdout, stderr = run_bounded(words(command), stdin, environment(), timeout=timeout, limit=MAX_OUTPUT, line=line)
         except DeadlineError:

@@ -13,7 +13,7 @@ from provisioner.errors import UnreachableError
 from provisioner.hosts.host_keys import scan
 from provisioner.hosts.known_hosts import record
 from provisioner.hosts.openssh import OpenSsh, SshError
-from provisioner.hosts.remote_process import SshProcess
+from provisioner.hosts.remote_process import HostProcess
 from provisioner.inventory.connection import normalise
 from tests.unit.ssh_servers import SshServer
 
@@ -34,7 +34,7 @@ def run_a_command(host: Host, cluster: Cluster) -> object:
 
 def hold_a_program(host: Host, cluster: Cluster) -> object:
     """What the keeper of the lock does."""
-    process = SshProcess(cluster, host, "true")
+    process = HostProcess(cluster, host, "true")
     try:
         return process.line(10)
     finally:

@@ -16,8 +16,8 @@ from ansible_collections.provisioner.core.plugins.modules import consul_info, er
 from provisioner.components import component
 from provisioner.inventory.load import load
 from provisioner.inventory.schema import load_schema
+from provisioner.inventory.witness import witness
 from provisioner.paths import roles_dir
-from provisioner.plan.fingerprint import witness
 from tests.unit.collection.test_plain_ansible import plain
 from tests.unit.test_render import inventory, rendered
 
