@@ -48,7 +48,7 @@ def test_a_command_runs_as_after_a_login(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setenv("VIRTUAL_ENV", "/of/the/driver")
     monkeypatch.setenv("PYTHONPATH", "/of/the/driver")
     monkeypatch.chdir(tmp_path)
-    cluster, host = this(tmp_path)
+    _cluster, host = this(tmp_path)
     done = Local().run(host, "cat; pwd; echo ${PYTHONPATH-}${VIRTUAL_ENV-}; command -v python3; echo err >&2; exit 7", b"in\n")
     home = pwd.getpwuid(os.geteuid()).pw_dir
     assert (done.code, done.stdout.decode().splitlines(), done.stderr) == (7, ["in", home, "", "/usr/bin/python3"], b"err\n")
@@ -56,21 +56,21 @@ def test_a_command_runs_as_after_a_login(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_lines_come_as_they_are_printed(tmp_path: Path) -> None:
-    cluster, host = this(tmp_path)
+    _cluster, host = this(tmp_path)
     lines: list[bytes] = []
     Local().run(host, "echo one; echo two >&2", line=lines.append)
     assert sorted(lines) == [b"one", b"two"]
 
 
 def test_a_time_out_is_told_like_any_other(tmp_path: Path) -> None:
-    cluster, host = this(tmp_path)
+    _cluster, host = this(tmp_path)
     with pytest.raises(UnreachableError, match="no end of the command within 0 s") as error:
         Local().run(host, "sleep 20", timeout=0.3)
     assert error.value.where == "localhost"
 
 
 def test_ctrl_c_ends_it(tmp_path: Path) -> None:
-    cluster, host = this(tmp_path)
+    _cluster, host = this(tmp_path)
     threading.Timer(0.5, kill_all).start()
     began = time.monotonic()
     assert Local().run(host, "sleep 20").code == -9
@@ -82,14 +82,14 @@ def test_root_needs_no_sudo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     for name in ("sh", "id"):  # a machine without sudo
         (tmp_path / name).symlink_to(str(shutil.which(name)))
     monkeypatch.setattr(local, "PATH", str(tmp_path))
-    cluster, host = this(tmp_path)
+    _cluster, host = this(tmp_path)
     done = Local().run(host, "id -u; command -v sudo", become=True)
     assert (done.stdout, done.code) == (b"0\n", 127)
 
 
 @ROOT
 def test_the_probe_answers(tmp_path: Path) -> None:
-    cluster, host = this(tmp_path)
+    _cluster, host = this(tmp_path)
     answer = ask(Local(), host, {"sections": ["facts"]})
     assert answer.facts["hostname"] == socket.gethostname()
 
