@@ -232,7 +232,7 @@ def read(asked: dict[str, Any]) -> dict[str, Any]:
     loader.set_basedir(str(source if source.is_dir() else source.parent))
     warnings: list[str] = []
     display = Display()
-    display.warning = lambda msg, *_, **__: warnings.append(str(msg))
+    display.warning = lambda msg, *_, obj=None, **__: warnings.append(_placed(str(msg), obj))
     display.error_as_warning = lambda *_, **__: None
     display.deprecated = lambda *_, **__: None
     secrets = CLI.setup_vault_secrets(loader, vault_ids=[*C.DEFAULT_VAULT_IDENTITY_LIST, *asked["vault_ids"]],
@@ -257,8 +257,8 @@ def read(asked: dict[str, Any]) -> dict[str, Any]:
         hosts[host.name] = {"place": where, "variables": reader.variables(raw, where)}
     groups = {name: {"hosts": [h.name for h in group.get_hosts()], "children": [g.name for g in group.child_groups],
                      "place": reader.place(name, top)} for name, group in manager.groups.items()}
-    return {"hosts": hosts, "groups": groups, "places": reader.places, "literals": list(reader.literals), "warnings": warnings,
-            "unfilled": [[*known, message] for known, message in reader.unfilled.items()],
+    return {"hosts": hosts, "groups": groups, "places": reader.places, "literals": list(reader.literals),
+            "warnings": list(dict.fromkeys(warnings)), "unfilled": [[*known, message] for known, message in reader.unfilled.items()],
             "static": reader.static and set(manager.used) <= STATIC_PLUGINS, "secret": reader.secret or bool(loader.encrypted)}
 
 
@@ -272,6 +272,12 @@ def _failure(failures: list[tuple[str, str, BaseException]]) -> dict[str, Any]:
             if plugin == name and "no root 'plugin' key" not in str(error):
                 return _told(error, path)
     return _told(own[-1][2], path)
+
+
+def _placed(message: str, about: Any) -> str:
+    """A warning, after the place that it is about."""
+    origin = about if isinstance(about, Origin) else Origin.get_tag(about) if about is not None else None
+    return f"{origin.path}:{origin.line_num or 0}: {message}" if origin and origin.path else message
 
 
 def _told(error: BaseException, path: str) -> dict[str, Any]:

@@ -19,7 +19,7 @@ _NAME_MAX = 253
 _LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 _HOST_NAME = re.compile(rf"{_LABEL}(\.{_LABEL})*")
 _CLUSTER_NAME = re.compile(_LABEL)
-_USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@-]{0,63}\$?")
+_USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@\\-]{0,63}\$?")
 _REGISTRY = re.compile(r"(?P<host>[^:/\s]+):(?P<port>[0-9]{1,5})")
 _RANGE = re.compile(r"\[([0-9]*|[a-zA-Z]):([0-9]+|[a-zA-Z])(?::([0-9]+))?\]")
 _RANGE_FORM = "a range is written like m[1:3], m[01:10], m[0:9:3] or m[a:c]"
@@ -72,7 +72,7 @@ def cluster_address(value: object) -> str:
 
 def user(value: object) -> str:
     """A login name."""
-    return "" if _USER.fullmatch(str(value)) else "is not a login name"
+    return "" if _USER.fullmatch(str(value)) else f"is not a login name: {show(str(value))}"
 
 
 def port(value: object) -> str:

@@ -47,7 +47,7 @@ def look(described: Described, problems: Problems) -> Iterator[str]:
 
 def strangers(described: Described) -> set[str]:
     """Hosts that are in groups of the user's own and in none of ours: machines of the same inventory that are no part of the cluster."""
-    ours = set().union(*(described.groups[name].hosts for name in (*WRITABLE, *HOST_WIDE) if name in described.groups))
+    ours = set().union(*(described.groups[name].hosts for name in WRITABLE if name in described.groups))
     grouped = set().union(*(described.groups[name].hosts for name in own(described)))
     return grouped - ours
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from provisioner.inventory.described import Described, Setting, Template
 from provisioner.inventory.schema import Schema, Variable
@@ -13,6 +13,9 @@ from provisioner.state.problems import Problems, nearest, show
 _BOOLEANS = {**dict.fromkeys(("y", "yes", "on", "1", "true", "t"), True), **dict.fromkeys(("n", "no", "off", "0", "false", "f"), False)}
 #: From this similarity on one of our variables was meant.
 _ALIKE = 0.9
+#: What other tools call a proxy, and the variable that is meant here.
+_PROXIES = {"http_proxy": "cluster_http_proxy", "https_proxy": "cluster_https_proxy", "no_proxy": "cluster_no_proxy",
+            "proxy_env": "cluster_http_proxy", "http_proxy_env": "cluster_http_proxy"}
 _INTEGER = re.compile(r"[-+]?[0-9]+")
 _NUMBER = re.compile(r"[-+]?[0-9]+(\.[0-9]+)?")
 
@@ -55,6 +58,13 @@ def cluster_settings(described: Described, schema: Schema, problems: Problems) -
     return found
 
 
+def misleading(described: Described, problems: Problems) -> Iterator[str]:
+    """Warnings about variables that mean something to other tools and nothing here."""
+    for name, setting in described.written:
+        if name.lower() in _PROXIES:
+            yield f"{name} ({problems.at(setting.line)}) is passed on, but no role here reads it: set {_PROXIES[name.lower()]}"
+
+
 def _value(setting: Setting | None) -> tuple[object, ...]:
     return () if setting is None else (setting.value,)
 
@@ -64,6 +74,10 @@ def _check(variable: Variable, setting: Setting, problems: Problems) -> None:
     if variable.rendered and variable.scope != "host":
         hint = f"set {variable.instead} instead" if variable.instead else "remove this line"
         problems.add(setting.line, f"{name} can't be set: the driver computes it", hint)
+        return
+    if isinstance(setting.value, str) and setting.value.startswith("$ANSIBLE_VAULT;"):
+        hint = "write !vault | before it, and the text on lines below"
+        problems.add(setting.line, f"{name} is a vault's text, but not marked as one", hint)
         return
     setting.value = converted(variable, setting.value)
     wrong, cure = variable.problem(setting.value)

@@ -405,3 +405,19 @@ def test_a_dcos_inventory_is_read_as_it_is(tmp_path: Path) -> None:
 ])
 def test_what_a_group_is_by_its_name(name: str, expected: str) -> None:
     assert guess(name) == expected
+
+
+@pytest.mark.parametrize("name", ["DOMAIN\\\\svc", "user.name@corp.example.com", "svc$"])
+def test_the_login_names_of_directories(tmp_path: Path, name: str) -> None:
+    assert load(written(tmp_path, {"inventory.yml": PLAIN.replace("demo}", f"demo, ansible_user: '{name}'}}")})).host("m1").user == name
+
+
+def test_a_vaults_text_that_is_not_marked_as_one(tmp_path: Path) -> None:
+    text = PLAIN.replace("demo}", "demo, ansible_become_password: '$ANSIBLE_VAULT;1.1;AES256 6430'}")
+    assert "ansible_become_password is a vault's text, but not marked as one" in refused(written(tmp_path, {"inventory.yml": text}))
+
+
+def test_a_proxy_by_another_tools_name_is_pointed_out(tmp_path: Path) -> None:
+    cluster = load(written(tmp_path, {"inventory.yml": PLAIN.replace("demo}", "demo, http_proxy: 'http://proxy:3128'}")}))
+    assert [w for w in cluster.warnings if "no role here reads it: set cluster_http_proxy" in w]
+    assert rendered_of(cluster)["all"]["vars"]["http_proxy"] == "http://proxy:3128"
