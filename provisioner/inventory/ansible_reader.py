@@ -179,7 +179,7 @@ class Reader:
             self.unfilled.setdefault((name, self.place(value, 0)), reason)
             return LEFT_OUT
         if PASSWORD.match(name) and isinstance(filled, str):
-            return self._kept(filled, [], value)
+            return self._kept(filled, self._hidden(filled), value)
         return self._plain(filled, raw=value)
 
     def _plain(self, value: Any, *, raw: Any) -> Any:
@@ -192,17 +192,20 @@ class Reader:
             return self._kept(str(value), [value._ciphertext], value)
         if isinstance(value, str):
             text = str(value)
-            hidden = [known for clear, known in self._clear.items() if clear == text or (len(clear) >= HIDDEN_MIN and clear in text)]
-            if hidden:
+            if hidden := self._hidden(text):
                 return self._kept(text, hidden, raw)
             return {"$template": text} if _is_template(value) else text
         if value is None or isinstance(value, bool | float):
             return value
         return int(value) if isinstance(value, int) else {"$text": str(value)}
 
+    def _hidden(self, text: str) -> list[str]:
+        """What is known of the secrets in a text."""
+        return [known for clear, known in self._clear.items() if clear == text or (len(clear) >= HIDDEN_MIN and clear in text)]
+
     def _kept(self, text: str, hidden: list[str], raw: Any) -> Any:
         """A secret, and a label for it that is made of everything but the secret itself."""
-        self.secret = True
+        self.secret = self.secret or bool(hidden)
         origin = json.dumps([sorted(hidden), raw], default=_ciphertext)
         return {"$secret": [hashlib.sha256(origin.encode()).hexdigest()[:16], text]}
 
