@@ -21,12 +21,12 @@ echo above >merged/file && [ "$(cat upper/file)" = above ]
 _VXLAN = "ip link add provision0 type vxlan id 4242 dstport 4789 && ip link add provision1 type bridge"
 
 
-def capabilities() -> "dict[str, str]":
+def capabilities(root: str) -> "dict[str, str]":
     """`overlayfs`, `vxlan` and `br_netfilter`: '' when it works, else one sentence with the reason."""
-    return {"overlayfs": overlayfs(), "vxlan": vxlan(), "br_netfilter": br_netfilter()}
+    return {"overlayfs": overlayfs(root), "vxlan": vxlan(), "br_netfilter": br_netfilter()}
 
 
-def overlayfs(root: str = DOCKER_ROOT) -> str:
+def overlayfs(root: str) -> str:
     """Mount an overlay on the filesystem that holds Docker's data and write through it."""
     parent = Path(root)
     while not parent.is_dir():

@@ -6,7 +6,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from .capabilities import capabilities
+from .capabilities import DOCKER_ROOT, capabilities
 from .facts import os_release, package_manager
 from .files import read
 from .health.answer import UnhealthyError
@@ -29,7 +29,8 @@ MIB = 1024 * 1024
 
 def preflight(request: "dict[str, Any]") -> "dict[str, Any]":
     """Answer what the driver asks: `ports` [{port, protocol}], `disks` [path], `networks` [a.b.c.d/n] that are to be
-    taken, `others` (see `others.py`), `texts` [pattern of paths], `sources` (see `sources.py`), `overlay` bool."""
+    taken, `others` (see `others.py`), `texts` [pattern of paths], `sources` (see `sources.py`), `overlay` bool,
+    `root` where Docker is to keep its data."""
     return {
         "disks": [disk(path) for path in request.get("disks", [])],
         "links": links(request.get("networks", [])),
@@ -40,7 +41,7 @@ def preflight(request: "dict[str, Any]") -> "dict[str, Any]":
         "texts": texts(request.get("texts", [])),
         "docker": docker(),
         "clock_synchronised": clock_synchronised(),
-        "capabilities": capabilities() if request.get("overlay") else {},
+        "capabilities": capabilities(request.get("root", DOCKER_ROOT)) if request.get("overlay") else {},
         "sources": sources(request.get("sources", []), _system(), SOURCE_SECONDS, request.get("proxies", {})),
     }
 

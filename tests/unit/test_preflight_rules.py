@@ -364,7 +364,7 @@ def theirs(daemon: object, **variables: Any) -> Seen:
 
 @pytest.mark.parametrize(("daemon", "variables", "words"), [
     ({"data-root": "/data", "log-driver": "json-file"}, {}, '{"data-root": "/data"}'),
-    ({"data-root": "/data"}, {"docker_daemon_options": {"data-root": "/other"}}, ""),
+    ({"data-root": "/data"}, {"docker_data_root": "/other"}, ""),
     ({"insecure-registries": ["reg:5000", "theirs:5000"]}, REGISTRY, "theirs:5000"),
     ({"insecure-registries": ["reg:5000"]}, REGISTRY, ""),
     ({"dns": ["1.1.1.1"]}, {"docker_dns": ["10.0.0.1"]}, ""),
@@ -380,7 +380,8 @@ def test_what_a_daemon_json_from_before_sets_is_not_lost(daemon: object, variabl
 def test_the_keys_that_count_as_ours_are_those_that_the_role_writes() -> None:
     text = (roles_dir() / "docker/vars/main.yml").read_text()
     written = set(re.findall(r"'([a-z-]+)':", text[text.index("__docker_daemon:"):text.index("__docker_drop_in:")]))
-    told = {"docker_registry": "r:1", "docker_registry_insecure": True, "docker_dns": ["10.0.0.1"], "docker_overlay": "cluster_store"}
+    told = {"docker_data_root": "/data/docker", "docker_registry": "r:1", "docker_registry_insecure": True, "docker_dns": ["10.0.0.1"],
+            "docker_overlay": "cluster_store"}
     assert set(own_keys(told)) == written
 
 

@@ -13,7 +13,7 @@ COMPONENT = Component(
         Port(8300, "a Consul server", group="consul_server"),
         Port(8302, "Consul's gossip between sites", protocols=("tcp", "udp"), group="consul_server"),
     ),
-    needs=(Need(96, {"/opt": 300, "/var/lib/consul": 128}, programs=("/opt",)),),
+    needs=(Need(96, {"/opt": 300, "{consul_data_dir}": 128}, programs=("/opt",)),),
     artefact="archive",
     # Consul's upgrade instructions: at most two minor releases at a time; 2.0 from 1.21.7 on.
     versions=Versions(alike=True, minors_at_once=2, way_into={2: (1, 21, 7)}),

@@ -12,7 +12,7 @@ COMPONENT = Component(
         Port(7946, "Docker swarm's gossip", protocols=("tcp", "udp"), when=_SWARM),
         Port(4789, "Docker swarm's VXLAN", protocols=("udp",), when=_SWARM, by_kernel=True),
     ),
-    needs=(Need(128, {"/usr": 400, "/var": 256, "/var/lib/docker": 1024}, programs=("/var/lib/docker",)),),
+    needs=(Need(128, {"/usr": 400, "/var": 256, "{docker_data_root}": 1024}, programs=("{docker_data_root}",)),),
     vendor=True, networks=True,
     # A host that is reset leaves no swarm: nobody who could agree to it may be left.
     reset={"docker_overlay": "none"},

@@ -15,6 +15,8 @@ from provisioner.observe.preflight.report import Finding, Seen
 CLUSTER_STORE_REMOVED = "23.0"
 #: Without it containers of one overlay network on one host may not see each other; the role kernel loads the module.
 SOFT = ("br_netfilter",)
+#: Where Docker keeps its data when it is told nothing.
+ROOT = "/var/lib/docker"
 #: What Docker gives its first bridge, unless a route is in its way.
 BRIDGE = "172.17.0.0/16"
 SETTINGS = "/etc/docker/daemon.json"
@@ -60,7 +62,8 @@ def networks(variables: Mapping[str, Any], running: bool) -> dict[str, ipaddress
 
 def question(variables: Mapping[str, Any]) -> dict[str, Any]:
     """What a host is asked for the rules below."""
-    return {"networks": [str(network) for network in networks(variables, running=False).values()], "texts": [SETTINGS, *FLAGS]}
+    return {"networks": [str(network) for network in networks(variables, running=False).values()], "texts": [SETTINGS, *FLAGS],
+            "root": variables["docker_data_root"]}
 
 
 def settings_of_others(seen: Seen) -> Iterator[Finding]:
@@ -77,14 +80,16 @@ def settings_of_others(seen: Seen) -> Iterator[Finding]:
     ours = own_keys(seen.variables)
     lost = {key: value for key, value in has.items() if key not in options and not (key in ours and _within(value, ours[key]))}
     if lost:
+        where = " (data-root into docker_data_root)" if "data-root" in lost else ""
         yield seen.fail("docker", f"{SETTINGS} is not ours and sets {json.dumps(lost)}",
-                        "put these keys into docker_daemon_options (with the values that they shall have), or take them out of the file")
+                        f"put these keys into docker_daemon_options{where}, with the values that they shall have, or out of the file")
 
 
 def own_keys(variables: Mapping[str, Any]) -> dict[str, Any]:
     """What role docker writes of itself into daemon.json: key to the list of which something may be lost, or None for what is decided."""
     registry = [variables["docker_registry"]] if variables.get("docker_registry") and variables.get("docker_registry_insecure") else []
     return {"log-driver": None, "live-restore": None, "insecure-registries": registry,
+            **({"data-root": None} if variables.get("docker_data_root", ROOT) != ROOT else {}),
             **({"dns": None} if variables.get("docker_dns") else {}),
             **({"cluster-store": None, "cluster-advertise": None} if variables.get("docker_overlay") == "cluster_store" else {})}
 

@@ -8,7 +8,7 @@ COMPONENT = Component(
         Port(5140, "Logstash", "logstash_port", group="logstash_server"),
         Port(9600, "Logstash's API", "logstash_api_port", address=LOOPBACK, public=False, group="logstash_server"),
     ),
-    needs=(Need(0, {"/usr": 900, "/var/lib/logstash": 1024}, "logstash_heap_mb", 512, group="logstash_server"),),
+    needs=(Need(0, {"/usr": 900, "{logstash_data_dir}": 1024}, "logstash_heap_mb", 512, group="logstash_server"),),
     small={"logstash_heap_mb": 256},
     artefact="package", vendor=True,
     missing="every host forwards its log: put a host in masters or in logstash_server", required=True,

@@ -10,7 +10,7 @@ COMPONENT = Component(
         Port(0, "tasks of the Mesos agent", "mesos_agent_resources", ranges=task_ports),
     ),
     # DC/OS asks agents for 20 GB under /var, where sandboxes and images lie (its system requirements).
-    needs=(Need(192, {"/usr": 200, "/var/lib/mesos": 512}, good_disk_mb=20 * 1024, programs=("/var/lib/mesos",)),),
+    needs=(Need(192, {"/usr": 200, "{mesos_work_dir}": 512}, good_disk_mb=20 * 1024, programs=("{mesos_work_dir}",)),),
     small={"mesos_agent_resources": "mem:1024"},
     artefact="package", vendor=True,
     versions=Versions(alike=True),

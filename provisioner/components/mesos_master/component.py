@@ -7,7 +7,7 @@ COMPONENT = Component(
     election=Election("mesos_master", majority=True),
     endpoint="http://{address}:{mesos_master_port}/",
     ports=(Port(5050, "the Mesos master", "mesos_master_port"),),
-    needs=(Need(192, {"/usr": 200, "/var/lib/mesos": 256}),),
+    needs=(Need(192, {"/usr": 200, "{mesos_work_dir}": 256}),),
     artefact="package", vendor=True,
     versions=Versions(alike=True),
     zookeeper_user="mesos",

@@ -4,6 +4,6 @@ from provisioner.components.model import Component, Need
 
 COMPONENT = Component(
     "registrator", "registrator", "agents", "Registrator", unit="registrator",
-    needs=(Need(32, {"/var/lib/docker": 32}),),
+    needs=(Need(32, {"{docker_data_root}": 32}),),
     artefact="image",
 )

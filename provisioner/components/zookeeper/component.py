@@ -11,7 +11,7 @@ COMPONENT = Component(
         Port(2888, "ZooKeeper's peers", "zookeeper_peer_port"),
         Port(3888, "ZooKeeper's election", "zookeeper_election_port"),
     ),
-    needs=(Need(0, {"/usr": 250, "/opt": 50, "/var/lib/zookeeper": 512}, "zookeeper_heap_mb", 512),),
+    needs=(Need(0, {"/usr": 250, "/opt": 50, "{zookeeper_data_dir}": 512}, "zookeeper_heap_mb", 512),),
     small={"zookeeper_heap_mb": 128},
     artefact="archive",
     versions=Versions(alike=True),
