@@ -93,6 +93,8 @@ def login(host: Host) -> Login:
 def _settings(found: Login, timeout: str) -> dict[str, str]:
     """By which single method to log in, so that one call is one attempt, and how long to wait; what the inventory tells ssh holds."""
     told, settings = found.told, {"ConnectTimeout": timeout}
+    if "controlpersist" not in told:
+        settings["ControlPersist"] = f"{PERSIST_SECONDS}s"
     if not told.keys() & {"serveraliveinterval", "serveralivecountmax"}:
         settings |= {"ServerAliveInterval": "5", "ServerAliveCountMax": "4"}  # a dead connection is noticed after 20 s
     if found.key and "identitiesonly" not in told:
@@ -134,7 +136,6 @@ def cluster_options(cluster: Cluster) -> list[str]:
         "UpdateHostKeys": "no",
         "ForwardAgent": "no",
         "ControlMaster": "auto",
-        "ControlPersist": f"{PERSIST_SECONDS}s",
         "ControlPath": _value(f"{_literal(control_dir(cluster))}/%C"),
         "NumberOfPasswordPrompts": "1",
     }

@@ -25,7 +25,7 @@ WITHOUT_EFFECT = frozenset({
     "passwordauthentication", "sendenv", "tcpkeepalive", "visualhostkey", "xauthlocation",
 })
 #: What a library is told as well, or can't need: one question is over before a connection could be dead for long.
-HONOURED = frozenset({"connecttimeout", "serveraliveinterval", "serveralivecountmax"})
+HONOURED = frozenset({"connecttimeout", "controlpersist", "serveraliveinterval", "serveralivecountmax"})
 
 
 @dataclass(frozen=True)

@@ -152,18 +152,17 @@ def normalise(variables: Mapping[str, object], folder: Path) -> dict[str, object
         if value != "" or each.default != "":
             found[each.name] = value
     user, host = bare(str(found.get("ansible_host", "")))
-    if host:
-        found["ansible_host"] = host
     if user:
         found.setdefault("ansible_user", user)
     if found.get("ansible_python_interpreter") in _DISCOVERED:
         del found["ansible_python_interpreter"]
+    settled = {"ansible_host": host}
     for name in ("ansible_ssh_private_key_file", "ansible_ssh_executable"):
-        if name in found and ("/" in (path := str(found[name])) or name.endswith("_file")):
-            found[name] = str(folder / Path(path).expanduser())
-    for name in ARGUMENTS:
-        if name in found:
-            found[name] = ssh_arguments.settled(str(found[name]), folder)
+        path = str(found.get(name, ""))
+        settled[name] = str(folder / Path(path).expanduser()) if "/" in path or name.endswith("_file") else path
+    settled |= {name: ssh_arguments.settled(str(found[name]), folder) for name in ARGUMENTS if name in found}
+    # What needs no change stays the object it is: a text out of a vault knows that it came from there.
+    found |= {name: text for name, text in settled.items() if name in found and text != found[name]}
     return found
 
 

@@ -30,6 +30,8 @@ def host_name(value: object) -> str:
     text = str(value)
     if len(text) <= _NAME_MAX and _HOST_NAME.fullmatch(text):
         return ""
+    if "@" in text:
+        return "has a user in it: write the name alone, and the user as ansible_user"
     rule = "must be made of a-z, 0-9 and '-' (labels may be joined by dots) and start with a letter or digit"
     dashed = text.replace("_", "-").lower()
     if "_" in text and _HOST_NAME.fullmatch(dashed):
@@ -56,7 +58,12 @@ def address(value: object) -> str:
     except ValueError:
         pass
     else:
-        return "is not the address of one machine" if ip.is_multicast or ip.is_unspecified else ""
+        if ip.is_multicast or ip.is_unspecified:
+            return "is not the address of one machine"
+        only_there = isinstance(ip, ipaddress.IPv6Address) and ip.is_link_local and not ip.scope_id
+        return f"holds on one network only: name the interface of this machine that leads to it, like {text}%eth0" if only_there else ""
+    if re.fullmatch(r"[^:]+:[0-9]+", text):
+        return "has a port in it: write the address alone, and the port as ansible_port"
     # What has only digits and dots was meant as an IPv4 address, however well it reads as a name.
     if re.fullmatch(r"[0-9.]+", text) or host_name(text.lower()):
         return "is neither an IP address nor a DNS name"

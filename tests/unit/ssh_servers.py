@@ -17,11 +17,12 @@ class SshServer:
     Whoever is in may go on to where `jumps` says: the address is looked up there, the port stays.
     """
 
-    def __init__(self, *, refusals: int = 0, silent: bool = False, breaks: bool = False, jumps: Mapping[str, str] | None = None) -> None:
+    def __init__(self, *, refusals: int = 0, silent: bool = False, breaks: bool = False, jumps: Mapping[str, str] | None = None,
+                 address: str = "127.0.0.1") -> None:
         self.refusals, self.silent, self.breaks, self.logins, self.jumps = refusals, silent, breaks, 0, jumps or {}
         self.key = paramiko.ECDSAKey.generate()
-        self._socket = socket.socket()
-        self._socket.bind(("127.0.0.1", 0))
+        self._socket = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
+        self._socket.bind((address, 0))
         self.port: int = self._socket.getsockname()[1]
         self._open: list[paramiko.Transport | socket.socket] = []
 

@@ -129,7 +129,7 @@ def test_ansible_is_told_of_each_host_what_ssh_is_told_and_nothing_twice(tmp_pat
     told = with_ssh_arguments(rendered, Cluster("test", tmp_path / "inventory.yml", hosts))["all"]
     assert told["vars"]["x"] == 1
     usual = told["vars"]["ansible_ssh_args"]
-    assert usual.endswith("-o ConnectTimeout=10 -o ServerAliveInterval=5 -o ServerAliveCountMax=4 -o BatchMode=yes")
+    assert usual.endswith("-o ConnectTimeout=10 -o ControlPersist=60s -o ServerAliveInterval=5 -o ServerAliveCountMax=4 -o BatchMode=yes")
     assert told["hosts"]["a1"] == told["hosts"]["a3"] == {}
     assert told["hosts"]["a2"]["ansible_ssh_args"] == usual.replace("Timeout=10", "Timeout=60") + " -C"
     assert "ansible_ssh_args" not in rendered["all"]["vars"]

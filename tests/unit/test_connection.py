@@ -11,7 +11,7 @@ from ansible.plugins.loader import become_loader, connection_loader, shell_loade
 
 from provisioner.cluster.model import Host
 from provisioner.inventory import ssh_arguments
-from provisioner.inventory.connection import NAMES, TABLE
+from provisioner.inventory.connection import NAMES, TABLE, normalise
 from tests.unit.builders import THREE, load_text, refusal
 
 MASTERS = THREE + "  vars:\n"
@@ -92,6 +92,8 @@ def test_addresses_as_ssh_takes_them(tmp_path: Path, written: str, address: str,
     ("ansible_sudo_user: deploy", "ansible_sudo_user is none of its choices\n→ one of: root"),
     ("ansible_become_method: su", "ansible_become_method is none of its choices\n→ one of: sudo"),
     ("ansible_ssh_host: 10.0.0.300", "ansible_ssh_host is neither an IP address nor a DNS name"),
+    ("ansible_host: 192.0.2.1:2222", "ansible_host has a port in it: write the address alone, and the port as ansible_port"),
+    ("ansible_host: fe80::1", "ansible_host holds on one network only: name the interface of this"),
     ("ansible_ssh_common_args: jump.example.com", "can't be read: 'jump.example.com' is no option of ssh"),
     ("ansible_ssh_common_args: \"-o 'ProxyCommand x\"", "ansible_ssh_common_args can't be read: no closing quotation"),
     ("ansible_ssh_common_args: -o", "can't be read: -o needs a value"),
@@ -105,6 +107,11 @@ def test_what_can_not_be_followed_is_refused_with_its_place_and_the_reason(tmp_p
     text = refusal(tmp_path, MASTERS + f"    {line}\n")
     assert text.startswith("inventory.yml:5: ")
     assert words in text
+
+
+def test_a_user_in_a_hosts_name_is_no_part_of_it(tmp_path: Path) -> None:
+    text = refusal(tmp_path, "masters: {hosts: {root@m1: }}")
+    assert "host name 'root@m1' has a user in it: write the name alone, and the user as ansible_user" in text
 
 
 @pytest.mark.parametrize(("line", "words"), [
@@ -149,6 +156,18 @@ def test_files_that_arguments_name_are_relative_to_the_inventory(tmp_path: Path)
     assert found["certificatefile"] == str(tmp_path / "c.pub")
     assert found["proxycommand"] == f"{tmp_path}/tunnel %h"
     assert ssh_arguments.settled("-F ~/x -F none", tmp_path) == f"-F {Path.home()}/x -F none"
+
+
+def test_what_needs_no_change_is_the_same_object(tmp_path: Path) -> None:
+    class OutOfAVault(str):
+        """A text that knows where it came from."""
+
+        __slots__ = ()
+
+    written = {name: OutOfAVault(text) for name, text in {
+        "ansible_host": "192.0.2.1", "ansible_password": "x", "ansible_ssh_private_key_file": "/k", "ansible_ssh_common_args": "-J jump",
+        "ansible_ssh_executable": "ssh"}.items()}
+    assert {type(value) for value in normalise(written, tmp_path).values()} == {OutOfAVault}
 
 
 @pytest.mark.parametrize("text", ["-J ops@jump:2222", "-o  ProxyJump=x  -vv", "-o ProxyCommand='nc %h %p'", "-i /k -C"])

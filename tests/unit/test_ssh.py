@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import os
+import socket
 import threading
 import time
 from dataclasses import replace
 from pathlib import Path
 
+import paramiko
 import pytest
 
 from provisioner.cluster.model import Cluster, Host
 from provisioner.errors import UnreachableError, UsageError
 from provisioner.hosts.failures import become_failure, changed_key, printable, ssh_failure
+from provisioner.hosts.host_keys import establish
 from provisioner.hosts.known_hosts import record
 from provisioner.hosts.login import Login, login
 from provisioner.hosts.openssh import OpenSsh, SshError, fan_out, first_contact
+from provisioner.hosts.paramiko import Paramiko
 from provisioner.hosts.process import DeadlineError, OutputTooLargeError, kill_all, run_bounded
 from provisioner_lab.testing import FakeTransport, said
 from tests.unit.builders import reachable
@@ -247,3 +251,18 @@ def test_another_program_than_ssh_is_started_and_named_when_it_can_not_be(tmp_pa
     with pytest.raises(UsageError, match="wrapper can't be started: No such file") as error:
         OpenSsh(of).run(of.hosts[0], "true")
     assert error.value.hint == "look at ansible_ssh_executable"
+
+
+@pytest.mark.skipif(not socket.has_ipv6, reason="this machine has no IPv6")
+def test_a_host_is_reached_by_ipv6_by_ssh_and_by_paramiko(tmp_path: Path) -> None:
+    server = SshServer(address="::1").start()
+    key = tmp_path / "key"
+    paramiko.ECDSAKey.generate().write_private_key_file(str(key))
+    host = Host("m1", "::1", server.port, "deploy", variables={"ansible_ssh_private_key_file": str(key)})
+    of = Cluster("test", tmp_path / "inventory.yml", (host,))
+    try:
+        assert establish(of, say=print) == {}
+        assert OpenSsh(of).run(host, "true").code == 0
+        assert Paramiko(of, {"m1"}, FakeTransport({"m1": AssertionError("ssh was asked")})).run(host, "true").code == 0
+    finally:
+        server.stop()

@@ -82,7 +82,7 @@ def test_the_time_for_a_connection_is_the_users_for_us_and_for_ansible(tmp_path:
 
 
 @pytest.mark.parametrize("variables", [
-    {}, {"ansible_port": 22, "ansible_ssh_args": "-C -o ControlMaster=auto -o ControlPersist=60s"},
+    {}, {"ansible_port": 22, "ansible_ssh_args": "-C -o ControlMaster=auto -o ControlPersist=30m"},
     {"ansible_ssh_common_args": "-o ServerAliveInterval=77 -J ops@jump:2222", "ansible_ssh_private_key_file": "/dev/null"},
     {"ansible_ssh_extra_args": "-o IdentitiesOnly=no -o LogLevel=QUIET -p 2200 -l other", "ansible_ssh_private_key_file": "/dev/null"},
     {"ansible_ssh_args": "-o StrictHostKeyChecking=no -o ForwardAgent=yes", "ansible_ssh_common_args": "-o UserKnownHostsFile=/dev/null"},
