@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 import re
@@ -62,7 +63,7 @@ class Login:
     @property
     def told(self) -> Mapping[str, str]:
         """The values of what the arguments say, by its name in ssh_config(5) in small letters."""
-        return ssh_arguments.values(shlex.join(self.arguments))
+        return _told(self.arguments)
 
     @property
     def connect_seconds(self) -> float:
@@ -82,12 +83,22 @@ def login(host: Host) -> Login:
         password=text("ansible_password"), become_password=text("ansible_become_password"),
         port_told=host.port != 22 or "ansible_port" in host.variables, shared=ssh_arguments.words(shared),
         arguments=ssh_arguments.words(" ".join((shared, *others))), program=text("ansible_ssh_executable") or "ssh",
-        sudo=shlex.join([text("ansible_become_exe") or "sudo", *sudo_flags(text("ansible_become_flags"))]),
+        sudo=_sudo(text("ansible_become_exe") or "sudo", text("ansible_become_flags")),
         retries=int(text("ansible_ssh_retries") or "0"),
     )
     # As with Ansible, its own time-out is stronger than that in arguments that are not for all its programs.
     timeout = ssh_arguments.values(shared).get("connecttimeout") or text("ansible_ssh_timeout") or found.told.get("connecttimeout")
     return replace(found, settings=_settings(found, timeout or str(CONNECT_SECONDS)))
+
+
+@functools.lru_cache(1024)
+def _told(arguments: tuple[str, ...]) -> Mapping[str, str]:
+    return ssh_arguments.values(shlex.join(arguments))
+
+
+@functools.lru_cache(1024)
+def _sudo(program: str, flags: str) -> str:
+    return shlex.join([program, *sudo_flags(flags)])
 
 
 def _settings(found: Login, timeout: str) -> dict[str, str]:

@@ -6,6 +6,7 @@ an inventory says about reaching its hosts is dropped in silence: it means the s
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -125,6 +126,7 @@ TABLE = (
 NAMES: Mapping[str, Connection] = {name: each for each in TABLE for name in (each.names or (each.name,))}
 #: Arguments for ssh, in the order in which it gets them.
 ARGUMENTS = ("ansible_ssh_args", "ansible_ssh_common_args", "ansible_ssh_extra_args")
+_WITH_FILES = ("ansible_ssh_private_key_file", "ansible_ssh_executable", *ARGUMENTS)
 #: Levels of ssh's log at which nobody learns why a host is not reached.
 SILENT = ("quiet", "fatal", "silent")
 _SUDO_FLAG = re.compile(r"-[EHPSikn]+|--(login|non-interactive|preserve-env(=[\w,]+)?|preserve-groups|set-home|stdin)")
@@ -146,7 +148,7 @@ def normalise(variables: Mapping[str, object], folder: Path) -> dict[str, object
     Of several names for the same the one holds that Ansible prefers, wherever it is written. An empty text is left out.
     """
     found = {name: value for name, value in variables.items() if name not in NAMES}
-    for each in {NAMES[name] for name in variables if name in NAMES}:
+    for each in {NAMES[name].name: NAMES[name] for name in variables if name in NAMES}.values():
         given = [variables[name] for name in each.names or (each.name,) if variables.get(name) is not None]
         value = as_ansible(each.type, given[-1]) if given else ""
         if value != "" or each.default != "":
@@ -156,14 +158,18 @@ def normalise(variables: Mapping[str, object], folder: Path) -> dict[str, object
         found.setdefault("ansible_user", user)
     if found.get("ansible_python_interpreter") in _DISCOVERED:
         del found["ansible_python_interpreter"]
-    settled = {"ansible_host": host}
-    for name in ("ansible_ssh_private_key_file", "ansible_ssh_executable"):
-        path = str(found.get(name, ""))
-        settled[name] = str(folder / Path(path).expanduser()) if "/" in path or name.endswith("_file") else path
-    settled |= {name: ssh_arguments.settled(str(found[name]), folder) for name in ARGUMENTS if name in found}
+    settled = {"ansible_host": host} | {name: _settled(name, str(found[name]), folder) for name in _WITH_FILES if name in found}
     # What needs no change stays the object it is: a text out of a vault knows that it came from there.
     found |= {name: text for name, text in settled.items() if name in found and text != found[name]}
     return found
+
+
+@functools.lru_cache(1024)
+def _settled(name: str, text: str, folder: Path) -> str:
+    """A text that may name files, for any working directory."""
+    if name in ARGUMENTS:
+        return ssh_arguments.settled(text, folder)
+    return str(folder / Path(text).expanduser()) if "/" in text or name.endswith("_file") else text
 
 
 def as_ansible(kind: str, value: object) -> object:
