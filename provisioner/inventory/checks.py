@@ -79,6 +79,9 @@ def _servers(cluster: Cluster, problems: Problems) -> Iterator[str]:
 
 
 def _oddities(cluster: Cluster) -> Iterator[str]:
+    if alone_at_loopback(cluster):
+        host = cluster.hosts[0]
+        yield f"containers can't reach {host.name} at {host.cluster_address}: {_own_address(cluster, host)}"
     if cluster.variables.get("cluster_authentication") is False:
         yield "cluster_authentication is false: whoever reaches a Mesos master or ZooKeeper can run programs as root on every agent"
     for host in cluster.hosts:
@@ -112,11 +115,17 @@ def _reachable(cluster: Cluster, lines: Lines, problems: Problems) -> None:
                 f"{host.name} has only an IPv6 address, which ZooKeeper's and Mesos' connection strings can't hold",
                 "set cluster_address to its IPv4 address or DNS name",
             )
-        elif _is_loopback(host.cluster_address):
+        elif _is_loopback(host.cluster_address) and not alone_at_loopback(cluster):
             variable = "cluster_address" if "cluster_address" in host.variables else "ansible_host"
             who = "the other hosts" if len(cluster.hosts) > 1 else "containers"
             message = f"{who} can't reach {host.name} at {show(host.cluster_address)}"
             problems.add(_line(lines, host, variable), message, _own_address(cluster, host))
+
+
+def alone_at_loopback(cluster: Cluster) -> bool:
+    """Whether this is one machine that SSH reaches at a loopback address: enough to look at it, not for a cluster whose containers
+    have to reach it. Preflight refuses that."""
+    return len(cluster.hosts) == 1 and not cluster.hosts[0].local and cluster.hosts[0].cluster_address.startswith("127.")
 
 
 def _this_machine(cluster: Cluster, lines: Lines, problems: Problems) -> None:

@@ -61,7 +61,8 @@ def test_every_verb_and_action_has_options_with_a_field_for_each_argument() -> N
         action: Action | None = each.get_default("action")
         if action:
             fields = {field.name for field in dataclasses.fields(action.options)}
-            own = {"hosts", "lab"} - fields if action.inventory else set()
+            shared = {"hosts", "lab", "vault_password_file", "vault_id", "ask_vault_pass"}
+            own = shared - fields if action.inventory else set()
             assert fields | own | {"help"} == {argument.dest for argument in each._actions}, each.prog
             assert action.options.__dataclass_params__.frozen, each.prog
 

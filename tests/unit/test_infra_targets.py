@@ -79,7 +79,7 @@ def test_the_shape_gives_outputs_from_which_an_inventory_can_be_made(tmp_path: P
     assert {h.name: (h.address, h.cluster_address) for h in cluster.members("zookeeper")} == {
         "m1": ("203.0.113.7", "10.60.0.11"), "m2": ("10.60.0.12", "10.60.0.12"), "m3": ("10.60.0.13", "10.60.0.13")}
     assert cluster.hosts[0].user == "provision"
-    assert cluster.variables["docker_overlay"] == "none"
+    assert {host.variables["docker_overlay"] for host in cluster.hosts} == {"none"}
     assert {"masters-tcp-2181", "masters-tcp-5050", "agents-tcp-31000", "agents-udp-4789"} <= set(told["rules"])
     first = told["told"]["m1"]
     assert first.startswith("#cloud-config\n")

@@ -178,3 +178,9 @@ def test_in_a_larger_cluster_it_is_refused(tmp_path: Path) -> None:
 def test_commands_choose_the_way(tmp_path: Path) -> None:
     cluster, _ = this(tmp_path)
     assert isinstance(Context(cluster.path, cluster=cluster).transport, Local)
+
+
+def test_one_machine_at_loopback_is_looked_at_but_no_cluster(tmp_path: Path) -> None:
+    """What only lists or asks a host needs no more than SSH; preflight refuses it."""
+    cluster = load_text(tmp_path, "masters: {hosts: {m1: {ansible_host: 127.0.0.11}}}\n")
+    assert [w for w in cluster.warnings if w.startswith("containers can't reach m1 at 127.0.0.11: set cluster_address")]

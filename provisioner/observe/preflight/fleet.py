@@ -29,6 +29,9 @@ def duplicates(seen: Sequence[Seen]) -> Iterator[Finding]:
                     others = ", ".join(h for h in hosts if h != host)
                     yield Finding("fail", host, what, f"it has the same {what} ({value}) as {others}", hint)
     for one in seen:
+        if (own := str(one.variables.get("common_address", ""))).startswith("127."):
+            hint = "set cluster_address to its address in the network; for the machine that provision runs on, ansible_connection: local"
+            yield Finding("fail", one.host, "address", f"containers can't reach it at {own}", hint)
         if not one.facts["machine_id"]:
             yield Finding("fail", one.host, "machine-id", "it has no machine-id", "systemd-machine-id-setup; reboot")
 
