@@ -7,9 +7,6 @@ the same and a rerun asks nobody; a name that moves later is told, not followed.
 from __future__ import annotations
 
 import ipaddress
-import queue
-import socket
-import threading
 import time
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -51,7 +48,7 @@ class Settled:
         if len(self.problems) == 1:
             raise InventoryError(self.problems[0], hint=HINT)
         listed = "".join(f"\n  {text}" for text in self.problems)
-        raise InventoryError(f"{len(self.problems)} problems with host names{listed}", where=str(self.cluster.path), hint=HINT)
+        raise InventoryError(f"{len(self.problems)} problems with host names{listed}", hint=HINT)
 
 
 def settle(cluster: Cluster, known: Mapping[str, str], seconds: float = LOOKUP_SECONDS) -> Settled:
@@ -60,7 +57,7 @@ def settle(cluster: Cluster, known: Mapping[str, str], seconds: float = LOOKUP_S
     if not named:
         return Settled(cluster, {})
     answers = {name: Answer(address) for name, address in known.items()}
-    answers |= look_up({host.cluster_address for host in named} - known.keys(), seconds, alone=len(cluster.hosts) == 1)
+    answers |= look_up({host.cluster_address for host in named} - known.keys(), seconds)
     found = {host.cluster_address: answer.address for host in named if (answer := answers[host.cluster_address]).address}
     hosts = tuple(_at(host, found[host.cluster_address]) if host.cluster_address in found else host for host in cluster.hosts)
     return Settled(replace(cluster, hosts=hosts), dict(sorted(found.items())), (*_missing(named, answers), *_shared(cluster, hosts)))
@@ -87,13 +84,19 @@ class Moved:
 
 def moved(cluster: Cluster, known: Mapping[str, str]) -> list[Moved]:
     """The hosts of an inventory whose name has another address now than it is known by."""
-    now = look_up({host.cluster_address for host in cluster.hosts} & known.keys(), AGAIN_SECONDS, alone=len(cluster.hosts) == 1)
+    now = look_up({host.cluster_address for host in cluster.hosts} & known.keys(), AGAIN_SECONDS)
     return [Moved(host, known[name], now[name].address) for host in cluster.hosts
             if (name := host.cluster_address) in now and now[name].address not in ("", known[name])]
 
 
-def look_up(names: Collection[str], seconds: float, *, alone: bool = False) -> dict[str, Answer]:
-    """Ask this machine's resolver (DNS, /etc/hosts) for all names side by side. For a cluster of one host, `alone`, loopback will do."""
+def look_up(names: Collection[str], seconds: float) -> dict[str, Answer]:
+    """Ask this machine's resolver (DNS, /etc/hosts) for all names side by side."""
+    if not names:
+        return {}
+    # An inventory of addresses, and a rerun, need none of these.
+    import queue
+    import threading
+
     waiting, answered = queue.SimpleQueue[str](), queue.SimpleQueue[tuple[str, Answer]]()
     for name in names:
         waiting.put(name)
@@ -104,7 +107,7 @@ def look_up(names: Collection[str], seconds: float, *, alone: bool = False) -> d
                 name = waiting.get_nowait()
             except queue.Empty:
                 return
-            answered.put((name, _ask(name, alone=alone)))
+            answered.put((name, _ask(name)))
 
     for _ in range(min(_AT_ONCE, len(names))):
         threading.Thread(target=work, daemon=True).start()  # nobody can stop the resolver, so nobody waits for it at the end
@@ -118,19 +121,21 @@ def look_up(names: Collection[str], seconds: float, *, alone: bool = False) -> d
     return dict.fromkeys(names, Answer(why=f"the resolver did not answer within {seconds:g} s")) | found
 
 
-def _ask(name: str, *, alone: bool) -> Answer:
+def _ask(name: str) -> Answer:
+    import socket
+
     try:
         every = {str(entry[4][0]) for entry in socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)}
     except (OSError, UnicodeError) as error:
         return Answer(why=f"can't be resolved: {getattr(error, 'strerror', None) or error}")
     fours = sorted((a for a in every if ":" not in a), key=ipaddress.IPv4Address)
-    usable = [a for a in fours if alone or not ipaddress.IPv4Address(a).is_loopback]
+    usable = [a for a in fours if not ipaddress.IPv4Address(a).is_loopback]
     if len(usable) == 1:
         return Answer(usable[0])
     if usable:
         return Answer(why=f"has {len(usable)} addresses ({', '.join(usable)}): write the one of the cluster's network as cluster_address")
     if fours:
-        return Answer(why=f"is {fours[0]} here, which no other host can reach (see /etc/hosts)")
+        return Answer(why=f"is {fours[0]} here, which only this machine reaches (see /etc/hosts)")
     return Answer(why="has only an IPv6 address, which ZooKeeper's and Mesos' connection strings can't hold")
 
 

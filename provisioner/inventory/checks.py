@@ -83,7 +83,7 @@ def _oddities(cluster: Cluster) -> Iterator[str]:
         host = cluster.hosts[0]
         yield f"containers can't reach {host.name} at {host.cluster_address}: {_own_address(cluster, host)}"
     if cluster.variables.get("cluster_authentication") is False:
-        yield "cluster_authentication is false: whoever reaches a Mesos master or ZooKeeper can run programs as root on every agent"
+        yield "cluster_authentication is false: anyone who reaches a Mesos master or ZooKeeper can run programs as root on every agent"
     for host in cluster.hosts:
         if host.groups <= {ALL, UNGROUPED, *HOST_WIDE}:
             yield f"{host.name} ({host.where}) is in no group: it gets only what every host gets"

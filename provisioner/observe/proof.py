@@ -113,7 +113,7 @@ class Proof:
             health = seen.health(host.name, name)
             if health and health["state"] == "down":
                 return BrokenLink(link, f"{why}; {link}: {health['detail']}")
-            innocent = innocent or f"{link} says of itself: {health['detail'] if health else 'nothing'}"
+            innocent = innocent or f"{link} reports: {health['detail'] if health else 'nothing'}"
         first, host = candidates[0]
         return BrokenLink(f"{component(first).title} on {host.name}", f"{why}; {innocent}")
 

@@ -71,7 +71,7 @@ def _row(component: Component, host: str, seen: Observation) -> Row:
     health = seen.health(host, component.name)
     if health is None:
         answer = seen.hosts.get(host, HostObservation(False, "was not asked"))
-        why = (answer.error or "the probe said nothing of it") if answer.reachable else f"unreachable: {answer.error}"
+        why = (answer.error or "the probe did not report it") if answer.reachable else f"unreachable: {answer.error}"
         return Row(component.name, host, "down", False, "", False, why)
     itself = health["facts"].get("itself")
     return Row(component.name, host, itself if itself in STATES else health["state"], health["leader"],

@@ -82,7 +82,7 @@ def refuse_unfit(report: Report, cluster: Cluster) -> None:
     text = "\n".join(_lines(failures, hints=True))
     if lost:
         raise UnreachableError(f"nothing was changed, because hosts that a quorum needs do not answer:\n{text}")
-    raise StepFailed(f"nothing was changed, because the hosts are not fit:\n{text}", hint="mend these, then run 'provision up' again")
+    raise StepFailed(f"nothing was changed, because the hosts are not fit:\n{text}", hint="fix these, then run 'provision up' again")
 
 
 def refuse_lost_voters(found: Assessment, cluster: Cluster) -> None:

@@ -70,7 +70,7 @@ def switched_on(steps: Sequence[Step], cluster: Cluster, seen: Observation, *, p
     place = list(steps).index(last[0])
     others = _marathon_together([step for step in steps[place + 1:] if step.component != masters], cluster, seen)
     keeper = next(h.name for h in cluster.members("zookeeper"))
-    protect = Step(component("zookeeper"), (keeper,), verb=PROTECT, why="what was made without a password gets its owner")
+    protect = Step(component("zookeeper"), (keeper,), verb=PROTECT, why="nodes created without a password get their owner")
     return [*steps[:place], *(first if ignorant else []), *others, protect, replace(last[0], why="require credentials from now on")]
 
 
@@ -98,4 +98,4 @@ def _refuse_to_switch_off(cluster: Cluster, serving: Mapping[str, Mapping[str, A
     strict = sorted(host for host, facts in serving.items() if facts.get("authenticates"))
     if strict and not wanted(cluster):
         raise StepFailed(f"nothing was changed: {', '.join(strict)} require credentials, which can't be switched off in a living cluster",
-                         where=str(cluster.path), hint=f"take {SETTING} out of the inventory; or 'provision reset' and build it anew")
+                         where=str(cluster.path), hint=f"take {SETTING} out of the inventory; or 'provision reset' and rebuild it")

@@ -27,7 +27,7 @@ def reboots(kernel: Component, hosts: Sequence[str], cluster: Cluster, seen: Obs
             continue
         works = serves(seen, host, AGENT)
         steps += [Step(AGENT, (host,), verb="drain", why=where_tasks_go(cluster), if_needed=REBOOT)] if works else []
-        steps += [Step(kernel, (host,), verb="reboot", why="a newer kernel waits for it", if_needed=REBOOT),
+        steps += [Step(kernel, (host,), verb="reboot", why="a newer kernel is installed", if_needed=REBOOT),
                   Step(kernel, (host,), why="tried again after the reboot", if_needed=REBOOT)]
         steps += [Step(AGENT, (host,), why="accepts tasks again", if_needed=REBOOT)] if works else []
     return steps

@@ -47,7 +47,7 @@ def recall(path: Path, given: Scope) -> SavedPlan:
     default = _shaping(Scope())
     own = [f"--{name.replace('_', '-')}" for name, value in _shaping(given).items() if value != default[name]]
     if own:
-        raise UsageError(f"{', '.join(own)} can't be given with --plan", hint="the plan was made with options of its own; make another one")
+        raise UsageError(f"{', '.join(own)} can't be given with --plan", hint="the plan was made with its own options; make another one")
     try:
         content = json.loads(path.read_text())
         options = content["options"]
@@ -59,7 +59,7 @@ def recall(path: Path, given: Scope) -> SavedPlan:
     except (ValueError, KeyError, TypeError, RecursionError):
         known = False
     if not known:
-        raise UsageError("this is no plan of this version of provision", where=str(path), hint=MAKE_ONE)
+        raise UsageError("this is not a plan of this version of provision", where=str(path), hint=MAKE_ONE)
     share(scope.batch, 1)
     return saved
 
@@ -73,7 +73,7 @@ def refuse_moved(saved: SavedPlan, found: Assessment) -> None:
     why = "\n".join(moved) or "the steps are the same, but the inventory, the roles or a secret changed what they bring about"
     if saved.cluster != found.plan.cluster:
         why = f"it was made for cluster {saved.cluster}, this is {found.plan.cluster}"
-    raise StepFailed(f"nothing was changed: the plan does not fit any more (- planned, + now):\n{why}", where=str(saved.path),
+    raise StepFailed(f"nothing was changed: the plan no longer applies (- planned, + now):\n{why}", where=str(saved.path),
                      hint="make and look at a new one: 'provision plan --out FILE'")
 
 

@@ -217,7 +217,7 @@ class _Run:
         if others:
             text += f"\nfailed also on {', '.join(others)}"
         return RunFailed(text, self.so_far(), where=host,
-                         hint=f"mend the cause and run the same command again; the whole log: {self._journal.folder}")
+                         hint=f"fix the cause and run the same command again; full log: {self._journal.folder}")
 
 
 def _lost(outcome: Outcome) -> frozenset[str]:

@@ -34,7 +34,7 @@ class SafePoint:
     def check(self, next_step: str) -> None:
         """Raises StoppedError when somebody asked to stop."""
         if self._asked:
-            raise StoppedError(f"stopped, as asked for, before this: {next_step}", hint="the same command goes on from here")
+            raise StoppedError(f"stopped on request before: {next_step}", hint="the same command goes on from here")
 
     def _interrupted(self, _signal: int, _frame: FrameType | None) -> None:
         if self._asked:

@@ -95,7 +95,7 @@ class Lock:
         if not answer["held"]:
             held.close()
             raise LockedError(f"somebody else is changing this cluster: {describe(answer['holder'])}", where=host.name,
-                              hint="wait until that is over; if it can't be ('provision unlock' shows it again and asks), break the lock")
+                              hint="wait until it ends; if it never can, 'provision unlock --break'")
         self._held[host.name] = held
 
     def _live(self) -> None:
@@ -159,5 +159,5 @@ def read(held: RemoteProcess) -> dict[str, Any]:
 def describe(holder: Mapping[str, Any]) -> str:
     """Who, where, since when, doing what; hosts are not trusted, so control characters are left out."""
     text = (f"{holder.get('who', '?')} on {holder.get('where', '?')} (process {holder.get('process', '?')}), "
-            f"for {holder.get('seconds', '?')} s, {holder.get('doing') or 'doing nothing that it tells'}")
+            f"for {holder.get('seconds', '?')} s, {holder.get('doing') or 'reporting no step'}")
     return printable(text[:500].encode("utf-8", "replace"))

@@ -260,8 +260,8 @@ def _refuse_shut_out(so_far: Preparation) -> None:
     context = so_far.context
     names = Workload(context.cluster, context.rendered, RemoteCalls(context.transport)).without_principal()
     if names:
-        raise StepFailed(f"nothing was changed: {', '.join(names)} told Mesos no principal and would end when credentials are required, "
-                         "its tasks orphans", hint="end it and start it anew with a principal, as a new framework")
+        raise StepFailed(f"nothing was changed: {', '.join(names)} registered without a principal and would stop when credentials are "
+                         "required, leaving its tasks orphaned", hint="stop it and start it with a principal, as a new framework")
 
 
 def _wanted(context: Context) -> dict[str, str]:

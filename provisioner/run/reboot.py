@@ -73,7 +73,7 @@ class Reboots:
             sick = [name for name in others if not _works(seen, name, component.name)]
             if sick:
                 raise StepFailed(f"it is not rebooted, because {component.title} does not work on {', '.join(sick)}", where=host,
-                                 hint="mend that first ('provision status' says what is wrong), then run 'provision up' again")
+                                 hint="fix that first ('provision status' says what is wrong), then run 'provision up' again")
         return served
 
     def _reboot(self, host: str, served: frozenset[str]) -> None:
@@ -100,7 +100,7 @@ class Reboots:
 
         left = wait_until(missing, lambda names: not names, SERVE_SECONDS, pause=POLL_SECONDS)
         if left:
-            raise StepFailed(f"after the reboot these do not work again: {', '.join(left)}", where=host,
+            raise StepFailed(f"after the reboot these do not work: {', '.join(left)}", where=host,
                              hint="'provision status' says what is wrong; no other host was rebooted")
 
     def _boot_id(self, host: str) -> str:

@@ -30,7 +30,7 @@ def await_settled(context: Context, names: Collection[str]) -> dict[str, tuple[s
         for name in names:
             if not settled(seen, name):
                 raise StepFailed(f"nothing was done: {component(name).title} has no leader that Mesos has known for some seconds, "
-                                 f"so what it lists may not be all: {_said(context, name, seen)}",
+                                 f"so its lists may be incomplete: {_said(context, name, seen)}",
                                  hint="'provision status' says what is wrong")
 
     seen = wait_for_calm(look, refuse) if names else Observation({})
@@ -62,8 +62,8 @@ def await_back(context: Context, before: Observation, plan: Plan) -> None:
         lost = sorted((name, host) for name, host in well if seen.hosts[host].reachable and _state(seen, host, name) != "ok")
         if lost and not removed(seen):
             name, host = lost[0]
-            raise StepFailed(f"{component(name).title} on {host} was well before this run and is not now: {_detail(seen, host, name)}",
-                             hint="'provision status' says what is wrong; 'provision up' again cures most of it")
+            raise StepFailed(f"{component(name).title} on {host} was healthy before this run and is not now: {_detail(seen, host, name)}",
+                             hint="'provision status' says what is wrong; 'provision up' again fixes most of it")
         for name in touched:
             if not (leader(seen, name) or removed(seen)):
                 raise StepFailed(f"{component(name).title} has no leader that Mesos knows: {_said(context, name, seen)}",

@@ -106,4 +106,4 @@ def _added(name: str, reference: str) -> Verb:
         return cast(Verb, load(reference))
     except (ImportError, AttributeError) as error:
         raise ProvisionError(f"the command {name!r} that another package adds can't be loaded: {error}", where=reference,
-                             hint="install that package anew in the version of provisioner, or uninstall it") from None
+                             hint="install that package in provisioner's version, or uninstall it") from None

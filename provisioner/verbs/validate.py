@@ -23,6 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(context: Context, console: Console, options: Options) -> int:
     """Say what the inventory describes. Raises InventoryError that lists everything that is wrong."""
+    from provisioner.cluster.names import host_list
     from provisioner.components import AGENT, QUORUMS
     from provisioner.hosts import offline
     from provisioner.inventory.addresses import HINT
@@ -35,8 +36,8 @@ def run(context: Context, console: Console, options: Options) -> int:
         console.warn(warning)
     if names:
         console.warn(f"'up' needs an address for every host: {HINT}")
-    for other in namesakes(context.path, cluster.name):
-        console.warn(f"{other} has the cluster_name {cluster.name} too: state is kept under it, so give every cluster one of its own")
+    if others := namesakes(context.path, cluster.name):
+        console.warn(f"cluster_name {cluster.name} also stands in {host_list(others)}: state is kept under it; give each cluster its own")
     groups = ", ".join(f"{len(cluster.members(g))} {g}" for g in (*QUORUMS.values(), AGENT.name))
     console.write(f"{context.path}: valid: cluster {cluster.name}, {len(cluster.hosts)} hosts ({groups})\n")
     return 0

@@ -88,7 +88,7 @@ def test_a_run_waits_for_members_that_a_change_below_them_has_ended(looks: list[
 
 
 @pytest.mark.parametrize(("before", "after", "sentence"), [
-    ({}, {"m2": DOWN}, "Chronos on m2 was well before this run and is not now: the unit chronos is stopped"),
+    ({}, {"m2": DOWN}, "Chronos on m2 was healthy before this run and is not now: the unit chronos is stopped"),
     ({}, {"m1": GONE, "m2": DOWN}, "Mesos has removed the framework"), ({"m1": GONE}, {"m1": GONE}, "Mesos has removed the framework"),
 ])
 def test_a_run_does_not_end_green_over_a_member_that_it_cost(

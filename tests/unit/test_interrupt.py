@@ -19,7 +19,7 @@ def test_the_first_one_waits_for_a_safe_point_and_the_second_does_not() -> None:
         safe.check("up Marathon on m1")
         os.kill(os.getpid(), signal.SIGINT)
         assert "Ctrl-C again" in said[0]
-        with pytest.raises(StoppedError, match="before this: up Marathon on m2"):
+        with pytest.raises(StoppedError, match="stopped on request before: up Marathon on m2"):
             safe.check("up Marathon on m2")
         with pytest.raises(KeyboardInterrupt):
             os.kill(os.getpid(), signal.SIGINT)

@@ -154,7 +154,7 @@ def test_validate_names_the_other_inventories_of_the_same_name(tmp_path: Path, c
     (tmp_path / "other.yml").write_text("all: {vars: {cluster_name: example2}}")
     assert main(["validate", "--hosts", str(prod)]) == 0
     (line,) = [line for line in capsys.readouterr().err.splitlines() if "cluster_name" in line]
-    assert line.startswith("warning: staging.yml has the cluster_name example too")
+    assert line.startswith("warning: cluster_name example also stands in staging.yml: ")
 
 
 def test_a_ledger_of_an_earlier_version_is_that_of_whoever_reads_it(tmp_path: Path) -> None:

@@ -114,8 +114,8 @@ def test_a_reboot_stands_in_the_plan_where_a_newer_kernel_may_come_or_one_waits(
 def test_an_agent_that_serves_is_drained_before_its_reboot_and_its_role_runs_after_it() -> None:
     names = ("m1", "a1")
     assert [step.describe() for step in kernels(*names, fails=names)[1:]] == [
-        "reboot m1, if needed: a newer kernel waits for it", "Kernel on m1, if needed: tried again after the reboot",
-        "drain Mesos agent on a1, if needed: its tasks move to other agents", "reboot a1, if needed: a newer kernel waits for it",
+        "reboot m1, if needed: a newer kernel is installed", "Kernel on m1, if needed: tried again after the reboot",
+        "drain Mesos agent on a1, if needed: its tasks move to other agents", "reboot a1, if needed: a newer kernel is installed",
         "Kernel on a1, if needed: tried again after the reboot", "Mesos agent on a1, if needed: accepts tasks again"]
     assert [step.verb for step in kernels("a1", fails=("a1",), agents="down")] == ["up", "reboot", "up"]
     assert [step.verb for step in kernels(*names, fails=names, limit=("m1",))] == ["up", "reboot", "up"]

@@ -71,7 +71,7 @@ def test_whatever_moved_is_named_and_nothing_is_done(file: Path, now: Assessment
 def test_any_other_file_is_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "plan.json"
     path.write_text(text)
-    with pytest.raises(UsageError, match="no plan of this version"):
+    with pytest.raises(UsageError, match="not a plan of this version"):
         recall(path, Scope())
 
 
@@ -89,7 +89,7 @@ def test_an_option_of_another_type_makes_it_another_file(file: Path, name: str, 
     content = json.loads(file.read_text())
     content["options"][name] = value
     file.write_text(json.dumps(content))
-    with pytest.raises(UsageError, match="no plan of this version"):
+    with pytest.raises(UsageError, match="not a plan of this version"):
         recall(file, Scope())
 
 

@@ -141,7 +141,7 @@ def test_a_component_without_an_answer_is_down() -> None:
     answers = healthy()
     del answers["a1"]["registrator"]
     row = next(r for r in status(answers).rows if (r.component, r.host) == ("registrator", "a1"))
-    assert (row.state, row.detail) == ("down", "the probe said nothing of it")
+    assert (row.state, row.detail) == ("down", "the probe did not report it")
 
 
 class FakeTransport:

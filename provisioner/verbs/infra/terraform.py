@@ -122,10 +122,10 @@ class Terraform:
         try:
             return child.wait(self._seconds)
         except subprocess.TimeoutExpired:
-            error = StepFailed(f"{self._named(command)} stopped after {self._seconds:.0f} s without an end", where=str(self.directory),
+            error = StepFailed(f"{self._named(command)} stopped after {self._seconds:.0f} s: it did not finish", where=str(self.directory),
                                hint=f"check what it was waiting for, then run it by hand: {self.by_hand(command)}")
         except KeyboardInterrupt:
-            error = StoppedError(f"{self._named(command)} was stopped, as asked for", where=str(self.directory),
+            error = StoppedError(f"{self._named(command)} was stopped on request", where=str(self.directory),
                                  hint="the same command continues from the saved state")
         self._say(f"{self._named(command)} was asked to stop: it ends what it has begun and saves its state. "
                   "Ctrl-C again stops it at once, and what it is making now may get lost")

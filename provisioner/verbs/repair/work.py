@@ -53,7 +53,7 @@ def run_repair(context: Context, console: Console, options: Options) -> Result:
             name = variables[scheduler.probe_variable]["framework"]
             old = refuse(scheduler, name, seen, found, mesos)
             console.say(f"removed by Mesos: {old or 'a framework it no longer remembers'}; stored: "
-                        f"{'its id' if found.identity else 'no id any more'}, {len(found.instances)} nodes about instances")
+                        f"{'its id' if found.identity else 'no id'}, {len(found.instances)} nodes about instances")
             console.say(f"Mesos has already ended all tasks of the old framework. {lost_with(scheduler.name)}")
             plan = Plan(cluster.name, _steps(cluster, scheduler), voters(cluster))
             console.plan(plan)

@@ -41,7 +41,7 @@ def run_replace(context: Context, console: Console, options: Options) -> Result:
     known = KnownHosts.of(cluster)
     before = dict.fromkeys(text for name in key.names for text in known.fingerprints(name))
     console.say(f"{found.name} presents the key {fingerprint(key.key)} ({key.kind}); known so far: {', '.join(before) or 'none'}")
-    confirm_by_name(options.yes, found.name, "Compare the key with the new machine's console. Data of the old machine is given up, "
+    confirm_by_name(options.yes, found.name, "Compare the key with the new machine's console. The old machine's data is abandoned, "
                                              "and that machine must never run again with its old disk.")
     forget(cluster, key.names)
     record(cluster, [key.line])
@@ -61,7 +61,7 @@ def refuse_used(said: HostObservation, name: str, cluster_id: str) -> None:
         raise UnreachableError(f"nothing was changed: {said.error}", where=name)
     belongs, _ = membership(said.facts)
     if belongs:
-        raise StepFailed("nothing was changed: no new machine: it belongs to " + ("this" if belongs == cluster_id else "another")
+        raise StepFailed("nothing was changed: this is not a new machine: it belongs to " + ("this" if belongs == cluster_id else "another")
                          + " cluster", where=name, hint="'provision up' repairs a host that still has its disk")
 
 
