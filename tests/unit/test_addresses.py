@@ -168,7 +168,7 @@ def test_all_unknown_names_are_one_error(path: Path, resolver: Resolver) -> None
 
 def test_validate_warns_of_names_and_up_would_stop(path: Path, resolver: Resolver, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["validate", "--hosts", str(path)]) == 0
-    assert "needs an address" not in capsys.readouterr().err
+    assert "'up' needs an address for every host" not in capsys.readouterr().err
     resolver.names = {}
     assert main(["validate", "--hosts", str(path)]) == 0
     told = capsys.readouterr()

@@ -411,6 +411,11 @@ def test_files_of_others_are_named_before_they_are_replaced_or_read() -> None:
     assert asked["reads"][-1] == "/etc/systemd/system/consul.service.d/*.conf"
 
 
+def test_a_loopback_address_is_none_for_containers() -> None:
+    found = [f for f in duplicates([seen(variables={"common_address": "127.0.0.11"})]) if f.severity == "fail"]
+    assert [(f.check, f.message) for f in found] == [("address", "containers can't reach it at 127.0.0.11")]
+
+
 def test_clones_are_seen() -> None:
     hosts = [seen(host="m1"), seen(host="m2", variables={"common_address": "10.0.0.2"}, facts={"hostname": "m2"}),
              seen(host="m3", variables={"common_address": "10.0.0.3"}, facts={"hostname": "m1", "machine_id": ""})]

@@ -49,7 +49,8 @@ def run_remove(context: Context, console: Console, options: Options) -> Result:
         raise InventoryError(f"nothing was changed: without {', '.join(names)} this would be no valid inventory: {error.message}",
                              where=error.where, hint=error.hint) from None
     refuse_unasked(options.yes, " ".join(names))
-    refuse_unwritable(context.path.resolve())
+    if text:
+        refuse_unwritable(context.path.resolve())
     with locked(context, console, f"remove {', '.join(names)}") as held:
         seen = wait_for_calm(lambda: observe(cluster, context.rendered, context.transport), lambda seen: _refuse(smaller, seen))
         lost = _lost(names, seen, allowed=options.lost)
