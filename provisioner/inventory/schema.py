@@ -19,6 +19,7 @@ from provisioner.inventory import connection, formats
 from provisioner.inventory.connection import Connection
 from provisioner.inventory.role_rules import filters, limits
 from provisioner.paths import roles_dir
+from provisioner.state.problems import show
 
 #: How the description of a variable starts that the driver computes and nobody may set.
 #: How the description of a variable begins that belongs between the driver and its roles: nobody else sets it.
@@ -26,6 +27,8 @@ RENDERED = "Internal, rendered by the driver. "
 #: Where a variable may be written: anywhere; only in the vars of `all`; only at one host.
 Scope = Literal["any", "cluster", "host"]
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+#: Variables whose values are never printed.
+_SECRET = re.compile("pass(word|phrase|wd)?(_|$)|secret|token|credential")
 _TYPES: Mapping[str, tuple[type, ...]] = {
     "str": (str,),
     "path": (str,),
@@ -98,21 +101,28 @@ class Variable:
             value = connection.as_ansible(self.type, value)
         wrong = _mismatch(self.type, value)
         if wrong:
-            return wrong, _CURES[self.type]
+            return wrong + self._given(value), _CURES[self.type]
         if self.elements and isinstance(value, list):
             for position, element in enumerate(value, 1):
                 wrong = _mismatch(self.elements, element)
                 if wrong:
-                    return f"item {position} {wrong}", _CURES[self.elements]
-        if self.choices and any(v not in self.choices for v in (value if isinstance(value, list) else [value])):
-            return "is none of its choices", f"one of: {', '.join(map(str, self.choices))}"
-        if value == "" and self.default == "":
-            return "", ""
+                    return f"item {position} {wrong}{self._given(element)}", _CURES[self.elements]
+        others = [v for v in (value if isinstance(value, list) else [value]) if v not in self.choices]
+        if self.choices and others:
+            return f"is none of its choices{self._given(others[0])}", f"one of: {', '.join(map(str, self.choices))}"
         check = self.connection.check if self.connection else None
         wrong = check(value) if check else formats.check(self.name, self.type, value)
         if not wrong and self.limit:
             wrong = filters("limits").outside(value, self.limit)
-        return wrong, self.description if wrong else ""
+            return wrong, self.description if wrong else ""
+        return (wrong + self._given(value), self.description) if wrong else ("", "")
+
+    def _given(self, value: object) -> str:
+        """The value, for the end of a sentence about it; nothing where it may hold a password, or is no single value."""
+        text = str(value)
+        if _SECRET.search(self.name) or ("://" in text and "@" in text) or not isinstance(value, str | int | float):
+            return ""
+        return f" (given: {show(text) if isinstance(value, str) else text.lower()})"
 
 
 @dataclass(frozen=True)

@@ -59,7 +59,7 @@ ONE_MISTAKE = [
         "inventory.yml:2: character U+0000 is not accepted\n→ remove this escape sequence",
     ),
     ("all:\n  # \u202e\n", "inventory.yml:2: character U+202E is not accepted"),
-    (THREE + "  vars: {consul_domain: 12:30}", "inventory.yml:4: consul_domain must be text, not a number\n→ put it in quotes"),
+    (THREE + "  vars: {consul_domain: 12:30}", "inventory.yml:4: consul_domain must be text, not a number (given: 750)\n→ put it"),
     (THREE + "  vars: {zookeeper_tick_factor: .inf}", "inventory.yml:4: '.inf' is too large a number"),
     (THREE + f"  vars: {{zookeeper_heap_mb: 0x{'f' * 99}}}", "is too large a number"),
     # Variables.
@@ -85,21 +85,21 @@ ONE_MISTAKE = [
     ("masters: {hosts: {m1: {cluster_name: a}, m2: {cluster_name: b}, m3: }}", "but is not the same on m1 and m2"),
     (
         THREE + "  vars: {marathon_port: '80a'}",
-        "inventory.yml:4: marathon_port must be an integer, not text\n→ write digits",
+        "inventory.yml:4: marathon_port must be an integer, not text (given: '80a')\n→ write digits",
     ),
     (THREE + "  vars: {marathon_port: yes}", "marathon_port must be an integer, not true or false"),
-    (THREE + "  vars: {marathon_port: 70000}", "marathon_port must be between 1 and 65535"),
+    (THREE + "  vars: {marathon_port: 70000}", "marathon_port must be between 1 and 65535 (given: 70000)"),
     (THREE + "  vars: {marathon_port: }", "marathon_port has no value"),
-    (THREE + "  vars: {docker_overlay: off}", "docker_overlay must be text, not true or false\n→ put it in quotes"),
+    (THREE + "  vars: {docker_overlay: off}", "docker_overlay must be text, not true or false (given: false)\n→ put it in quotes"),
     (
         THREE + "  vars: {docker_overlay: vxlan}",
-        "docker_overlay is none of its choices\n→ one of: none, swarm, cluster_store",
+        "docker_overlay is none of its choices (given: 'vxlan')\n→ one of: none, swarm, cluster_store",
     ),
     (
         THREE + "  vars: {dns_upstream: 192.0.2.1}",
-        "dns_upstream must be a list, not text\n→ write one '- item' per line",
+        "dns_upstream must be a list, not text (given: '192.0.2.1')\n→ write one '- item' per line",
     ),
-    (THREE + "  vars: {dns_upstream: [a, 1]}", "dns_upstream item 2 must be text, not a number"),
+    (THREE + "  vars: {dns_upstream: [a, 1]}", "dns_upstream item 2 must be text, not a number (given: 1)"),
     (THREE + "  vars: {kernel_upgrade: 'yes!'}", "kernel_upgrade must be true or false, not text"),
     (THREE + "  vars: {docker_daemon_options: []}", "docker_daemon_options must be a mapping, not a list"),
     (THREE + "  vars: {consul_domain: 1.10}", "consul_domain must be text, not a number"),
@@ -110,7 +110,7 @@ ONE_MISTAKE = [
     (THREE + "  vars: {docker_daemon_options: {a: [{b: '{{ nobody }}'}]}}", "docker_daemon_options can't be filled in: 'nobody' is"),
     (THREE + "  vars: {ansible_user: '-oProxyCommand=x'}", "ansible_user is not a login name"),
     (THREE + "  vars: {ansible_user: 'a b'}", "ansible_user is not a login name"),
-    (THREE + "  vars: {ansible_connection: docker}", "ansible_connection is none of its choices\n→ one of: ssh, local"),
+    (THREE + "  vars: {ansible_connection: docker}", "ansible_connection is none of its choices (given: 'docker')\n→ one of: ssh, local"),
     (THREE + "  vars: {ansible_become: no}", "ansible_become is none of its choices"),
     (
         THREE + "  vars: {ansible_python_interpreter: python3 -B}",
@@ -259,7 +259,7 @@ def test_several_mistakes_are_told_at_once(tmp_path: Path) -> None:
         "inventory.yml: 3 problems\n"
         "  inventory.yml:3: unknown variable 'ansible_prot'\n"
         f"    → did you mean ansible_port? valid: {', '.join(SCHEMA.settable('ansible_'))}\n"
-        "  inventory.yml:4: cluster_name must be made of a-z, 0-9 and '-', at most 63 characters\n"
+        "  inventory.yml:4: cluster_name must be made of a-z, 0-9 and '-', at most 63 characters (given: 'A')\n"
         "    → Name of the cluster: a-z, 0-9 and '-'. State is kept under it.\n"
         "  inventory.yml:6: group 'agnets' is no component\n"
         "    → did you mean agents? A group of your own needs a name that can't be taken for it"
