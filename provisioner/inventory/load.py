@@ -74,7 +74,7 @@ def _plain(text: str, path: Path, problems: Problems) -> Described:
 def understood(described: Described, path: Path, schema: Schema, problems: Problems) -> Cluster:
     """The cluster of an inventory that was read. Raises InventoryError."""
     strangers = groups.strangers(described)
-    warnings = [*described.warnings, *groups.look(described, problems), *variables.misleading(described, problems)]
+    warnings = [*described.warnings, *groups.look(described, problems)]
     if strangers:
         theirs = {name for name in groups.own(described) if described.groups[name].hosts & strangers}
         warnings.append(f"{groups.listed(strangers)} will be left alone: only in groups of your own ({groups.listed(theirs)}); "

@@ -15,6 +15,9 @@ from provisioner.state.problems import Problems
 
 MIRROR, LIST, PROFILE, ACCEPTED = "cluster_mirror", "cluster_catalogue", "cluster_profile", "cluster_accept_eol"
 LEGACY = "legacy-mirror"
+#: What other tools call the proxies of a site, and what we do.
+PROXIES = {"http_proxy": "cluster_http_proxy", "https_proxy": "cluster_https_proxy", "no_proxy": "cluster_no_proxy",
+           "proxy_env": "cluster_http_proxy, cluster_https_proxy and cluster_no_proxy"}
 
 
 def check(cluster: Cluster, lines: Lines, problems: Problems) -> Iterator[str]:
@@ -38,6 +41,16 @@ def check(cluster: Cluster, lines: Lines, problems: Problems) -> Iterator[str]:
                      f"set {ACCEPTED}: true to accept that, or remove the line")
     if values.get(ACCEPTED) and values.get(PROFILE) != LEGACY:
         yield f"{ACCEPTED} changes nothing without {PROFILE}: {LEGACY}"
+    yield from _proxies(cluster)
+
+
+def _proxies(cluster: Cluster) -> Iterator[str]:
+    """What other tools call so reaches nothing here."""
+    told = [name for name in ("cluster_http_proxy", "cluster_https_proxy") if cluster.variables.get(name)]
+    if cluster.variables.get("cluster_no_proxy") and not told:
+        yield "cluster_no_proxy changes nothing without cluster_http_proxy or cluster_https_proxy"
+    for name in sorted({name for host in cluster.hosts for name in PROXIES.keys() & host.variables.keys()} if not told else ()):
+        yield f"{name} is a variable of yours, which no role reads: set {PROXIES[name]} in the vars of all"
 
 
 def without(cluster: Cluster, known: Catalogue) -> Iterator[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 from provisioner.inventory.described import Described, Setting, Template
 from provisioner.inventory.schema import Schema, Variable
@@ -13,9 +13,6 @@ from provisioner.state.problems import Problems, nearest, show
 _BOOLEANS = {**dict.fromkeys(("y", "yes", "on", "1", "true", "t"), True), **dict.fromkeys(("n", "no", "off", "0", "false", "f"), False)}
 #: From this similarity on one of our variables was meant.
 _ALIKE = 0.9
-#: What other tools call a proxy, and the variable that is meant here.
-_PROXIES = {"http_proxy": "cluster_http_proxy", "https_proxy": "cluster_https_proxy", "no_proxy": "cluster_no_proxy",
-            "proxy_env": "cluster_http_proxy", "http_proxy_env": "cluster_http_proxy"}
 _INTEGER = re.compile(r"[-+]?[0-9]+")
 _NUMBER = re.compile(r"[-+]?[0-9]+(\.[0-9]+)?")
 
@@ -56,13 +53,6 @@ def cluster_settings(described: Described, schema: Schema, problems: Problems) -
                 problems.add(where.line if where else 0, message, "write it once, in 'vars' below 'all'")
                 break
     return found
-
-
-def misleading(described: Described, problems: Problems) -> Iterator[str]:
-    """Warnings about variables that mean something to other tools and nothing here."""
-    for name, setting in described.written:
-        if name.lower() in _PROXIES:
-            yield f"{name} ({problems.at(setting.line)}) is passed on, but no role here reads it: set {_PROXIES[name.lower()]}"
 
 
 def _value(setting: Setting | None) -> tuple[object, ...]:

@@ -37,7 +37,7 @@ ip route add 10.32.4.0/22 dev eth0
 mkdir -p /var/lib/mesos /etc/docker/certs.d/theirs:5000 /etc/consul.d /etc/systemd/system/docker.service.d
 mount -t tmpfs -o noexec none /var/lib/mesos
 mount -t tmpfs -o size=50m none /opt
-echo '{{"data-root": "/var/lib/docker", "log-driver": "json-file"}}' >/etc/docker/daemon.json
+echo '{{"max-concurrent-downloads": 2, "log-driver": "json-file"}}' >/etc/docker/daemon.json
 echo theirs >/etc/docker/certs.d/theirs:5000/ca.crt
 echo '{{}}' >/etc/consul.d/theirs.json
 cd /etc/systemd/system/docker.service.d
@@ -89,7 +89,7 @@ def test_each_is_named_before_anything_is_changed(cluster: ClusterUnderTest) -> 
         r"fail: containers would get addresses of 10\.32\.0\.0/16, but 10\.32\.4\.0/22 is at eth0",
         r"fail: the filesystem of /var/lib/mesos is mounted noexec",
         r"fail: 0\.0 GiB free for /opt",
-        r'fail: /etc/docker/daemon\.json is not ours and sets \{"data-root": "/var/lib/docker"\}',
+        r'fail: /etc/docker/daemon\.json is not ours and sets \{"max-concurrent-downloads": 2\}',
         r"fail: /etc/systemd/system/docker\.service\.d/theirs\.conf starts the engine with --log-driver",
         r"warn: /etc/docker/daemon\.json is not ours, and Docker needs its place",
         r"warn: /etc/consul\.d/theirs\.json is not ours, and Consul reads it too",
@@ -115,7 +115,7 @@ def test_an_image_and_a_package_that_nobody_has_are_named(cluster: ClusterUnderT
 
 def test_what_is_asked_for_is_fit(cluster: ClusterUnderTest) -> None:
     cluster.host("a1").run(CURED)
-    change(cluster, docker_overlay_mtu=1400, docker_daemon_options={"data-root": "/var/lib/docker"})
+    change(cluster, docker_overlay_mtu=1400, docker_daemon_options={"max-concurrent-downloads": 2})
     assert [each for each in problems(cluster) if each.startswith("fail")] == []
 
 
@@ -125,7 +125,7 @@ def test_up_goes_by_the_proxy_and_keeps_what_was_there(cluster: ClusterUnderTest
     cluster.up()
     cluster.run("verify")
     assert "Environment=" in run("cat /etc/systemd/system/docker.service.d/provisioner.conf")
-    assert run("cat /etc/docker/daemon.json.before-provision-*") == '{"data-root": "/var/lib/docker", "log-driver": "json-file"}\n'
+    assert run("cat /etc/docker/daemon.json.before-provision-*") == '{"max-concurrent-downloads": 2, "log-driver": "json-file"}\n'
     assert '"mtu"' in run("docker network inspect cluster") or "1400" in cluster.host("m1").run("docker network inspect cluster")
     assert "java.io.tmpdir=/var/lib/logstash/tmp" in cluster.host("m1").run("systemctl cat logstash")
     assert "noexec" in cluster.host("m1").run("findmnt -no OPTIONS /tmp"), "where it would have taken its libraries from"

@@ -415,9 +415,3 @@ def test_the_login_names_of_directories(tmp_path: Path, name: str) -> None:
 def test_a_vaults_text_that_is_not_marked_as_one(tmp_path: Path) -> None:
     text = PLAIN.replace("demo}", "demo, ansible_become_password: '$ANSIBLE_VAULT;1.1;AES256 6430'}")
     assert "ansible_become_password is a vault's text, but not marked as one" in refused(written(tmp_path, {"inventory.yml": text}))
-
-
-def test_a_proxy_by_another_tools_name_is_pointed_out(tmp_path: Path) -> None:
-    cluster = load(written(tmp_path, {"inventory.yml": PLAIN.replace("demo}", "demo, http_proxy: 'http://proxy:3128'}")}))
-    assert [w for w in cluster.warnings if "no role here reads it: set cluster_http_proxy" in w]
-    assert rendered_of(cluster)["all"]["vars"]["http_proxy"] == "http://proxy:3128"

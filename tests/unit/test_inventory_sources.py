@@ -82,3 +82,20 @@ def test_what_the_site_has_or_nobody_runs_is_not_said(tmp_path: Path) -> None:
     own = cluster(tmp_path, MIRROR, LISTED, entries=[ARCHIVE, image])
     (said,) = without(own, catalogue.of(own))
     assert said.startswith("mesos"), "a mirror without a repository has no packages"
+
+
+@pytest.mark.parametrize(("variables", "words"), [
+    (["http_proxy: http://proxy:3128"], ["http_proxy is a variable of yours, which no role reads: set cluster_http_proxy"]),
+    (["no_proxy: localhost", "proxy_env: {http_proxy: http://proxy:3128}"], ["no_proxy is a variable", "proxy_env is a variable"]),
+    (["http_proxy: http://proxy:3128", 'cluster_http_proxy: "{{ http_proxy }}"'], []),
+    (["cluster_no_proxy: .example.com"], ["cluster_no_proxy changes nothing without"]),
+    (["cluster_https_proxy: http://proxy:3128", "cluster_no_proxy: .example.com"], []),
+])
+def test_proxies_by_the_names_of_other_tools_are_told_ours(tmp_path: Path, variables: list[str], words: list[str]) -> None:
+    said = [warning for warning in cluster(tmp_path, *variables).warnings if "proxy" in warning]
+    assert [one in warning for one, warning in zip(words, said, strict=True)] == [True] * len(words), said
+
+
+def test_a_password_for_a_proxy_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InventoryError, match="must not carry a password"):
+        cluster(tmp_path, "cluster_http_proxy: http://user:word@proxy:3128")
