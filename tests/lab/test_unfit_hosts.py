@@ -43,6 +43,8 @@ echo '{{}}' >/etc/consul.d/theirs.json
 cd /etc/systemd/system/docker.service.d
 printf '[Service]\\nExecStart=\\nExecStart=/usr/sbin/dockerd -H fd:// --log-driver=json-file\\n' >theirs.conf
 """
+#: What a hop drops that carries less than everybody believes.
+LARGE = "-p udp --dport 4789 -m length --length 1340:65535"
 CURED = "umount /var/lib/mesos /opt; ip route del 10.32.4.0/22; rm /etc/systemd/system/docker.service.d/theirs.conf"
 
 
@@ -70,9 +72,9 @@ def problems(cluster: ClusterUnderTest) -> list[str]:
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[ClusterUnderTest]:
-    """One master, which is the site's proxy too, and one agent that its owner has had for long."""
+    """One master, which is the site's proxy too, and two agents, of which a1 was its owner's for long."""
     provision("lab", "down", "--name", LAB, check=False)
-    provision("lab", "up", "--name", LAB, "--masters", "1", "--agents", "1")
+    provision("lab", "up", "--name", LAB, "--masters", "1", "--agents", "2")
     found = ClusterUnderTest(LAB, HOME)
     mirror = str(YAML().load(default_inventory(LAB).read_text())["all"]["vars"]["cluster_mirror"])
     found.host("m1").run(START_PROXY.format(mirror=mirror, port=PROXY_PORT))
@@ -126,7 +128,11 @@ def test_up_goes_by_the_proxy_and_keeps_what_was_there(cluster: ClusterUnderTest
     cluster.run("verify")
     assert "Environment=" in run("cat /etc/systemd/system/docker.service.d/provisioner.conf")
     assert run("cat /etc/docker/daemon.json.before-provision-*") == '{"max-concurrent-downloads": 2, "log-driver": "json-file"}\n'
-    assert '"mtu"' in run("docker network inspect cluster") or "1400" in cluster.host("m1").run("docker network inspect cluster")
+    assert '"com.docker.network.driver.mtu": "1400"' in cluster.host("m1").run("docker network inspect cluster")
+    run(f"iptables -I INPUT {LARGE} -j DROP")
+    refused = cluster.run("verify", check=False)
+    run(f"iptables -D INPUT {LARGE} -j DROP")
+    assert (refused.returncode, "small packets of the overlay get through, full ones" in refused.stdout + refused.stderr) == (5, True)
     assert "java.io.tmpdir=/var/lib/logstash/tmp" in cluster.host("m1").run("systemctl cat logstash")
     assert "noexec" in cluster.host("m1").run("findmnt -no OPTIONS /tmp"), "where it would have taken its libraries from"
     assert cluster.up()["changed"] == 0
