@@ -16,17 +16,17 @@ from tests.lab.support.checkout import HOME, ClusterUnderTest, lab_name, provisi
 pytestmark = pytest.mark.own_lab
 LAB = lab_name("unfit")
 PROXY_PORT = 8888
-#: The proxy of Debian, on a host that reaches the mirror.
+#: Debian's proxy, on a host that reaches the mirror. (tinyproxy passes one of Docker's several Accept lines on: 'manifest invalid'.)
 START_PROXY = """
 set -e
 python3 -c "import urllib.request as u; open('/tmp/site.asc', 'wb').write(u.urlopen('{mirror}/apt/key.asc').read())"
 chmod 644 /tmp/site.asc
 echo 'deb [signed-by=/tmp/site.asc] {mirror}/apt bookworm main' >/etc/apt/sources.list.d/before.list
 apt-get update -q >/dev/null
-DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends tinyproxy >/dev/null 2>&1
+DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends squid >/dev/null 2>&1
 rm -rf /etc/apt/sources.list.d/before.list /var/lib/apt/lists/*
-printf '%s\\n' 'Port {port}' 'Timeout 600' 'Allow 198.18.0.0/15' 'User tinyproxy' 'Group tinyproxy' >/etc/tinyproxy/tinyproxy.conf
-systemctl restart tinyproxy
+printf '%s\\n' 'http_port {port}' 'acl site src 198.18.0.0/15' 'http_access allow site' 'cache deny all' >/etc/squid/squid.conf
+systemctl restart squid
 """
 #: What owners do to hosts, before we come.
 OWNERS = """
