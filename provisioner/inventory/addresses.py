@@ -20,6 +20,8 @@ LOOKUP_SECONDS = 20.0
 #: For names whose address is known: one that does not answer is no news.
 AGAIN_SECONDS = 3.0
 _AT_ONCE = 64
+#: Reserved for documentation, so whatever has a default route reaches it by that; nothing is sent there.
+_ELSEWHERE = ("192.0.2.1", 9)
 HINT = ("enter the names in DNS or /etc/hosts of this machine, or write ansible_host: <address> (cluster_address: <address> where SSH "
         "knows the name)")
 
@@ -53,11 +55,11 @@ class Settled:
 
 def settle(cluster: Cluster, known: Mapping[str, str], seconds: float = LOOKUP_SECONDS) -> Settled:
     """Give every host an address: the one its name is `known` by, else what is found within so many seconds."""
-    named = [host for host in cluster.hosts if not _is_address(host.cluster_address)]
+    named = [host for host in cluster.hosts if _is_this_machine(host) or not _is_address(host.cluster_address)]
     if not named:
         return Settled(cluster, {})
     answers = {name: Answer(address) for name, address in known.items()}
-    answers |= look_up({host.cluster_address for host in named} - known.keys(), seconds)
+    answers |= _find(cluster, {host.cluster_address for host in named} - known.keys(), seconds)
     found = {host.cluster_address: answer.address for host in named if (answer := answers[host.cluster_address]).address}
     hosts = tuple(_at(host, found[host.cluster_address]) if host.cluster_address in found else host for host in cluster.hosts)
     return Settled(replace(cluster, hosts=hosts), dict(sorted(found.items())), (*_missing(named, answers), *_shared(cluster, hosts)))
@@ -84,9 +86,15 @@ class Moved:
 
 def moved(cluster: Cluster, known: Mapping[str, str]) -> list[Moved]:
     """The hosts of an inventory whose name has another address now than it is known by."""
-    now = look_up({host.cluster_address for host in cluster.hosts} & known.keys(), AGAIN_SECONDS)
+    now = _find(cluster, {host.cluster_address for host in cluster.hosts} & known.keys(), AGAIN_SECONDS)
     return [Moved(host, known[name], now[name].address) for host in cluster.hosts
             if (name := host.cluster_address) in now and now[name].address not in ("", known[name])]
+
+
+def _find(cluster: Cluster, names: Collection[str], seconds: float) -> dict[str, Answer]:
+    """What each of these names of hosts is now."""
+    here = {host.cluster_address for host in cluster.hosts if _is_this_machine(host)} & {*names}
+    return {**look_up({*names} - here, seconds), **{name: _here() for name in here}}
 
 
 def look_up(names: Collection[str], seconds: float) -> dict[str, Answer]:
@@ -137,6 +145,29 @@ def _ask(name: str) -> Answer:
     if fours:
         return Answer(why=f"is {fours[0]} here, which only this machine reaches (see /etc/hosts)")
     return Answer(why="has only an IPv6 address, which ZooKeeper's and Mesos' connection strings can't hold")
+
+
+def _here() -> Answer:
+    own = own_address()
+    return Answer(own, "" if own else "is this machine, which has no default route to tell its address by: write it as cluster_address")
+
+
+def own_address() -> str:
+    """The IPv4 address by which this machine talks to others, that of its default route; '' without one."""
+    import socket
+
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as unsent:
+        try:
+            unsent.connect(_ELSEWHERE)
+        except OSError:
+            return ""
+        return str(unsent.getsockname()[0])
+
+
+def _is_this_machine(host: Host) -> bool:
+    """Whether nothing but `ansible_connection: local` says where it is: others find neither a loopback address nor its name for itself."""
+    return host.local and "cluster_address" not in host.variables and (
+        not _is_address(host.address) or ipaddress.ip_address(host.address).is_loopback)
 
 
 def _missing(named: Collection[Host], answers: Mapping[str, Answer]) -> Iterator[str]:

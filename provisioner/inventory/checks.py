@@ -115,7 +115,7 @@ def _reachable(cluster: Cluster, lines: Lines, problems: Problems) -> None:
                 f"{host.name} has only an IPv6 address, which ZooKeeper's and Mesos' connection strings can't hold",
                 "set cluster_address to its IPv4 address or DNS name",
             )
-        elif _is_loopback(host.cluster_address) and not alone_at_loopback(cluster):
+        elif _is_loopback(host.cluster_address) and not (alone_at_loopback(cluster) or _has_its_own(cluster, host)):
             variable = "cluster_address" if "cluster_address" in host.variables else "ansible_host"
             who = "the other hosts" if len(cluster.hosts) > 1 else "containers"
             message = f"{who} can't reach {host.name} at {show(host.cluster_address)}"
@@ -126,6 +126,11 @@ def alone_at_loopback(cluster: Cluster) -> bool:
     """Whether this is one machine that SSH reaches at a loopback address: enough to look at it, not for a cluster whose containers
     have to reach it. Preflight refuses that."""
     return len(cluster.hosts) == 1 and not cluster.hosts[0].local and cluster.hosts[0].cluster_address.startswith("127.")
+
+
+def _has_its_own(cluster: Cluster, host: Host) -> bool:
+    """Whether the machine that this runs on is asked for its address, as nothing else says it."""
+    return len(cluster.hosts) == 1 and host.local and "cluster_address" not in host.variables
 
 
 def _this_machine(cluster: Cluster, lines: Lines, problems: Problems) -> None:
@@ -142,10 +147,8 @@ def _this_machine(cluster: Cluster, lines: Lines, problems: Problems) -> None:
 
 def _own_address(cluster: Cluster, host: Host) -> str:
     hint = "set cluster_address to the address it has in the cluster's network"
-    if len(cluster.hosts) > 1:
+    if len(cluster.hosts) > 1 or host.local:
         return hint
-    if host.local:
-        return f"{hint}: this machine has no default route to tell it by"
     return f"{hint}; if it is the machine that provision runs on, write ansible_connection: local"
 
 

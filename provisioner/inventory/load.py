@@ -7,7 +7,7 @@ from pathlib import Path
 
 from provisioner.cluster.model import SHORTHANDS, Cluster, Host, name_order
 from provisioner.errors import InventoryError
-from provisioner.inventory import by_ansible, checks, connection, formats, groups, plain, this_machine, variables
+from provisioner.inventory import by_ansible, checks, connection, formats, groups, plain, variables
 from provisioner.inventory.by_ansible import Vault
 from provisioner.inventory.described import ALL, TEMPLATE_MARKS, UNGROUPED, Described
 from provisioner.inventory.formats import HOSTS_MAX
@@ -102,8 +102,6 @@ def understood(described: Described, path: Path, schema: Schema, problems: Probl
             groups_of[name].add(group)
     folder = path.absolute().parent
     hosts = tuple(_host(name, described, groups_of[name], folder, problems) for name in order)
-    if len(hosts) == 1:
-        hosts = (this_machine.addressed(hosts[0]),)
     lines: Lines = {name: {OWN_LINE: described.lines[name], **{k: s.line for k, s in described.settings[name].items()}} for name in order}
     cluster = Cluster(str(settings["cluster_name"]), path.absolute(), hosts, settings)
     warnings += (*checks.check(cluster, schema, lines, problems), *connection.warnings(cluster))

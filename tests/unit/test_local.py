@@ -17,14 +17,15 @@ import pytest
 
 from provisioner.cluster.model import Cluster, Host
 from provisioner.context import Context
-from provisioner.errors import UnreachableError
+from provisioner.errors import InventoryError, UnreachableError
 from provisioner.hosts import local
 from provisioner.hosts.host_keys import all_known, establish
 from provisioner.hosts.local import Local
 from provisioner.hosts.process import kill_all
 from provisioner.hosts.remote_process import HostProcess
-from provisioner.inventory import this_machine
+from provisioner.inventory import addresses
 from provisioner.observe.probe_client import ask
+from provisioner.state import ledger
 from tests.unit.builders import load_text, refusal
 
 LOCALHOST = "masters:\n  hosts:\n    localhost: {ansible_connection: local}\nagents:\n  hosts:\n    localhost:\n"
@@ -35,7 +36,7 @@ ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 @pytest.fixture
 def own(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """The address of this machine, whether or not it has one."""
-    monkeypatch.setattr(this_machine, "own_address", lambda: "198.51.100.7")
+    monkeypatch.setattr(addresses, "own_address", lambda: "198.51.100.7")
     yield "198.51.100.7"
 
 
@@ -123,7 +124,7 @@ def test_nobody_asks_for_its_host_key(tmp_path: Path) -> None:
 
 
 def test_a_shell(tmp_path: Path) -> None:
-    (tmp_path / "inventory.yml").write_text(LOCALHOST)
+    (tmp_path / "inventory.yml").write_text(LOCALHOST.replace("local}", "local, cluster_address: 192.0.2.9}"))
     program = [sys.executable, "-c", "import sys; from provisioner.cli import main; sys.exit(main())", "ssh", "--hosts",
                str(tmp_path / "inventory.yml"), "localhost"]
     inside = subprocess.run([*program, "echo", "$0", "$PWD"], capture_output=True, text=True, check=True)
@@ -134,32 +135,50 @@ def test_a_shell(tmp_path: Path) -> None:
 
 def test_the_address_of_the_default_route_is_its_own() -> None:
     mine = subprocess.run(["ip", "-4", "-o", "address"], capture_output=True, text=True, check=True).stdout
-    found = this_machine.own_address()
+    found = addresses.own_address()
     assert not found or f" {found}/" in mine
 
 
+def written(folder: Path, text: str) -> Context:
+    """As the next command finds it."""
+    (folder / "inventory.yml").write_text(text)
+    return Context(folder / "inventory.yml")
+
+
 def test_it_is_found_at_its_own_address(tmp_path: Path, own: str) -> None:
-    host = load_text(tmp_path, LOCALHOST).hosts[0]
+    host = written(tmp_path, LOCALHOST).cluster.hosts[0]
     assert (host.local, host.cluster_address) == (True, own)
-    assert not load_text(tmp_path, LOCALHOST.replace("local}", "ssh, ansible_host: 192.0.2.1}")).hosts[0].local
+    assert not written(tmp_path, LOCALHOST.replace("local}", "ssh, ansible_host: 192.0.2.1}")).cluster.hosts[0].local
 
 
-@pytest.mark.parametrize(("written", "address"), [
+@pytest.mark.parametrize(("also", "address"), [
     ("cluster_address: 192.0.2.9", "192.0.2.9"),
     ("ansible_host: 192.0.2.9", "192.0.2.9"),
     ("ansible_host: 127.0.0.1", "198.51.100.7"),
     ("ansible_host: node.example.com", "198.51.100.7"),
 ])
-def test_what_is_written_comes_first(tmp_path: Path, own: str, written: str, address: str) -> None:
-    text = LOCALHOST.replace("local}", f"local, {written}}}")
-    assert load_text(tmp_path, text).hosts[0].cluster_address == address
+def test_what_is_written_comes_first(tmp_path: Path, own: str, also: str, address: str) -> None:
+    assert written(tmp_path, LOCALHOST.replace("local}", f"local, {also}}}")).cluster.hosts[0].cluster_address == address
+
+
+def test_another_address_is_told_and_not_followed(tmp_path: Path, own: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    built = written(tmp_path, LOCALHOST)
+    ledger.save(built.cluster, built.ledger)
+    monkeypatch.setattr(addresses, "own_address", lambda: "198.51.100.8")
+    later = Context(built.path)
+    assert later.cluster.hosts[0].cluster_address == own
+    assert [(each.message, each.hint.partition(";")[0]) for each in later.moved()] == [
+        (f"localhost is 198.51.100.8 now; the cluster was built with {own} and keeps to it",
+         "if the machine moved, write cluster_address: 198.51.100.8 at localhost")]
 
 
 def test_a_machine_without_a_way_out_must_be_told_its_address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(this_machine, "own_address", lambda: "")
-    said = refusal(tmp_path, LOCALHOST)
-    assert "inventory.yml:3: containers can't reach localhost at 'localhost'\n→ set cluster_address" in said
-    assert "no default route" in said
+    monkeypatch.setattr(addresses, "own_address", lambda: "")
+    with pytest.raises(InventoryError, match="localhost is this machine, which has no default route") as error:
+        _ = written(tmp_path, LOCALHOST).cluster
+    assert "cluster_address" in error.value.message
+    loopback = LOCALHOST.replace("local}", "local, cluster_address: 127.0.0.1}")
+    assert "containers can't reach localhost at '127.0.0.1'" in refusal(tmp_path, loopback)
 
 
 def test_localhost_over_ssh_is_told_of_the_other_way(tmp_path: Path) -> None:
