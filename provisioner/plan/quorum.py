@@ -56,13 +56,13 @@ def margins(cluster: Cluster, seen: Observation) -> list[Margin]:
     return found
 
 
-def interruptions(plan: Plan, cluster: Cluster, seen: Observation) -> list[str]:
-    """The titles of the components that elect a leader and have one member, which works now and which the plan changes: nobody takes
-    over meanwhile."""
+def interruption(plan: Plan, cluster: Cluster, seen: Observation) -> str:
+    """A sentence where the plan changes the only member, which works now, of components that elect a leader: nobody takes over; else ''."""
     changed = {(step.component.name, host) for step in plan.steps for host in step.hosts}
     elected = {c: [h.name for h in cluster.members(c.election.group)] for c in COMPONENTS if c.election}
-    return [c.title for c, members in elected.items() for host in members[:1]
-            if len(members) == 1 and (c.name, host) in changed and serves(seen, host, c)]
+    alone = [c.title for c, members in elected.items() for host in members[:1]
+             if len(members) == 1 and (c.name, host) in changed and serves(seen, host, c)]
+    return f"this stops the cluster for a while: there is no other member of {', '.join(alone)} to take over" if alone else ""
 
 
 @dataclass(frozen=True)

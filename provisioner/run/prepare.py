@@ -28,7 +28,7 @@ from provisioner.plan.assess import (
 )
 from provisioner.plan.authentication import PROTECT
 from provisioner.plan.fingerprint import questions
-from provisioner.plan.quorum import interruptions
+from provisioner.plan.quorum import interruption
 from provisioner.plan.scope import Scope
 from provisioner.plan.versions import moves, refuse_bad_changes
 from provisioner.state import fact_cache, ledger
@@ -198,9 +198,8 @@ def decide(so_far: Preparation) -> Preparation:
     context = so_far.context
     found = assess(context.cluster, context.rendered, so_far.observation, so_far.scope, hosts=so_far.hosts, facts=so_far.facts,
                    questions=so_far.questions, wanted=_wanted(context))
-    alone = interruptions(found.plan, context.cluster, so_far.observation)
-    if alone:
-        so_far.voice.warn(f"this stops the cluster for a while: there is no other member of {', '.join(alone)} to take over")
+    if told := interruption(found.plan, context.cluster, so_far.observation):
+        so_far.voice.warn(told)
     return replace(so_far, found=found)
 
 

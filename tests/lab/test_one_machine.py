@@ -121,7 +121,8 @@ def test_localhost_becomes_a_cluster(machine: ClusterUnderTest, wheels: Path) ->
     status = json.loads(within.provision("status --json"))
     assert status["healthy"], status
     assert "127.0.0.1" in machine.host("m1").run("getent ahostsv4 localhost")
-    within.provision("restart zookeeper --yes")
+    within.provision("restart zookeeper --yes")  # nobody takes over, so Marathon and Chronos start anew
+    eventually("all is well again", 180, lambda: json.loads(within.provision("status --json", check=False))["healthy"])
     within.provision("backup")
     within.provision("verify")
     within.provision("reset --yes this-machine")

@@ -16,7 +16,7 @@ from provisioner.inventory.render import host_variables
 from provisioner.inventory.schema import load_schema
 from provisioner.observe.preflight.size import MEMORY_GOOD, memory_needed
 from provisioner.plan.make import make_plan
-from provisioner.plan.quorum import interruptions
+from provisioner.plan.quorum import interruption
 from provisioner.plan.versions import Move
 from provisioner.state.ledger import assign
 from provisioner.state.ledger import load as load_ledger
@@ -26,7 +26,7 @@ from tests.unit.builders import AGENT, MASTER, as_voter, cluster, hosts, masters
 
 ONE = cluster(*hosts("m1", groups=MASTER | AGENT))
 SERVES: dict[str, Any] = {"m1": {c.name: {"state": "ok", "leader": c.election is not None} for c in COMPONENTS}}
-ELECTED = ["Consul", "ZooKeeper", "Mesos master", "Marathon", "Chronos"]
+STOPS = "this stops the cluster for a while: there is no other member of {} to take over"
 #: What the kernel leaves of 4 GiB, in MiB, and what the Mesos agent of such a machine offers.
 MACHINE, OFFERED = 3900, 1024
 SINGLE = "masters: {hosts: {m1: {ansible_host: 192.0.2.1}}}\nagents: {hosts: {m1: }}\n"
@@ -106,16 +106,17 @@ def test_a_cluster_that_was_there_before_keeps_the_defaults(tmp_path: Path) -> N
 def test_a_plan_that_changes_the_only_member_stops_the_cluster() -> None:
     seen = observed(ONE, SERVES)
     plan = make_plan(ONE, rendered(ONE, as_voter), seen, full=True)
-    assert interruptions(plan, ONE, seen) == ELECTED
-    assert interruptions(make_plan(ONE, rendered(ONE, as_voter), seen, full=True, only=("docker", "zookeeper")), ONE, seen) == ["ZooKeeper"]
+    assert interruption(plan, ONE, seen) == STOPS.format("Consul, ZooKeeper, Mesos master, Marathon, Chronos")
+    one = make_plan(ONE, rendered(ONE, as_voter), seen, full=True, only=("docker", "zookeeper"))
+    assert interruption(one, ONE, seen) == STOPS.format("ZooKeeper")
 
 
 def test_nothing_stops_where_nothing_serves_yet_or_others_take_over() -> None:
     fresh = observed(ONE, {})
-    assert interruptions(make_plan(ONE, rendered(ONE, as_voter), fresh), ONE, fresh) == []
+    assert interruption(make_plan(ONE, rendered(ONE, as_voter), fresh), ONE, fresh) == ""
     three = cluster(*masters(3))
     seen = observed(three, {h.name: SERVES["m1"] for h in three.hosts})
-    assert interruptions(make_plan(three, rendered(three, as_voter), seen, full=True), three, seen) == []
+    assert interruption(make_plan(three, rendered(three, as_voter), seen, full=True), three, seen) == ""
 
 
 def test_the_only_agent_is_drained_to_nowhere() -> None:

@@ -12,6 +12,7 @@ from provisioner.errors import StepFailed, UsageError
 from provisioner.observe.observation import Observation, observe
 from provisioner.observe.wait import wait_for_calm
 from provisioner.plan.make import voters
+from provisioner.plan.quorum import interruption
 from provisioner.plan.rolling import rolled
 from provisioner.plan.steps import Plan
 from provisioner.run.engine import Result
@@ -39,6 +40,8 @@ def run_restart(context: Context, console: Console, options: Options) -> Result:
         silent = {name for name in hosts if not seen.hosts[name].reachable}
         steps = [replace(s, verb="restart") for s in rolled(component, [h for h in hosts if h not in silent], cluster, seen, options.batch)]
         plan = Plan(cluster.name, tuple(steps), voters(cluster))
+        if told := interruption(plan, cluster, seen):
+            console.warn(told)
         console.plan(plan)
         confirm(f"Restart {component.title} on {len(hosts)} hosts?", yes=options.yes)
         result = execute(context, console, plan, held, facts=seen.facts(), unreachable=silent)
