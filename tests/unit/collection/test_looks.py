@@ -6,6 +6,8 @@ import base64
 import hashlib
 import os
 import re
+import socket
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -220,3 +222,17 @@ def test_why_docker_does_not_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 def test_ssh_is_found_by_the_connection_or_assumed() -> None:
     assert all(port.isdigit() for port in common_info.ssh_ports())
+
+
+def test_without_a_connection_the_ports_of_every_ssh_server_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on the machine that the driver runs on, below a program with connections of its own."""
+    monkeypatch.setattr(common_info, "ancestors", lambda: [os.getpid()])
+    (tmp_path / "sshd").symlink_to("/usr/bin/python3")
+    listens = "import socket; s = socket.create_server(('127.0.0.2', 0)); print(s.getsockname()[1], flush=True); input()"
+    with socket.create_server(("127.0.0.2", 0)) as own, subprocess.Popen(
+            [tmp_path / "sshd", "-c", listens], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        port, found = server.stdout.readline().strip(), common_info.ssh_ports()
+        assert port in found
+        assert str(own.getsockname()[1]) not in found
+        server.communicate("\n")

@@ -132,12 +132,31 @@ def ancestors() -> list[int]:
 
 
 def ssh_ports() -> list[str]:
-    """Local ports of the SSH server that carries this very connection, so that a firewall rule cannot miss it."""
+    """Local ports of the SSH server that carries this very connection, so that a firewall rule cannot miss it.
+
+    Where none does (`ansible_connection: local`, perhaps below somebody else's server) those of any SSH server.
+    """
+    above = ancestors()
+    everybody = (int(path.name) for path in Path("/proc").glob("[0-9]*"))
+    servers = [pid for pid in above if is_ssh_server(pid)] or [pid for pid in everybody if is_ssh_server(pid)]
+    return sorted(ports_of(servers) or ports_of(above) or {"22"})
+
+
+def is_ssh_server(pid: int) -> bool:
+    """Whether a process is a known SSH server, or one of its sessions."""
+    with contextlib.suppress(OSError):  # it ended since it was listed
+        return Path(f"/proc/{pid}/comm").read_text(encoding="utf-8", errors="replace").startswith(("sshd", "dropbear"))
+    return False
+
+
+def ports_of(processes: list[int]) -> set[str]:
+    """Local ports on which these listen; where they listen on none, those of their connections."""
     inodes = set()
-    for pid in ancestors():
-        for descriptor in Path(f"/proc/{pid}/fd").iterdir():
-            with contextlib.suppress(FileNotFoundError):  # closed since it was listed
-                inodes.add(os.readlink(descriptor))
+    for pid in processes:
+        with contextlib.suppress(OSError):  # it ended since it was listed, or closed one
+            for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+                with contextlib.suppress(FileNotFoundError):
+                    inodes.add(os.readlink(descriptor))
     listening: set[str] = set()
     connected: set[str] = set()
     for line in text_of("/proc/net/tcp").splitlines()[1:] + text_of("/proc/net/tcp6").splitlines()[1:]:
@@ -145,7 +164,7 @@ def ssh_ports() -> list[str]:
         address, _, port = local.rpartition(":")
         if f"socket:[{rest[5]}]" in inodes and address != "0100007F":
             {LISTEN: listening, ESTABLISHED: connected}.get(state, set()).add(str(int(port, 16)))
-    return sorted(listening or connected or {"22"})
+    return listening or connected
 
 
 def look(asked: dict[str, Any]) -> dict[str, Any]:
