@@ -6,11 +6,9 @@ import hashlib
 import json
 import os
 import re
-import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +50,8 @@ def read(path: Path, prefixes: Sequence[str], vault: Vault, problems: Problems) 
 
 
 def _ask(asked: Mapping[str, Any], path: Path) -> dict[str, Any]:
+    import subprocess  # only what is not plain needs it
+
     command = [sys.executable, str(READER), json.dumps(asked)]
     try:
         done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE if not asked["ask_vault_pass"] else None,
@@ -128,6 +128,8 @@ def _shown(file: str) -> str:
 
 def _digest(path: Path, asked: Mapping[str, Any]) -> str:
     """Over everything that decides what a static inventory says. Raises InventoryError for what is no file."""
+    from importlib.metadata import version  # takes as long as reading a plain inventory
+
     whole = hashlib.sha256(json.dumps([asked, str(path.absolute()), __version__, version("ansible-core")]).encode())
     whole.update(READER.read_bytes())
     for name, value in sorted(os.environ.items()):
