@@ -8,9 +8,7 @@ from pathlib import Path
 
 from provisioner.cluster.model import Cluster, Host
 from provisioner.errors import InventoryError, UsageError
-from provisioner.hosts.failures import ssh_failure
 from provisioner.hosts.login import Login, login
-from provisioner.hosts.route import NoRouteError, route_to
 
 #: Different lists of arguments that are looked at; each costs a start of ssh.
 LISTS_MAX = 20
@@ -38,6 +36,9 @@ def check(cluster: Cluster) -> tuple[str, ...]:
 
 def _look(host: Host, found: Login) -> InventoryError | str:
     """What is wrong, or what is missing here, or nothing."""
+    from provisioner.hosts.failures import ssh_failure  # few inventories tell ssh anything
+    from provisioner.hosts.route import NoRouteError, route_to
+
     try:
         route = route_to(found)
     except NoRouteError as error:
