@@ -24,7 +24,10 @@ def check(cluster: Cluster) -> tuple[str, ...]:
         found = login(host)
         if found.arguments or found.program != "ssh":
             ways.setdefault((found.program, *found.arguments), (host, found))
-    said = [_look(host, found) for host, found in list(ways.values())[:LISTS_MAX]]
+    keys = {login(host).key: host for host in reversed(cluster.hosts) if not host.local}
+    missing = [f"{host.name} ({host.where}): the key {key} is not on this machine"
+               for key, host in keys.items() if key and not Path(key).is_file()]
+    said = [*missing, *(_look(host, found) for host, found in list(ways.values())[:LISTS_MAX])]
     wrong = [each for each in said if isinstance(each, InventoryError)]
     if len(wrong) > 1:
         listed = "".join(f"\n  {error.where}: {error.message}\n    → {error.hint}" for error in wrong)

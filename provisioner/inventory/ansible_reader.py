@@ -4,9 +4,10 @@
 
 Answer: `hosts` name → {place, variables: name → [value, place]}; `groups` name → {hosts, children}; `places` [file, line], by which a
 place is its number; `literals` [name, place] of values of ours with braces that are no template; `unfilled` [name, place, reason];
-`warnings`; `static`: nothing but the files had a say; `secret`: something came out of a vault; or `error` {message, place}. In a value
-`{"$secret": [label, text]}` came out of a vault, `{"$template": text}` is for Ansible to fill in, `{"$text": text}` is what JSON has no
-type for. Values of variables that begin with one of `own` are filled in.
+`hidden` what came out of vaults, in clear, which no message may show; `warnings`; `static`: nothing but the files had a say; `secret`:
+something came out of a vault; or `error` {message, place}. In a value `{"$secret": [label, text]}` came out of a vault, `{"$template":
+text}` is for Ansible to fill in, `{"$text": text}` is what JSON has no type for. Values of variables that begin with one of `own` are
+filled in.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import json
 import os
 import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +32,7 @@ from ansible.parsing.vault import EncryptedString, VaultSecretsContext, is_encry
 from ansible.plugins.loader import init_plugin_loader
 from ansible.template import Templar
 from ansible.utils.display import Display
+from ansible.vars.hostvars import HostVars
 from ansible.vars.manager import VariableManager
 from jinja2 import Environment, TemplateSyntaxError
 
@@ -38,7 +41,10 @@ STATIC_PLUGINS = {"yaml", "ini", "toml", "host_list"}
 #: Which plugin is meant by a file of this kind, when none of them could read it.
 BY_SUFFIX = {".yml": "yaml", ".yaml": "yaml", ".json": "yaml", ".toml": "toml"}
 #: What a template may ask besides variables; the answer may be another one next time.
-ASKS = re.compile(r"\b(lookup|query|q|now|random|shuffle)\b")
+ASKS = re.compile(r"\b(lookup|query|q|now|random|shuffle|expandvars|expanduser|realpath|strftime|fileglob)\b")
+#: Settings of ours that may be secrets where a whole file is encrypted, and those that the wiring is made of, which never are.
+HIDEABLE = re.compile(r"_extra_|pass|secret|token|credential")
+WIRING = re.compile(r"^(cluster_\w+|ansible_(ssh_)?(host|port|user)|ansible_connection)$")
 PASSWORD = re.compile(r"^ansible_\w*pass(word)?$")
 #: Variables that Ansible adds to every host's.
 MAGIC = {*C.INTERNAL_STATIC_VARS, "ansible_facts", "ansible_local", "inventory_dir", "inventory_file", "playbook_dir"}
@@ -104,6 +110,8 @@ class Reader:
         self.literals: dict[tuple[str, int], None] = {}
         #: Variable and place → what kept it from being filled in.
         self.unfilled: dict[tuple[str, int], str] = {}
+        #: Values as they were written → the secrets in what they became, in their order.
+        self._seen: dict[str, list[str]] = {}
         self.static, self.secret = True, False
 
     @property
@@ -122,15 +130,18 @@ class Reader:
         """The number of a place."""
         return self._places.setdefault((path, line), len(self._places))
 
-    def variables(self, raw: dict[str, Any], where: int) -> dict[str, Any]:
-        """All variables of one host, those of ours filled in."""
-        values = {name: self._prepared(name, value) for name, value in raw.items() if name not in MAGIC}
+    def variables(self, raw: dict[str, Any], where: int, others: Any) -> dict[str, Any]:
+        """All variables of one host, those of ours filled in. `others` are the variables of all hosts by name."""
+        values = {name: self._prepared(name, value) for name, value in raw.items() if name not in MAGIC and isinstance(name, str)}
+        secret = self._secrets(values)
+        templar = Templar(self._loader, variables={**raw, **values, "hostvars": others})
+        found = {}
         for name, value in values.items():
-            self._note_secrets(name, value, nested=not self._ours(name) or bool(PASSWORD.match(name)))
-        templar = Templar(self._loader, variables={**raw, **values})
-        found = {name: [self._filled(name, value, templar) if self._ours(name) else self._plain(value, raw=value), self.place(value, where)]
-                 for name, value in values.items()}
-        return {name: entry for name, entry in found.items() if entry[0] is not LEFT_OUT}
+            hidden = [] if WIRING.match(name) else secret.get(name, [])
+            filled = self._filled(name, value, templar, hidden, of_secrets=name in secret)
+            if filled is not LEFT_OUT:
+                found[name] = [filled, self.place(value, where)]
+        return found
 
     def _ours(self, name: str) -> bool:
         return name.startswith(self._own)
@@ -153,61 +164,95 @@ class Reader:
             return TrustedAsTemplate.untag(value)
         return value
 
-    def _note_secrets(self, name: str, value: Any, *, nested: bool) -> None:
-        """Remember every text in a value that came out of a vault. A setting of ours that is one plain word in a file that is
-        encrypted as a whole is none: what only roles look at may be hidden from the rest, what the wiring is made of may not."""
+    def _secrets(self, values: dict[str, Any]) -> dict[str, list[str]]:
+        """The variables that hold something out of a vault, also by naming one that does, and what that is known by."""
+        known = {name: found for name, value in values.items() if (found := sorted(set(self._out_of_vaults(name, value))))}
+        texts = {name: json.dumps(value, default=_ciphertext) for name, value in values.items() if known and _has_templates(value)}
+        new = dict(known)
+        while new:
+            named = {name: [one for one in new if re.search(rf"\b{re.escape(one)}\b", text)] for name, text in texts.items()
+                     if name not in known}
+            new = {name: sorted({each for one in ones for each in known[one]}) for name, ones in named.items() if ones}
+            known |= new
+        return known
+
+    def _out_of_vaults(self, name: str, value: Any, *, nested: bool = False) -> Iterator[str]:
+        """What everything in a value that came out of a vault is known by. A setting of ours that is one plain word in a file that is
+        encrypted as a whole is no secret unless its name says so: what only roles look at may be hidden, what the wiring is made of
+        may not."""
         if isinstance(value, dict | list):
             for inner in value.values() if isinstance(value, dict) else value:
-                self._note_secrets(name, inner, nested=True)
+                yield from self._out_of_vaults(name, inner, nested=True)
         elif isinstance(value, EncryptedString):
             self._clear[str(value)] = value._ciphertext
-        elif isinstance(value, str) and nested:
+            yield value._ciphertext
+        elif nested or not self._ours(name) or HIDEABLE.search(name):
             origin = Origin.get_tag(value)
-            if origin and origin.path in self._loader.encrypted and not _is_template(value):
-                self._clear[str(value)] = f"{self._loader.encrypted[origin.path]}:{name}"
+            if origin and origin.path in self._loader.encrypted and value is not None and not isinstance(value, bool):
+                label = f"{self._loader.encrypted[origin.path]}:{name}"
+                self._clear[str(value)] = label
+                yield label
 
-    def _filled(self, name: str, value: Any, templar: Any) -> Any:
-        if not _has_templates(value):
-            return self._plain(value, raw=value)
+    def _filled(self, name: str, value: Any, templar: Any, hidden: list[str], *, of_secrets: bool) -> Any:
+        """A value of ours with its templates filled in; of others those that came out of a vault alone."""
+        if not _has_templates(value) or not (self._ours(name) or hidden):
+            return self._plain(value, raw=value, hidden=hidden, numbers=not self._ours(name))
         if ASKS.search(json.dumps(value, default=_ciphertext)):
             self.static = False
         try:
             filled = templar.template(value)
         except AnsibleError as error:
+            if not self._ours(name):
+                return self._plain(value, raw=value, hidden=hidden, numbers=True)
             # What a password is made of is part of it.
-            reason = "it names something that is not defined" if PASSWORD.match(name) else _told(error, "")["message"]
+            reason = "it names something that is not defined" if of_secrets or PASSWORD.match(name) else _told(error, "")["message"]
             self.unfilled.setdefault((name, self.place(value, 0)), reason)
             return LEFT_OUT
         if PASSWORD.match(name) and isinstance(filled, str):
-            return self._kept(filled, self._hidden(filled), value)
-        return self._plain(filled, raw=value)
+            return self._kept(filled, hidden or self._hidden(filled), value)
+        return self._plain(filled, raw=value, hidden=hidden, numbers=not self._ours(name))
 
-    def _plain(self, value: Any, *, raw: Any) -> Any:
-        """What JSON can hold. `raw` is the whole value as it was written."""
+    def _plain(self, value: Any, *, raw: Any, hidden: list[str], numbers: bool) -> Any:
+        """What JSON can hold. `raw` is the whole value as it was written, `hidden` what the secrets in it are known by; `numbers` are
+        secrets too."""
         if isinstance(value, dict):
-            return {str(key): self._plain(inner, raw=raw) for key, inner in value.items()}
+            return {str(key): self._plain(inner, raw=raw, hidden=hidden, numbers=numbers) for key, inner in value.items()}
         if isinstance(value, list | tuple | set):
-            return [self._plain(inner, raw=raw) for inner in value]
+            return [self._plain(inner, raw=raw, hidden=hidden, numbers=numbers) for inner in value]
         if isinstance(value, EncryptedString):
             return self._kept(str(value), [value._ciphertext], value)
         if isinstance(value, str):
             text = str(value)
-            if hidden := self._hidden(text):
-                return self._kept(text, hidden, raw)
+            if known := hidden or self._hidden(text):
+                return self._kept(text, known, raw)
             return {"$template": text} if _is_template(value) else text
-        if value is None or isinstance(value, bool | float):
+        if value is None or isinstance(value, bool):
             return value
-        return int(value) if isinstance(value, int) else {"$text": str(value)}
+        if hidden and numbers:
+            return self._kept(str(value), hidden, raw)
+        return int(value) if isinstance(value, int) else value if isinstance(value, float) else {"$text": str(value)}
 
     def _hidden(self, text: str) -> list[str]:
         """What is known of the secrets in a text."""
         return [known for clear, known in self._clear.items() if clear == text or (len(clear) >= HIDDEN_MIN and clear in text)]
 
     def _kept(self, text: str, hidden: list[str], raw: Any) -> Any:
-        """A secret, and a label for it that is made of everything but the secret itself."""
+        """A secret, and a label for it that is made of everything but the secret itself, and of its place in the value."""
         self.secret = self.secret or bool(hidden)
-        origin = json.dumps([sorted(hidden), raw], default=_ciphertext)
+        origin = json.dumps([sorted(hidden), raw, self._nth(text, raw)], default=_ciphertext)
         return {"$secret": [hashlib.sha256(origin.encode()).hexdigest()[:16], text]}
+
+    def _nth(self, text: str, raw: Any) -> int:
+        """Which of the different secrets of one value this is: they must not share a label."""
+        seen = self._seen.setdefault(json.dumps(raw, default=_ciphertext), [])
+        if text not in seen:
+            seen.append(text)
+        return seen.index(text)
+
+    @property
+    def hidden_texts(self) -> list[str]:
+        """Everything that came out of a vault, which no message may show."""
+        return sorted(self._clear)
 
 
 def _ciphertext(value: Any) -> str:
@@ -248,21 +293,27 @@ def read(asked: dict[str, Any]) -> dict[str, Any]:
     manager = Manager(loader, asked["source"])
     unread = [f for f in manager.failures if f[0] not in manager.read]
     if unread:
+        if any(path in loader.encrypted for path, _, _ in unread):
+            told = "what is encrypted here is no inventory; 'ansible-vault view' shows it"
+            return {"error": {"message": told, "place": [unread[0][0], 0]}}
         return {"error": _failure(unread)}
     if not manager.used:
         return {"error": {"message": "; ".join(warnings) or "Ansible reads no inventory here", "place": [asked["source"], 0]}}
     variables = VariableManager(loader, manager)
+    others = HostVars(manager, variables, loader)
     top = reader.number(str(source), 0)
+    static = set(manager.used) <= STATIC_PLUGINS and C.VARIABLE_PLUGINS_ENABLED == ["host_group_vars"]
     hosts = {}
     for host in manager.get_hosts():
         raw = variables.get_vars(host=host, include_hostvars=False, stage="all")
         where = reader.place(host.name, reader.number(str(raw.get("inventory_file") or asked["source"]), 0) or top)
-        hosts[host.name] = {"place": where, "variables": reader.variables(raw, where)}
+        hosts[host.name] = {"place": where, "variables": reader.variables(raw, where, others)}
     groups = {name: {"hosts": [h.name for h in group.get_hosts()], "children": [g.name for g in group.child_groups],
                      "place": reader.place(name, top)} for name, group in manager.groups.items()}
     return {"hosts": hosts, "groups": groups, "places": reader.places, "literals": list(reader.literals),
             "warnings": list(dict.fromkeys(warnings)), "unfilled": [[*known, message] for known, message in reader.unfilled.items()],
-            "static": reader.static and set(manager.used) <= STATIC_PLUGINS, "secret": reader.secret or bool(loader.encrypted)}
+            "hidden": reader.hidden_texts,
+            "static": reader.static and static, "secret": reader.secret or bool(loader.encrypted)}
 
 
 def _failure(failures: list[tuple[str, str, BaseException]]) -> dict[str, Any]:

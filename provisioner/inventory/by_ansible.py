@@ -16,13 +16,18 @@ from provisioner import __version__
 from provisioner.errors import InventoryError, ProvisionError
 from provisioner.inventory.described import Described, Group, Secret, Setting, Template
 from provisioner.state.files import private_dir, write_private
-from provisioner.state.problems import Problems, show
+from provisioner.state.problems import Problems
 
 READER = Path(__file__).with_name("ansible_reader.py")
 #: Folders beside an inventory from which Ansible adds variables.
 VARIABLE_FOLDERS = ("group_vars", "host_vars")
 #: Ansible warns of group names that no template could use; nothing here depends on them.
 _ABOUT_NAMES = re.compile("Invalid characters were found in group names")
+_PLAIN_SUFFIXES = (".yml", ".yaml", ".json")
+#: Settings of Ansible that decide what a plain file says.
+_SETTINGS_ENVIRONMENT = ("ANSIBLE_HASH_BEHAVIOUR", "ANSIBLE_PRECEDENCE", "ANSIBLE_VARS_ENABLED", "ANSIBLE_VARS_PLUGINS",
+                         "ANSIBLE_INVENTORY_ENABLED")
+_SETTINGS = re.compile(r"^\s*(hash_behaviour|precedence|vars_plugins|vars_plugins_enabled|enable_plugins)\s*=", re.MULTILINE)
 #: An inventory script may ask a cloud; nobody waits longer for it.
 SECONDS = 600.0
 
@@ -80,6 +85,7 @@ def _hint(message: str) -> str:
 
 
 def _described(answer: Mapping[str, Any], problems: Problems) -> Described:
+    problems.hide(answer["hidden"])
     places = [problems.elsewhere(_shown(file), line) for file, line in answer["places"]]
     found = Described(warnings=[warning for warning in answer["warnings"] if not _ABOUT_NAMES.search(warning)])
     once: dict[tuple[str, int, str], Setting] = {}
@@ -155,6 +161,8 @@ def files(path: Path) -> Iterator[Path]:
 
 def _configuration() -> Iterator[Path]:
     configured = os.environ.get("ANSIBLE_CONFIG", "")
+    if configured and Path(configured).is_dir():
+        configured = f"{configured}/ansible.cfg"
     settings = (Path(configured), Path("ansible.cfg"), Path("~/.ansible.cfg").expanduser(), Path("/etc/ansible/ansible.cfg"))
     yield from (file for file in settings if file.is_file())
 
@@ -204,16 +212,20 @@ def needed(path: Path) -> str:
         return ""
     if path.is_dir():
         return "a directory"
-    if os.access(path, os.X_OK) and _begins(path, b"#!"):
-        return "a script"
+    if os.access(path, os.X_OK) and path.is_file() and (_begins(path, b"#!") or path.suffix not in _PLAIN_SUFFIXES):
+        return "a program"
     beside = [name for name in VARIABLE_FOLDERS if (path.parent / name).is_dir()]
     if beside:
         return f"{' and '.join(beside)} beside it"
     if _begins(path, b"$ANSIBLE_VAULT"):
         return "encrypted"
-    if os.environ.get("ANSIBLE_HASH_BEHAVIOUR", "replace") != "replace":
-        return f"ANSIBLE_HASH_BEHAVIOUR={show(os.environ['ANSIBLE_HASH_BEHAVIOUR'])}"
-    return "" if path.suffix in ("", ".yml", ".yaml", ".json") else f"the suffix {path.suffix}"
+    if configured := next(filter(os.environ.get, _SETTINGS_ENVIRONMENT), ""):
+        return configured
+    # Ansible takes the first that there is.
+    configuration = next(_configuration(), None)
+    if configuration and _SETTINGS.search(configuration.read_text(errors="replace")):
+        return str(configuration)
+    return "" if path.suffix in ("", *_PLAIN_SUFFIXES) else f"the suffix {path.suffix}"
 
 
 def _begins(path: Path, mark: bytes) -> bool:

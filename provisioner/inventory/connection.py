@@ -61,9 +61,10 @@ TABLE = (
                names=("ansible_user", "ansible_ssh_user"), check=formats.user),
     Connection("ansible_password", "str", "Password of that user; a key is better.", "",
                names=("ansible_password", "ansible_ssh_pass", "ansible_ssh_password")),
-    Connection("ansible_connection", "str", "How hosts are reached; local: a cluster of this one machine.", "ssh", ("ssh", "local")),
+    Connection("ansible_connection", "str", "How hosts are reached; local: a cluster of this one machine.", "ssh",
+               ("ssh", "local", "smart", "ansible.builtin.ssh", "ansible.builtin.local")),
     Connection("ansible_become", "bool", "Become root; this always happens.", True, (True,)),
-    Connection("ansible_become_method", "str", "How to become root.", "sudo", ("sudo",)),
+    Connection("ansible_become_method", "str", "How to become root.", "sudo", ("sudo", "ansible.builtin.sudo")),
     Connection("ansible_become_user", "str", "Whom to become.", "root", ("root",), ("ansible_become_user", "ansible_sudo_user")),
     Connection("ansible_become_password", "str", "Password for sudo.", "",
                names=("ansible_become_password", "ansible_become_pass", "ansible_sudo_pass")),
@@ -126,6 +127,9 @@ TABLE = (
 NAMES: Mapping[str, Connection] = {name: each for each in TABLE for name in (each.names or (each.name,))}
 #: Arguments for ssh, in the order in which it gets them.
 ARGUMENTS = ("ansible_ssh_args", "ansible_ssh_common_args", "ansible_ssh_extra_args")
+#: Variables that name a plugin, and other names of those that are meant here.
+_PLUGINS = ("ansible_connection", "ansible_become_method")
+_SHORT = {"smart": "ssh", "ansible.builtin.ssh": "ssh", "ansible.builtin.local": "local", "ansible.builtin.sudo": "sudo"}
 _WITH_FILES = ("ansible_ssh_private_key_file", "ansible_ssh_executable", *ARGUMENTS)
 #: Levels of ssh's log at which nobody learns why a host is not reached.
 SILENT = ("quiet", "fatal", "silent")
@@ -151,7 +155,8 @@ def normalise(variables: Mapping[str, object], folder: Path) -> dict[str, object
     for each in {NAMES[name].name: NAMES[name] for name in variables if name in NAMES}.values():
         given = [variables[name] for name in each.names or (each.name,) if variables.get(name) is not None]
         value = as_ansible(each.type, given[-1]) if given else ""
-        if value != "" or each.default != "":
+        value = _SHORT.get(str(value), value) if each.name in _PLUGINS else value
+        if value != "":
             found[each.name] = value
     user, host = bare(str(found.get("ansible_host", "")))
     if user:
@@ -169,7 +174,7 @@ def _settled(name: str, text: str, folder: Path) -> str:
     """A text that may name files, for any working directory."""
     if name in ARGUMENTS:
         return ssh_arguments.settled(text, folder)
-    return str(folder / Path(text).expanduser()) if "/" in text or name.endswith("_file") else text
+    return str(folder / ssh_arguments.expanded(text)) if "/" in text or name.endswith("_file") else text
 
 
 def as_ansible(kind: str, value: object) -> object:

@@ -58,6 +58,12 @@ class Described:
     written: list[tuple[str, Setting]] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
+    def leave_out(self, hosts: set[str]) -> None:
+        """Forget hosts, and values that hold for them alone."""
+        theirs = {id(s) for name in hosts for s in self.settings.pop(name).values()}
+        theirs -= {id(s) for own in self.settings.values() for s in own.values()} if theirs else set()
+        self.written = [(name, setting) for name, setting in self.written if id(setting) not in theirs]
+
     def below(self, groups: set[str]) -> set[str]:
         """These groups and all that are inside them."""
         found, new = set(groups), set(groups)

@@ -55,6 +55,13 @@ def find_inventory(hosts: str | None, lab: str | None, labs: Callable[[], Labs |
     )
 
 
+#: What an inventory has somewhere: hosts below a group, in YAML, JSON or INI.
+_AN_INVENTORY = re.compile(r"""["']?hosts["']?\s*:|^\[[\w=.-]+(:\w+)?\]\s*$""", re.MULTILINE)
+_NO_INVENTORIES = ("group_vars", "host_vars", "roles", "collections", "playbooks")
+#: How many files of a folder beside an inventory are looked at.
+FILES = 50
+
+
 def installed(labs: Labs | None) -> Labs:
     """The labs. Raises UsageError where their distribution is not installed."""
     if labs is None:
@@ -62,13 +69,25 @@ def installed(labs: Labs | None) -> Labs:
     return labs
 
 
-def namesakes(path: Path, name: str) -> list[str]:
-    """Other inventories beside this one that give their cluster the same name: all would share one identity and one set of secrets."""
-    says = re.compile(rf"""\bcluster_name\s*[:=]\s*["']?{re.escape(name)}["']?\s*(?:[,}}#]|$)""", re.MULTILINE)
+def namesakes(path: Path, name: str, *, default: bool = False) -> list[str]:
+    """Other inventories beside this one that give their cluster the same name: all would share one identity and one set of secrets.
+
+    With `default` also those that give it none.
+    """
+    says = re.compile(rf"""\bcluster_name["']?\s*[:=]\s*["']?{re.escape(name)}["']?\s*(?:[,}}#]|$)""", re.MULTILINE)
     found = []
     for other in sorted(path.parent.glob("*")):
-        if other.suffix in (".yml", ".yaml", ".ini") and other.name != path.name and other.is_file():
-            with other.open(errors="replace") as file:
-                if says.search(file.read(SEARCHED)):
-                    found.append(other.name)
+        if other.name == path.name or other.name in _NO_INVENTORIES or other.name.startswith("."):
+            continue
+        text = "\n".join(_beginning(file) for file in ([other] if other.is_file() else sorted(other.rglob("*"))[:FILES]))
+        if _AN_INVENTORY.search(text) and (says.search(text) or (default and "cluster_name" not in text)):
+            found.append(other.name)
     return found
+
+
+def _beginning(file: Path) -> str:
+    """Of a file that may be an inventory or hold variables of one."""
+    if file.suffix not in ("", ".yml", ".yaml", ".json", ".ini", ".cfg") or not file.is_file():
+        return ""
+    with file.open(errors="replace") as text:
+        return text.read(SEARCHED)

@@ -65,7 +65,8 @@ def address(value: object) -> str:
     if re.fullmatch(r"[^:]+:[0-9]+", text):
         return "has a port in it: write the address alone, and the port as ansible_port"
     # What has only digits and dots was meant as an IPv4 address, however well it reads as a name.
-    if re.fullmatch(r"[0-9.]+", text) or host_name(text.lower()):
+    # Names of machines in /etc/hosts may have underscores, though DNS' have none.
+    if re.fullmatch(r"[0-9.]+", text) or host_name(text.lower().replace("_", "-").removesuffix(".")):
         return "is neither an IP address nor a DNS name"
     return ""
 

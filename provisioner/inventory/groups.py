@@ -30,8 +30,9 @@ def look(described: Described, problems: Problems) -> Iterator[str]:
     """Notes groups that were meant to be others; gives warnings."""
     ours = described.below(set(WRITABLE))
     for name in sorted(own(described) - ours):
-        meant = nearest(name.replace("-", "_").lower(), WRITABLE, _ALIKE)
-        if meant:
+        alike = name.replace("-", "_").lower()
+        meant = nearest(alike, WRITABLE, _ALIKE)
+        if meant and meant not in alike:  # agents1 is named after one of ours on purpose
             hint = f"did you mean {meant}? A group of your own needs a name that can't be taken for it"
             problems.add(described.groups[name].line, f"group {show(name)} is no component", hint)
     everybody = set(described.settings)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from provisioner.cluster.model import SHORTHANDS, Cluster, Host, name_order
 from provisioner.errors import InventoryError
-from provisioner.inventory import by_ansible, checks, connection, formats, groups, plain, variables
+from provisioner.inventory import by_ansible, checks, connection, formats, groups, move, plain, variables
 from provisioner.inventory.by_ansible import Vault
 from provisioner.inventory.described import ALL, TEMPLATE_MARKS, UNGROUPED, Described
 from provisioner.inventory.formats import HOSTS_MAX
@@ -28,10 +28,9 @@ def load(path: Path, schema: Schema | None = None, *, text: str | None = None, v
     schema = schema or load_schema()
     problems = Problems(str(path))
     described = describe(path, schema, problems, text=text, vault=vault)
-    for name in without:
-        del described.settings[name]
-        for group in described.groups.values():
-            group.hosts.discard(name)
+    described.leave_out(set(without))
+    for group in described.groups.values():
+        group.hosts.difference_update(without)
     return understood(described, path, schema, problems)
 
 
@@ -40,6 +39,8 @@ def describe(path: Path, schema: Schema, problems: Problems, *, text: str | None
     try:
         if text is not None:
             return plain.read(text, problems)
+        if not path.exists():
+            read_text(path, problems.source)  # says what there is instead
         if not by_ansible.needed(path):
             found = read_text(path, problems.source)
             if not any(mark in found for mark in TEMPLATE_MARKS):
@@ -77,11 +78,12 @@ def understood(described: Described, path: Path, schema: Schema, problems: Probl
     warnings = [*described.warnings, *groups.look(described, problems)]
     if strangers:
         theirs = {name for name in groups.own(described) if described.groups[name].hosts & strangers}
+        guessed = ", ".join(f"{name} into {meant}" for name in sorted(theirs) if (meant := move.guess(name)))
         warnings.append(f"{groups.listed(strangers)} will be left alone: only in groups of your own ({groups.listed(theirs)}); "
-                        "put these groups into masters, agents or a component's group to make them part of the cluster")
-        for name in strangers:
-            del described.settings[name]
-    variables.check(described, schema, problems)
+                        f"put these groups into masters, agents or a component's group{f' ({guessed}?)' if guessed else ''} to make them "
+                        "part of the cluster")
+        described.leave_out(strangers)
+    warnings += variables.check(described, schema, problems)
     _names(described, problems)
     if not described.settings:
         if strangers:
@@ -107,7 +109,7 @@ def understood(described: Described, path: Path, schema: Schema, problems: Probl
     cluster = Cluster(str(settings["cluster_name"]), path.absolute(), hosts, settings)
     warnings += (*checks.check(cluster, schema, lines, problems), *connection.warnings(cluster))
     problems.raise_if_any()
-    return Cluster(cluster.name, cluster.path, cluster.hosts, cluster.variables, tuple(warnings))
+    return Cluster(cluster.name, cluster.path, cluster.hosts, cluster.variables, tuple(map(problems.without_secrets, warnings)))
 
 
 def _host(name: str, described: Described, groups: Collection[str], folder: Path, problems: Problems) -> Host:

@@ -129,10 +129,18 @@ def _valued(letter: str, value: str) -> Argument:
     return Argument("o", name, values[0])
 
 
+def expanded(text: str) -> Path:
+    """A path, `~` filled in; that of a user who does not exist stays."""
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        return Path(text)
+
+
 def _value(argument: Argument, folder: Path) -> str:
     match argument.keyword:
         case "-f" if argument.value.lower() != "none":  # unlike in the others, `~` means nothing to ssh in it
-            return str(folder / Path(argument.value).expanduser())
+            return str(folder / expanded(argument.value))
         case "identityfile" | "certificatefile" if argument.value.lower() != "none":
             return _absolute(argument.value.strip('"'), folder)
         case "proxycommand":

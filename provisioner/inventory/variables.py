@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 
 from provisioner.inventory.described import Described, Setting, Template
 from provisioner.inventory.schema import Schema, Variable
@@ -11,28 +10,31 @@ from provisioner.state.problems import Problems, nearest, show
 
 #: As Ansible reads them (ansible.module_utils.parsing.convert_bool).
 _BOOLEANS = {**dict.fromkeys(("y", "yes", "on", "1", "true", "t"), True), **dict.fromkeys(("n", "no", "off", "0", "false", "f"), False)}
-#: From this similarity on one of our variables was meant.
-_ALIKE = 0.9
+#: From this similarity on one of our variables was meant: by a name that begins like ours, and by any other.
+_OURS, _ALIKE = 0.75, 0.9
 _INTEGER = re.compile(r"[-+]?[0-9]+")
 _NUMBER = re.compile(r"[-+]?[0-9]+(\.[0-9]+)?")
 
 
-def check(described: Described, schema: Schema, problems: Problems) -> None:
-    """Notes every wrong value, each once. Text that Ansible would take for a number or a truth value becomes that."""
-    prefixes, others = schema.prefixes, set[str]()
+def check(described: Described, schema: Schema, problems: Problems) -> list[str]:
+    """Notes every wrong value, each once; text that Ansible would take for a number or a truth value becomes that. Gives warnings."""
+    known: dict[str, str] = {}
+    foreign: dict[str, str] = {}
     for name, setting in described.written:
         variable = schema.variables.get(name)
         if variable is not None:
             _check(variable, setting, problems)
-        elif name.startswith(prefixes):
-            # Looking for what was meant is worth it only for what will be shown.
-            valid, advice = ((), "") if problems.full else (schema.settable(), _advice(schema, name))
-            problems.unknown(setting.line, "variable", name, valid, advice)
-        elif name not in others and not problems.full:
-            others.add(name)
-            if meant := nearest(name, schema.settable(), _ALIKE):
-                problems.add(setting.line, f"unknown variable {show(name)}",
-                             f"did you mean {meant}? A variable of your own needs a name that can't be taken for it")
+        elif not problems.full:
+            if name not in known:
+                known[name] = nearest(name, schema.settable(), _OURS if name.startswith(schema.prefixes) else _ALIKE)
+            if known[name]:
+                problems.unknown(setting.line, "variable", name, schema.settable(), _advice(schema, name))
+            elif name.startswith(schema.prefixes):
+                foreign.setdefault(name, problems.at(setting.line))
+        else:
+            problems.add(setting.line, f"unknown variable {show(name)}")
+    return [f"{name} ({where}) is no variable here, though it begins like ours: it is passed on, and no role reads it"
+            for name, where in sorted(foreign.items())]
 
 
 def cluster_settings(described: Described, schema: Schema, problems: Problems) -> dict[str, object]:
@@ -69,6 +71,8 @@ def _check(variable: Variable, setting: Setting, problems: Problems) -> None:
         hint = "write !vault | before it, and the text on lines below"
         problems.add(setting.line, f"{name} is a vault's text, but not marked as one", hint)
         return
+    if variable.connection and setting.value == "":
+        return  # as good as none
     setting.value = converted(variable, setting.value)
     wrong, cure = variable.problem(setting.value)
     if wrong:
@@ -93,8 +97,3 @@ def converted(variable: Variable, value: object) -> object:
 def _advice(schema: Schema, name: str) -> str:
     names = schema.settable(f"{name.partition('_')[0]}_")
     return f"valid: {', '.join(names)}" if names else ""
-
-
-def foreign(settings: Mapping[str, Setting], schema: Schema) -> dict[str, object]:
-    """One host's values of variables that are not ours."""
-    return {name: setting.value for name, setting in settings.items() if name not in schema.variables}

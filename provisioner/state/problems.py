@@ -12,6 +12,8 @@ REPORTED_MAX = 20
 _SHOWN_MAX = 60
 #: No file has so many lines.
 _ELSEWHERE = 10**9
+#: A shorter text is in too many words by accident.
+HIDDEN_MIN = 4
 
 
 def show(text: str) -> str:
@@ -35,6 +37,19 @@ class Problems:
         self._found: dict[tuple[int, str], str] = {}
         self._more = 0
         self._elsewhere: list[str] = []
+        self._secrets: list[str] = []
+
+    def hide(self, secrets: Iterable[str]) -> None:
+        """Texts that no problem may show from now on."""
+        self._secrets += [secret for secret in secrets if len(secret) >= HIDDEN_MIN]
+
+    def without_secrets(self, text: str) -> str:
+        """A message in which a secret, or the beginning of one that was cut, is not readable."""
+        for secret in self._secrets:
+            while (start := text.find(secret[:HIDDEN_MIN])) >= 0:
+                end = next((n for n, char in enumerate(secret) if text[start + n:start + n + 1] != char), len(secret))
+                text = f"{text[:start]}…{text[start + end:]}"
+        return text
 
     def __bool__(self) -> bool:
         return bool(self._found)
@@ -49,7 +64,7 @@ class Problems:
         if self.full:
             self._more += 1
         else:
-            self._found.setdefault((line, message), hint)
+            self._found.setdefault((line, self.without_secrets(message)), self.without_secrets(hint))
 
     def unknown(self, line: int, what: str, name: str, valid: Iterable[str], advice: str = "") -> None:
         """Note a name that means nothing, with the name that was probably meant and `advice` on what is valid."""

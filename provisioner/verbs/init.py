@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     import argparse
 
     from provisioner.console import Console
+    from provisioner.inventory.by_ansible import Vault
 
 
 EPILOG = """\
@@ -27,6 +28,8 @@ class Options:
     directory: str = "."
     local: bool = False
     from_: str | None = None
+    vault_password_file: tuple[str, ...] = ()
+    ask_vault_pass: bool = False
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,12 +38,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--local", action="store_true", help="one for this machine alone, reached without SSH")
     parser.add_argument("--from", dest="from_", metavar="PATH",
                         help="write nothing: show which groups of an existing inventory would be what, and the lines to add to it")
+    parser.add_argument("--vault-password-file", metavar="FILE", action="append", default=[], help="opens vaults in it (repeatable)")
+    parser.add_argument("--ask-vault-pass", action="store_true", help="ask for the password of vaults in it")
 
 
 def run(console: Console, options: Options) -> int:
     """Write it. Raises UsageError where there is one already."""
+    from provisioner.errors import UsageError
+    from provisioner.inventory.by_ansible import Vault
+
     if options.from_ is not None:
-        return _show(console, Path(options.from_))
+        if options.local:
+            raise UsageError("--from and --local are two ways to begin", hint="name one of them")
+        return _show(console, Path(options.from_), Vault(options.vault_password_file, ask=options.ask_vault_pass))
     from provisioner.inventory.starter import write_inventory
 
     path = write_inventory(Path(options.directory), "this-machine" if options.local else "example")
@@ -49,14 +59,14 @@ def run(console: Console, options: Options) -> int:
     return 0
 
 
-def _show(console: Console, path: Path) -> int:
+def _show(console: Console, path: Path, vault: Vault) -> int:
     """How an inventory maps. Raises InventoryError where it can't be read."""
     from provisioner.inventory import move
     from provisioner.inventory.load import describe
     from provisioner.inventory.schema import load_schema
     from provisioner.state.problems import Problems
 
-    described = describe(path, load_schema(), Problems(str(path)))
+    described = describe(path, load_schema(), Problems(str(path)), vault=vault)
     rows = move.mapped(described)
     console.table(f"groups of {path}", ("group", "hosts", "becomes", "why"),
                   [(r.group, str(r.hosts), r.becomes or "-", r.why) for r in rows])

@@ -28,6 +28,7 @@ def run(context: Context, console: Console, options: Options) -> int:
     from provisioner.hosts import offline
     from provisioner.inventory.addresses import HINT
     from provisioner.inventory.find import namesakes
+    from provisioner.inventory.schema import load_schema
     from provisioner.inventory.sources import without
 
     cluster = context.written
@@ -36,7 +37,7 @@ def run(context: Context, console: Console, options: Options) -> int:
         console.warn(warning)
     if names:
         console.warn(f"'up' needs an address for every host: {HINT}")
-    if others := namesakes(context.path, cluster.name):
+    if others := namesakes(context.path, cluster.name, default=cluster.name == load_schema().variables["cluster_name"].default):
         console.warn(f"cluster_name {cluster.name} also stands in {host_list(others)}: state is kept under it; give each cluster its own")
     groups = ", ".join(f"{len(cluster.members(g))} {g}" for g in (*QUORUMS.values(), AGENT.name))
     console.write(f"{context.path}: valid: cluster {cluster.name}, {len(cluster.hosts)} hosts ({groups})\n")

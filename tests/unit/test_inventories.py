@@ -16,8 +16,10 @@ from provisioner.cli import main
 from provisioner.cluster.model import Cluster
 from provisioner.context import Context
 from provisioner.errors import InventoryError
+from provisioner.inventory import by_ansible
 from provisioner.inventory.by_ansible import Vault
 from provisioner.inventory.described import Secret
+from provisioner.inventory.find import namesakes
 from provisioner.inventory.load import load
 from provisioner.inventory.move import guess
 from provisioner.inventory.render import inventory_secrets, to_json
@@ -415,3 +417,111 @@ def test_the_login_names_of_directories(tmp_path: Path, name: str) -> None:
 def test_a_vaults_text_that_is_not_marked_as_one(tmp_path: Path) -> None:
     text = PLAIN.replace("demo}", "demo, ansible_become_password: '$ANSIBLE_VAULT;1.1;AES256 6430'}")
     assert "ansible_become_password is a vault's text, but not marked as one" in refused(written(tmp_path, {"inventory.yml": text}))
+
+
+# --- what a hostile reader found ------------------------------------------------------------------------------------
+
+
+def vaulted_beside(folder: Path, secrets: str, plain: str) -> Path:
+    """A plain pair of hosts, with a vaulted and a plain file of variables of all hosts."""
+    path = written(folder, {"inventory.yml": PLAIN})
+    written(folder, {"group_vars/all/vault.yml": encrypted(folder, secrets), "group_vars/all/plain.yml": plain})
+    return path
+
+
+def test_what_is_made_of_a_secret_is_one(tmp_path: Path) -> None:
+    in_the_vault = """\
+key: ABCDEFGHIJ
+short: abc
+pin: 98765432
+url: 'http://u:PASSW0RD@{{ ansible_host }}/'
+logstash_extra_outputs: "http { password => 'hunter2secret' }"
+"""
+    path = vaulted_beside(tmp_path, in_the_vault, """\
+docker_daemon_options:
+  log-opts: {splunk-token: "{{ key | lower }}", a: "{{ key[:3] }}x", b: "s={{ short }}", c: "{{ indirect }}"}
+indirect: "{{ key | b64encode }}"
+""")
+    cluster = load(path, vault=vault(tmp_path))
+    options = cluster.host("m1").variables["docker_daemon_options"]
+    assert options == {"log-opts": {"splunk-token": "abcdefghij", "a": "ABCx", "b": "s=abc", "c": "QUJDREVGR0hJSg=="}}
+    text = to_json(rendered_of(cluster))
+    clear = [each for each in ("abcdefghij", "ABCx", "s=abc", "QUJD", "98765432", "PASSW0RD", "hunter2secret") if each in text]
+    assert clear == []
+    assert {"abcdefghij", "ABCx", "s=abc"} <= set(inventory_secrets(cluster).values()), "each has its own name"
+
+
+@pytest.mark.parametrize("written_as", [
+    "ansible_user: '{{ tok }} x'", "cluster_registry: '{{ tok }}'", "zookeeper_data_dir: '{{ tok }}'",
+    "mesos_agent_attributes: {t: '{{ tok }};x'}", "ansible_ssh_extra_args: '-o Foo={{ tok }} -t'",
+    "consul_extra_config: \"{{ {'a': 1}[tok] }}\"", "consul_extra_config: \"{{ lookup('file', '/nonexistent/' + tok) }}\"",
+])
+def test_no_message_shows_a_secret(tmp_path: Path, written_as: str) -> None:
+    said = refused(vaulted_beside(tmp_path, "tok: SECRETPW1234567890\n", f"{written_as}\n"), vault=vault(tmp_path))
+    assert "SECRET" not in said, said
+
+
+def test_a_broken_file_in_a_vault_is_not_quoted(tmp_path: Path) -> None:
+    path = written(tmp_path, {"hosts": encrypted(tmp_path, "[masters]\nm1 ansible_password=hunter TWOSECRET\n")})
+    said = refused(path, vault=vault(tmp_path))
+    assert "TWOSECRET" not in said and "ansible-vault view" in said
+
+
+def test_settings_of_ansible_that_decide_what_a_plain_file_says_are_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "all: {vars: {cluster_name: demo, d: {a: 1}}}\nmasters: {vars: {d: {b: 2}}, hosts: {m1: {ansible_host: 198.51.100.11}}}\n"
+    path = written(tmp_path, {"inventory.yml": text})
+    assert load(path).host("m1").variables["d"] == {"b": 2}
+    written(tmp_path, {"conf/ansible.cfg": "[defaults]\nhash_behaviour = merge\n"})
+    monkeypatch.setenv("ANSIBLE_CONFIG", str(tmp_path / "conf"))
+    assert load(path).host("m1").variables["d"] == {"a": 1, "b": 2}
+    (tmp_path / "conf/ansible.cfg").write_text("[defaults]\nhash_behaviour = replace\n")
+    assert load(path).host("m1").variables["d"] == {"b": 2}
+
+
+def test_machines_of_others_are_not_judged(tmp_path: Path) -> None:
+    cluster = load(written(tmp_path, {"hosts": f"{INI}\n[windows]\nw1 ansible_connection=winrm docker_version=19 ansible_prot=1\n"}))
+    assert "w1" not in {h.name for h in cluster.hosts}
+
+
+def test_groups_whose_hosts_were_probably_meant_are_named(tmp_path: Path) -> None:
+    cluster = load(written(tmp_path, {"inventory.yml": PLAIN + "    slaves: {hosts: {a2: {ansible_host: 198.51.100.22}}}\n"}))
+    assert [w for w in cluster.warnings if "a2 will be left alone" in w and "(slaves into agents?)" in w]
+
+
+def test_programs_are_run_whatever_they_are_written_in(tmp_path: Path) -> None:
+    path = written(tmp_path, {"terraform-inventory": "\x7fELF"})
+    assert by_ansible.needed(path) == ""
+    path.chmod(0o755)
+    assert by_ansible.needed(path) == "a program"
+
+
+def test_templates_may_name_other_hosts_variables(tmp_path: Path) -> None:
+    other = "\"{{ hostvars['m1'].ansible_host | replace('11', '99') }}\""
+    path = written(tmp_path, {"inventory.yml": PLAIN.replace("198.51.100.21", other)})
+    assert load(path).host("a1").address == "198.51.100.99"
+
+
+def test_a_key_of_somebody_who_does_not_exist(tmp_path: Path) -> None:
+    path = written(tmp_path, {"inventory.yml": PLAIN.replace("demo}", "demo, ansible_ssh_private_key_file: '~nosuchuser/x'}")})
+    assert str(load(path).host("m1").variables["ansible_ssh_private_key_file"]).endswith("~nosuchuser/x")
+
+
+@pytest.mark.parametrize(("name", "kept"), [("smart", "ssh"), ("ansible.builtin.ssh", "ssh"), ("''", None)])
+def test_ansibles_other_names_of_the_connection(tmp_path: Path, name: str, kept: str | None) -> None:
+    path = written(tmp_path, {"inventory.yml": PLAIN.replace("demo}", f"demo, ansible_connection: {name}, ansible_port: ''}}")})
+    variables = load(path).host("m1").variables
+    assert (variables.get("ansible_connection"), "ansible_port" in variables) == (kept, False)
+
+
+def test_a_name_that_begins_like_ours_and_is_like_none_is_a_warning(tmp_path: Path) -> None:
+    path = written(tmp_path, {"inventory.yml": PLAIN.replace("demo}", "demo, consul_template_version: 1, consul_domian: x}")})
+    assert "unknown variable 'consul_domian'\n→ did you mean consul_domain?" in refused(path)
+    path.write_text(path.read_text().replace(", consul_domian: x", ""))
+    assert [w for w in load(path).warnings if w.startswith("consul_template_version (") and "no role reads it" in w]
+
+
+def test_inventories_of_one_cluster_name_are_noticed_in_every_layout(tmp_path: Path) -> None:
+    written(tmp_path, {"prod.yml": PLAIN, "staging/hosts": "[masters]\nm9\n", "staging/group_vars/all.yml": "cluster_name: demo\n",
+                       "test": INI, "notes.yml": "cluster_name: demo\n", "unnamed.ini": "[masters]\nm7\n"})
+    assert namesakes(tmp_path / "prod.yml", "demo") == ["staging", "test"]
+    assert namesakes(tmp_path / "prod.yml", "demo", default=True) == ["staging", "test", "unnamed.ini"]
