@@ -97,12 +97,26 @@ def url(value: object) -> str:
     """The root of a site mirror."""
     try:
         parts = urlsplit(str(value))
-        found = parts.scheme in ("http", "https") and parts.hostname and (parts.port or 1)
+        found = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
     except ValueError:
         found = None
     if not found or re.search(r"\s", str(value)):
         return "must be a URL like http://mirror.example.com"
     return "must not carry a password" if parts.username or parts.password else ""
+
+
+def proxy(value: object) -> str:
+    """Where a proxy listens, as hosts reach it."""
+    text = str(value)
+    wrong = url(value)
+    if wrong:
+        return wrong.replace("http://mirror.example.com", "http://proxy.example.com:3128")
+    parts = urlsplit(text)
+    if parts.path not in ("", "/") or parts.query or parts.fragment:
+        return "must end with the port, like http://proxy.example.com:3128"
+    if wrong := address(parts.hostname):
+        return f"names a machine that {wrong}"
+    return "means each host itself" if parts.hostname == "localhost" or str(parts.hostname).startswith("127.") else ""
 
 
 def registry(value: object) -> str:
@@ -144,8 +158,8 @@ CHECKS: Mapping[str, Check] = {
     "cluster_name": cluster_name,
     "cluster_address": cluster_address,
     "cluster_mirror": url,
-    "cluster_http_proxy": url,
-    "cluster_https_proxy": url,
+    "cluster_http_proxy": proxy,
+    "cluster_https_proxy": proxy,
     "cluster_registry": registry,
     "cluster_versions": versions,
     "zookeeper_id": zookeeper_id,

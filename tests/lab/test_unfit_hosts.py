@@ -129,9 +129,10 @@ def test_up_goes_by_the_proxy_and_keeps_what_was_there(cluster: ClusterUnderTest
     assert "Environment=" in run("cat /etc/systemd/system/docker.service.d/provisioner.conf")
     assert run("cat /etc/docker/daemon.json.before-provision-*") == '{"max-concurrent-downloads": 2, "log-driver": "json-file"}\n'
     assert '"com.docker.network.driver.mtu": "1400"' in cluster.host("m1").run("docker network inspect cluster")
-    run(f"iptables -I INPUT {LARGE} -j DROP")
+    client = cluster.host("a2").run  # verify's web server runs on the first agent
+    client(f"iptables -I INPUT {LARGE} -j DROP")
     refused = cluster.run("verify", check=False)
-    run(f"iptables -D INPUT {LARGE} -j DROP")
+    client(f"iptables -D INPUT {LARGE} -j DROP")
     assert (refused.returncode, "small packets of the overlay get through, full ones" in refused.stdout + refused.stderr) == (5, True)
     assert "java.io.tmpdir=/var/lib/logstash/tmp" in cluster.host("m1").run("systemctl cat logstash")
     assert "noexec" in cluster.host("m1").run("findmnt -no OPTIONS /tmp"), "where it would have taken its libraries from"

@@ -96,6 +96,12 @@ mesos_agent_resources: 'cpus:4;mem:16384;ports:[31000-32000];disks(db):{a,b}'"""
 
 RANGES = [
     ("zookeeper_heap_mb: -1", "zookeeper_heap_mb must be between 32 and 1048576, not -1"),
+    ("consul_data_dir: /opt/consul", "of a folder of its own"), ("zookeeper_data_dir: /opt/zookeeper/data", "of a folder of its own"),
+    ("logstash_data_dir: /var/log/logstash", "of a folder of its own"), ("docker_overlay_network: bridge", "no name of Docker's own"),
+    ("cluster_http_proxy: 'http://proxy:3128/path'", "must end with the port"),
+    ("cluster_http_proxy: 'http://proxy:0'", "must be a URL like"),
+    ("cluster_http_proxy: 'http://999.1.1.1:3128'", "is neither"), ("cluster_https_proxy: 'http://localhost:3128'", "means each host"),
+    ("cluster_http_proxy: 'proxy:3128'", "like http://proxy.example.com:3128"),
     ("marathon_heap_mb: 0", "must be between"),
     ("logstash_heap_mb: 1000000000", "must be between"),
     ("logstash_keep_days: 0", "must be between"),

@@ -55,8 +55,9 @@ def _network(text: str) -> bool:
 
 
 def _data_folder(text: str) -> bool:
-    """One that may be emptied when the component is removed."""
-    return _path(text) and not re.match(r"/(?:[^/]+|(?:bin|boot|dev|etc|lib\w*|proc|root|run|sbin|sys|tmp|usr)/.*|var/[^/]+)$", text)
+    """One that may be emptied when the component is removed: no folder of the system, of programs of ours, or of logs."""
+    system = r"/(?:[^/]+|(?:bin|boot|dev|etc|lib\w*|proc|root|run|sbin|sys|tmp|usr)/.*|var/[^/]+)$"
+    return _path(text) and not re.match(system, text) and not re.match(r"/(?:opt/(?:consul|zookeeper)|var/log)(?:/|$)", text)
 
 
 def _name_server(text: str) -> bool:
@@ -73,6 +74,8 @@ FORMATS: Mapping[str, tuple[Callable[[str], bool], str]] = {
     "network": (_network, "must be an IPv4 network like 10.32.0.0/16, without bits behind its prefix"),
     "domain": (_matches(rf"(?=.{{1,253}}$){_LABEL}(\.{_LABEL})*"), "must be a domain made of letters, digits and '-', like consul"),
     "word": (_matches(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}"), "must be made of letters, digits, '_', '.' and '-'"),
+    "overlay_name": (_matches(r"(?!(?:bridge|host|none|ingress|docker_gwbridge)$)[A-Za-z0-9][A-Za-z0-9_.-]{0,127}"),
+                     "must be made of letters, digits, '_', '.' and '-', and be no name of Docker's own networks"),
     "datacenter": (_matches(r"[A-Za-z0-9_-]{1,64}"), "must be made of letters, digits, '_' and '-'"),
     "path": (_path, "must be an absolute path without blanks, like /usr/bin/java"),
     "data_folder": (_data_folder, "must be an absolute path of a folder of its own, like /data/consul"),
