@@ -78,7 +78,7 @@ def _ask(asked: Mapping[str, Any], path: Path) -> dict[str, Any]:
 def _hint(message: str) -> str:
     text = message.lower()
     if "vault" in text and ("secret" in text or "decrypt" in text or "password" in text):
-        return "name the vault's password by --vault-password-file FILE, --ask-vault-pass or $ANSIBLE_VAULT_PASSWORD_FILE"
+        return "give the vault's password with --vault-password-file FILE, --ask-vault-pass or $ANSIBLE_VAULT_PASSWORD_FILE"
     if "unknown plugin" in text:
         return "install the collection that has this inventory plugin: ansible-galaxy collection install NAME"
     return ""

@@ -87,7 +87,7 @@ def understood(described: Described, path: Path, schema: Schema, problems: Probl
     _names(described, problems)
     if not described.settings:
         if strangers:
-            hint = "put groups into others: 'masters: children: your_group:', and 'agents: children: …'"
+            hint = f"put them into masters and agents: 'provision init --from {path}' writes the lines"
             own = groups.listed(groups.own(described))
             raise problems.fail(0, f"no host is in a group that says what runs on it; your own groups: {own}", hint)
         problems.raise_if_any()

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from provisioner.components import COMPONENTS, SERVER_GROUPS
+from provisioner.components import AGENT, COMPONENTS, QUORUMS, SERVER_GROUPS
 from provisioner.inventory.described import ALL, UNGROUPED, Described
 from provisioner.inventory.groups import HOST_WIDE, WRITABLE, own
 
@@ -33,14 +33,21 @@ def mapped(described: Described) -> list[Mapped]:
     everywhere = sorted(HOST_WIDE & described.groups.keys())
     rows += [Mapped(name, len(described.groups[name].hosts), "", "runs on every host") for name in everywhere]
     inside = described.below(set(WRITABLE))
+    guesses = {name: guess(name) for name in own(described) - inside}
+    covered = {*guesses.values(), *described.groups}
+    quorums = [group for group in QUORUMS.values() if group in guesses.values()]
+    # Where one of the quorums would be nowhere, the group of another one is all the masters there are; likewise the agents.
+    if quorums and "masters" not in covered and not set(QUORUMS.values()) <= covered:
+        whole = {quorums[-1]: "masters", AGENT.name: "agents"}
+        guesses = {name: whole.get(becomes, becomes) for name, becomes in guesses.items()}
     for name in sorted(own(described)):
         hosts = len(described.groups[name].hosts)
         if name in inside:
             parents = [group for group in WRITABLE if group in described.groups and name in described.below({group}) - {group}]
             rows.append(Mapped(name, hosts, "", f"is inside {', '.join(parents)} already"))
         else:
-            becomes = guess(name)
-            rows.append(Mapped(name, hosts, becomes, "by its name" if becomes else "says nothing that is known here: yours"))
+            becomes = guesses[name]
+            rows.append(Mapped(name, hosts, becomes, "by its name" if becomes else "not recognised: left as your own group"))
     return rows
 
 

@@ -21,7 +21,7 @@ def write_inventory(directory: Path, example: str = "example") -> Path:
             file.write(text)
     except FileExistsError:
         hint = "edit it, or name another directory"
-        raise UsageError("there is something of that name already", where=str(path), hint=hint) from None
+        raise UsageError("the file already exists", where=str(path), hint=hint) from None
     except OSError as error:
         raise UsageError(f"can't write the file: {error.strerror}", where=str(path)) from error
     return path

@@ -74,7 +74,10 @@ def _show(console: Console, path: Path, vault: Vault) -> int:
         console.say(f"in no group: {', '.join(alone)}")
     added = move.lines(rows, ini=path.suffix not in (".yml", ".yaml", ".json"))
     if added:
-        console.say("Add to the inventory (or put it beside it, into one directory), and correct what was guessed wrong:\n")
+        console.say("Add to the inventory (or to a second file in one directory with it, its group_vars and its host_vars), and correct "
+                    "what was guessed wrong:\n")
         console.write(added)
-    console.say(f"Next: 'provision validate --hosts {shlex.quote(str(path))}'.")
+    words = ["--hosts", str(path), *(word for file in vault.password_files for word in ("--vault-password-file", file)),
+             *(["--ask-vault-pass"] if vault.ask else [])]
+    console.say(f"Next: 'provision validate {shlex.join(words)}'.")
     return 0

@@ -214,7 +214,8 @@ def test_machines_of_others_in_the_same_inventory_are_left_alone(tmp_path: Path)
 def test_an_inventory_of_own_groups_alone_is_told_what_to_do(tmp_path: Path) -> None:
     text = "all: {children: {role=control: {hosts: {control-01: , control-02: }}, dc=dc1: {hosts: {control-01: }}}}\n"
     error = refused(written(tmp_path, {"inventory.yml": text}))
-    assert "no host is in a group that says what runs on it; your own groups: dc=dc1, role=control\n→ put groups into others" in error
+    assert "no host is in a group that says what runs on it; your own groups: dc=dc1, role=control\n→ put them into masters" in error
+    assert "'provision init --from" in error
 
 
 def test_a_component_switched_off_by_an_empty_group_is_said_aloud(tmp_path: Path) -> None:
@@ -278,7 +279,7 @@ def test_ansible_finds_what_the_rendered_inventory_refers_to(tmp_path: Path, vau
 
 def test_a_vault_without_its_password(tmp_path: Path, vaulted: Path) -> None:
     error = refused(vaulted)
-    assert "→ name the vault's password by --vault-password-file FILE, --ask-vault-pass or $ANSIBLE_VAULT_PASSWORD_FILE" in error
+    assert "→ give the vault's password with --vault-password-file FILE, --ask-vault-pass or $ANSIBLE_VAULT_PASSWORD_FILE" in error
 
 
 def test_the_password_as_ansible_is_told_it(tmp_path: Path, vaulted: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -392,6 +393,15 @@ def test_init_shows_the_way_from_another_tools_inventory(tmp_path: Path, capsys:
     assert [h.name for h in cluster.members("zookeeper")] == ["control-01", "control-02", "control-03"]
     assert [h.name for h in cluster.members("mesos_agent")] == ["worker-001"]
     assert sorted(tmp_path.iterdir()) == [path]
+
+
+def test_groups_of_mesos_alone_are_masters_and_agents(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = written(tmp_path, {"hosts": "[mesos_masters]\nm1\n[mesos_slaves]\na1\n"})
+    assert main(["init", "--from", str(path)]) == 0
+    added = capsys.readouterr().out
+    path.write_text(path.read_text() + added[added.index("["):])
+    cluster = load(path)
+    assert [len(cluster.members(group)) for group in ("zookeeper", "consul_server", "mesos_master", "mesos_agent")] == [1, 1, 1, 1]
 
 
 def test_a_dcos_inventory_is_read_as_it_is(tmp_path: Path) -> None:

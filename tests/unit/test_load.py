@@ -167,7 +167,7 @@ def test_init_writes_the_example_once(tmp_path: Path) -> None:
     path = write_inventory(tmp_path / "new")
     assert load(path).name == "example"
     path.write_text("mine")
-    with pytest.raises(Exception, match="there is something of that name already"):
+    with pytest.raises(Exception, match="the file already exists"):
         write_inventory(tmp_path / "new")
     assert path.read_text() == "mine"
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from provisioner.cli import main
 from provisioner.components import COMPONENTS, component, component_names
 from provisioner.errors import UsageError
 from provisioner.observe.observation import HostObservation, Observation
@@ -156,3 +158,14 @@ def test_what_decides_neither_speaks_nor_acts() -> None:
 def test_a_batch_that_is_none_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="--batch"):
         share(text, 10)
+
+
+def test_there_is_no_plan_for_hosts_that_do_not_answer(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nothing to do is what only those that answer can have."""
+    hosts = {f"a{n}": f"{{ansible_host: 127.0.0.1, ansible_port: {n}, cluster_address: 192.0.2.{n}}}" for n in (1, 2)}
+    path = tmp_path / "inventory.yml"
+    path.write_text("masters: {hosts: {m1: {ansible_host: 127.0.0.1, ansible_port: 3, cluster_address: 192.0.2.3}}}\n"
+                    f"agents: {{hosts: {{{', '.join(f'{name}: {own}' for name, own in hosts.items())}}}}}\n")
+    assert main(["plan", "--hosts", str(path), "--limit", "agents"]) == 4
+    told = capsys.readouterr()
+    assert "there is no plan: a1, a2 do not answer" in told.err and "nothing to do" not in told.out
