@@ -31,7 +31,7 @@ def check(described: Described, schema: Schema, problems: Problems) -> list[str]
                 problems.unknown(setting.line, "variable", name, schema.settable(), _advice(schema, name))
             elif name.startswith(schema.prefixes):
                 foreign.setdefault(name, problems.at(setting.line))
-        else:
+        elif name.startswith(schema.prefixes):  # only counted any more: what was meant is not looked for
             problems.add(setting.line, f"unknown variable {show(name)}")
     return [f"{name} ({where}) is no variable here, though it begins like ours: it is passed on, and no role reads it"
             for name, where in sorted(foreign.items())]

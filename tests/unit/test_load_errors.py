@@ -275,6 +275,11 @@ def test_countless_mistakes_are_counted(tmp_path: Path) -> None:
     assert time.process_time() - started < 5
 
 
+def test_variables_of_others_are_not_counted_among_countless_mistakes(tmp_path: Path) -> None:
+    text = "all:\n  vars:\n" + "".join(f"    ansible_prot{i}: 1\n    theirs{i}: 1\n" for i in range(100))
+    assert refusal(tmp_path, text).startswith("inventory.yml: 100 problems\n")
+
+
 def test_a_password_is_never_repeated(tmp_path: Path) -> None:
     for value in ("[hunter2]", "{hunter2: 1}", "'{{ hunter2 }}'", '"hunter2\\nx"'):
         assert "hunter2" not in refusal(tmp_path, THREE + f"  vars: {{ansible_password: {value}}}")
