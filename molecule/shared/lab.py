@@ -48,7 +48,7 @@ def prepare() -> None:
     # Digests of the rendered inventory as the driver has it, before it is changed for a plain ansible-playbook.
     notes = questions(context.cluster, inventory, context.defaults, facts, context.ledger.cluster_id)
     inventory["all"]["vars"].update(secrets.load(context.cluster), component_notes=notes)
-    write_private(folder / "lab.json", json.dumps(with_ssh_arguments(inventory, context.cluster)).encode())
+    write_private(folder / "lab.json", json.dumps(with_ssh_arguments(inventory, context.cluster)[0]).encode())
 
 
 def destroy() -> None:

@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 from provisioner.cluster.model import Cluster, Host
 from provisioner.inventory import formats, ssh_arguments
+from provisioner.inventory.described import Secret
 
 #: Who follows a variable. What only Ansible's tasks have a use for is handed on to them; what nobody follows is warned of.
 Followed = Literal["by all", "by Ansible", "by nobody", "refused"]
@@ -165,7 +166,9 @@ def normalise(variables: Mapping[str, object], folder: Path) -> dict[str, object
         del found["ansible_python_interpreter"]
     settled = {"ansible_host": host} | {name: _settled(name, str(found[name]), folder) for name in _WITH_FILES if name in found}
     # What needs no change stays the object it is: a text out of a vault knows that it came from there.
-    found |= {name: text for name, text in settled.items() if name in found and text != found[name]}
+    for name, text in settled.items():
+        if name in found and text != (before := found[name]):
+            found[name] = Secret(text, before.label) if isinstance(before, Secret) else text
     return found
 
 

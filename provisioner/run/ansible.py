@@ -18,6 +18,8 @@ from provisioner.cluster.model import Cluster
 from provisioner.errors import ProvisionError
 from provisioner.hosts import local
 from provisioner.hosts.login import ansible_ssh_args, cluster_options, login
+from provisioner.inventory.connection import ARGUMENTS
+from provisioner.inventory.described import Secret
 from provisioner.paths import playbooks_dir, project_dir
 from provisioner.plan.fingerprint import Question
 from provisioner.plan.steps import Step
@@ -151,17 +153,25 @@ def step_variables(step: Step, hosts: Sequence[str], questions: Mapping[str, Map
     }
 
 
-def with_ssh_arguments(rendered: Mapping[str, Any], cluster: Cluster) -> dict[str, Any]:
+def with_ssh_arguments(rendered: Mapping[str, Any], cluster: Cluster) -> tuple[dict[str, Any], dict[str, str]]:
     """A rendered inventory with what ssh is told of each host, so that Ansible enters it as we do, in the connection that is open.
 
-    It is told that of a run alone: the folder of shared connections differs from machine to machine.
+    It is told that of a run alone: the folder of shared connections differs from machine to machine. The second are the variables that
+    the inventory refers to where arguments hold something out of a vault.
     """
     options, name = cluster_options(cluster), "ansible_ssh_args"
-    arguments = {host.name: ansible_ssh_args(options, login(host)) for host in cluster.hosts}
+    arguments, hidden = dict[str, str](), dict[str, str]()
+    for host in cluster.hosts:
+        arguments[host.name] = ansible_ssh_args(options, login(host))
+        if labels := [value.label for each in ARGUMENTS if isinstance(value := host.variables.get(each), Secret)]:
+            text, own = arguments[host.name], f"vault_inventory_ssh_{'_'.join(labels)}"
+            alike = (each for each, known in hidden.items() if known == text and each.startswith(own))
+            reference = next(alike, f"{own}_{len(hidden)}")  # the same secret, but a port or a time-out of the host's own
+            hidden[reference], arguments[host.name] = text, f"{{{{ {reference} }}}}"
     usual = next(iter(arguments.values()))
     hosts = {host: {k: v for k, v in values.items() if k != name} | ({} if arguments[host] == usual else {name: arguments[host]})
              for host, values in rendered["all"]["hosts"].items()}
-    return {"all": {**rendered["all"], "vars": {**rendered["all"]["vars"], name: usual}, "hosts": hosts}}
+    return {"all": {**rendered["all"], "vars": {**rendered["all"]["vars"], name: usual}, "hosts": hosts}}, hidden
 
 
 def mitogen_settings() -> dict[str, str]:

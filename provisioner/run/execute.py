@@ -65,10 +65,11 @@ def open_playbooks(context: Context, folder: Path, facts: Facts) -> AnsiblePlayb
     """Ansible, ready to work in a run's folder: the rendered inventory and the facts are there."""
     cluster = context.cluster
     inventory = folder / "inventory.json"
-    write_private(inventory, to_json(with_ssh_arguments(context.rendered, cluster)).encode())
+    rendered, hidden = with_ssh_arguments(context.rendered, cluster)
+    write_private(inventory, to_json(rendered).encode())
     seed_facts(folder, facts)
     files = [secrets.secrets_path(cluster)]
-    if own := inventory_secrets(cluster):
+    if own := {**inventory_secrets(cluster), **hidden}:
         files.append(folder / "inventory_secrets.yml")
         secrets.write_encrypted(files[-1], cluster, own)
     return AnsiblePlaybooks(Run(folder, inventory, tuple(files), secrets.password_file(cluster),

@@ -126,7 +126,7 @@ def test_ansible_is_told_of_each_host_what_ssh_is_told_and_nothing_twice(tmp_pat
     own = {"a2": {"ansible_ssh_args": "-C", "ansible_ssh_timeout": 60}}
     hosts = tuple(Host(name, f"192.0.2.{number}", variables=own.get(name, {})) for number, name in enumerate(("a1", "a2", "a3"), 1))
     rendered: dict[str, Any] = {"all": {"vars": {"x": 1}, "hosts": {host.name: dict(host.variables) for host in hosts}, "children": {}}}
-    told = with_ssh_arguments(rendered, Cluster("test", tmp_path / "inventory.yml", hosts))["all"]
+    told = with_ssh_arguments(rendered, Cluster("test", tmp_path / "inventory.yml", hosts))[0]["all"]
     assert told["vars"]["x"] == 1
     usual = told["vars"]["ansible_ssh_args"]
     assert usual.endswith("-o ConnectTimeout=10 -o ControlPersist=60s -o ServerAliveInterval=5 -o ServerAliveCountMax=4 -o BatchMode=yes")

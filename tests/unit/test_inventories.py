@@ -461,6 +461,28 @@ indirect: "{{ key | b64encode }}"
     assert {"abcdefghij", "ABCx", "s=abc"} <= set(inventory_secrets(cluster).values()), "each has its own name"
 
 
+def test_secrets_in_arguments_of_ssh_are_in_no_file_in_clear(tmp_path: Path) -> None:
+    """Also where a relative file in them makes the arguments others than were written."""
+    told = "ansible_ssh_common_args: '-F ssh.cfg -o ProxyCommand=\"p {{ tok }} %h\"'\n"
+    path = vaulted_beside(tmp_path, "tok: SECRETPW1234567890\n", told)
+    context = Context(path, vault=vault(tmp_path))
+    secrets.ensure(context.cluster)
+    assert "SECRETPW1234567890" in str(context.cluster.host("m1").variables["ansible_ssh_common_args"])
+    folder = tmp_path / "run"
+    folder.mkdir()
+    open_playbooks(context, folder, {})
+    assert [file.name for file in folder.rglob("*") if file.is_file() and "SECRETPW" in file.read_text()] == []
+    opened = encrypted_text(tmp_path, folder / "inventory_secrets.yml", secrets.password_file(context.cluster))
+    assert opened.count("SECRETPW1234567890") == 2, "the argument, and all that ssh is told"
+    assert '"ansible_ssh_args": "{{ vault_inventory_ssh_' in (folder / "inventory.json").read_text()
+    assert "SECRETPW" not in to_json(context.rendered)
+
+
+def encrypted_text(folder: Path, path: Path, password: Path) -> str:
+    command = [str(Path(sys.executable).with_name("ansible-vault")), "view", "--vault-password-file", str(password), str(path)]
+    return subprocess.run(command, capture_output=True, text=True, check=True, cwd=folder).stdout
+
+
 @pytest.mark.parametrize("written_as", [
     "ansible_user: '{{ tok }} x'", "cluster_registry: '{{ tok }}'", "zookeeper_data_dir: '{{ tok }}'",
     "mesos_agent_attributes: {t: '{{ tok }};x'}", "ansible_ssh_extra_args: '-o Foo={{ tok }} -t'",
