@@ -117,6 +117,7 @@ def test_the_cluster_survives_the_loss_of_the_leading_master(cluster: ClusterUnd
     with cluster.kill(victim):
         def healed() -> bool:
             status = cluster.status()
+            print(*(f"{r['component']} on {r['host']}: {r['detail']}" for r in status["components"] if r["state"] != "ok"), sep="\n")
             leaders = {c: [r["host"] for r in cluster.rows(c, status) if r["leader"]] for c in
                        ("zookeeper", "mesos_master", "marathon", "chronos", "consul")}
             return all(len(hosts) == 1 and hosts != [victim] for hosts in leaders.values()) and not status["healthy"]
