@@ -1,9 +1,9 @@
-"""Runs what needs labs, one after the other: tests that make their own, then roles in build order and whole clusters on one lab.
+"""Runs what needs labs: roles in build order and whole clusters one after the other on one lab, beside them tests that make their own.
 
 `python -m tests.lab.run [NAME …] [--not NAME …] [--not-nightly] [--mitogen]`; a NAME is a role, a module of `tests/lab`, or a
-group. It stops at nothing, and ends with the time of each and the slowest tests. A role or a cluster that fails gets a second try,
-because a busy machine must not cost an hour's run; the table says so and says why it failed, whether or not the second try passed:
-it is to be looked into.
+group. It stops at nothing, and ends with the time of each and the slowest tests. What tests with labs of their own print follows when
+they are done: they run beside the others, as labs wait more than they compute. What fails gets a second try, because a busy machine must
+not cost an hour's run; the table says so and says why it failed, whether or not the second try passed: it is to be looked into.
 
 Environment: LAB_OS (operating system of the hosts), KEEP_LAB=1 (leave the lab as it is at the end, to look at it or to go on
 faster), PROVISION_RESULTS (see `tests/lab/support/results.py`).
@@ -16,6 +16,7 @@ import os
 import re
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -52,14 +53,19 @@ class Outcome:
         return Outcome(self.passed, first.seconds + self.seconds, first.reasons, self.slow)
 
 
-def commands(name: str, *, short: bool) -> tuple[list[str], list[str]]:
-    """What is to be run first, and the command that says whether all is well. `short` leaves out what is marked nightly."""
+def commands(name: str, *, short: bool, again: bool = False) -> tuple[list[str], list[str]]:
+    """What is to be run first, and the command that says whether all is well.
+
+    `short` leaves out what is marked nightly; `again` runs only what failed, where tests have labs of their own.
+    """
     if name in scenarios.roles():
         # What Molecule remembers of a run that was broken off, such as the secrets of a lab that is gone, would be taken for this lab's.
         return ["molecule", "reset", "--scenario-name", name], ["molecule", "test", "--scenario-name", name]
     pytest = [sys.executable, "-m", "pytest", "-v", "--durations=10"]
     if name == OWN_LABS:
-        return [], [*pytest, "-m", "own_lab" + " and not nightly" * short, str(scenarios.MODULES)]
+        # A memory of its own: what runs beside it would overwrite which of these failed.
+        memory = ["-o", "cache_dir=.pytest_cache/own-labs", *(["--last-failed"] if again else [])]
+        return [], [*pytest, *memory, "-m", "own_lab" + " and not nightly" * short, str(scenarios.MODULES)]
     alone = [*pytest, *(["-m", "not nightly"] if short else []), str(scenarios.module(name))]
     if name in scenarios.own_labs():
         return [], alone
@@ -67,20 +73,23 @@ def commands(name: str, *, short: bool) -> tuple[list[str], list[str]]:
     return [], [*alone, "-s", f"--provision-lab={SHARED}", "--provision-keep", f"--provision-system={SYSTEM}"]
 
 
-def run(name: str, settings: Mapping[str, str], *, short: bool = False) -> Outcome:
-    """All of one, with these settings of Ansible for a role; its output is passed on while it runs."""
+def run(name: str, settings: Mapping[str, str], *, short: bool = False, again: bool = False, aside: list[str] | None = None) -> Outcome:
+    """All of one, with these settings of Ansible for a role; its output is passed on while it runs, or laid `aside`."""
     begin = time.monotonic()
     # COLUMNS: Molecule breaks lines at 80 characters otherwise, in the middle of a reason.
     environment = {**os.environ, **settings, "KEEP_LAB": "1", "COLUMNS": "250",
                    "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
-    before, command = commands(name, short=short)
+    before, command = commands(name, short=short, again=again)
     if before:
         subprocess.run(before, cwd=ROOT, env=environment, check=True, capture_output=True)
     reasons, slow = [], []
     with subprocess.Popen(command, cwd=ROOT, env=environment, text=True, errors="replace",
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
         for line in process.stdout or ():
-            print(line, end="", flush=True)
+            if aside is None:
+                print(line, end="", flush=True)
+            else:
+                aside.append(line)
             plain = re.sub(r"\x1b\[[0-9;]*m", "", line).strip(" \n│")
             if REASON.match(plain):
                 reasons.append(plain[:200])
@@ -93,8 +102,23 @@ def run(name: str, settings: Mapping[str, str], *, short: bool = False) -> Outco
 def run_twice(name: str, settings: Mapping[str, str], *, short: bool = False) -> Outcome:
     """Once when it passes."""
     first = run(name, settings, short=short)
-    on_the_shared_lab = name in (*scenarios.roles(), *scenarios.clusters())
-    return first if first.passed or not on_the_shared_lab else run(name, settings, short=short).after(first)
+    return first if first.passed else run(name, settings, short=short, again=True).after(first)
+
+
+def run_all(names: Sequence[str], settings: Mapping[str, str], *, short: bool = False) -> dict[str, Outcome]:
+    """All of them; tests with labs of their own beside the others, and what of them failed once more when the machine is quiet."""
+    if OWN_LABS not in names or len(names) == 1:
+        return {name: run_twice(name, settings, short=short) for name in names}
+    printed: list[str] = []
+    own: list[Outcome] = []
+    beside = threading.Thread(target=lambda: own.append(run(OWN_LABS, settings, short=short, aside=printed)))
+    beside.start()
+    results = {name: run_twice(name, settings, short=short) for name in names if name != OWN_LABS}
+    beside.join()
+    print(*printed, sep="", flush=True)
+    first = own[0]
+    results[OWN_LABS] = first if first.passed else run(OWN_LABS, settings, short=short, again=True).after(first)
+    return results
 
 
 def chosen(names: Sequence[str], left_out: Sequence[str], *, short: bool) -> list[str]:
@@ -108,10 +132,10 @@ def chosen(names: Sequence[str], left_out: Sequence[str], *, short: bool) -> lis
     return [name for name in wanted if name not in without and not (short and name != OWN_LABS and scenarios.nightly(name))]
 
 
-def report(results: Mapping[str, Outcome]) -> str:
-    """The time of each, why what failed did, and the slowest tests."""
+def report(results: Mapping[str, Outcome], together: float) -> str:
+    """The time of each, and of all, why what failed did, and the slowest tests."""
     rows = [f"{name:16} {end.seconds:6.0f} s  {end}" for name, end in results.items()]
-    rows.append(f"{'together':16} {sum(end.seconds for end in results.values()):6.0f} s")
+    rows.append(f"{'together':16} {together:6.0f} s")
     rows += [f"{name}: {reason}" for name, end in results.items() for reason in end.reasons]
     slow = sorted(((seconds, name, test) for name, end in results.items() for seconds, test in end.slow), reverse=True)[:SLOWEST]
     return "\n".join([*rows, "", "slowest tests:", *(f"{seconds:6.0f} s  {name}: {test}" for seconds, name, test in slow)])
@@ -130,10 +154,11 @@ def main() -> int:
         names = chosen(given.names, given.left_out, short=given.short)
     except ValueError as error:
         options.error(str(error))
-    results = {name: run_twice(name, settings, short=given.short) for name in names}
+    begin = time.monotonic()
+    results = run_all(names, settings, short=given.short)
     if not os.environ.get("KEEP_LAB") and {*names} & {*scenarios.roles(), *scenarios.clusters()}:
         provision("lab", "down", "--name", SHARED, "--ignore-missing")
-    keep(f"scenarios-{SYSTEM}", report(results))
+    keep(f"scenarios-{SYSTEM}", report(results, time.monotonic() - begin))
     return 0 if all(end.passed for end in results.values()) else 1
 
 

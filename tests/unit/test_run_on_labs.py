@@ -46,25 +46,42 @@ def failing_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     tried = tmp_path / "tried"
     script = f"""echo '3.50s call     test_it.py::test_slow'
         if [ -e {tried} ]; then exit 0; fi; touch {tried}; echo 'FAILED test_it.py::test_it - no time'; exit 1"""
-    monkeypatch.setattr(run, "commands", lambda name, *, short: ([], ["sh", "-c", script]))
+    monkeypatch.setattr(run, "commands", lambda name, *, short, again: ([], ["sh", "-c", script]))
     return tried
 
 
-@pytest.mark.parametrize("name", ["rerun", "zookeeper"])
-def test_a_cluster_or_a_role_that_failed_is_tried_again_and_the_report_says_so(failing_once: Path, name: str) -> None:
+@pytest.mark.parametrize("name", ["rerun", "zookeeper", run.OWN_LABS])
+def test_what_failed_is_tried_again_and_the_report_says_so(failing_once: Path, name: str) -> None:
     end = run.run_twice(name, {})
     assert end.passed
-    said = run.report({name: end})
+    said = run.report({name: end}, 7.0)
     assert "passed at the second try" in said
     assert f"{name}: FAILED test_it.py::test_it - no time" in said
     assert said.splitlines()[-1].split() == ["4", "s", f"{name}:", "test_it.py::test_slow"]
 
 
-def test_what_makes_its_own_labs_is_not(failing_once: Path) -> None:
-    assert not run.run_twice(run.OWN_LABS, {}).passed
+def test_tests_with_labs_of_their_own_run_beside_the_others_and_what_failed_of_them_again_alone(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+    met = tmp_path / "met"
+
+    def command(name: str, *, short: bool, again: bool) -> tuple[list[str], list[str]]:
+        wait = f"for i in $(seq 100); do [ ! -e {met} ] || break; sleep 0.1; done; [ -e {met} ] && echo {name} met"
+        own = "echo 'FAILED test_it.py::test_it - no time'; exit 1" if not again else "echo own again"
+        return [], ["sh", "-c", f"touch {met}; {own}" if name == run.OWN_LABS else wait]
+
+    monkeypatch.setattr(run, "commands", command)
+    results = run.run_all([run.OWN_LABS, "rerun"], {})
+    assert {name: str(end) for name, end in results.items()} == {"rerun": "passed", run.OWN_LABS: "passed at the second try"}
+    assert capfd.readouterr().out.splitlines() == ["rerun met", "FAILED test_it.py::test_it - no time", "", "own again"]
+
+
+def test_only_what_failed_of_tests_with_labs_of_their_own_runs_again() -> None:
+    assert "--last-failed" in run.commands(run.OWN_LABS, short=True, again=True)[1]
+    assert "--last-failed" not in run.commands(run.OWN_LABS, short=True)[1]
 
 
 def test_settings_reach_the_command(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(run, "commands", lambda name, *, short: ([], ["sh", "-c", "echo $ANSIBLE_STRATEGY $KEEP_LAB"]))
+    command = ["sh", "-c", "echo $ANSIBLE_STRATEGY $KEEP_LAB"]
+    monkeypatch.setattr(run, "commands", lambda name, *, short, again: ([], command))
     assert run.run("zookeeper", {**os.environ, "ANSIBLE_STRATEGY": "mitogen_linear"}).passed
     assert capfd.readouterr().out == "mitogen_linear 1\n"
