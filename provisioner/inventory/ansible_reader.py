@@ -90,12 +90,16 @@ class Loader(DataLoader):  # type: ignore[misc]
     def __init__(self) -> None:
         super().__init__()
         self.encrypted: dict[str, str] = {}
+        #: Ansible names the inventory, not the file that it could not decrypt.
+        self.last_encrypted = ""
 
     def _decrypt_if_vault_data(self, b_data: bytes) -> tuple[bytes, bool]:
         origin = Origin.get_tag(b_data)
         if is_encrypted(b_data) and origin and origin.path:
             self.encrypted[origin.path] = hashlib.sha256(b_data).hexdigest()
+            self.last_encrypted = origin.path
         found: tuple[bytes, bool] = super()._decrypt_if_vault_data(b_data)
+        self.last_encrypted = ""
         return found
 
 
@@ -272,9 +276,18 @@ def _has_templates(value: Any) -> bool:
 
 
 def read(asked: dict[str, Any]) -> dict[str, Any]:
-    """The answer."""
+    """The answer. Raises AnsibleError."""
     init_plugin_loader()
     loader = Loader()
+    try:
+        return _read(asked, loader)
+    except AnsibleError as error:
+        if not loader.last_encrypted:
+            raise
+        return {"error": _told(error, loader.last_encrypted)}
+
+
+def _read(asked: dict[str, Any], loader: Loader) -> dict[str, Any]:
     source = Path(asked["source"]).absolute()
     # Variables beside the inventory count, wherever the command is run.
     loader.set_basedir(str(source if source.is_dir() else source.parent))

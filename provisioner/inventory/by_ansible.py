@@ -77,6 +77,8 @@ def _ask(asked: Mapping[str, Any], path: Path) -> dict[str, Any]:
 
 def _hint(message: str) -> str:
     text = message.lower()
+    if "decryption failed" in text:
+        return "the password that was given does not open it: name the right one with --vault-password-file FILE or --vault-id LABEL@FILE"
     if "vault" in text and ("secret" in text or "decrypt" in text or "password" in text):
         return "give the vault's password with --vault-password-file FILE, --ask-vault-pass or $ANSIBLE_VAULT_PASSWORD_FILE"
     if "unknown plugin" in text:

@@ -28,7 +28,7 @@ def check(described: Described, schema: Schema, problems: Problems) -> list[str]
             if name not in known:
                 known[name] = nearest(name, schema.settable(), _OURS if name.startswith(schema.prefixes) else _ALIKE)
             if known[name]:
-                problems.unknown(setting.line, "variable", name, schema.settable(), _advice(schema, name))
+                problems.unknown(setting.line, "variable", name, schema.settable(), schema.settable(f"{name.partition('_')[0]}_"))
             elif name.startswith(schema.prefixes):
                 foreign.setdefault(name, problems.at(setting.line))
         elif name.startswith(schema.prefixes):  # only counted any more: what was meant is not looked for
@@ -93,7 +93,3 @@ def converted(variable: Variable, value: object) -> object:
             return float(text)
     return value
 
-
-def _advice(schema: Schema, name: str) -> str:
-    names = schema.settable(f"{name.partition('_')[0]}_")
-    return f"valid: {', '.join(names)}" if names else ""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from provisioner.errors import InventoryError
 
 #: More than this many problems have one cause; the rest is only counted.
 REPORTED_MAX = 20
+#: More names than these are listed only where none is near.
+LISTED = 6
 _SHOWN_MAX = 60
 #: No file has so many lines.
 _ELSEWHERE = 10**9
@@ -66,15 +68,17 @@ class Problems:
         else:
             self._found.setdefault((line, self.without_secrets(message)), self.without_secrets(hint))
 
-    def unknown(self, line: int, what: str, name: str, valid: Iterable[str], advice: str = "") -> None:
-        """Note a name that means nothing, with the name that was probably meant and `advice` on what is valid."""
+    def unknown(self, line: int, what: str, name: str, valid: Iterable[str], alike: Sequence[str] = ()) -> None:
+        """Note a name that means nothing, with the one that was probably meant, or those that are valid: all, or only those `alike`."""
         if self.full:
             self._more += 1
             return
         names = sorted(valid)
-        close = nearest(name, names)
-        meant = f"did you mean {close}? " if close else ""
-        self.add(line, f"unknown {what} {show(name)}", meant + (advice or f"valid: {', '.join(names)}"))
+        close, shown = nearest(name, names), sorted(alike) or names
+        meant = f"did you mean {close}?" if close else ""
+        # Beside the right name a long list only hides it.
+        listed = "" if close and len(shown) > LISTED else f"valid: {', '.join(shown)}"
+        self.add(line, f"unknown {what} {show(name)}", " ".join(filter(None, (meant, listed))))
 
     def fail(self, line: int, message: str, hint: str = "") -> InventoryError:
         """The error for a problem after which reading on makes no sense."""

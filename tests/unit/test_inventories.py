@@ -282,6 +282,15 @@ def test_a_vault_without_its_password(tmp_path: Path, vaulted: Path) -> None:
     assert "→ give the vault's password with --vault-password-file FILE, --ask-vault-pass or $ANSIBLE_VAULT_PASSWORD_FILE" in error
 
 
+def test_the_wrong_password_of_a_file_is_told_apart_from_a_missing_one(tmp_path: Path, vaulted: Path) -> None:
+    (tmp_path / "wrong").write_text("wrong")
+    with pytest.raises(InventoryError) as error:
+        load(vaulted, vault=Vault(password_files=(str(tmp_path / "wrong"),)))
+    assert "Decryption failed" in error.value.message
+    assert error.value.where.endswith("group_vars/all/vault.yml"), "the file that it does not open"
+    assert error.value.hint.startswith("the password that was given does not open it")
+
+
 def test_the_password_as_ansible_is_told_it(tmp_path: Path, vaulted: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ANSIBLE_VAULT_PASSWORD_FILE", vault(tmp_path).password_files[0])
     assert load(vaulted).host("m1").variables["ansible_become_password"] == "hid{{den"

@@ -65,11 +65,11 @@ ONE_MISTAKE = [
     # Variables.
     (
         THREE + "  vars: {ansible_prot: 22}",
-        "inventory.yml:4: unknown variable 'ansible_prot'\n→ did you mean ansible_port? valid: ansible_become,",
+        "inventory.yml:4: unknown variable 'ansible_prot'\n→ did you mean ansible_port?",
     ),
     (
         THREE + "  vars: {zookeeper_heap: 1}",
-        "did you mean zookeeper_heap_mb? valid: zookeeper_heap_mb, zookeeper_id, zookeeper_tick_factor",
+        "did you mean zookeeper_heap_mb?",
     ),
     (THREE + "  vars: {zookeper_heap_mb: 1}", "unknown variable 'zookeper_heap_mb'\n→ did you mean zookeeper_heap_mb?"),
     (
@@ -258,7 +258,7 @@ def test_several_mistakes_are_told_at_once(tmp_path: Path) -> None:
     assert refusal(tmp_path, text) == (
         "inventory.yml: 3 problems\n"
         "  inventory.yml:3: unknown variable 'ansible_prot'\n"
-        f"    → did you mean ansible_port? valid: {', '.join(SCHEMA.settable('ansible_'))}\n"
+        "    → did you mean ansible_port?\n"
         "  inventory.yml:4: cluster_name must be made of a-z, 0-9 and '-', at most 63 characters (given: 'A')\n"
         "    → Name of the cluster: a-z, 0-9 and '-'. State is kept under it.\n"
         "  inventory.yml:6: group 'agnets' is no component\n"
@@ -272,7 +272,7 @@ def test_countless_mistakes_are_counted(tmp_path: Path) -> None:
     error = refusal(tmp_path, text)
     assert error.startswith("inventory.yml: 20000 problems\n")
     assert error.endswith("\n  and 19980 more")
-    assert time.process_time() - started < 5
+    assert time.process_time() - started < 20, "on a busy machine too"
 
 
 def test_variables_of_others_are_not_counted_among_countless_mistakes(tmp_path: Path) -> None:
@@ -290,14 +290,14 @@ def test_a_bomb_costs_nothing(tmp_path: Path) -> None:
     load_text(tmp_path, THREE)
     started = time.process_time()
     refusal(tmp_path, BOMB)
-    assert time.process_time() - started < 0.05
+    assert time.process_time() - started < 2, "unfolded it takes minutes"
 
 
 @pytest.mark.parametrize("text", ["[" * 10**6, "{a," + "a," * 400_000, "? " * 500_000, "- a\n" * 250_000, "!" * 10**6, "'" * 10**6])
 def test_a_large_hostile_file_ends_soon(tmp_path: Path, text: str) -> None:
     started = time.process_time()
     refusal(tmp_path, text)
-    assert time.process_time() - started < 3
+    assert time.process_time() - started < 20, "on a busy machine too: a quadratic one takes minutes"
 
 
 def test_files_that_are_none(tmp_path: Path) -> None:
