@@ -14,6 +14,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -96,13 +97,17 @@ def pages() -> Iterator[tuple[Path, str]]:
         yield recipe, with_jobs(recipe.read_text(), {"role": scenarios.roles(), "cluster": scenarios.clusters()})
 
 
+def _filled(rows: Iterable[str], place: re.Match[str]) -> str:
+    return place[1] + place[2] + "".join(f"{place[1]}- {each}\n" for each in rows) + place[3]
+
+
 def with_jobs(text: str, jobs: Mapping[str, Iterable[str]]) -> str:
     """A recipe whose lists of jobs, each between two comments that name it, are these."""
     for name, found in jobs.items():
         place = re.compile(rf"^( *)(# {name}: written .*\n)(?:.*\n)*?( *# end of {name}\n)", re.MULTILINE)
         if len(place.findall(text)) != 1:
             raise ValueError(f"a recipe needs one list between '# {name}: written by …' and '# end of {name}'")
-        text = place.sub(lambda m, found=found: m[1] + m[2] + "".join(f"{m[1]}- {each}\n" for each in found) + m[3], text)
+        text = place.sub(partial(_filled, found), text)
     return text
 
 
