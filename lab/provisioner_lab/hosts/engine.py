@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from provisioner.errors import ProvisionError, UsageError
+from provisioner_lab.cache import exclusively
 from provisioner_lab.commands import Say, attempt, run, run_logged, system_path, working
 
 #: Debian package → the program that proves it is there.
@@ -42,6 +43,14 @@ def ensure(say: Say) -> None:
 
     Raises UsageError when this machine can't be helped: not root, or neither Debian nor Ubuntu.
     """
+    if all(program(name) for name in BUILD_PACKAGES.values()) and answers():
+        return
+    # Of two labs that are made at once on a fresh machine one installs, the other waits and finds all there.
+    with exclusively(say):
+        _complete(say)
+
+
+def _complete(say: Say) -> None:
     running = answers()
     wanted = dict(BUILD_PACKAGES)
     if not running:
@@ -62,7 +71,9 @@ def wake(say: Say) -> bool:
         return True
     if not program("dockerd"):
         return False
-    start(say)
+    with exclusively(say):
+        if not answers():
+            start(say)
     return True
 
 
