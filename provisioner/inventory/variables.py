@@ -92,4 +92,3 @@ def converted(variable: Variable, value: object) -> object:
         case "float" if _NUMBER.fullmatch(text):
             return float(text)
     return value
-

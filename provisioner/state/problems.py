@@ -10,7 +10,7 @@ from provisioner.errors import InventoryError
 #: More than this many problems have one cause; the rest is only counted.
 REPORTED_MAX = 20
 #: More names than these are listed only where none is near.
-LISTED = 6
+LISTED_MAX = 6
 _SHOWN_MAX = 60
 #: No file has so many lines.
 _ELSEWHERE = 10**9
@@ -77,7 +77,7 @@ class Problems:
         close, shown = nearest(name, names), sorted(alike) or names
         meant = f"did you mean {close}?" if close else ""
         # Beside the right name a long list only hides it.
-        listed = "" if close and len(shown) > LISTED else f"valid: {', '.join(shown)}"
+        listed = "" if close and len(shown) > LISTED_MAX else f"valid: {', '.join(shown)}"
         self.add(line, f"unknown {what} {show(name)}", " ".join(filter(None, (meant, listed))))
 
     def fail(self, line: int, message: str, hint: str = "") -> InventoryError:
