@@ -16,7 +16,7 @@ ANSWER_SECONDS = 5.0
 class FromHere:
     """Asks from this machine; see provisioner.hosts.http_api.Way."""
 
-    def http(self, host: Host, method: str, server: str, path: str, body: object = None) -> Reply:
+    def http(self, host: Host, method: str, server: str, path: str, body: object = None, *, credentials: str = "") -> Reply:
         """One HTTP request; status 0 when there is no answer within ANSWER_SECONDS."""
         try:
             said = ask_http({"method": method, "server": server, "path": path, "body": body, "timeout": ANSWER_SECONDS})

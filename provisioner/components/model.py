@@ -13,7 +13,8 @@ from typing import Any, Literal
 Shorthand = Literal["all", "masters", "agents"]
 Protocol = Literal["tcp", "udp"]
 Artefact = Literal["", "archive", "image", "package"]
-SecretKind = Literal["password", "key"]
+SecretKind = Literal["password", "key", "token"]
+Reach = Literal["", "host", "members", "operators", "users"]
 LOOPBACK = "127.0.0.1"
 
 
@@ -26,6 +27,9 @@ class Port:
     are those that the other hosts reach. `group` restricts it to hosts of that group, `when` to hosts where a variable has that
     value. `by_kernel`: the socket is the kernel's own. With `ranges` the variable's text holds ranges of ports that belong to what
     the component starts.
+
+    `reach` is who has to reach it: programs of its `host` only, the `members` of the cluster, `operators` and their tools from where
+    they are, `users` of what runs on the cluster. Where it is not written a public port is the members', and any other the host's.
     """
 
     number: int
@@ -38,6 +42,12 @@ class Port:
     when: tuple[str, str] = ("", "")
     by_kernel: bool = False
     ranges: Callable[[str], list[tuple[int, int]]] | None = None
+    reach: Reach = ""
+
+    @property
+    def reached_by(self) -> Reach:
+        """Who has to reach it."""
+        return self.reach or ("members" if self.public else "host")
 
     def opened_by(self, groups: Collection[str], variables: Mapping[str, Any]) -> bool:
         """Whether a host of these groups and role variables opens it."""

@@ -6,6 +6,7 @@ Standard library and the syntax of Python 3.6 only, because hosts may have nothi
 import http.client
 import json
 import socket
+import ssl
 import subprocess
 import syslog
 from pathlib import Path
@@ -13,17 +14,32 @@ from typing import Any
 
 MAX_LINES = 1000
 MAX_TEXT = 20000
+#: What the roles leave on a host for root: how its components are asked, and who signs their certificates.
+CREDENTIALS = Path("/etc/provisioner/credentials")
+AUTHORITY = Path("/etc/provisioner/tls/ca.pem")
 
 
 def ask_http(request: "dict[str, Any]") -> "dict[str, Any]":
-    """One HTTP request; `name` is what the server is called by, where that differs from its address."""
-    host, _, port = request["server"].rpartition(":")
-    headers = {"Accept": "application/json", "Host": request.get("name") or request["server"]}
+    """One HTTP request to `host:port` or `https://host:port`.
+
+    `name` is what the server is called by, where that differs from its address; `credentials` names the component whose credentials
+    on this host go with it.
+    """
+    scheme, _, server = request["server"].rpartition("://")
+    host, _, port = server.rpartition(":")
+    headers = {"Accept": "application/json", "Host": request.get("name") or server}
+    secret = CREDENTIALS / (str(request.get("credentials") or "") + ".json")
+    if secret.exists():
+        headers.update(json.loads(secret.read_text(encoding="utf-8")))
     body = None
     if request.get("body") is not None:
         headers["Content-Type"] = "application/json"
         body = json.dumps(request["body"]).encode()
-    connection = http.client.HTTPConnection(host, int(port), timeout=request["timeout"])
+    if scheme == "https":
+        trusted = ssl.create_default_context(cafile=str(AUTHORITY))
+        connection: http.client.HTTPConnection = http.client.HTTPSConnection(host, int(port), timeout=request["timeout"], context=trusted)
+    else:
+        connection = http.client.HTTPConnection(host, int(port), timeout=request["timeout"])
     try:
         connection.request(request["method"], request["path"], body, headers)
         reply = connection.getresponse()

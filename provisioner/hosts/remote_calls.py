@@ -55,14 +55,16 @@ class RemoteCalls:
         self._transport = transport
         self._source = (Path(__file__).parent / "remote_agent.py").read_text()
 
-    def http(self, host: Host, method: str, server: str, path: str, body: object = None, *, name: str = "") -> Reply:
-        """One HTTP request from a host."""
-        said = self.send(host, "http", method=method, server=server, path=path, body=body, name=name, timeout=ERRAND_SECONDS)
+    def http(self, host: Host, method: str, server: str, path: str, body: object = None, *, name: str = "",
+             credentials: str = "") -> Reply:
+        """One HTTP request from a host, with the credentials that it has for the component of that name."""
+        said = self.send(host, "http", method=method, server=server, path=path, body=body, name=name, credentials=credentials,
+                         timeout=ERRAND_SECONDS)
         return Reply(0, str(said["error"])) if "error" in said else Reply(int(said["status"]), str(said["body"]))
 
-    def get(self, host: Host, server: str, path: str) -> Reply:
+    def get(self, host: Host, server: str, path: str, *, credentials: str = "") -> Reply:
         """GET from a host."""
-        return self.http(host, "GET", server, path)
+        return self.http(host, "GET", server, path, credentials=credentials)
 
     def run(self, host: Host, *command: str, timeout: float = 60.0) -> tuple[int, str]:
         """Exit code and output of a program on a host; 127 when it can't be started or does not end in time."""

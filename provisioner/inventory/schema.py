@@ -28,7 +28,7 @@ RENDERED = "Internal, rendered by the driver. "
 Scope = Literal["any", "cluster", "host"]
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 #: Variables whose values are never printed.
-_SECRET = re.compile("pass(word|phrase|wd)?(_|$)|secret|token|credential")
+_SECRET = re.compile("pass(word|phrase|wd)?(_|$)|secret|token|credential|_ca_key$")
 _TYPES: Mapping[str, tuple[type, ...]] = {
     "str": (str,),
     "path": (str,),
@@ -164,6 +164,11 @@ CLUSTER_VARIABLES = (
              "current", ("current", "legacy-mirror")),
     Variable("cluster_accept_eol", "bool", "Accept the software of legacy-mirror, which gets no security updates any more.", False),
     Variable("cluster_verify_image", "str", "Image with busybox's httpd, of which 'provision verify' runs an app.", ""),
+    Variable("cluster_access", "str", "Who may use the cluster without a password: closed, nobody; open, everybody who reaches it. A new "
+             "cluster is closed, one that was built open stays so until this says closed.", "", ("closed", "open")),
+    Variable("cluster_ca_certificate", "str", "Certificate (PEM, with those above it) of your own authority, to sign for the cluster's "
+             "services.", ""),
+    Variable("cluster_ca_key", "str", "Its key (PEM, without a password): put it into a vault. It stays on the controller.", ""),
     Variable("cluster_authentication", "bool", "False: Mesos wants no credentials, ZooKeeper's nodes have no owners.", True),
     Variable("cluster_mitogen", "bool", "True: tasks go through mitogen, faster; a killed run may take what it was doing along.", False),
     Variable("cluster_versions", "dict", "Versions to use instead of the catalogue's: component to version.", {}),

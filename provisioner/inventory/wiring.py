@@ -105,6 +105,19 @@ class Wiring:
         """Does everybody bring a password?"""
         return bool(self.setting("cluster_authentication", True))
 
+    @property
+    def closed(self) -> bool:
+        """Does nobody get in without a password (`cluster_access`)?"""
+        return self.ledger.access == "closed"
+
+    @property
+    def authority(self) -> Variables:
+        """References to the authority that signs the certificates of the cluster's services; empty in an open cluster."""
+        if not self.closed:
+            return {}
+        return {"certificate": self.setting("cluster_ca_certificate") or "{{ vault_cluster_ca_certificate }}",
+                "key": self.setting("cluster_ca_key") or "{{ vault_cluster_ca_key }}"}
+
     def zk_url(self, user: str, path: str) -> str:
         """A `zk://` URL with its password as a reference."""
         login = f"{user}:{{{{ vault_zookeeper_{user}_password }}}}@" if self.authentication else ""

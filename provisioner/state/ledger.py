@@ -31,7 +31,7 @@ class Ledger:
     `drained`: hosts whose Mesos agent is to take no work until `provision undrain`. `small`: hosts with the sizes of a cluster on one
     machine, because theirs was one in the beginning; they stay so, as an agent can't offer less than it once did. `addresses`: DNS name
     → the IPv4 address that the cluster knows it by. `inventory`: the file that the cluster was described by last, and `machines`: its
-    voters' SSH addresses then.
+    voters' SSH addresses then. `access`: whether the cluster is closed or open, as `cluster_access` means it.
     """
 
     cluster_id: str
@@ -42,6 +42,7 @@ class Ledger:
     addresses: Mapping[str, str] = field(default_factory=dict)
     inventory: str = ""
     machines: Mapping[str, str] = field(default_factory=dict)
+    access: str = ""
 
 
 def ledger_path(cluster: Cluster) -> Path:
@@ -124,8 +125,14 @@ def assign(ledger: Ledger, cluster: Cluster) -> Ledger:
         if host.name not in ids:
             ids[host.name] = _own(host, retired) or _free(host, {*ids.values(), *retired})
             retired.pop(ids[host.name], None)
-    return replace(ledger, zookeeper_ids=_sorted(ids), retired_ids=dict(sorted(retired.items())),
+    return replace(ledger, zookeeper_ids=_sorted(ids), retired_ids=dict(sorted(retired.items())), access=_access(ledger, cluster),
                    drained=ledger.drained & everybody, small=frozenset(small), **_owner(cluster))
+
+
+def _access(ledger: Ledger, cluster: Cluster) -> str:
+    """As the inventory says, else as it was; one that was built before there was a choice is open."""
+    built = ledger.zookeeper_ids or ledger.retired_ids
+    return str(cluster.variables.get("cluster_access") or ledger.access or ("open" if built else "closed"))
 
 
 def _agree(host: Host, wanted: int, ids: Mapping[str, int], retired: Mapping[int, str]) -> None:
@@ -173,6 +180,8 @@ def _text(ledger: Ledger) -> str:
         f"small: {json.dumps(sorted(ledger.small))}",
         "# The inventory, and the machines that vote: another inventory of this name is another cluster.",
         f"inventory: {json.dumps(ledger.inventory)}",
+        "# Whether nobody gets in without a password (cluster_access).",
+        f"access: {json.dumps(ledger.access)}",
         *_block("machines", ledger.machines),
     ]
     if ledger.addresses:
@@ -208,4 +217,5 @@ def _read(content: Mapping[str, Any], source: str) -> Ledger:
     for address in texts["addresses"].values():
         ipaddress.IPv4Address(address)
     return Ledger(content["cluster_id"], _sorted(ids), retired, frozenset(map(str, marked["drained"])),
-                  frozenset(map(str, marked["small"])), texts["addresses"], str(content.get("inventory", "")), texts["machines"])
+                  frozenset(map(str, marked["small"])), texts["addresses"], str(content.get("inventory", "")), texts["machines"],
+                  str(content.get("access", "")))

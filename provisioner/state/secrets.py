@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import secrets
+import uuid
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from provisioner.cluster.model import Cluster
 from provisioner.components import COMPONENTS
 from provisioner.components.model import SecretKind
 from provisioner.errors import UsageError
+from provisioner.state.authority import make_authority
 from provisioner.state.files import private_dir, read_private, write_private
 from provisioner.state.yaml_document import parse
 
@@ -35,13 +37,17 @@ def _password() -> str:
     return secrets.token_hex(24)
 
 
-_MAKERS: Mapping[SecretKind, Callable[[], str]] = {"key": _key, "password": _password}
+_MAKERS: Mapping[SecretKind, Callable[[], str]] = {"key": _key, "password": _password, "token": lambda: str(uuid.uuid4())}
 #: Secret → how it is made. Beside those of the components there is the one of the Mesos principal `verify`.
 PURPOSES: Mapping[str, Callable[[], str]] = {
     **{f"vault_{name}": _MAKERS[kind] for c in COMPONENTS for name, kind in c.secrets.items()},
     "vault_verify_secret": _password,
     **{f"vault_zookeeper_{user}_password": _password for user in ZOOKEEPER_USERS},
 }
+
+
+#: The authority that signs the certificates of the cluster's services.
+AUTHORITY_KEY, AUTHORITY_CERTIFICATE = "vault_cluster_ca_key", "vault_cluster_ca_certificate"
 
 
 def secrets_path(cluster: Cluster) -> Path:
@@ -61,10 +67,10 @@ def ensure(cluster: Cluster) -> Path:
     private_dir(path.parent)
     if not path.exists():
         password = _vault_password(cluster, create=True)
-        if write_private(path, _encrypt(_complete({}), password), replace=False):
+        if write_private(path, _encrypt(_complete({}, cluster.name), password), replace=False):
             return path
     password, known = _vault_password(cluster), load(cluster)
-    complete = _complete(known)
+    complete = _complete(known, cluster.name)
     if complete != known:
         write_private(path, _encrypt(complete, password))
     return path
@@ -96,9 +102,11 @@ def zookeeper_digest(user: str, password: str) -> str:
     return f"{user}:{base64.b64encode(digest).decode()}"
 
 
-def _complete(known: Mapping[str, str]) -> dict[str, str]:
+def _complete(known: Mapping[str, str], cluster: str) -> dict[str, str]:
     """What is known, what is missing, and the digests that follow from the passwords."""
     values = {**{name: make() for name, make in PURPOSES.items() if name not in known}, **known}
+    if not {AUTHORITY_KEY, AUTHORITY_CERTIFICATE} <= values.keys():
+        values[AUTHORITY_KEY], values[AUTHORITY_CERTIFICATE] = make_authority(cluster)
     for user in ZOOKEEPER_USERS:
         values[f"vault_zookeeper_{user}_digest"] = zookeeper_digest(user, values[f"vault_zookeeper_{user}_password"])
     return dict(sorted(values.items()))

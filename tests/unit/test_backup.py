@@ -101,7 +101,8 @@ class Framework(RemoteCalls):
         super().__init__(FakeTransport())
         self.answers, self.asked = answers, list[tuple[str, str, object]]()
 
-    def http(self, host: Host, method: str, server: str, path: str, body: object = None, *, name: str = "") -> Reply:
+    def http(self, host: Host, method: str, server: str, path: str, body: object = None, *, name: str = "",
+             credentials: str = "") -> Reply:
         if host.name == "m1":
             raise UnreachableError("away")
         self.asked.append((method, path, body))

@@ -204,3 +204,13 @@ def test_an_empty_ledger_is_refused(tmp_path: Path) -> None:
     ledger_path(here).write_text("")
     with pytest.raises(InventoryError, match="the ledger has no 'version'"):
         load(here)
+
+
+def test_a_new_cluster_is_closed_and_one_that_was_built_open_stays_so_until_told() -> None:
+    def access(known: Ledger, **variables: str) -> str:
+        return assign(known, replace(cluster("m1", "m2", "m3"), variables=variables)).access
+
+    new, older = Ledger("id"), Ledger("id", {"m1": 1})
+    assert (access(new), access(new, cluster_access="open")) == ("closed", "open")
+    assert (access(older), access(older, cluster_access="closed")) == ("open", "closed")
+    assert access(replace(older, access="closed")) == "closed"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import os
 import re
 import subprocess
@@ -30,11 +31,14 @@ def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster
 def test_every_purpose_has_a_strong_secret_of_its_own(cluster: Cluster) -> None:
     secrets.ensure(cluster)
     values = secrets.load(cluster)
+    authority = {values.pop(name) for name in (secrets.AUTHORITY_KEY, secrets.AUTHORITY_CERTIFICATE)}
+    assert len(authority) == 2
     made = {name: value for name, value in values.items() if not name.endswith("_digest")}
     assert made.keys() == secrets.PURPOSES.keys()
     assert len(set(made.values())) == len(made)
     assert len(base64.b64decode(made.pop("vault_consul_gossip_key"))) == 32
-    assert all(re.fullmatch("[0-9a-f]{48}", value) for value in made.values())
+    for name, value in made.items():
+        assert re.fullmatch("[0-9a-f]{48}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", value), name
 
 
 def test_nothing_is_readable_by_others_and_nothing_is_left_behind(cluster: Cluster) -> None:
@@ -55,7 +59,7 @@ def test_ansible_reads_it(cluster: Cluster) -> None:
     command = [str(Path(sys.executable).with_name("ansible-vault")), "view", "--vault-password-file"]
     done = subprocess.run([*command, str(secrets.password_file(cluster)), str(path)], capture_output=True, check=True, text=True)
     for name, value in secrets.load(cluster).items():
-        assert f'{name}: "{value}"' in done.stdout
+        assert f"{name}: {json.dumps(value)}" in done.stdout
 
 
 def test_an_existing_secret_is_never_changed(cluster: Cluster) -> None:

@@ -38,7 +38,8 @@ class Answers(RemoteCalls):
         super().__init__(FakeTransport())
         self.marathon, self.asked = marathon, list[tuple[str, str, object]]()
 
-    def http(self, host: Host, method: str, server: str, path: str, body: object = None, *, name: str = "") -> Reply:
+    def http(self, host: Host, method: str, server: str, path: str, body: object = None, *, name: str = "",
+             credentials: str = "") -> Reply:
         if path == "/state":
             return Reply(200, json.dumps(STATE)) if host.name == "m2" else Reply(307, "")
         self.asked.append((method, path, body))

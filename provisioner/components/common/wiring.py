@@ -15,5 +15,6 @@ def variables(host: Host, w: Wiring) -> Variables:
         "common_hosts": w.everybody,
         "common_firewall_ports": [{"port": p, "protocol": protocol} for p, protocol in w.open_ports(host)],
         "common_firewall_sources": w.addresses,
+        "common_authority": w.authority,
         "common_probe": {"firewall": w.value(host, "common_firewall")},
     }

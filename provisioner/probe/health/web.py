@@ -3,12 +3,16 @@
 import http.client
 import json
 import socket
+from pathlib import Path
 from typing import Any
 
 from .answer import UnhealthyError
 
 TIMEOUT = 2.0
 MAX_BODY = 16 * 1024 * 1024
+CREDENTIALS = Path("/etc/provisioner/credentials")
+#: Who signs the certificates of the cluster's services.
+AUTHORITY = Path("/etc/provisioner/tls/ca.pem")
 
 
 class Reply:
@@ -47,7 +51,7 @@ class _UnixConnection(http.client.HTTPConnection):
 
 
 def get(server: str, path: str, headers: "dict[str, str] | None" = None, timeout: float = TIMEOUT) -> Reply:
-    """GET `path` of `host:port` or of the unix socket `/…`. Raises UnhealthyError without any HTTP answer."""
+    """GET `path` of `host:port`, `https://host:port` or of the unix socket `/…`. Raises UnhealthyError without any HTTP answer."""
     return call("GET", server, path, None, headers, timeout)
 
 
@@ -78,9 +82,24 @@ def call(method: str, server: str, path: str, body: object, headers: "dict[str, 
     return Reply(where, response.status, {k.lower(): v for k, v in response.getheaders()}, content)
 
 
+def credentials(name: str) -> "dict[str, str]":
+    """The headers with which a component is asked on this host, as its role left them for root; none where it wants none."""
+    try:
+        headers: dict[str, str] = json.loads((CREDENTIALS / (name + ".json")).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return headers
+
+
 def _connection(server: str, timeout: float) -> http.client.HTTPConnection:
     if server.startswith("/"):
         return _UnixConnection(server, timeout)
+    if server.startswith("https://"):
+        import ssl
+
+        host, _, port = server[8:].rpartition(":")
+        trusted = ssl.create_default_context(cafile=str(AUTHORITY))
+        return http.client.HTTPSConnection(host, int(port), timeout=timeout, context=trusted)
     host, _, port = server.rpartition(":")
     return http.client.HTTPConnection(host, int(port), timeout=timeout)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Mapping
 from typing import Any
 
@@ -31,9 +32,15 @@ def moved_problems(now: Mapping[str, Any], unit: str, variable: str) -> list[str
             for each in now.get("left", [])]
 
 
+def basic_authorization(user: str, password: str) -> dict[str, str]:
+    """The HTTP header of a user and a password, as the file of a component's credentials holds it."""
+    pair = base64.b64encode(f"{user}:{password}".encode()).decode()
+    return {"Authorization": f"Basic {pair}"}
+
+
 class FilterModule:
     """The names under which templates find the functions above."""
 
     def filters(self) -> dict[str, Any]:
         """Ansible's way to ask."""
-        return {"listen_problems": listen_problems, "moved_problems": moved_problems}
+        return {"basic_authorization": basic_authorization, "listen_problems": listen_problems, "moved_problems": moved_problems}

@@ -1,0 +1,32 @@
+"""The cluster's own certificate authority: made once, kept with the secrets."""
+
+from __future__ import annotations
+
+import datetime
+
+#: How long it lasts. Certificates of services end earlier and are renewed by `up`; an authority is rotated.
+DAYS = 3650
+
+
+def make_authority(cluster: str) -> tuple[str, str]:
+    """Key and certificate (PEM) of a new authority that may sign for services and for no other authority."""
+    # Imported where it is used: a tenth of a second, for something that is done once.
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, f"{cluster[:40]} authority")])
+    now = datetime.datetime.now(datetime.UTC)
+    usage = x509.KeyUsage(key_cert_sign=True, crl_sign=True, digital_signature=False, content_commitment=False, key_encipherment=False,
+                          data_encipherment=False, key_agreement=False, encipher_only=False, decipher_only=False)
+    certificate = (
+        x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key()).serial_number(x509.random_serial_number())
+        # A clock may be a little behind ours.
+        .not_valid_before(now - datetime.timedelta(days=1)).not_valid_after(now + datetime.timedelta(days=DAYS))
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True).add_extension(usage, critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    private = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    return private.decode(), certificate.public_bytes(serialization.Encoding.PEM).decode()

@@ -1,0 +1,84 @@
+"""The cluster's authority and what it signs, judged by openssl."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+from ansible_collections.provisioner.core.plugins.plugin_utils.authority import Authority, end_of
+
+from provisioner.state.authority import make_authority
+
+NAMES = ["10.0.0.1", "m1"]
+
+
+def openssl(*arguments: str, text: str = "") -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["openssl", *arguments], input=text, capture_output=True, text=True, timeout=30, check=False)
+
+
+@pytest.fixture
+def request_(tmp_path: Path) -> str:
+    """A signing request, as a host makes it."""
+    key = tmp_path / "key.pem"
+    key.write_text(openssl("genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256").stdout)
+    return openssl("req", "-new", "-key", str(key), "-subj", "/CN=request").stdout
+
+
+def verified(tmp_path: Path, authority: str, certificate: str, *how: str) -> bool:
+    (tmp_path / "ca.pem").write_text(authority)
+    (tmp_path / "leaf.pem").write_text(certificate)
+    where = ["-CAfile", str(tmp_path / "ca.pem"), "-untrusted", str(tmp_path / "leaf.pem"), *how, str(tmp_path / "leaf.pem")]
+    return openssl("verify", "-x509_strict", *where).returncode == 0
+
+
+def test_what_it_signs_is_valid_for_its_names_as_server_and_client(tmp_path: Path, request_: str) -> None:
+    key, certificate = make_authority("demo")
+    authority = Authority(certificate, key)
+    made = authority.sign(request_, "m1", NAMES, 397)
+    assert verified(tmp_path, authority.trusted, made, "-verify_ip", "10.0.0.1", "-purpose", "sslserver")
+    assert verified(tmp_path, authority.trusted, made, "-verify_hostname", "m1", "-purpose", "sslclient")
+    assert not verified(tmp_path, authority.trusted, made, "-verify_hostname", "m2")
+    assert not verified(tmp_path, make_authority("demo")[1], made), "another authority of the same name vouches for nothing"
+
+
+def test_it_is_renewed_in_time_and_for_other_names_keys_and_authorities(tmp_path: Path, request_: str) -> None:
+    key, certificate = make_authority("demo")
+    authority = Authority(certificate, key)
+    made = authority.sign(request_, "m1", NAMES, 61)
+    assert authority.why_not(made, request_, NAMES, 60) == ""
+    assert authority.why_not(made, "", NAMES[::-1], 60) == ""
+    assert authority.why_not(made, request_, NAMES, 61) == "it ends in 60 days"
+    assert authority.why_not(made, request_, ["m1"], 60) == "it is for other names"
+    other = openssl("req", "-new", "-newkey", "rsa:2048", "-nodes", "-keyout", str(tmp_path / "other.pem"), "-subj", "/CN=request").stdout
+    assert authority.why_not(made, other, NAMES, 60) == "it is for another key"
+    assert Authority(*make_authority("demo")[::-1]).why_not(made, request_, NAMES, 60) == "there is none of this authority"
+    assert authority.why_not("", request_, NAMES, 60) == "there is none of this authority"
+    assert end_of(made) > "20"
+
+
+def test_a_company_s_authority_below_its_root_signs_and_its_chain_goes_along(tmp_path: Path, request_: str) -> None:
+    def made(*arguments: str) -> None:
+        done = openssl(*arguments)
+        assert done.returncode == 0, done.stderr
+
+    root, below = tmp_path / "root", tmp_path / "below"
+    made("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", f"{root}.key", "-out", f"{root}.pem", "-subj", "/CN=Root", "-days", "90",
+         "-addext", "keyUsage=critical,keyCertSign")
+    made("req", "-new", "-newkey", "rsa:2048", "-nodes", "-keyout", f"{below}.key", "-out", f"{below}.csr", "-subj", "/CN=Clusters")
+    (tmp_path / "extensions").write_text("basicConstraints=critical,CA:true,pathlen:0\nkeyUsage=critical,keyCertSign\n"
+                                         "subjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid\n")
+    made("x509", "-req", "-in", f"{below}.csr", "-CA", f"{root}.pem", "-CAkey", f"{root}.key", "-CAcreateserial", "-out", f"{below}.pem",
+         "-days", "60", "-extfile", str(tmp_path / "extensions"))
+    authority = Authority(Path(f"{below}.pem").read_text() + Path(f"{root}.pem").read_text(), Path(f"{below}.key").read_text())
+    signed = authority.sign(request_, "m1", NAMES, 397)
+    assert verified(tmp_path, Path(f"{root}.pem").read_text(), signed, "-verify_ip", "10.0.0.1")
+    assert end_of(signed) == end_of(Path(f"{below}.pem").read_text()), "nothing it signs lasts longer than itself"
+
+
+def test_what_cannot_sign_is_refused() -> None:
+    key, certificate = make_authority("demo")
+    with pytest.raises(ValueError, match="does not belong"):
+        Authority(certificate, make_authority("demo")[0])
+    with pytest.raises(ValueError, match="PEM"):
+        Authority("none", key)
