@@ -63,8 +63,8 @@ def test_a_company_s_authority_below_its_root_signs_and_its_chain_goes_along(tmp
         assert done.returncode == 0, done.stderr
 
     root, below = tmp_path / "root", tmp_path / "below"
-    made("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", f"{root}.key", "-out", f"{root}.pem", "-subj", "/CN=Root", "-days", "90",
-         "-addext", "keyUsage=critical,keyCertSign")
+    made("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", f"{root}.key", "-out", f"{root}.pem", "-subj", "/CN=Root",
+         "-days", "90", "-addext", "keyUsage=critical,keyCertSign")
     made("req", "-new", "-newkey", "rsa:2048", "-nodes", "-keyout", f"{below}.key", "-out", f"{below}.csr", "-subj", "/CN=Clusters")
     (tmp_path / "extensions").write_text("basicConstraints=critical,CA:true,pathlen:0\nkeyUsage=critical,keyCertSign\n"
                                          "subjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid\n")
