@@ -13,6 +13,7 @@ from provisioner.errors import UsageError
 from provisioner.observe.frameworks import removed
 from provisioner.observe.observation import Observation
 from provisioner.plan.authentication import switched_on
+from provisioner.plan.phases import passes
 from provisioner.plan.quorum import growth
 from provisioner.plan.reboots import reboots
 from provisioner.plan.rolling import rolled
@@ -29,7 +30,8 @@ def make_plan(cluster: Cluster, rendered: Mapping[str, Any], seen: Observation, 
     In build order; where versions change (`moving`), in the order and manner of `upgrade_order`. `only` keeps the named components,
     `limit` the named hosts; hosts that did not answer are left out; with `full`, hosts where everything is as applied are done
     again; for `batch` see `rolled`. An ensemble that gets new members is changed by the rules in `ensemble`, a cluster that gets
-    passwords by those in `authentication`. Raises UsageError and StepFailed when that can't be done.
+    passwords by those in `authentication`, a component whose members can't take up a setting one by one by those in `phases`. Raises
+    UsageError and StepFailed when that can't be done.
     """
     usable = {name for name, host in seen.hosts.items() if host.reachable and (not limit or name in limit)}
     # Where Mesos has removed the framework, no role brings the component back: only what differs there is done.
@@ -42,6 +44,7 @@ def make_plan(cluster: Cluster, rendered: Mapping[str, Any], seen: Observation, 
     for component in order(moving or {}):
         if component.name in todo:
             hosts = [name for name in todo[component.name] if name not in drained or not (component.ends_tasks or component.runs_tasks)]
+            steps += passes(component, cluster, seen, rendered, batch, limit=limit) if hosts else []
             grown = growth(component, hosts, cluster, seen, rendered)
             if grown and limit:
                 raise UsageError(f"{component.title} gets new members, which concerns all of them", hint="leave out --limit")

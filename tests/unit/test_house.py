@@ -17,7 +17,7 @@ ROOMS = (("errors", "paths", "extensions"), ("components", "cluster"), ("state",
          ("plan",), ("run",), ("console",), ("verbs", "cli"))
 #: The parts of a component are read by these rooms and belong to them; the rest of its folder is of the room `components`.
 PARTS = {"wiring": "inventory", "settings": "inventory", "health": "probe", "preflight": "observe", "status": "observe", "proof": "observe",
-         "ensemble": "plan", "backup": "run", "framework": "run", "membership": "run"}
+         "ensemble": "plan", "phases": "plan", "backup": "run", "framework": "run", "membership": "run"}
 FLOOR = {room: floor for floor, rooms in enumerate(ROOMS) for room in rooms}
 #: Words of other things, too: a program, a file of Linux, a unit, an answer of a host.
 OTHER_WORDS = ("docker", "kernel", "mesos", "repos", "common", "dns")

@@ -1,0 +1,73 @@
+"""Settings that members of a component reach in phases: everybody brings what nobody asks for yet, then it is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from provisioner.components import component
+from provisioner.components.model import Component
+from provisioner.errors import UsageError
+from provisioner.observe.observation import Observation
+from provisioner.plan.make import make_plan
+from provisioner.plan.phases import Phase
+from provisioner.plan.steps import Step
+from tests.unit.builders import cluster
+from tests.unit.test_plan import RENDERED, seen
+from tests.unit.test_upgrade_steps import living
+
+CONSUL = component("consul")
+
+
+def phases(wanted: Mapping[str, Any], serving: Mapping[str, Mapping[str, Any]]) -> list[Phase]:
+    """A component whose members must all bring a token before anybody asks for one."""
+    without = tuple(sorted(name for name, facts in serving.items() if not facts.get("token")))
+    return [Phase(without, {"consul_acl": "allow"}, "bring a token that nobody asks for yet")] if without else []
+
+
+@pytest.fixture(autouse=True)
+def part(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Consul has such a part."""
+    before = Component.part
+    monkeypatch.setattr(Component, "part", lambda self, name: SimpleNamespace(phases=phases) if (self.name, name) == ("consul", "phases")
+                        else before(self, name))
+
+
+def observed(bringing: tuple[str, ...] = ()) -> Observation:
+    health = living()
+    for name, answers in health.items():
+        answers["consul"]["facts"] = {**answers["consul"].get("facts", {}), "token": name in bringing}
+    return seen(health)
+
+
+def of_consul(found: Observation, **options: Any) -> list[Step]:
+    return [step for step in make_plan(cluster(), RENDERED, found, **options).steps if step.component == CONSUL]
+
+
+def test_every_member_passes_through_the_phase_before_one_reaches_the_end() -> None:
+    plan = of_consul(observed())
+    first, last = [s for s in plan if s.variables], [s for s in plan if not s.variables]
+    assert plan == [*first, *last]
+    assert [(s.hosts, s.batch) for s in first] == [(s.hosts, s.batch) for s in last], "both in the order that keeps a quorum"
+    assert {host for s in first for host in s.hosts} == {"m1", "m2", "m3", "a1", "a2"}
+    assert {s.why for s in first} == {"bring a token that nobody asks for yet"}
+    assert {tuple(s.variables.items()) for s in first} == {(("consul_acl", "allow"),)}
+
+
+def test_a_run_that_was_cut_off_goes_on_with_those_that_are_left() -> None:
+    plan = of_consul(observed(bringing=("m1", "m2", "a1")))
+    assert {host for s in plan if s.variables for host in s.hosts} == {"m3", "a2"}
+    assert not [s for s in of_consul(observed(bringing=("m1", "m2", "m3", "a1", "a2"))) if s.variables]
+
+
+def test_a_cluster_that_does_not_serve_yet_goes_there_at_once() -> None:
+    assert [s.variables for s in of_consul(seen({}))] == [{}]
+
+
+def test_a_phase_concerns_all_members() -> None:
+    with pytest.raises(UsageError, match="Consul: bring a token that nobody asks for yet, which concerns all of its members"):
+        of_consul(observed(), limit=["m1"])
+    assert of_consul(observed(bringing=("m2", "m3", "a1", "a2")), limit=["m1"])
