@@ -111,6 +111,11 @@ class Lab:
         """The mirror's address."""
         return str(self.subnet[_MIRROR])
 
+    @property
+    def members(self) -> str:
+        """Where its hosts are, first and last address."""
+        return f"{self.subnet[_FIRST_MASTER]}-{self.subnet[-2]}"
+
     def node(self, name: str) -> LabNode:
         """The node of that name. Raises UsageError when it can't be one of a lab."""
         found = _NODE.fullmatch(name)

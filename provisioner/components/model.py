@@ -30,6 +30,7 @@ class Port:
 
     `reach` is who has to reach it: programs of its `host` only, the `members` of the cluster, `operators` and their tools from where
     they are, `users` of what runs on the cluster. Where it is not written a public port is the members', and any other the host's.
+    A public port of the host's is for its containers too.
     """
 
     number: int
@@ -123,7 +124,8 @@ class Component:
 
     `small` are role variables of a host that carries a whole cluster, where its inventory does not set them: together the components
     then fit into 4 GiB.
-    `networks`: what it runs has networks of its own, which must not hold the addresses of hosts.
+    `networks`: what it runs has networks of its own, which must not hold the addresses of hosts. `bridges`: interfaces of a host by
+    which these reach it, by name, or how their names begin and '*'.
 
     `reset` are role variables for the removal of a whole cluster; `data` is the variable that decides whether a removal deletes
     what it has stored, and the value that does. `saved_by` is the group whose members have what a backup keeps. `missing` is what a
@@ -149,6 +151,7 @@ class Component:
     leaves_in_turn: bool = False
     reboots: str = ""
     networks: bool = False
+    bridges: tuple[str, ...] = ()
     endpoint: str = ""
     ports: tuple[Port, ...] = ()
     needs: tuple[Need, ...] = ()

@@ -1,10 +1,7 @@
-"""ZooKeeper's tree, read and written from here through an SSH tunnel: its port need not be open to us."""
+"""ZooKeeper's tree, read and written from here through a tunnel: its port need not be open to us."""
 
 from __future__ import annotations
 
-import socket
-import subprocess
-import time
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -12,14 +9,12 @@ from typing import TYPE_CHECKING, Protocol
 
 from provisioner.cluster.model import Cluster, Host
 from provisioner.errors import StepFailed
-from provisioner.hosts.failures import failure, ssh_failure
-from provisioner.hosts.login import cluster_options, environment, host_options, login
+from provisioner.hosts.tunnel import tunnel
 
 if TYPE_CHECKING:
     from kazoo.client import KazooClient
 
 START_SECONDS = 30.0
-POLL_SECONDS = 0.1
 
 
 @dataclass(frozen=True)
@@ -103,7 +98,7 @@ def open_tree(cluster: Cluster, host: Host, port: int, password: str) -> Iterato
     from kazoo.exceptions import KazooException
     from kazoo.handlers.threading import KazooTimeoutError
 
-    with _server(cluster, host, port) as server:
+    with tunnel(cluster, host, port) as server:
         client = KazooClient(server, timeout=START_SECONDS, auth_data=[("digest", f"super:{password}")])
         try:
             client.start(START_SECONDS)
@@ -114,46 +109,3 @@ def open_tree(cluster: Cluster, host: Host, port: int, password: str) -> Iterato
         finally:
             client.stop()
             client.close()
-
-
-@contextmanager
-def _server(cluster: Cluster, host: Host, port: int) -> Iterator[str]:
-    """`address:port` by which a port of the host's own address is reached from here."""
-    if host.local:
-        yield f"{host.cluster_address}:{port}"
-        return
-    with _tunnel(cluster, host, port) as local:
-        yield f"127.0.0.1:{local}"
-
-
-@contextmanager
-def _tunnel(cluster: Cluster, host: Host, port: int) -> Iterator[int]:
-    """A port of this machine's loopback that leads to a port of the host's own address, through a connection of its own."""
-    found = login(host)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        local = int(free.getsockname()[1])
-    words: Sequence[str] = [found.program, "-NT", "-o", "ControlPath=none", "-o", "ExitOnForwardFailure=yes",
-                            "-L", f"127.0.0.1:{local}:{host.cluster_address}:{port}",
-                            *cluster_options(cluster), *host_options(found), found.address]
-    process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-                               env=environment(found), start_new_session=True)
-    try:
-        until = time.monotonic() + found.connect_seconds + START_SECONDS
-        while not _listens(local):
-            if process.poll() is not None:
-                raise ssh_failure(host, found, process.stderr.read() if process.stderr else b"")
-            if time.monotonic() > until:
-                raise failure("timeout", host, found, "no tunnel within its time", "is the host overloaded?")
-            time.sleep(POLL_SECONDS)
-        yield local
-    finally:
-        process.terminate()
-        process.wait()
-        if process.stderr:
-            process.stderr.close()
-
-
-def _listens(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0

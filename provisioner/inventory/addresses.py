@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from provisioner.cluster.model import Cluster, Host
 from provisioner.cluster.names import host_list
 from provisioner.errors import InventoryError
+from provisioner.inventory.networks import outside
 
 #: In all, however many names there are: a resolver that is down answers after 10 s.
 LOOKUP_SECONDS = 20.0
@@ -62,7 +63,10 @@ def settle(cluster: Cluster, known: Mapping[str, str], seconds: float = LOOKUP_S
     answers |= _find(cluster, {host.cluster_address for host in named} - known.keys(), seconds)
     found = {host.cluster_address: answer.address for host in named if (answer := answers[host.cluster_address]).address}
     hosts = tuple(_at(host, found[host.cluster_address]) if host.cluster_address in found else host for host in cluster.hosts)
-    return Settled(replace(cluster, hosts=hosts), dict(sorted(found.items())), (*_missing(named, answers), *_shared(cluster, hosts)))
+    settled = replace(cluster, hosts=hosts)
+    strangers = (f"{host.name} is at {host.cluster_address}, in none of cluster_networks: the other hosts would not let it in"
+                 for host in outside(settled))
+    return Settled(settled, dict(sorted(found.items())), (*_missing(named, answers), *_shared(cluster, hosts), *strangers))
 
 
 @dataclass(frozen=True)

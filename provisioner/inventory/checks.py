@@ -11,6 +11,7 @@ from provisioner.components import COMPONENTS, QUORUMS
 from provisioner.inventory import settings, sources
 from provisioner.inventory.described import ALL, UNGROUPED
 from provisioner.inventory.groups import HOST_WIDE
+from provisioner.inventory.networks import outside
 from provisioner.inventory.ports import OWN_LINE, Lines, clashes
 from provisioner.inventory.schema import Schema
 from provisioner.state.problems import Problems, show
@@ -29,6 +30,9 @@ def check(cluster: Cluster, schema: Schema, lines: Lines, problems: Problems) ->
     _unique(cluster, lines, problems)
     _reachable(cluster, lines, problems)
     _this_machine(cluster, lines, problems)
+    for host in outside(cluster):
+        problems.add(_line(lines, host, "cluster_networks"), f"{host.name} is at {host.cluster_address}, in none of cluster_networks",
+                     "add its network: the other hosts would not let it in")
     _ports(cluster, schema, lines, problems)
     warnings = (*settings.check(cluster, schema, lines, problems), *sources.check(cluster, lines, problems))
     return (*_voters(cluster, problems), *_servers(cluster, problems), *_oddities(cluster), *warnings)

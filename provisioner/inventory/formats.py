@@ -9,6 +9,7 @@ from string import ascii_letters
 from urllib.parse import urlsplit
 
 from provisioner.components import COMPONENTS
+from provisioner.inventory.networks import span
 from provisioner.state.problems import show
 
 Check = Callable[[object], str]
@@ -153,6 +154,16 @@ def versions(value: object) -> str:
     return ""
 
 
+def networks(value: object) -> str:
+    """Networks and ranges of IPv4 addresses."""
+    for each in value if isinstance(value, list) else []:
+        try:
+            span(str(each))
+        except ValueError as error:
+            return f"{error}: {show(str(each))}"
+    return ""
+
+
 #: The checks that go beyond a variable's type.
 CHECKS: Mapping[str, Check] = {
     "cluster_name": cluster_name,
@@ -162,6 +173,8 @@ CHECKS: Mapping[str, Check] = {
     "cluster_https_proxy": proxy,
     "cluster_registry": registry,
     "cluster_versions": versions,
+    "cluster_networks": networks,
+    "cluster_operator_networks": networks,
     "zookeeper_id": zookeeper_id,
 }
 

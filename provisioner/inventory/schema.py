@@ -166,6 +166,11 @@ CLUSTER_VARIABLES = (
     Variable("cluster_verify_image", "str", "Image with busybox's httpd, of which 'provision verify' runs an app.", ""),
     Variable("cluster_access", "str", "Who may use the cluster without a password: closed, nobody; open, everybody who reaches it. A new "
              "cluster is closed, one that was built open stays so until this says closed.", "", ("closed", "open")),
+    Variable("cluster_networks", "list", "Where the hosts' addresses in the cluster are, as networks (10.1.0.0/16) or ranges "
+             "(10.1.0.5-10.1.0.9): in a closed cluster nobody else reaches what only members need. Else the /24 around each; a host in "
+             "none of them is refused.", [], elements="str"),
+    Variable("cluster_operator_networks", "list", "The same for those who use the APIs of a closed cluster; else everybody who has its "
+             "passwords.", [], elements="str"),
     Variable("cluster_ca_certificate", "str", "Certificate (PEM, with those above it) of your own authority, to sign for the cluster's "
              "services.", ""),
     Variable("cluster_ca_key", "str", "Its key (PEM, without a password): put it into a vault. It stays on the controller.", ""),

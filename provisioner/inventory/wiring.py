@@ -10,15 +10,24 @@ import functools
 from collections import ChainMap
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from provisioner.cluster.catalogue import Catalogue, Entry
 from provisioner.cluster.model import Cluster, Host
 from provisioner.components import COMPONENTS, QUORUMS
 from provisioner.components.model import Port
+from provisioner.inventory.networks import networks_of
 from provisioner.state.ledger import Ledger
 
 Variables = dict[str, Any]
+
+
+class OpenPort(NamedTuple):
+    """A port or range of ports that others reach, and who they are; see `Port`."""
+
+    port: str
+    protocol: str
+    reach: str
 
 
 @dataclass(frozen=True)
@@ -59,12 +68,25 @@ class Wiring:
         """`address:port` of every member of a group; `port` is a variable's name."""
         return [f"{h.cluster_address}:{self.value(h, port)}" for h in self.cluster.members(group)]
 
-    def open_ports(self, host: Host) -> list[tuple[str, str]]:
-        """What the other hosts reach on this one: (port or range, protocol), by the components it runs."""
+    def open_ports(self, host: Host) -> list[OpenPort]:
+        """What others reach on this host, by the components it runs."""
         values = ChainMap(dict(host.variables), dict(self.defaults))
         ports = [port for c in COMPONENTS if c.name in host.groups for port in c.ports]
-        return [(text, protocol) for port in ports if port.public and port.opened_by(host.groups, values)
+        return [OpenPort(text, protocol, port.reached_by) for port in ports if port.public and port.opened_by(host.groups, values)
                 for text in _texts(port, values) for protocol in port.protocols]
+
+    @functools.cached_property
+    def members_ports(self) -> list[OpenPort]:
+        """What only members of the cluster reach on any of its hosts, each once."""
+        # Hosts with the same groups and the same values of what moves a port open the same: ten thousand are of a few kinds.
+        names = sorted({name for c in COMPONENTS for port in c.ports for name in (port.variable, port.when[0]) if name})
+        kinds = {(h.groups, *(repr(h.variables.get(name)) for name in names)): h for h in self.cluster.hosts}
+        return sorted({port for host in kinds.values() for port in self.open_ports(host) if port.reach == "members"})
+
+    @functools.cached_property
+    def networks(self) -> list[str]:
+        """Where the members of the cluster are: `cluster_networks`."""
+        return [str(each) for each in self.setting("cluster_networks") or networks_of(self.addresses)]
 
     def archive(self, component: str) -> Variables:
         """Version, address and checksum of the archive that a component is installed from."""

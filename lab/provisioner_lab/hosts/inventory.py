@@ -53,6 +53,8 @@ def lab_variables(lab: Lab) -> dict[str, object]:
         "cluster_name": lab.cluster,
         "cluster_mirror": f"http://{lab.mirror}",
         "cluster_registry": f"{lab.mirror}:5000",
+        # Neither this machine nor the mirror is a member: what only members reach is closed to both.
+        "cluster_networks": [lab.members],
         "cluster_catalogue": "catalogue.json",
         "ansible_user": "operator",
         "ansible_ssh_private_key_file": str(lab.key),

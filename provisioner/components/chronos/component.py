@@ -5,7 +5,7 @@ from provisioner.components.model import Component, Election, Need, Port, Versio
 COMPONENT = Component(
     "chronos", "chronos", "masters", "Chronos", unit="chronos", rolling="chronos", election=Election("chronos"), framework=True,
     endpoint="http://{address}:{chronos_port}/",
-    ports=(Port(4400, "Chronos", "chronos_port"), Port(15202, "Chronos's libprocess", "chronos_libprocess_port")),
+    ports=(Port(4400, "Chronos", "chronos_port", reach="operators"), Port(15202, "Chronos's libprocess", "chronos_libprocess_port")),
     needs=(Need(0, {"{docker_data_root}": 512}, "chronos_heap_mb", 512),),
     small={"chronos_heap_mb": 256},
     artefact="image",

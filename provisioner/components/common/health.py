@@ -1,5 +1,7 @@
 """The base of a host: its firewall is as asked."""
 
+import hashlib
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +10,9 @@ from provisioner.probe.health.systemd import expect, unit
 
 FIREWALLS = ("firewalld", "ufw")
 expect(*FIREWALLS)
+#: The unit provisioner-network notes in the last one the sum of what it loaded and of what the kernel then listed.
+RULES, LOADED = Path("/etc/provisioner/network.nft"), Path("/run/provisioner-network")
+LIST = ("/usr/sbin/nft", "-s", "list", "table", "inet", "provisioner")
 OS_RELEASE = Path("/etc/os-release")
 
 
@@ -19,7 +24,18 @@ def health(request: "dict[str, Any]") -> "dict[str, Any]":
         return answer("degraded", f"the firewall {active[0]} is on, although none is wanted", _system())
     if wanted == "managed" and not active:
         return answer("down", "the firewall is off, although it is to be managed", _system())
+    if request.get("network") and not _rules():
+        return answer("degraded", "the cluster's network rules are not in force as they were written", _system())
     return answer("ok", "firewall {}".format(active[0] if active else "off"), _system(), facts={"firewall": active})
+
+
+def _rules() -> bool:
+    """Whether the kernel has the table that role `common` loaded, of the file as it is now."""
+    try:
+        live = subprocess.run(LIST, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=9, check=True).stdout
+        return hashlib.sha256(RULES.read_bytes() + live).hexdigest() == LOADED.read_text().split()[0]
+    except (OSError, subprocess.SubprocessError, IndexError):
+        return False
 
 
 def _system() -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from provisioner.cluster.model import Host
+from provisioner.components import COMPONENTS
+from provisioner.inventory.networks import joined
 from provisioner.inventory.wiring import Variables, Wiring
 
 
@@ -13,8 +15,20 @@ def variables(host: Host, w: Wiring) -> Variables:
         "common_cluster_id": w.ledger.cluster_id,
         "common_address": host.cluster_address,
         "common_hosts": w.everybody,
-        "common_firewall_ports": [{"port": p, "protocol": protocol} for p, protocol in w.open_ports(host)],
+        "common_firewall_ports": [{"port": each.port, "protocol": each.protocol} for each in w.open_ports(host)],
         "common_firewall_sources": w.addresses,
         "common_authority": w.authority,
-        "common_probe": {"firewall": w.value(host, "common_firewall")},
+        **(_network(host, w) if w.closed else {}),
+        "common_probe": {"firewall": w.value(host, "common_firewall"), **({"network": True} if w.closed else {})},
+    }
+
+
+def _network(host: Host, w: Wiring) -> Variables:
+    """Whom a closed cluster's hosts let in."""
+    return {
+        "common_networks": joined(w.networks),
+        "common_operator_networks": joined(str(each) for each in w.setting("cluster_operator_networks", [])),
+        "common_bridges": [name for c in COMPONENTS if c.name in host.groups for name in c.bridges],
+        "common_open_ports": [port._asdict() for port in w.open_ports(host)],
+        "common_members_ports": [{"port": each.port, "protocol": each.protocol} for each in w.members_ports],
     }

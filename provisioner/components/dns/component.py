@@ -6,7 +6,7 @@ COMPONENT = Component(
     "dns", "dns", "all", "DNS", unit="dnsmasq", batched=True,
     ports=(
         Port(53, "dnsmasq", protocols=("tcp", "udp"), address=LOOPBACK, public=False),
-        Port(53, "dnsmasq", protocols=("tcp", "udp"), address="{dns_address}"),
+        Port(53, "dnsmasq", protocols=("tcp", "udp"), address="{dns_address}", reach="host"),
     ),
     needs=(Need(8),),
 )

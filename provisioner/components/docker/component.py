@@ -13,7 +13,7 @@ COMPONENT = Component(
         Port(4789, "Docker swarm's VXLAN", protocols=("udp",), when=_SWARM, by_kernel=True),
     ),
     needs=(Need(128, {"/usr": 400, "/var": 256, "{docker_data_root}": 1024}, programs=("{docker_data_root}",)),),
-    vendor=True, networks=True,
+    vendor=True, networks=True, bridges=("docker0", "docker_gwbridge", "br-*"),
     # A host that is reset leaves no swarm: nobody who could agree to it may be left.
     reset={"docker_overlay": "none"},
     data=("docker_remove_data", True),

@@ -5,7 +5,7 @@ from provisioner.components.model import Component, Election, Need, Port, Versio
 COMPONENT = Component(
     "marathon", "marathon", "masters", "Marathon", unit="marathon", rolling="marathon", election=Election("marathon"), framework=True,
     endpoint="http://{address}:{marathon_port}/",
-    ports=(Port(8080, "Marathon", "marathon_port"), Port(15101, "Marathon's libprocess", "marathon_libprocess_port")),
+    ports=(Port(8080, "Marathon", "marathon_port", reach="operators"), Port(15101, "Marathon's libprocess", "marathon_libprocess_port")),
     needs=(Need(0, {"{docker_data_root}": 768}, "marathon_heap_mb", 512),),
     small={"marathon_heap_mb": 256},
     artefact="image",

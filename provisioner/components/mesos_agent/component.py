@@ -6,8 +6,8 @@ from provisioner.components.model import Component, Need, Port, Versions
 COMPONENT = Component(
     "mesos_agent", "mesos", "agents", "Mesos agent", unit="mesos-agent", batched=True, runs_tasks=True,
     ports=(
-        Port(5051, "the Mesos agent", "mesos_agent_port"),
-        Port(0, "tasks of the Mesos agent", "mesos_agent_resources", ranges=task_ports),
+        Port(5051, "the Mesos agent", "mesos_agent_port", reach="operators"),
+        Port(0, "tasks of the Mesos agent", "mesos_agent_resources", ranges=task_ports, reach="users"),
     ),
     # DC/OS asks agents for 20 GB under /var, where sandboxes and images lie (its system requirements).
     needs=(Need(192, {"/usr": 200, "{mesos_work_dir}": 512}, good_disk_mb=20 * 1024, programs=("{mesos_work_dir}",)),),

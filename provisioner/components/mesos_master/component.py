@@ -6,7 +6,7 @@ COMPONENT = Component(
     "mesos_master", "mesos", "masters", "Mesos master", unit="mesos-master", rolling="mesos_master",
     election=Election("mesos_master", majority=True),
     endpoint="http://{address}:{mesos_master_port}/",
-    ports=(Port(5050, "the Mesos master", "mesos_master_port"),),
+    ports=(Port(5050, "the Mesos master", "mesos_master_port", reach="operators"),),
     needs=(Need(192, {"/usr": 200, "{mesos_work_dir}": 256}),),
     artefact="package", vendor=True,
     versions=Versions(alike=True),

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import re
 import socket
@@ -43,6 +44,8 @@ absent: {description: The address if this host does not have it., returned: alwa
 firewalls: {description: "Of firewalld and ufw, those that run or start at boot.", returned: always, type: list}
 firewalld_runs: {description: Whether firewalld runs and starts at boot., returned: always, type: bool}
 ufw_on: {description: Whether ufw's own settings switch it on., returned: always, type: bool}
+network_unit: {description: Whether the unit is there that loads our network rules., returned: always, type: bool}
+network_rules: {description: "Whether they are in force, as their file says.", returned: always, type: bool}
 docker: {description: Whether the Docker service runs (it has rules of its own in the firewall)., returned: always, type: bool}
 sysctl: {description: The wanted settings that exist and may be written here., returned: always, type: dict}
 sysctl_differs: {description: Whether a live value differs., returned: always, type: bool}
@@ -60,6 +63,8 @@ HOSTS = "/etc/hosts"
 LOCALHOST = "localhost"
 BEGIN = "# Begin provisioner, role common"
 END = "# End provisioner, role common"
+NETWORK_UNIT = "/etc/systemd/system/provisioner-network.service"
+NETWORK_RULES, NETWORK_NOTE = "/etc/provisioner/network.nft", "/run/provisioner-network"
 LISTEN, ESTABLISHED = "0A", "01"  # states in /proc/net/tcp
 
 
@@ -112,6 +117,15 @@ def firewalls() -> dict[str, Any]:
         "firewalld_runs": units[0] in active and units[0] in enabled,
         "ufw_on": "ENABLED=yes" in text_of("/etc/ufw/ufw.conf").splitlines(),
     }
+
+
+def network() -> dict[str, Any]:
+    """Whether our network rules are there and in force. Their unit notes the sum of file and table; the health check asks the same."""
+    there = Path(NETWORK_UNIT).exists()
+    table = printed("nft", "-s", "list", "table", "inet", "provisioner") if there else ""
+    file = Path(NETWORK_RULES).read_bytes() if Path(NETWORK_RULES).exists() else b""
+    total = hashlib.sha256(file + table.encode() + b"\n").hexdigest()
+    return {"network_unit": there, "network_rules": bool(table) and text_of(NETWORK_NOTE).startswith(total)}
 
 
 def sysctl(wanted: dict[str, Any], inside: str) -> tuple[dict[str, Any], bool]:
@@ -175,6 +189,7 @@ def look(asked: dict[str, Any]) -> dict[str, Any]:
         "hosts": wanted_hosts(text_of(HOSTS), asked["address"], asked["hosts"], socket.gethostname()),
         "absent": refused([Listener(asked["address"], 0)])[0],
         **firewalls(),
+        **network(),
         "docker": bool(running("docker")),
         "sysctl": settings,
         "sysctl_differs": differs,
