@@ -17,6 +17,7 @@ from provisioner.cluster.model import Host
 from provisioner.context import Context
 from provisioner.hosts.http_api import Api
 from provisioner.hosts.remote_calls import RemoteCalls
+from provisioner.hosts.tunnel import RELAY, Tunnel
 from provisioner.inventory.render import host_variables
 from provisioner_lab import faults
 from provisioner_lab.commands import attempt
@@ -64,6 +65,7 @@ class ClusterUnderTest:
         self.lab, self.directory = lab, directory
         self._inventory = inventory
         self._faults: list[Fault] = []
+        self._tunnels: dict[str, Tunnel] = {}
 
     @property
     def select(self) -> tuple[str, str]:
@@ -110,8 +112,16 @@ class ClusterUnderTest:
 
     @property
     def zookeeper(self) -> str:
-        """The connection string of the ensemble."""
-        return ",".join(server for _, server in self._servers("zookeeper", "zookeeper_client_port"))
+        """The connection string of the ensemble, for this machine."""
+        return ",".join(self.zookeeper_at(host.name) for host in Context(self.inventory).cluster.members("zookeeper"))
+
+    def zookeeper_at(self, host: str) -> str:
+        """`address:port` on this machine that leads to a member: its own port is for members of the cluster only."""
+        if host not in self._tunnels:
+            address, port = next(server for member, server in self._servers("zookeeper", "zookeeper_client_port")
+                                 if member.name == host).split(":")
+            self._tunnels[host] = Tunnel(["docker", "exec", "-i", f"{self.lab}-{host}", "python3", "-IS", "-c", RELAY, address, port])
+        return self._tunnels[host].server
 
     @property
     def mesos(self) -> Service:

@@ -39,10 +39,9 @@ def inventory(cluster: ClusterUnderTest) -> Inventory:
 
 
 @pytest.fixture(scope="module")
-def written(members: Members, inventory: Inventory) -> Iterator[tuple[Client, list[str]]]:
+def written(cluster: ClusterUnderTest, inventory: Inventory) -> Iterator[tuple[Client, list[str]]]:
     """A client that writes to ZooKeeper all the time, and what was acknowledged."""
-    hosts = ",".join(f"{address}:2181" for address in members("zookeeper").values())
-    with writer(hosts, inventory["all"]["vars"]["vault_zookeeper_super_password"]) as found:
+    with writer(cluster.zookeeper, inventory["all"]["vars"]["vault_zookeeper_super_password"]) as found:
         yield found
 
 

@@ -75,8 +75,8 @@ def open_nodes(nodes: KazooClient) -> list[str]:
 
 
 @contextmanager
-def anonymous(address: str) -> Iterator[KazooClient]:
-    client = KazooClient(hosts=f"{address}:2181", timeout=10)
+def anonymous(server: str) -> Iterator[KazooClient]:
+    client = KazooClient(hosts=server, timeout=10)
     client.start(timeout=30)
     yield client
     client.stop()
@@ -162,7 +162,7 @@ def test_nobody_is_let_in_without_a_password(cluster: ClusterUnderTest, members:
     with pytest.raises(urllib.error.HTTPError, match="401"):
         subscribe(leader)
     assert open_nodes(zookeeper("m1")) == []
-    with anonymous(members("zookeeper")["m1"]) as stranger:
+    with anonymous(cluster.zookeeper_at("m1")) as stranger:
         for path in ("/mesos", "/marathon/leader-curator"):
             assert stranger.get_children(path), "whoever looks for a leader must find it"
         for path in ("/mesos", "/mesos/log_replicas", "/marathon", "/marathon/leader-curator"):

@@ -52,10 +52,9 @@ def test_a_second_run_finds_nothing_to_change(cluster: ClusterUnderTest) -> None
     assert cluster.up()["changed"] == 0
 
 
-def test_a_znode_written_on_one_member_is_read_on_another(members: Members) -> None:
-    where = members("zookeeper")
+def test_a_znode_written_on_one_member_is_read_on_another(cluster: ClusterUnderTest) -> None:
     path, value = f"/e2e-{uuid.uuid4().hex}", uuid.uuid4().hex.encode()
-    writer, reader = (KazooClient(hosts=f"{where[h]}:2181", timeout=10) for h in ("m1", "m3"))
+    writer, reader = (KazooClient(hosts=cluster.zookeeper_at(h), timeout=10) for h in ("m1", "m3"))
     for client in (writer, reader):
         client.start(timeout=20)
     try:

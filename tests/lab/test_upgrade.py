@@ -49,7 +49,7 @@ def measured(request: pytest.FixtureRequest, cluster: ClusterUnderTest, written:
     for client in (written[0], asked):
         client.reset()
     term = consul_term(cluster)
-    with Leaders(members) as leaders:
+    with Leaders(members, cluster.zookeeper) as leaders:
         yield
     for client in (written[0], asked):
         eventually("the client is answered again", 120, partial(answered, client))

@@ -24,10 +24,9 @@ SECONDS = str(10_000_000 + os.getpid())
 
 
 @pytest.fixture
-def start(members: Members) -> Start:
+def start(cluster: ClusterUnderTest, members: Members) -> Start:
     """`start(secret)`: a framework of the cluster's masters."""
-    zookeeper = ",".join(f"{address}:2181" for address in members("zookeeper").values())
-    return lambda secret: framework(members("mesos_master"), zookeeper, PRINCIPAL, secret, f"exec sleep {SECONDS}")
+    return lambda secret: framework(members("mesos_master"), cluster.zookeeper, PRINCIPAL, secret, f"exec sleep {SECONDS}")
 
 
 def processes(on: On, members: Members) -> dict[str, list[str]]:

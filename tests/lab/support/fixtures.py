@@ -38,13 +38,13 @@ def on(cluster: ClusterUnderTest) -> Callable[[str], Any]:
 
 
 @pytest.fixture
-def zookeeper(members: Members, inventory: Inventory) -> Iterator[Callable[[str], KazooClient]]:
+def zookeeper(cluster: ClusterUnderTest, inventory: Inventory) -> Iterator[Callable[[str], KazooClient]]:
     """`zookeeper(host)`: a client of that member alone, logged in as super user; closed at the end."""
     clients: list[KazooClient] = []
 
     def connect(host: str) -> KazooClient:
         password = inventory["all"]["vars"]["vault_zookeeper_super_password"]
-        client = KazooClient(hosts=f"{members('zookeeper')[host]}:2181", timeout=10, auth_data=[("digest", f"super:{password}")])
+        client = KazooClient(hosts=cluster.zookeeper_at(host), timeout=10, auth_data=[("digest", f"super:{password}")])
         client.start(timeout=30)
         clients.append(client)
         return client

@@ -29,13 +29,14 @@ def _framework(port: int, path: str) -> Callable[[str], str]:
     return ask
 
 
-def _zookeeper(address: str) -> str:
-    """Only the leader says who leads."""
-    with socket.create_connection((address, 2181), TIMEOUT_SECONDS) as connection:
+def _zookeeper(server: str) -> str:
+    """Only the leader says who leads. By the server that leads to it from here."""
+    address, _, port = server.rpartition(":")
+    with socket.create_connection((address, int(port)), TIMEOUT_SECONDS) as connection:
         connection.settimeout(TIMEOUT_SECONDS)
         connection.sendall(b"srvr")
         said = b"".join(iter(lambda: connection.recv(4096), b""))
-    return address if b"Mode: leader" in said else ""
+    return server if b"Mode: leader" in said else ""
 
 
 #: How a member is asked whom it believes to lead, by component.
@@ -46,10 +47,12 @@ ASK: dict[str, Callable[[str], str]] = {
 
 
 class Leaders:
-    """While it lasts, the leaders are noted in turn; a context manager. `members(group)` gives addresses by host name."""
+    """While it lasts, the leaders are noted in turn; a context manager. `members(group)` gives addresses by host name, `zookeepers` are
+    servers for this machine, with ',' between.
+    """
 
-    def __init__(self, members: Callable[[str], dict[str, str]]) -> None:
-        self._addresses = {component: list(members(component).values()) for component in ASK}
+    def __init__(self, members: Callable[[str], dict[str, str]], zookeepers: str) -> None:
+        self._addresses = {component: list(members(component).values()) for component in ASK} | {"zookeeper": zookeepers.split(",")}
         self._seen: dict[str, list[str]] = {component: [] for component in ASK}
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import socket
 import struct
 import threading
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from provisioner.components.common import health as common
 from provisioner.components.dns import health as dns
 from provisioner.components.kernel import health as kernel
 from provisioner.probe.health import ask
@@ -143,6 +145,29 @@ def test_firewall_is_as_asked(units: dict[str, dict[str, str]], wanted: str, act
     if active:
         units[active] = {"ActiveState": "active"}
     assert ask("common", {"firewall": wanted})["state"] == state
+
+
+def test_network_rules_are_as_they_were_loaded(units: dict[str, dict[str, str]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    table, rules, loaded = (tmp_path / name for name in ("table", "rules", "loaded"))
+    table.write_text("table inet provisioner {\n}\n")
+    rules.write_text("one rule")
+    loaded.write_text(hashlib.sha256(b"one ruletable inet provisioner {\n}\n").hexdigest() + "  -\n")
+    monkeypatch.setattr(common, "RULES", rules)
+    monkeypatch.setattr(common, "LOADED", loaded)
+    monkeypatch.setattr(common, "LIST", ("cat", str(table)))
+
+    def state() -> str:
+        return str(ask("common", {"firewall": "off", "network": True})["state"])
+
+    assert state() == "ok"
+    for changed in (table, rules, loaded):
+        before = changed.read_text()
+        changed.write_text("")
+        assert state() == "degraded", changed.name
+        changed.write_text(before)
+    table.unlink()
+    assert state() == "degraded", "there is no table"
+    assert ask("common", {"firewall": "off"})["state"] == "ok", "nobody wants one"
 
 
 def test_repository_files_must_be_there(tmp_path: Path) -> None:
