@@ -144,7 +144,7 @@ class ClusterUnderTest:
         """Consul answers on each host's loopback only, so it is asked there and has no address for others."""
         context = Context(self.inventory)
         servers = context.cluster.members("consul_server")
-        return Api(RemoteCalls(context.transport), "Consul", [(host, "127.0.0.1:8500") for host in servers])
+        return Api(RemoteCalls(context.transport), "Consul", [(host, "127.0.0.1:8500") for host in servers], "consul")
 
     def kill(self, host: str, component: str = "") -> Fault:
         """Cut a host's power; with `component` end only its processes on that host, which systemd then starts again."""

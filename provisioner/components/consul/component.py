@@ -17,7 +17,8 @@ COMPONENT = Component(
     artefact="archive",
     # Consul's upgrade instructions: at most two minor releases at a time; 2.0 from 1.21.7 on.
     versions=Versions(alike=True, minors_at_once=2, way_into={2: (1, 21, 7)}),
-    secrets={"consul_gossip_key": "key"},
+    secrets={"consul_gossip_key": "key", "consul_management_token": "token", "consul_agent_token": "token", "consul_dns_token": "token",
+             "consul_registrator_token": "token", "consul_operator_token": "token"},
     # A host that is reset leaves no cluster: nobody who could be told of it may be left.
     reset={"consul_leave": False},
     data=("consul_keep_data", False),

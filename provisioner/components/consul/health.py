@@ -4,7 +4,7 @@ from typing import Any
 
 from provisioner.probe.health.answer import UnhealthyError, amount, answer, number
 from provisioner.probe.health.systemd import running
-from provisioner.probe.health.web import get
+from provisioner.probe.health.web import credentials, get
 
 ALIVE = 1
 
@@ -13,18 +13,19 @@ def health(request: "dict[str, Any]") -> "dict[str, Any]":
     """Answer for one agent. Who the raft leader is, a client has to ask a server: that proves its way there."""
     running(request["unit"], request.get("steady", 0))
     http = request["http"]
-    own = get(http, "/v1/agent/self").json()
+    access = credentials("consul")
+    own = get(http, "/v1/agent/self", access).json()
     version = str(own.get("Config", {}).get("Version", ""))
     try:
-        found = membership(own, get(http, "/v1/agent/members").json())
+        found = membership(own, get(http, "/v1/agent/members", access).json())
         reply = get(http, "/v1/status/leader")
         found["leader"] = str(reply.json() if reply.status == 200 else "")
         if not found["leader"]:
             why = reply.text.strip('"') or "none is elected"
             raise UnhealthyError(f"Consul has no leader: {why}", facts=found)
         if found["server"]:
-            found.update(raft(get(http, "/v1/operator/raft/configuration").json()))
-            found.update(_autopilot(http))
+            found.update(raft(get(http, "/v1/operator/raft/configuration", access).json()))
+            found.update(_autopilot(http, access))
     except UnhealthyError as error:
         raise UnhealthyError(str(error), version, facts=error.facts) from error
     return judge(found, request, version)
@@ -33,8 +34,12 @@ def health(request: "dict[str, Any]") -> "dict[str, Any]":
 def membership(own: "dict[str, Any]", members: "list[dict[str, Any]]") -> "dict[str, Any]":
     """What this agent is, and whom it sees."""
     statistics = own.get("Stats", {}).get("consul", {})
+    debug = own.get("DebugConfig", {})
+    policy = debug.get("ACLDefaultPolicy") or debug.get("ACLResolverSettings", {}).get("ACLDefaultPolicy", "")
+    server = bool(own.get("Config", {}).get("Server"))
     return {
-        "server": bool(own.get("Config", {}).get("Server")),
+        "server": server,
+        "acl": "off" if not debug.get("ACLsEnabled") else policy if server else "deny",
         "leading": statistics.get("leader") == "true",
         "known_servers": number(statistics.get("known_servers"), 0),
         "alive": sum(1 for m in members if m.get("Status") == ALIVE),
@@ -51,8 +56,8 @@ def raft(configuration: "dict[str, Any]") -> "dict[str, Any]":
     }
 
 
-def _autopilot(http: str) -> "dict[str, Any]":
-    reply = get(http, "/v1/operator/autopilot/health")
+def _autopilot(http: str, access: "dict[str, str]") -> "dict[str, Any]":
+    reply = get(http, "/v1/operator/autopilot/health", access)
     # 429 means "unhealthy" and carries the same body as 200.
     if reply.status == 429:
         reply.status = 200
@@ -69,6 +74,10 @@ def judge(found: "dict[str, Any]", request: "dict[str, Any]", version: str) -> "
     if found["server"] != bool(request["server"]):
         detail = "runs as a client, not as a server" if request["server"] else "runs as a server, not as a client"
         return answer("down", detail, version, facts=found)
+    wanted = request.get("acl", "off")
+    if found["acl"] != wanted:
+        detail = "ACLs are {}, {} wanted".format(found["acl"], wanted)
+        return answer("degraded", detail, version, bool(found["leading"]), facts=dict(found, itself="ok"))
     servers, hosts = int(request["servers"]), int(request["hosts"])
     seen = "{} of {} alive".format(found["alive"], amount(hosts, "member"))
     if not found["server"]:

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from provisioner.cluster.model import Host
+from provisioner.components.consul.component import COMPONENT
 from provisioner.inventory.wiring import Variables, Wiring
+
+#: All but the gossip's are for whoever asks Consul.
+TOKENS = tuple(name for name, kind in COMPONENT.secrets.items() if kind == "token")
 
 
 def variables(host: Host, w: Wiring) -> Variables:
@@ -17,6 +21,13 @@ def variables(host: Host, w: Wiring) -> Variables:
         "consul_server": server,
         "consul_servers": [h.cluster_address for h in servers],
         "consul_gossip_key": "{{ vault_consul_gossip_key }}",
+        "consul_acl": _acl(w),
+        **{name: f"{{{{ vault_{name} }}}}" if w.closed else "" for name in TOKENS},
+        "consul_keepers": [h.name for h in servers],
         "consul_probe": {"unit": "consul", "http": "127.0.0.1:8500", "server": server, "servers": len(servers),
-                         "hosts": len(w.cluster.hosts)},
+                         "hosts": len(w.cluster.hosts), "acl": _acl(w)},
     }
+
+
+def _acl(w: Wiring) -> str:
+    return "deny" if w.closed else "off"

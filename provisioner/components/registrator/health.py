@@ -2,9 +2,10 @@
 
 import time
 from calendar import timegm
+from pathlib import Path
 from typing import Any
 
-from provisioner.probe.health.answer import amount, answer, tag_of
+from provisioner.probe.health.answer import UnhealthyError, amount, answer, tag_of
 from provisioner.probe.health.docker_engine import container, engine, environment, image_of
 from provisioner.probe.health.systemd import running
 from provisioner.probe.health.web import get
@@ -12,6 +13,7 @@ from provisioner.probe.health.web import get
 # A container that has just been started is not missing yet.
 GRACE_SECONDS = 15
 NAMED = 20
+TOKEN = "CONSUL_HTTP_TOKEN="
 
 
 def health(request: "dict[str, Any]") -> "dict[str, Any]":
@@ -20,7 +22,11 @@ def health(request: "dict[str, Any]") -> "dict[str, Any]":
     own = container(request["unit"])
     image = image_of(own)
     version = tag_of(image)
-    registered = set(get(request["consul"], "/v1/agent/services").json())
+    token = _token(own)
+    if request.get("token") and not token:
+        raise UnhealthyError("runs without its token for Consul", version)
+    # Its own start proves nothing: asked with the token that it runs with, Consul says what it says to it.
+    registered = set(get(request["consul"], "/v1/agent/services", {"X-Consul-Token": token} if token else {}).json())
     arguments = own.get("Args") or []
     if "-internal" in arguments:
         return answer("ok", "runs", version, image=image, facts={"registered": len(registered)})
@@ -33,6 +39,12 @@ def health(request: "dict[str, Any]") -> "dict[str, Any]":
         return answer("degraded", detail, version, image=image, facts=found)
     detail = "{} in Consul".format(amount(len(registered), "service"))
     return answer("ok", detail, version, image=image, facts=found)
+
+
+def _token(own: "dict[str, Any]") -> str:
+    """What the program in the container brings to Consul."""
+    environ = Path("/proc/{}/environ".format(own["State"]["Pid"])).read_text()
+    return next((pair[len(TOKEN):] for pair in environ.split("\0") if pair.startswith(TOKEN)), "")
 
 
 def missing(published: "list[dict[str, Any]]", registered: "set[str]", now: float) -> "list[str]":

@@ -69,14 +69,14 @@ def gone(proof: Proof) -> None:
         for agent in proof.agents:
             if agent.name == row.get("Node"):
                 path = f"/v1/agent/service/deregister/{quote(str(row.get('ServiceID')), safe='')}"
-                proof.calls.http(agent, "PUT", proof.consul(agent), path)
+                proof.calls.http(agent, "PUT", proof.consul(agent), path, credentials="registrator")
     stale = [a for a in proof.agents if a.name in {r.get("Node") for r in rows}] or [watcher]
     raise proof.cause_of("the app is gone, but Consul still has its name", *(("registrator", a) for a in stale))
 
 
 def catalogue(proof: Proof, host: Host) -> list[Mapping[str, Any]]:
     """Consul's rows for the app, as one host sees them."""
-    found = proof.calls.get(host, proof.consul(host), f"/v1/catalog/service/{proof.name}").json()
+    found = proof.calls.get(host, proof.consul(host), f"/v1/catalog/service/{proof.name}", credentials="consul").json()
     return [row for row in found if isinstance(row, dict)] if isinstance(found, list) else []
 
 

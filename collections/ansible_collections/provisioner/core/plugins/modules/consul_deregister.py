@@ -8,6 +8,7 @@ import json
 import re
 import socket
 import urllib.parse
+from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -18,6 +19,7 @@ short_description: Take the services that Registrator put into this host's Consu
 description: An agent that is gone has taken its services with it, which is no error.
 options:
   agent: {description: "The agent, as host:port.", type: str, required: true}
+notes: [It asks with the credentials of Registrator where this host has them.]
 author: [provisioner]
 """
 EXAMPLES = r"""
@@ -30,12 +32,13 @@ services: {description: Ids of the services., returned: always, type: list}
 """
 ARGUMENTS: dict[str, Any] = {"agent": {"type": "str", "required": True}}
 SECONDS = 30
+CREDENTIALS = Path("/etc/provisioner/credentials/registrator.json")
 
 
 def ask(agent: str, method: str, path: str) -> str:
     """The agent's answer. ValueError says why there is no good one."""
     connection = http.client.HTTPConnection(agent, timeout=SECONDS)
-    connection.request(method, path)
+    connection.request(method, path, headers=json.loads(CREDENTIALS.read_text()) if CREDENTIALS.exists() else {})
     answer = connection.getresponse()
     text = answer.read().decode(errors="replace")
     if answer.status != 200:

@@ -27,6 +27,7 @@ description: Looks at the program, the unit, the ports, the folders and whether 
 options:
   address: {description: Address that the agent binds. Empty leaves its ports out., type: str, default: ""}
   data: {description: Folder of the data., type: path, default: /var/lib/consul}
+  token: {description: The agent's token., type: str, default: ""}
 author: [provisioner]
 """
 EXAMPLES = r"""
@@ -53,13 +54,17 @@ bootstrap: {description: Whether there is a file that says how many servers to w
 expected: {description: "That number, 0 if none can be read.", returned: always, type: int}
 data: {description: Whether the folder of the data is there with the right owner and mode., returned: always, type: bool}
 above: {description: Folders above it that are not there., returned: always, type: list}
+acl: {description: "What who brings no token may do by the settings: off, allow (both everything) or deny.", returned: always, type: str}
+known: {description: Whether the settings have the agent's token., returned: always, type: bool}
 left: {description: "{from, to} of data that is where the settings said before.", returned: always, type: list}
 """
-ARGUMENTS: dict[str, Any] = {"address": {"type": "str", "default": ""}, "data": {"type": "path", "default": "/var/lib/consul"}}
+ARGUMENTS: dict[str, Any] = {"address": {"type": "str", "default": ""}, "data": {"type": "path", "default": "/var/lib/consul"},
+                             "token": {"type": "str", "default": "", "no_log": True}}
 BOOTSTRAP = Path("/etc/consul.d/bootstrap.json")
 LINK = Path("/usr/local/bin/consul")
 FOLDERS = (Path("/opt/consul"), Path("/etc/consul.d"))
 SETTINGS = Path("/etc/consul.d/consul.json")
+ACL = Path("/etc/consul.d/acl.json")
 PEERS = "http://127.0.0.1:8500/v1/status/peers"
 
 
@@ -94,6 +99,14 @@ def expected(bootstrap: Path) -> int:
         return 0
 
 
+def acl(settings: Path) -> dict[str, Any]:
+    """The setting of this name; empty where there is none."""
+    try:
+        return dict(json.loads(text_of(settings) or "{}").get("acl", {}))
+    except (ValueError, AttributeError, TypeError):
+        return {}
+
+
 def stored(settings: Path) -> str:
     """Where the settings say that the data is, "" if they can't be read."""
     try:
@@ -106,6 +119,7 @@ def look(asked: dict[str, Any]) -> dict[str, Any]:
     """See RETURN."""
     address = asked["address"]
     found = service("consul", [Listener(address, 8300), Listener(address, 8301), Listener("127.0.0.1", 8500), Listener("127.0.0.1", 8600)])
+    rights = acl(ACL)
     return {
         **found,
         "binary": binary(LINK),
@@ -116,6 +130,8 @@ def look(asked: dict[str, Any]) -> dict[str, Any]:
         "expected": expected(BOOTSTRAP),
         "data": guarded(Path(asked["data"]), 0o750, "consul", folder=True),
         "above": missing_above(asked["data"]),
+        "acl": rights.get("default_policy", "deny") if rights else "off",
+        "known": bool(asked["token"]) and rights.get("tokens", {}).get("agent") == asked["token"],
         "left": left_behind(stored(SETTINGS), asked["data"]),
     }
 

@@ -1,0 +1,46 @@
+"""Filters of role consul: a token of its own for every agent, and how the agent is told of tokens by its version."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+import uuid
+from typing import Any
+
+
+def consul_token(secret: str, node: str) -> str:
+    """The token of the agent of this name, which tells nothing of the secret and of other agents' tokens."""
+    return str(uuid.UUID(bytes=hmac.new(secret.encode(), node.encode(), hashlib.sha256).digest()[:16], version=4))
+
+
+def consul_agent_tokens(secret: str, nodes: list[str], policy: str) -> list[dict[str, str]]:
+    """The tokens of the agents of these names, as the module consul_acl takes them."""
+    return [{"name": f"agent {node}", "secret": consul_token(secret, node), "policy": policy, "node": node} for node in nodes]
+
+
+def consul_acl(policy: str, version: str, tokens: dict[str, str]) -> dict[str, Any]:
+    """The setting `acl` of an agent. `policy` is what counts for whoever brings no token, on a server; empty on a client.
+
+    `tokens`: management, recovery, agent and dns, each of them or none. Up to 1.16 the agent asks for DNS with the token that it also
+    lends to whoever brings none on its own host; up to 1.10 the first two had other names.
+    """
+    release = [int(part) for part in re.findall(r"\d+", version)[:2]]
+    new = release >= [1, 11]
+    named = {"management": "initial_management" if new else "master", "recovery": "agent_recovery" if new else "agent_master",
+             "agent": "agent", "dns": "dns" if release >= [1, 17] else "default"}
+    return {
+        "enabled": True,
+        # What an agent knows of a token holds while no server can be asked.
+        "down_policy": "extend-cache",
+        **({"default_policy": policy} if policy else {}),
+        "tokens": {named[name]: token for name, token in tokens.items() if token},
+    }
+
+
+class FilterModule:
+    """The names under which templates find the functions above."""
+
+    def filters(self) -> dict[str, Any]:
+        """Ansible's way to ask."""
+        return {"consul_acl": consul_acl, "consul_agent_tokens": consul_agent_tokens, "consul_token": consul_token}

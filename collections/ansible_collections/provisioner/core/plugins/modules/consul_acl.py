@@ -1,0 +1,181 @@
+#!/usr/bin/python
+"""Ansible module: see DOCUMENTATION."""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import json
+import time
+import uuid
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+DOCUMENTATION = r"""
+module: consul_acl
+short_description: Policies and tokens in Consul
+description:
+  - Makes what is missing, corrects what differs and deletes an older token of the same name. Whoever brings no token gets nothing, so
+    what somebody gave to the anonymous token is taken away.
+  - Runs on a server's host. A server that can not be asked yet is no error; C(ready) says so.
+options:
+  agent: {description: "Consul's HTTP API, as host:port.", type: str, default: "127.0.0.1:8500"}
+  management: {description: A token that may do everything., type: str, required: true}
+  datacenter: {description: Where the nodes are., type: str, default: dc1}
+  policies: {description: Rules by the policy's name., type: dict, default: {}}
+  tokens:
+    description: Tokens that there are to be.
+    type: list
+    elements: dict
+    default: []
+    options:
+      name: {description: What it is for, type: str, required: true}
+      secret: {description: The token itself (a UUID), type: str, required: true}
+      policy: {description: Name of its policy, type: str, required: true}
+      node: {description: The node that it may write as, type: str, default: ""}
+  absent: {description: Names of tokens that are to be deleted., type: list, elements: str, default: []}
+  wait: {description: How long to wait until Consul answers the management token, in seconds., type: int, default: 0}
+author: [provisioner]
+"""
+EXAMPLES = r"""
+- name: Have a token for DNS
+  provisioner.core.consul_acl:
+    management: "{{ consul_management_token }}"
+    policies:
+      names: 'service_prefix "" { policy = "read" }'
+    tokens:
+      - {name: DNS, secret: "{{ consul_dns_token }}", policy: names}
+  no_log: true
+"""
+RETURN = r"""
+ready: {description: Whether Consul could be asked., returned: always, type: bool}
+why: {description: What it said where it could not., returned: always, type: str}
+made: {description: Names of the policies and tokens that are new or others now., returned: always, type: list}
+"""
+ARGUMENTS: dict[str, Any] = {
+    "agent": {"type": "str", "default": "127.0.0.1:8500"},
+    "management": {"type": "str", "required": True, "no_log": True},
+    "datacenter": {"type": "str", "default": "dc1"},
+    "policies": {"type": "dict", "default": {}},
+    "tokens": {"type": "list", "elements": "dict", "default": [], "no_log": False, "options": {
+        "name": {"type": "str", "required": True},
+        "secret": {"type": "str", "required": True, "no_log": True},
+        "policy": {"type": "str", "required": True},
+        "node": {"type": "str", "default": ""}}},
+    "absent": {"type": "list", "elements": "str", "default": []},
+    "wait": {"type": "int", "default": 0},
+}
+ANONYMOUS = "00000000-0000-0000-0000-000000000002"
+#: What is ours begins so.
+PREFIX = "provisioner: "
+SECONDS = 10
+
+
+class RefusedError(Exception):
+    """Consul does not do what it is asked."""
+
+
+def accessor(secret: str) -> str:
+    """What a token is called by. It follows from the token, so that a changed token is another one, and tells nothing of it."""
+    return str(uuid.UUID(bytes=hashlib.sha256(b"accessor " + secret.encode()).digest()[:16], version=4))
+
+
+class Consul:
+    """Its HTTP API, with a token that may do everything."""
+
+    def __init__(self, agent: str, token: str) -> None:
+        self._agent, self._headers = agent, {"X-Consul-Token": token}
+
+    def ask(self, method: str, path: str, body: object = None) -> Any:
+        """Its answer as data. RefusedError says why there is no good one."""
+        connection = http.client.HTTPConnection(self._agent, timeout=SECONDS)
+        try:
+            connection.request(method, "/v1/acl/" + path, None if body is None else json.dumps(body), self._headers)
+            answer = connection.getresponse()
+            text = answer.read().decode(errors="replace")
+        except (OSError, http.client.HTTPException) as error:
+            raise RefusedError(str(error) or repr(error)) from error
+        finally:
+            connection.close()
+        if answer.status != 200:
+            raise RefusedError(f"{answer.status} {text.strip()}")
+        return json.loads(text)
+
+
+def unready(consul: Consul, seconds: int) -> str:
+    """Why Consul does not know the management token after so long; '' when it does."""
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            consul.ask("GET", "token/self")
+        except RefusedError as error:
+            if time.monotonic() >= end:
+                return str(error)
+        else:
+            return ""
+        time.sleep(0.5)
+
+
+def changed_policies(consul: Consul, wanted: dict[str, str], dry: bool) -> list[str]:
+    """Names of those that are new or have other rules now."""
+    known = {each["Name"]: each["ID"] for each in consul.ask("GET", "policies")}
+    made = []
+    for name, rules in wanted.items():
+        if name in known and consul.ask("GET", "policy/" + known[name])["Rules"] == rules:
+            continue
+        made.append(name)
+        if not dry:
+            body = {"Name": name, "Description": PREFIX + name, "Rules": rules}
+            consul.ask("PUT", "policy/" + known[name] if name in known else "policy", {**body, "ID": known[name]} if name in known else body)
+    return made
+
+
+def changed_tokens(consul: Consul, wanted: list[dict[str, Any]], absent: list[str], datacenter: str, dry: bool) -> list[str]:
+    """Names of those that are new, have other rights now or are gone."""
+    known = {each["AccessorID"]: each for each in consul.ask("GET", "tokens")}
+    made = []
+    for each in wanted:
+        name, found = accessor(each["secret"]), known.get(accessor(each["secret"]))
+        nodes = [{"NodeName": each["node"], "Datacenter": datacenter}] if each["node"] else []
+        if found and [p["Name"] for p in found.get("Policies") or []] == [each["policy"]] and (found.get("NodeIdentities") or []) == nodes:
+            continue
+        made.append(each["name"])
+        if not dry:
+            body = {"AccessorID": name, "SecretID": each["secret"], "Description": PREFIX + each["name"],
+                    "Policies": [{"Name": each["policy"]}], "NodeIdentities": nodes}
+            consul.ask("PUT", "token/" + name if found else "token", body)
+    old = {PREFIX + each["name"]: accessor(each["secret"]) for each in wanted}
+    gone = {PREFIX + name: "" for name in absent}
+    for name, found in known.items():
+        about = str(found.get("Description"))
+        if {**old, **gone}.get(about, name) != name:
+            made.append(about[len(PREFIX):])
+            if not dry:
+                consul.ask("DELETE", "token/" + name)
+    anonymous = known.get(ANONYMOUS, {})
+    if any(anonymous.get(kind) for kind in ("Policies", "Roles", "ServiceIdentities", "NodeIdentities")):
+        made.append("anonymous")
+        if not dry:
+            consul.ask("PUT", "token/" + ANONYMOUS, {"AccessorID": ANONYMOUS, "Description": anonymous["Description"]})
+    return made
+
+
+def main() -> None:
+    """Run as a module."""
+    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    asked = module.params
+    consul = Consul(asked["agent"], asked["management"])
+    why = unready(consul, asked["wait"])
+    made: list[str] = []
+    if not why:
+        try:
+            made = changed_policies(consul, asked["policies"], module.check_mode)
+            made += changed_tokens(consul, asked["tokens"], asked["absent"], asked["datacenter"], module.check_mode)
+        except RefusedError as error:
+            module.fail_json(msg=f"Consul at {asked['agent']} refuses: {error}")
+    module.exit_json(changed=bool(made), ready=not why, why=why, made=made)
+
+
+if __name__ == "__main__":
+    main()
