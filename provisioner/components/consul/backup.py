@@ -12,7 +12,7 @@ from provisioner.run.backup_parts import Part, Sources
 CHUNK = 4 * 1024 * 1024
 SNAPSHOT_SECONDS = 300.0
 #: Consul's program asks with root's token where there is one.
-WITH_TOKEN = "f=/etc/provisioner/credentials/consul.token; [ ! -e $f ] || export CONSUL_HTTP_TOKEN_FILE=$f; "
+ASKING = "f=/etc/provisioner/credentials/consul.token; [ ! -e $f ] || export CONSUL_HTTP_TOKEN_FILE=$f; "
 
 
 def part(sources: Sources) -> Part:
@@ -33,7 +33,7 @@ class ConsulSnapshot:
         folder = self._run("umask 077 && mktemp -d /run/provision-backup.XXXXXX").decode().strip()
         file = shlex.quote(f"{folder}/consul.snap")
         try:
-            self._run(f"{WITH_TOKEN}/usr/local/bin/consul snapshot save {file}")
+            self._run(f"{ASKING}/usr/local/bin/consul snapshot save {file}")
             size = int(self._run(f"stat -c %s {file}"))
             return b"".join(self._run(f"dd if={file} bs={CHUNK} skip={n} count=1 status=none") for n in range(-(-size // CHUNK)))
         finally:
@@ -41,7 +41,7 @@ class ConsulSnapshot:
 
     def put_back(self, data: bytes) -> str:
         """See Part. Consul takes a snapshot as a whole: its keys become what they were."""
-        self._run(f"{WITH_TOKEN}set -e; umask 077; folder=$(mktemp -d /run/provision-backup.XXXXXX); trap 'rm -rf \"$folder\"' EXIT; "
+        self._run(f"{ASKING}set -e; umask 077; folder=$(mktemp -d /run/provision-backup.XXXXXX); trap 'rm -rf \"$folder\"' EXIT; "
                   'cat >"$folder/consul.snap"; /usr/local/bin/consul snapshot restore "$folder/consul.snap"', data)
         return f"a snapshot of {len(data)} bytes"
 

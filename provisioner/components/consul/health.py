@@ -34,12 +34,12 @@ def health(request: "dict[str, Any]") -> "dict[str, Any]":
 def membership(own: "dict[str, Any]", members: "list[dict[str, Any]]") -> "dict[str, Any]":
     """What this agent is, and whom it sees."""
     statistics = own.get("Stats", {}).get("consul", {})
-    debug = own.get("DebugConfig", {})
-    policy = debug.get("ACLDefaultPolicy") or debug.get("ACLResolverSettings", {}).get("ACLDefaultPolicy", "")
     server = bool(own.get("Config", {}).get("Server"))
+    settings = own.get("DebugConfig", {})
+    settings = settings.get("ACLResolverSettings", settings)
     return {
         "server": server,
-        "acl": "off" if not debug.get("ACLsEnabled") else policy if server else "deny",
+        "acl": (settings["ACLDefaultPolicy"] if server else "deny") if settings.get("ACLsEnabled") else "off",
         "leading": statistics.get("leader") == "true",
         "known_servers": number(statistics.get("known_servers"), 0),
         "alive": sum(1 for m in members if m.get("Status") == ALIVE),
@@ -74,9 +74,8 @@ def judge(found: "dict[str, Any]", request: "dict[str, Any]", version: str) -> "
     if found["server"] != bool(request["server"]):
         detail = "runs as a client, not as a server" if request["server"] else "runs as a server, not as a client"
         return answer("down", detail, version, facts=found)
-    wanted = request.get("acl", "off")
-    if found["acl"] != wanted:
-        detail = "ACLs are {}, {} wanted".format(found["acl"], wanted)
+    if found["acl"] != request["acl"]:
+        detail = "ACLs are {}, {} wanted".format(found["acl"], request["acl"])
         return answer("degraded", detail, version, bool(found["leading"]), facts=dict(found, itself="ok"))
     servers, hosts = int(request["servers"]), int(request["hosts"])
     seen = "{} of {} alive".format(found["alive"], amount(hosts, "member"))

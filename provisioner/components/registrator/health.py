@@ -13,7 +13,6 @@ from provisioner.probe.health.web import get
 # A container that has just been started is not missing yet.
 GRACE_SECONDS = 15
 NAMED = 20
-TOKEN = "CONSUL_HTTP_TOKEN="
 
 
 def health(request: "dict[str, Any]") -> "dict[str, Any]":
@@ -22,11 +21,12 @@ def health(request: "dict[str, Any]") -> "dict[str, Any]":
     own = container(request["unit"])
     image = image_of(own)
     version = tag_of(image)
-    token = _token(own)
-    if request.get("token") and not token:
-        raise UnhealthyError("runs without its token for Consul", version)
     # Its own start proves nothing: asked with the token that it runs with, Consul says what it says to it.
-    registered = set(get(request["consul"], "/v1/agent/services", {"X-Consul-Token": token} if token else {}).json())
+    words = Path("/proc/{}/environ".format(own["State"]["Pid"])).read_text().split("\0")
+    token = next((word[18:] for word in words if word.startswith("CONSUL_HTTP_TOKEN=")), "")
+    if request["token"] and not token:
+        raise UnhealthyError("runs without a token", version)
+    registered = set(get(request["consul"], "/v1/agent/services", {"X-Consul-Token": token}).json())
     arguments = own.get("Args") or []
     if "-internal" in arguments:
         return answer("ok", "runs", version, image=image, facts={"registered": len(registered)})
@@ -39,12 +39,6 @@ def health(request: "dict[str, Any]") -> "dict[str, Any]":
         return answer("degraded", detail, version, image=image, facts=found)
     detail = "{} in Consul".format(amount(len(registered), "service"))
     return answer("ok", detail, version, image=image, facts=found)
-
-
-def _token(own: "dict[str, Any]") -> str:
-    """What the program in the container brings to Consul."""
-    environ = Path("/proc/{}/environ".format(own["State"]["Pid"])).read_text()
-    return next((pair[len(TOKEN):] for pair in environ.split("\0") if pair.startswith(TOKEN)), "")
 
 
 def missing(published: "list[dict[str, Any]]", registered: "set[str]", now: float) -> "list[str]":

@@ -66,7 +66,9 @@ def _handler(routes: Routes) -> type[BaseHTTPRequestHandler]:
             self.wfile.write(content)
 
         def do_GET(self) -> None:
-            self._answer(f"GET {self.path.split('?')[0]}")
+            key = f"GET {self.path.split('?')[0]}"
+            secret = f"{key} {self.headers.get('X-Consul-Token', '')}"
+            self._answer(secret if secret in routes else key)
 
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))

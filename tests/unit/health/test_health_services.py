@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import json
+import os
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from provisioner.components.registrator import health as registrator
-from provisioner.probe.health import ask, docker_engine
+from provisioner.probe.health import ask, docker_engine, web
 
 Serve = Callable[..., str]
-CONSUL = {"unit": "consul", "server": True, "servers": 3, "hosts": 5}
+CONSUL = {"unit": "consul", "server": True, "servers": 3, "hosts": 5, "acl": "off"}
 NODES = ("m1", "m2", "m3")
 
 
@@ -55,6 +60,36 @@ def test_consul_names_whom_autopilot_finds_unhealthy_in_its_429(serve: Serve) ->
     assert found["state"] == "degraded" and "autopilot finds m3 unhealthy" in found["detail"]
 
 
+#: What an agent says of its ACLs, up to 1.9 and from 1.10 on.
+OLD, NEW = ({"ACLsEnabled": True, "ACLDefaultPolicy": "deny"},
+            {"ACLsEnabled": True, "ACLResolverSettings": {"ACLsEnabled": True, "ACLDefaultPolicy": "deny"}})
+
+
+@pytest.mark.parametrize(("debug", "server", "wanted", "state", "detail"), [
+    (OLD, True, "deny", "ok", "leads, 5 of 5 members alive"),
+    (NEW, True, "deny", "ok", "leads, 5 of 5 members alive"),
+    (NEW, False, "deny", "ok", "client of 3 servers, 5 of 5 members alive"),
+    (NEW, True, "off", "degraded", "ACLs are deny, off wanted"),
+    ({**OLD, "ACLDefaultPolicy": "allow"}, True, "deny", "degraded", "ACLs are allow, deny wanted"),
+    ({"ACLsEnabled": False, "ACLDefaultPolicy": "allow"}, False, "deny", "degraded", "ACLs are off, deny wanted"),
+])
+def test_a_closed_consul_is_asked_with_roots_token_and_refuses_others(
+        serve: Serve, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, debug: Any, server: bool, wanted: str, state: str,
+        detail: str) -> None:
+    open_routes = consul()
+    _, own = open_routes["GET /v1/agent/self"]
+    own = {**own, "Config": {**own["Config"], "Server": server}, "DebugConfig": debug}
+    # Who leads, Consul tells everybody.
+    routes: dict[str, Any] = {**dict.fromkeys(open_routes, (403, "Permission denied")), **{k: v for k, v in open_routes.items() if "leader" in k}}
+    routes.update({f"{key} right": answer for key, answer in {**open_routes, "GET /v1/agent/self": (200, own)}.items()})
+    monkeypatch.setattr(web, "CREDENTIALS", tmp_path)
+    request = {**CONSUL, "server": server, "acl": wanted, "http": serve(routes)}
+    assert "403" in ask("consul", request)["detail"]
+    (tmp_path / "consul.json").write_text(json.dumps({"X-Consul-Token": "right"}))
+    found = ask("consul", request)
+    assert (found["state"], found["detail"]) == (state, detail)
+
+
 def test_consul_client_needs_no_raft(serve: Serve) -> None:
     own = {"Config": {"Server": False, "Version": "1.8.7"}, "Stats": {"consul": {"known_servers": "3"}}}
     routes = consul(**{"GET /v1/agent/self": (200, own), "GET /v1/operator/raft/configuration": (500, "")})
@@ -65,7 +100,7 @@ def test_consul_client_needs_no_raft(serve: Serve) -> None:
 
 
 def container(image: str, running: bool = True, **more: Any) -> dict[str, Any]:
-    state = {"Running": running, "Status": "running" if running else "exited", "ExitCode": 0 if running else 1}
+    state = {"Running": running, "Pid": os.getpid(), "Status": "running" if running else "exited", "ExitCode": 0 if running else 1}
     return {"State": state, "Config": {"Image": image, "Env": []}, "Args": [], **more}
 
 
@@ -128,10 +163,28 @@ def test_registrator_is_judged_by_what_stands_in_consul(
         "GET /containers/mesos-2/json": (200, silent),
     })
     services = {"a1:mesos-1:8080": {"Service": "web"}}
-    request = {"unit": "registrator", "consul": serve({"GET /v1/agent/services": (200, services)})}
+    request = {"unit": "registrator", "token": False, "consul": serve({"GET /v1/agent/services": (200, services)})}
     found = ask("registrator", request)
     assert (found["state"], found["version"]) == (state, "7.4.0-standin")
     assert found["facts"]["missing"] == (["mesos-2"] if state == "degraded" else [])
+
+
+@pytest.mark.parametrize(("token", "state", "says"), [
+    ("right", "ok", "1 service in Consul"),
+    ("wrong", "down", "answers 403 ACL not found"),
+    ("", "down", "runs without a token"),
+])
+def test_registrator_is_judged_by_what_consul_says_to_the_token_that_it_runs_with(
+        serve: Serve, engine: Engine, token: str, state: str, says: str) -> None:
+    given = {"CONSUL_HTTP_TOKEN": token} if token else {}
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, env=given) as process:
+        own = container("r/registrator:7.4.0-standin")
+        own["State"]["Pid"] = process.pid
+        engine({"GET /containers/registrator/json": (200, own), "GET /containers/json": (200, [])})
+        routes = {"GET /v1/agent/services": (403, "ACL not found"), "GET /v1/agent/services right": (200, {"a1:x:1": {}})}
+        found = ask("registrator", {"unit": "registrator", "token": True, "consul": serve(routes)})
+        process.communicate(b"\n")
+    assert found["state"] == state and says in found["detail"]
 
 
 def test_a_container_that_just_started_is_not_missing_yet() -> None:

@@ -126,8 +126,8 @@ def changed_policies(consul: Consul, wanted: dict[str, str], dry: bool) -> list[
             continue
         made.append(name)
         if not dry:
-            body = {"Name": name, "Description": PREFIX + name, "Rules": rules}
-            consul.ask("PUT", "policy/" + known[name] if name in known else "policy", {**body, "ID": known[name]} if name in known else body)
+            own = known.get(name, "")
+            consul.ask("PUT", f"policy/{own}" if own else "policy", {"ID": own, "Name": name, "Description": PREFIX + name, "Rules": rules})
     return made
 
 
