@@ -80,7 +80,8 @@ def test_a_closed_consul_is_asked_with_roots_token_and_refuses_others(
     _, own = open_routes["GET /v1/agent/self"]
     own = {**own, "Config": {**own["Config"], "Server": server}, "DebugConfig": debug}
     # Who leads, Consul tells everybody.
-    routes: dict[str, Any] = {**dict.fromkeys(open_routes, (403, "Permission denied")), **{k: v for k, v in open_routes.items() if "leader" in k}}
+    routes: dict[str, Any] = dict.fromkeys(open_routes, (403, "Permission denied"))
+    routes.update({key: answer for key, answer in open_routes.items() if "leader" in key})
     routes.update({f"{key} right": answer for key, answer in {**open_routes, "GET /v1/agent/self": (200, own)}.items()})
     monkeypatch.setattr(web, "CREDENTIALS", tmp_path)
     request = {**CONSUL, "server": server, "acl": wanted, "http": serve(routes)}
