@@ -1,0 +1,59 @@
+"""Consul's tokens, its settings by version, and the phases in which a living one is closed and opened."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from ansible_collections.provisioner.core.plugins.filter.consul import consul_acl, consul_agent_tokens, consul_token
+
+from provisioner.components.consul.phases import phases
+
+SEED = "0b0e8d2c-9d5e-4b0e-8a55-1f2a3b4c5d6e"
+GIVEN = {"management": "M", "recovery": "R", "agent": "A", "dns": "D"}
+
+
+def serving(servers: str, clients: str) -> Mapping[str, Mapping[str, Any]]:
+    return {**{f"m{i}": {"server": True, "acl": acl} for i, acl in enumerate(servers.split(), 1)},
+            **{f"a{i}": {"server": False, "acl": acl} for i, acl in enumerate(clients.split(), 1)}}
+
+
+@pytest.mark.parametrize(("wanted", "servers", "clients", "expected"), [
+    ("deny", "off off off", "off off", [(("m1", "m2", "m3"), "allow"), (("a1", "a2"), "deny")]),
+    # Cut off after one server; after all of them; after all clients; in the last roll; at the end.
+    ("deny", "allow off off", "off off", [(("m2", "m3"), "allow"), (("a1", "a2"), "deny")]),
+    ("deny", "allow allow allow", "deny off", [(("a2",), "deny")]),
+    ("deny", "allow allow allow", "deny deny", []),
+    ("deny", "deny allow allow", "deny deny", []),
+    ("deny", "deny deny deny", "deny deny", []),
+    ("off", "deny deny deny", "deny deny", [(("m1", "m2", "m3"), "allow"), (("a1", "a2"), "off")]),
+    ("off", "allow allow deny", "deny deny", [(("m3",), "allow"), (("a1", "a2"), "off")]),
+    ("off", "allow off allow", "off off", []),
+    ("off", "off off off", "off off", []),
+])
+def test_nobody_is_shut_out_on_the_way(wanted: str, servers: str, clients: str, expected: list[Any]) -> None:
+    found = phases({"consul_acl": wanted}, serving(servers, clients))
+    assert [(phase.hosts, phase.variables["consul_acl"]) for phase in found] == expected
+
+
+def test_every_agent_has_a_token_of_its_own_that_follows_from_its_name() -> None:
+    tokens = {each["secret"] for each in consul_agent_tokens(SEED, ["a1", "a2"], "p")}
+    assert tokens == {consul_token(SEED, "a1"), consul_token(SEED, "a2")} and len(tokens) == 2
+    assert all(str(uuid.UUID(token)) == token and token != SEED for token in tokens)
+    assert consul_token(str(uuid.uuid4()), "a1") not in tokens
+
+
+@pytest.mark.parametrize(("version", "names"), [
+    ("1.8.7", {"master": "M", "agent_master": "R", "agent": "A", "default": "D"}),
+    ("1.10.12", {"master": "M", "agent_master": "R", "agent": "A", "default": "D"}),
+    ("1.11.0", {"initial_management": "M", "agent_recovery": "R", "agent": "A", "default": "D"}),
+    ("1.16.3", {"initial_management": "M", "agent_recovery": "R", "agent": "A", "default": "D"}),
+    ("1.17.0", {"initial_management": "M", "agent_recovery": "R", "agent": "A", "dns": "D"}),
+    ("2.0.4", {"initial_management": "M", "agent_recovery": "R", "agent": "A", "dns": "D"}),
+])
+def test_tokens_are_called_as_the_version_calls_them(version: str, names: dict[str, str]) -> None:
+    made = consul_acl("deny", version, GIVEN)
+    assert made["tokens"] == names and (made["enabled"], made["default_policy"], made["down_policy"]) == (True, "deny", "extend-cache")
+    assert "default_policy" not in consul_acl("", version, {**GIVEN, "management": ""})
