@@ -34,6 +34,7 @@ def check(cluster: Cluster, schema: Schema, lines: Lines, problems: Problems) ->
         problems.add(_line(lines, host, "cluster_networks"), f"{host.name} is at {host.cluster_address}, in none of cluster_networks",
                      "add its network: the other hosts would not let it in")
     _ports(cluster, schema, lines, problems)
+    _locks(cluster, problems)
     warnings = (*settings.check(cluster, schema, lines, problems), *sources.check(cluster, lines, problems))
     return (*_voters(cluster, problems), *_servers(cluster, problems), *_oddities(cluster), *warnings)
 
@@ -47,6 +48,12 @@ def _ports(cluster: Cluster, schema: Schema, lines: Lines, problems: Problems) -
     for (line, message), (first, *others) in found.items():
         where = f"{first} and {len(others)} more hosts" if others else first
         problems.add(line, f"on {where}: {message}", "correct the value, or move one of the two to another host")
+
+
+def _locks(cluster: Cluster, problems: Problems) -> None:
+    if cluster.variables.get("cluster_access") == "closed" and cluster.variables.get("cluster_authentication") is False:
+        problems.add(0, "cluster_access is closed, but cluster_authentication is false: without passwords nobody is told from a stranger",
+                     "take cluster_authentication out of the inventory, or write cluster_access: open")
 
 
 def _voters(cluster: Cluster, problems: Problems) -> Iterator[str]:

@@ -56,6 +56,19 @@ class Workload:
         found = self._mesos().get("frameworks", [])
         return sorted(str(f.get("name") or f.get("id")) for f in found if f.get("connected") and not f.get("principal"))
 
+    def denied(self, rights: Mapping[str, Mapping[str, Sequence[str]]]) -> list[str]:
+        """What connected frameworks do and may not, with these rights by principal: a clause for each. Without roles any is right."""
+        said = []
+        for one in self._mesos().get("frameworks", []):
+            name, principal = str(one.get("name") or one.get("id")), str(one.get("principal", ""))
+            if one.get("connected") and principal not in rights:
+                said.append(f"{name} registered as {principal or 'nobody'}")
+            elif one.get("connected"):
+                may = rights[principal]
+                said += [f"{name} runs tasks as {one['user']}"] if one.get("user") not in may["users"] else []
+                said += [f"{name} wants offers for {role}" for role in one.get("roles", []) if may["roles"] and role not in may["roles"]]
+        return said
+
     def missing(self, agent: str) -> dict[str, float]:
         """By how much the free resources of all other agents fall short of what is used on this one; empty when they suffice.
 
@@ -82,7 +95,8 @@ class Workload:
         for row in self._mesos().get("slaves", []):
             if row.get("hostname") == agent:
                 body = {"type": call, call.lower(): {"agent_id": {"value": row["id"]}}}
-                reply = from_host(self._calls, self._leader, "POST", self._server(self._leader), "/api/v1", body)
+                reply = from_host(self._calls, self._leader, "POST", self._server(self._leader), "/api/v1", body,
+                                  credentials="mesos_operator")
                 if not reply.ok:
                     raise StepFailed(f"the Mesos master on {self._leader.name} answers {reply} to {call}", where=agent, hint=hint)
 
@@ -125,7 +139,7 @@ class Workload:
     def _mesos(self) -> dict[str, Any]:
         said = []
         for host in self._masters:
-            reply = from_host(self._calls, host, "GET", self._server(host), "/state")
+            reply = from_host(self._calls, host, "GET", self._server(host), "/state", credentials="mesos")
             state = reply.json() if reply.ok else None
             if isinstance(state, dict) and "slaves" in state:  # a master that does not lead redirects
                 self._leader = host

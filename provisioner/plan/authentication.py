@@ -27,6 +27,7 @@ from provisioner.cluster.model import Cluster
 from provisioner.cluster.names import no_answer
 from provisioner.components import component
 from provisioner.errors import StepFailed, UsageError
+from provisioner.inventory.render import host_variables
 from provisioner.observe.observation import Observation
 from provisioner.plan.steps import Step, serves
 from provisioner.plan.upgrade_order import one_electable
@@ -72,6 +73,17 @@ def switched_on(steps: Sequence[Step], cluster: Cluster, seen: Observation, *, p
     keeper = next(h.name for h in cluster.members("zookeeper"))
     protect = Step(component("zookeeper"), (keeper,), verb=PROTECT, why="nodes created without a password get their owner")
     return [*steps[:place], *(first if ignorant else []), *others, protect, replace(last[0], why="require credentials from now on")]
+
+
+def closing(steps: Sequence[Step], rendered: Mapping[str, Any], seen: Observation) -> Mapping[str, Mapping[str, Sequence[str]]]:
+    """What each framework may from then on, by its principal, where these steps close a Mesos that serves; nothing where they do not."""
+    serving = _masters(seen)
+    for host in (name for step in steps if step.component.name == "mesos_master" and step.verb == "up" for name in step.hosts):
+        told = host_variables(rendered, host)
+        if told.get("mesos_closed") and not serving.get(host, {}).get("closed", True):
+            rights: Mapping[str, Mapping[str, Sequence[str]]] = told["mesos_rights"]
+            return rights
+    return {}
 
 
 def _marathon_together(steps: Sequence[Step], cluster: Cluster, seen: Observation) -> list[Step]:

@@ -26,7 +26,7 @@ from provisioner.plan.assess import (
     warnings,
     within,
 )
-from provisioner.plan.authentication import PROTECT
+from provisioner.plan.authentication import PROTECT, closing
 from provisioner.plan.fingerprint import questions
 from provisioner.plan.quorum import interruption
 from provisioner.plan.scope import Scope
@@ -250,17 +250,24 @@ def locked(context: Context, voice: Voice, doing: str, *, strict: bool = False) 
 
 
 def _refuse_shut_out(so_far: Preparation) -> None:
-    """StepFailed when a plan would end a framework of somebody else: Mesos never lets one take on a principal later."""
-    if not any(step.verb == PROTECT for step in so_far.assessment.plan.steps):
+    """StepFailed when a plan would end a framework of somebody else: Mesos never lets one take on a principal later, or another user."""
+    steps = so_far.assessment.plan.steps
+    rights = closing(steps, so_far.context.rendered, so_far.observation)
+    if not rights and not any(step.verb == PROTECT for step in steps):
         return
     from provisioner.hosts.remote_calls import RemoteCalls
     from provisioner.observe.workload import Workload
 
     context = so_far.context
-    names = Workload(context.cluster, context.rendered, RemoteCalls(context.transport)).without_principal()
+    work = Workload(context.cluster, context.rendered, RemoteCalls(context.transport))
+    names = work.without_principal()
     if names:
         raise StepFailed(f"nothing was changed: {', '.join(names)} registered without a principal and would stop when credentials are "
                          "required, leaving its tasks orphaned", hint="stop it and start it with a principal, as a new framework")
+    if rights and (denied := work.denied(rights)):
+        raise StepFailed(f"nothing was changed: {'; '.join(denied)}, which a closed cluster denies", hint="allow it in the inventory: the "
+                         "users of tasks by mesos_task_users, as a framework keeps the one it registered with; others' frameworks by "
+                         "mesos_principals")
 
 
 def _wanted(context: Context) -> dict[str, str]:

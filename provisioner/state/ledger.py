@@ -130,8 +130,8 @@ def assign(ledger: Ledger, cluster: Cluster) -> Ledger:
 
 
 def _access(ledger: Ledger, cluster: Cluster) -> str:
-    """As the inventory says, else as it was; one that was built before there was a choice is open."""
-    built = ledger.zookeeper_ids or ledger.retired_ids
+    """As the inventory says, else as it was; one that was built before there was a choice, or wants no passwords, is open."""
+    built = ledger.zookeeper_ids or ledger.retired_ids or cluster.variables.get("cluster_authentication") is False
     return str(cluster.variables.get("cluster_access") or ledger.access or ("open" if built else "closed"))
 
 

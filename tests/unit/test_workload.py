@@ -40,6 +40,7 @@ class Answers(RemoteCalls):
 
     def http(self, host: Host, method: str, server: str, path: str, body: object = None, *, name: str = "",
              credentials: str = "") -> Reply:
+        assert credentials == {"/state": "mesos", "/api/v1": "mesos_operator"}.get(path, credentials), "more, or less, than it takes"
         if path == "/state":
             return Reply(200, json.dumps(STATE)) if host.name == "m2" else Reply(307, "")
         self.asked.append((method, path, body))
@@ -101,3 +102,12 @@ def test_an_instance_that_found_no_place_is_not_asked_for_any_longer(monkeypatch
     assert [call for call in answers.asked if call[0] == "PUT"] == [
         ("PUT", "/v2/apps/web", {"instances": 2}), ("PUT", "/v2/apps/db", {"instances": 3}),
         ("PUT", "/v2/apps/web?force=true", {"instances": 1}), ("PUT", "/v2/apps/db?force=true", {"instances": 2})]
+
+
+def test_what_a_closed_cluster_would_deny_a_framework_that_is_connected(monkeypatch: pytest.MonkeyPatch) -> None:
+    rights = {"marathon": {"roles": [], "users": ["nobody"]}, "own": {"roles": ["*"], "users": ["root"]}}
+    rows = [{"name": "marathon", "principal": "marathon", "user": "root", "roles": ["a"]}, {"name": "old", "user": "root"},
+            {"name": "own", "principal": "own", "user": "root", "roles": ["*", "b"]}, {"name": "fine", "principal": "own", "user": "root"}]
+    frameworks = [{"connected": True, **row} for row in rows] + [{"name": "gone", "connected": False, "user": "root"}]
+    monkeypatch.setitem(STATE, "frameworks", frameworks)
+    assert work().denied(rights) == ["marathon runs tasks as root", "old registered as nobody", "own wants offers for b"]

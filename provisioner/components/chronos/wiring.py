@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from provisioner.cluster.model import Host
+from provisioner.components.mesos_master.wiring import task_user
 from provisioner.inventory.wiring import Variables, Wiring
 
 
@@ -18,6 +19,7 @@ def variables(host: Host, w: Wiring) -> Variables:
         "chronos_mesos_zk_url": w.zk_url("mesos", "mesos"),
         "chronos_principal": "chronos",
         "chronos_secret": w.secret("chronos_secret"),
+        "chronos_task_user": task_user(host, w),
         "chronos_probe": {"unit": "chronos", "address": host.cluster_address, "port": w.value(host, "chronos_port"),
                           "image": w.image("chronos"),
                           "framework": w.value(host, "chronos_framework_name"),

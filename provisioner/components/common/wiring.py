@@ -18,6 +18,7 @@ def variables(host: Host, w: Wiring) -> Variables:
         "common_firewall_ports": [{"port": each.port, "protocol": each.protocol} for each in w.open_ports(host)],
         "common_firewall_sources": w.addresses,
         "common_authority": w.authority,
+        "common_credentials": _credentials(host, w),
         **(_network(host, w) if w.closed else {}),
         "common_probe": {"firewall": w.value(host, "common_firewall"), **({"network": True} if w.closed else {})},
     }
@@ -32,3 +33,9 @@ def _network(host: Host, w: Wiring) -> Variables:
         "common_open_ports": [port._asdict() for port in w.open_ports(host)],
         "common_members_ports": [{"port": each.port, "protocol": each.protocol} for each in w.members_ports],
     }
+
+
+def _credentials(host: Host, w: Wiring) -> Variables:
+    """With what root asks services that also other hosts run: the name of each, with user and password."""
+    asked = (getattr(c.part("wiring"), "asked_with", None) for c in COMPONENTS)
+    return {name: login for ask in asked if ask for name, login in ask(host, w).items()}

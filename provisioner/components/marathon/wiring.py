@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from provisioner.cluster.model import Host
+from provisioner.components.mesos_master.wiring import task_user
 from provisioner.inventory.wiring import Variables, Wiring
 
 
@@ -16,6 +17,7 @@ def variables(host: Host, w: Wiring) -> Variables:
         "marathon_mesos_zk_url": w.zk_url("mesos", "mesos"),
         "marathon_principal": "marathon",
         "marathon_secret": w.secret("marathon_secret"),
+        "marathon_task_user": task_user(host, w),
         "marathon_probe": {"unit": "marathon", "address": host.cluster_address, "port": w.value(host, "marathon_port"),
                            "framework": str((w.value(host, "marathon_extra_flags") or {}).get("framework_name", "marathon")),
                            "masters": w.at("mesos_master", "mesos_master_port")},

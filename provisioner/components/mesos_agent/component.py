@@ -14,7 +14,7 @@ COMPONENT = Component(
     small={"mesos_agent_resources": "mem:1024"},
     artefact="package", vendor=True,
     versions=Versions(alike=True),
-    secrets={"mesos_agent_secret": "password"},
+    secrets={"mesos_agent_secret": "password", "mesos_agent_operator_secret": "password"},
     principal="agent",
     data=("mesos_keep_data", False),
     missing="no task can run",

@@ -10,6 +10,7 @@ COMPONENT = Component(
     needs=(Need(192, {"/usr": 200, "{mesos_work_dir}": 256}),),
     artefact="package", vendor=True,
     versions=Versions(alike=True),
+    secrets={"mesos_operator_secret": "password", "mesos_viewer_secret": "password"},
     zookeeper_user="mesos",
     data=("mesos_keep_data", False),
 )

@@ -54,6 +54,7 @@ def ensemble(metrics: "dict[str, Any]", flags: "dict[str, Any]") -> "dict[str, A
         "quorum": number(flags.get("flags", {}).get("quorum")),
         "knows_credentials": bool(flags.get("flags", {}).get("credentials")),
         "authenticates": flags.get("flags", {}).get("authenticate_agents") == "true",
+        "closed": flags.get("flags", {}).get("authenticate_http_readonly") == "true",
         "ensemble_size": number(metrics.get("registrar/log/ensemble_size"), 0),
         "log_recovered": number(metrics.get("registrar/log/recovered")) == 1,
         "uptime_seconds": number(metrics.get("master/uptime_secs"), 0),

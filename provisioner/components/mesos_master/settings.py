@@ -11,6 +11,8 @@ from provisioner.inventory.settings import Problem, Values
 def problems(values: Values) -> Iterator[Problem]:
     """The problems of one host."""
     yield from of_flags(values, "master")
+    for message in filters("mesos").principal_problems(values.get("mesos_principals", {})):
+        yield "mesos_principals", message
 
 
 def of_flags(values: Values, part: str) -> Iterator[Problem]:

@@ -8,6 +8,31 @@ from provisioner.inventory.wiring import Variables, Wiring, quorum
 
 #: Who proves that the cluster works, beside the components: principal and secret.
 VERIFY = ("verify", "verify")
+#: Who may do all that is done over HTTP, and who may only look.
+OPERATOR, VIEWER = "operator", "viewer"
+
+
+def asked_with(host: Host, w: Wiring) -> Variables:
+    """With what root asks Mesos on a host that has to: those that run it, and those that run a framework and look whether it is known.
+
+    Also in an open cluster: whoever asks sends it before the first master demands it, and after the last one does.
+    """
+    asks = any(c.name in host.groups for c in COMPONENTS if c.principal or c.role == "mesos")
+    return {"mesos": {"user": VIEWER, "password": w.secret("mesos_viewer_secret")}} if asks and w.authentication else {}
+
+
+def task_user(host: Host, w: Wiring) -> str:
+    """The user as which tasks run that name none."""
+    return str(w.value(host, "mesos_task_user") or ("nobody" if w.closed else "root"))
+
+
+def rights(host: Host, w: Wiring) -> Variables:
+    """What each framework may, by its principal: the roles that it gets offers for (none: any), and the users as which it runs tasks."""
+    users = list(dict.fromkeys((task_user(host, w), *w.value(host, "mesos_task_users"))))
+    own = [*(c.principal for c in COMPONENTS if c.framework), VERIFY[0]]
+    others: dict[str, Variables] = w.value(host, "mesos_principals")
+    return {**{principal: {"roles": [], "users": users} for principal in own},
+            **{name: {"roles": each.get("roles") or ["*"], "users": each.get("users") or users[:1]} for name, each in others.items()}}
 
 
 def shared(host: Host, w: Wiring) -> Variables:
@@ -21,6 +46,9 @@ def shared(host: Host, w: Wiring) -> Variables:
         "mesos_hostname": host.name,
         "mesos_zk_url": w.zk_url("mesos", "mesos"),
         "mesos_authentication": "required" if w.authentication else "none",
+        "mesos_closed": w.closed,
+        "mesos_rights": rights(host, w) if w.closed else {},
+        "mesos_operator": {"principal": OPERATOR, "secret": w.secret("mesos_operator_secret")} if w.closed else {},
         "mesos_masters": w.at("mesos_master", "mesos_master_port"),
         "mesos_cgroup_requirement": entry.get("cgroup", "any"),
         "mesos_docker_requirement": entry.get("docker"),
@@ -30,12 +58,14 @@ def shared(host: Host, w: Wiring) -> Variables:
 
 def variables(host: Host, w: Wiring) -> Variables:
     """The variables of its role on one host."""
-    principals = [(c.principal, c.name) for c in COMPONENTS if c.principal]
+    principals = [*((c.principal, c.name) for c in COMPONENTS if c.principal), VERIFY,
+                  (OPERATOR, "mesos_operator"), (VIEWER, "mesos_viewer")]
     masters = len(w.cluster.members("mesos_master"))
     return {
         **shared(host, w),
         "mesos_quorum": quorum(masters),
-        "mesos_credentials": [{"principal": principal, "secret": w.secret(f"{name}_secret")} for principal, name in (*principals, VERIFY)],
+        "mesos_credentials": [{"principal": principal, "secret": w.secret(f"{name}_secret")} for principal, name in principals]
+        + [{"principal": name, "secret": f"{{{{ mesos_principals[{name!r}].secret }}}}"} for name in w.value(host, "mesos_principals")],
         "mesos_master_probe": {"unit": "mesos-master", "address": host.cluster_address, "port": w.value(host, "mesos_master_port"),
                                "masters": masters, "quorum": quorum(masters)},
     }

@@ -1,22 +1,16 @@
-"""Asking Mesos, also where its HTTP API wants a password: the probe runs as root and finds one on the host."""
+"""Asking Mesos, with the host's credentials for it: what wants none ignores them."""
 
-import base64
-import json
 import queue
 import threading
-from pathlib import Path
 from typing import Any
 
 from .answer import UnhealthyError, number
-from .web import Reply, get, post
-
-CREDENTIALS = ("/etc/mesos/credentials.json", "/etc/mesos/credential.json")
+from .web import Reply, credentials, get, post
 
 
 def operator(server: str, call: str) -> Reply:
     """POST one operator call to exactly this server. The leader alone answers 200; other masters redirect (307)."""
-    reply = post(server, "/api/v1", {"type": call})
-    return reply if reply.status != 401 else post(server, "/api/v1", {"type": call}, headers=_password())
+    return post(server, "/api/v1", {"type": call}, headers=credentials("mesos"))
 
 
 def ask_leader(masters: "list[str]", call: str) -> "tuple[str, Any]":
@@ -46,11 +40,11 @@ def ask_leader(masters: "list[str]", call: str) -> "tuple[str, Any]":
 
 def read(server: str, path: str) -> Any:
     """GET one endpoint that every process answers about itself, as data."""
-    reply = get(server, path)
+    reply = get(server, path, headers=credentials("mesos"))
     # Before its routes are installed a Mesos process answers 404 for everything but its version.
     if reply.status == 404:
         raise UnhealthyError(f"{reply.where} answers 404: Mesos is still starting")
-    return (reply if reply.status != 401 else get(server, path, headers=_password())).json()
+    return reply.json()
 
 
 def version(server: str) -> str:
@@ -95,16 +89,3 @@ def frameworks(listing: "dict[str, Any]") -> "list[dict[str, Any]]":
                 "since": max(number(time, 0) for time in times) / 1e9,
             })
     return rows
-
-
-def _password() -> "dict[str, str]":
-    for path in CREDENTIALS:
-        try:
-            content = json.loads(Path(path).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            continue
-        first = (content.get("credentials") or [{}])[0] if "credentials" in content else content
-        if first.get("principal"):
-            pair = "{}:{}".format(first["principal"], first.get("secret", ""))
-            return {"Authorization": "Basic " + base64.b64encode(pair.encode("utf-8")).decode("ascii")}
-    return {}

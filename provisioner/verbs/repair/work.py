@@ -125,7 +125,7 @@ def _mesos(context: Context) -> list[dict[str, Any]]:
     calls, said = RemoteCalls(context.transport), []
     for host in context.cluster.members("mesos_master"):
         server = f"{host.cluster_address}:{_variables(context, host)['mesos_master_port']}"
-        reply = from_host(calls, host, "POST", server, "/api/v1", {"type": "GET_FRAMEWORKS"})
+        reply = from_host(calls, host, "POST", server, "/api/v1", {"type": "GET_FRAMEWORKS"}, credentials="mesos")
         if reply.status == 200 and isinstance(reply.json(), dict):
             return frameworks(reply.json())
         said.append(f"{host.name} answers {reply}")

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from ansible_collections.provisioner.core.plugins.modules import mesos_agent
 
+OPERATOR = {"Authorization": "Basic b3BlcmF0b3I6cw=="}
+
 
 class Master:
     """A leading master with one agent that needs to be asked twice, as after a lost acknowledgement."""
@@ -17,7 +19,9 @@ class Master:
         self.state, self.tasks, self.recovered, self.asked = drain_state, tasks, recovered, 0
         self.deactivated = bool(drain_state)
 
-    def call(self, server: str, kind: str, seconds: float, **body: Any) -> tuple[int, Any]:
+    def call(self, server: str, kind: str, seconds: float, headers: dict[str, str], **body: Any) -> tuple[int, Any]:
+        if headers != OPERATOR:
+            return 401, ""
         if server != "m2:5050":
             return 307, ""
         if kind == "GET_AGENTS":
@@ -49,7 +53,7 @@ def agent(monkeypatch: pytest.MonkeyPatch) -> Callable[[Master], mesos_agent.Age
 
     def of(master: Master) -> mesos_agent.Agent:
         monkeypatch.setattr(mesos_agent, "call", master.call)
-        return mesos_agent.Agent(["m1:5050", "m2:5050"], "a1:5051")
+        return mesos_agent.Agent(["m1:5050", "m2:5050"], "a1:5051", OPERATOR)
 
     return of
 

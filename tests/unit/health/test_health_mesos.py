@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from provisioner.probe.health import ask, mesos
+from provisioner.probe.health import ask, web
 
 Recorded = Callable[[str], Any]
 Serve = Callable[..., str]
@@ -100,15 +100,16 @@ def test_live_replicas_decide(serve: Serve, recorded: Recorded, live: int, state
     assert (found["state"], found["facts"].get("itself")) == (state, itself)
 
 
-def test_password_of_the_host_is_used_only_when_asked_for(
+def test_a_closed_mesos_is_asked_with_what_the_host_has_for_it(
         serve: Serve, recorded: Recorded, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    file = tmp_path / "credentials.json"
-    file.write_text(json.dumps({"credentials": [{"principal": "agent", "secret": "s3"}]}))
-    monkeypatch.setattr(mesos, "CREDENTIALS", (str(tmp_path / "none"), str(file)))
-    login = "Basic " + base64.b64encode(b"agent:s3").decode()
+    login = "Basic " + base64.b64encode(b"viewer:s3").decode()
     routes = leader(recorded, GET_AGENTS=(401, "Unauthorized."))
     routes[f"GET_AGENTS {login}"] = (200, recorded("master-leader-api-GET_AGENTS"))
-    assert ask_master(serve(routes))["state"] == "ok"
+    closed = serve(routes)
+    monkeypatch.setattr(web, "CREDENTIALS", tmp_path)
+    assert ask_master(closed)["state"] == "down"
+    (tmp_path / "mesos.json").write_text(json.dumps({"Authorization": login}))
+    assert ask_master(closed)["state"] == "ok"
 
 
 def test_agent_is_ok_when_the_leader_lists_it_with_its_id_and_pid(serve: Serve, recorded: Recorded) -> None:

@@ -11,6 +11,8 @@ PORT_MAX = 65535
 RANGE = re.compile(r"\s*(\d+)\s*-\s*(\d+)\s*")
 #: What Mesos takes for an amount of a resource: a number without a unit (memory and disk are in MB).
 SCALAR = re.compile(r"\+?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE)
+#: Whom the masters know already.
+PRINCIPALS = ("agent", "chronos", "marathon", "operator", "verify", "viewer")
 #: Mesos detects these itself where --resources does not name them.
 DETECTED = ("cpus", "mem", "disk", "ports", "gpus")
 LINUX_ISOLATION = "cgroups/cpu,cgroups/mem,filesystem/linux,docker/runtime"
@@ -84,6 +86,15 @@ def isolation(now: dict[str, Any], launcher: str, requirement: str, version: str
 def attributes(values: dict[str, Any]) -> str:
     """`--attributes`: name:value;name:value, sorted."""
     return ";".join(f"{name}:{value}" for name, value in sorted(values.items()))
+
+
+def principal_problems(values: dict[str, Any]) -> list[str]:
+    """Frameworks of users that Mesos would not know, or that would be somebody else."""
+    found = [f"mesos_principals: {name!r} is no principal; give a name without : and white space." for name in values
+             if not re.fullmatch(r"[^:\s'\\]+", str(name))]
+    found += [f"mesos_principals: {name} is one of the cluster's own principals: choose another." for name in PRINCIPALS if name in values]
+    return found + [f"mesos_principals: {name} has no secret, without which it could not register: give it one, in a vault."
+                    for name, each in values.items() if not (isinstance(each, dict) and each.get("secret"))]
 
 
 def attribute_problems(values: dict[str, Any]) -> list[str]:
@@ -228,5 +239,6 @@ class FilterModule:
             "mesos_environment": environment,
             "mesos_docker_environment": docker_environment, "mesos_isolation": isolation,
             "mesos_attributes": attributes, "mesos_attribute_problems": attribute_problems,
+            "mesos_principal_problems": principal_problems,
             "mesos_resource_problems": resource_problems, "mesos_agent_conflicts": agent_conflicts,
         }

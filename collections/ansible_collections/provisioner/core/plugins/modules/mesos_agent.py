@@ -11,7 +11,7 @@ import time
 from typing import Any, Dict
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.provisioner.core.plugins.module_utils.mesos import call
+from ansible_collections.provisioner.core.plugins.module_utils.mesos import call, login
 
 DOCUMENTATION = r"""
 module: mesos_agent
@@ -23,6 +23,13 @@ options:
   agent: {description: "The agent, as address:port.", type: str, required: true}
   grace: {description: Seconds between SIGTERM and SIGKILL for its tasks., type: int, default: 0}
   timeout: {description: Seconds it may take., type: int, required: true}
+  operator:
+    description: Principal and secret of an operator, where the masters want one. It is on the host only as long as this runs.
+    type: dict
+    default: {}
+    suboptions:
+      principal: {description: Who., type: str, default: ""}
+      secret: {description: With which secret., type: str, default: ""}
 author: [provisioner]
 """
 EXAMPLES = r"""
@@ -42,6 +49,8 @@ ARGUMENTS: dict[str, Any] = {
     "agent": {"type": "str", "required": True},
     "grace": {"type": "int", "default": 0},
     "timeout": {"type": "int", "required": True},
+    "operator": {"type": "dict", "default": {}, "options": {"principal": {"type": "str", "default": ""},
+                                                          "secret": {"type": "str", "default": "", "no_log": True}}},
 }
 SECONDS = 10
 PAUSE = 1.0
@@ -58,15 +67,15 @@ class GiveUp(Exception):
 class Agent:
     """This host's agent as the leading master sees it."""
 
-    def __init__(self, masters: list[str], pid: str) -> None:
-        self.masters, self.pid = masters, f"@{pid}"
+    def __init__(self, masters: list[str], pid: str, headers: dict[str, str]) -> None:
+        self.masters, self.pid, self.headers = masters, f"@{pid}", headers
         self.leader = ""
 
     def look(self) -> Row | None:
         """This agent as the leading master lists it, None when it does not; gives up when nobody leads."""
         said = []
         for server in [self.leader, *self.masters] if self.leader else self.masters:
-            status, answer = call(server, "GET_AGENTS", SECONDS)
+            status, answer = call(server, "GET_AGENTS", SECONDS, self.headers)
             if status == 200:
                 self.leader = server
                 rows: list[Row] = answer["get_agents"].get("agents", [])
@@ -77,13 +86,13 @@ class Agent:
     def ask(self, kind: str, row: Row, **more: Any) -> None:
         """Have the leading master do something about it."""
         field = {"agent_id": row["agent_info"]["id"], **more}
-        status, answer = call(self.leader, kind, SECONDS, **{kind.lower(): field})
+        status, answer = call(self.leader, kind, SECONDS, self.headers, **{kind.lower(): field})
         if status != 200:
             raise GiveUp(f"The master {self.leader} refuses {kind}: {status} {answer}")
 
     def tasks(self, row: Row) -> dict[str, str]:
         """Ids of the tasks on this agent that have not ended, with the frameworks they belong to."""
-        status, answer = call(self.leader, "GET_TASKS", SECONDS)
+        status, answer = call(self.leader, "GET_TASKS", SECONDS, self.headers)
         if status != 200:
             raise GiveUp(f"The master {self.leader} does not list its tasks: {status} {answer}")
         mine = row["agent_info"]["id"]["value"]
@@ -93,7 +102,7 @@ class Agent:
 
     def orphans(self, row: Row) -> list[str]:
         """Those of frameworks that are gone: a drain would wait for them for ever."""
-        status, answer = call(self.leader, "GET_FRAMEWORKS", SECONDS)
+        status, answer = call(self.leader, "GET_FRAMEWORKS", SECONDS, self.headers)
         rows = answer["get_frameworks"].get("frameworks", []) if status == 200 else []
         gone = {f["framework_info"]["id"]["value"] for f in rows if f.get("recovered")}
         return sorted({framework for framework in self.tasks(row).values() if framework in gone})
@@ -167,7 +176,7 @@ def main() -> None:
     asked = module.params
     if module.check_mode:
         module.exit_json(skipped=True)
-    agent = Agent(asked["masters"], asked["agent"])
+    agent = Agent(asked["masters"], asked["agent"], login(asked["operator"]))
     try:
         drains = asked["state"] == "drained"
         detail = drain(agent, asked["grace"], asked["timeout"]) if drains else reactivate(agent, asked["timeout"])

@@ -12,7 +12,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.provisioner.core.plugins.module_utils.host import Listener, left_behind, service, text_of
-from ansible_collections.provisioner.core.plugins.module_utils.mesos import call, get
+from ansible_collections.provisioner.core.plugins.module_utils.mesos import call, get, viewer
 
 DOCUMENTATION = r"""
 module: mesos_info
@@ -103,7 +103,7 @@ def root_slice() -> bool:
 def drained(masters: list[str], pid: str) -> bool:
     """Whether the leading master lists the agent as drained, draining or deactivated."""
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
-        answers = list(pool.map(lambda master: call(master, "GET_AGENTS", SECONDS), masters))
+        answers = list(pool.map(lambda master: call(master, "GET_AGENTS", SECONDS, viewer()), masters))
     listed = [row for status, answer in answers if status == 200 for row in answer.get("get_agents", {}).get("agents", [])]
     return any(row.get("pid", "").endswith(f"@{pid}") and (row.get("deactivated") or row.get("drain_info")) for row in listed)
 
