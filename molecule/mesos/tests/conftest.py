@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import urllib.request
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -11,6 +9,7 @@ import pytest
 from ansible_collections.provisioner.core.plugins.filter.mesos import environment, isolation
 
 from tests.lab.support.checkout import eventually
+from tests.lab.support.mesos_api import Masters
 from tests.lab.support.mesos_framework import Framework
 
 HOST = "a1"
@@ -37,16 +36,16 @@ ExecStart=unshare --mount sh /run/v2.sh mesos-agent
 DROP_IN = "/run/systemd/system/mesos-agent.service.d"
 
 
-def leads(master: str) -> bool:
-    with urllib.request.urlopen(f"http://{master}/metrics/snapshot", timeout=10) as answer:
-        return bool(json.load(answer)["master/elected"])
+@pytest.fixture(scope="module")
+def masters(members: Members, variable: Variable) -> Masters:
+    """The masters, asked by somebody who may look."""
+    return Masters(members("mesos_master"), f"viewer:{variable('m1', 'vault_mesos_viewer_secret')}")
 
 
 @pytest.fixture(scope="module")
-def framework(members: Members, variable: Variable) -> Iterator[Framework]:
+def framework(masters: Masters, variable: Variable) -> Iterator[Framework]:
     """Connected with the leading master."""
-    masters = [f"{address}:5050" for address in members("mesos_master").values()]
-    with Framework(next(master for master in masters if leads(master)), "marathon", variable("m1", "vault_marathon_secret")) as one:
+    with Framework(f"{masters.addresses[masters.leader()]}:5050", "marathon", variable("m1", "vault_marathon_secret")) as one:
         yield one
 
 

@@ -45,7 +45,7 @@ class Framework:
         self._offers: dict[str, dict[str, Any]] = {}
         self._told: dict[str, list[Status]] = {}
         self._agents: dict[str, dict[str, str]] = {}
-        info = {"user": "root", "name": "test", "roles": ["*"], "principal": principal, "checkpoint": True, "failover_timeout": 60,
+        info = {"user": "nobody", "name": "test", "roles": ["*"], "principal": principal, "checkpoint": True, "failover_timeout": 60,
                 "capabilities": [{"type": "MULTI_ROLE"}, {"type": "TASK_KILLING_STATE"}]}
         self._stream = self._post({"type": "SUBSCRIBE", "subscribe": {"framework_info": info}})
         self._headers["Mesos-Stream-Id"] = self._stream.headers["Mesos-Stream-Id"]

@@ -90,7 +90,7 @@ def _obey(driver: Any) -> None:
 
 def main() -> int:
     settings = json.loads(sys.stdin.readline())
-    framework = {"user": "root", "name": "pymesos", "principal": settings["principal"], "failover_timeout": 120}
+    framework = {"user": "nobody", "name": "pymesos", "principal": settings["principal"], "failover_timeout": 120}
     driver = Driver(OneTask(settings["command"]), framework, settings["master"], principal=settings["principal"], secret=settings["secret"])
     driver.addresses = settings["addresses"]
     threading.Thread(target=_obey, args=(driver,), daemon=True).start()
