@@ -14,11 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from provisioner.cluster.model import Host
+from provisioner.components import component
 from provisioner.context import Context
 from provisioner.hosts.http_api import Api
 from provisioner.hosts.remote_calls import RemoteCalls
 from provisioner.hosts.tunnel import RELAY, Tunnel
 from provisioner.inventory.render import host_variables
+from provisioner.state import secrets
 from provisioner_lab import faults
 from provisioner_lab.commands import attempt
 from provisioner_lab.faults import Fault
@@ -132,12 +134,12 @@ class ClusterUnderTest:
     @property
     def marathon(self) -> Service:
         """Any member: it passes on to the leader what it can't answer itself."""
-        return Service(FromHere(), "Marathon", self._servers("marathon", "marathon_port"))
+        return self._scheduler("marathon")
 
     @property
     def chronos(self) -> Service:
         """As Marathon."""
-        return Service(FromHere(), "Chronos", self._servers("chronos", "chronos_port"))
+        return self._scheduler("chronos")
 
     @property
     def consul(self) -> Api:
@@ -185,6 +187,11 @@ class ClusterUnderTest:
     def _broken(self, fault: Fault) -> Fault:
         self._faults.append(fault)
         return fault
+
+    def _scheduler(self, name: str) -> Service:
+        """Asked with the password that the cluster made for it."""
+        way = FromHere(secrets.load(Context(self.inventory).cluster))
+        return Service(way, component(name).title, self._servers(name, f"{name}_port"), name)
 
     def _servers(self, name: str, port: str) -> list[tuple[Host, str]]:
         context = Context(self.inventory)

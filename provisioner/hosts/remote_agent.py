@@ -23,7 +23,7 @@ def ask_http(request: "dict[str, Any]") -> "dict[str, Any]":
     """One HTTP request to `host:port` or `https://host:port`.
 
     `name` is what the server is called by, where that differs from its address; `credentials` names the component whose credentials
-    on this host go with it.
+    on this host go with it. Who has them in another way brings them as `headers`, and whom to trust as `authority` (PEM).
     """
     scheme, _, server = request["server"].rpartition("://")
     host, _, port = server.rpartition(":")
@@ -31,12 +31,14 @@ def ask_http(request: "dict[str, Any]") -> "dict[str, Any]":
     secret = CREDENTIALS / (str(request.get("credentials") or "") + ".json")
     if secret.exists():
         headers.update(json.loads(secret.read_text(encoding="utf-8")))
+    headers.update(request.get("headers") or {})
     body = None
     if request.get("body") is not None:
         headers["Content-Type"] = "application/json"
         body = json.dumps(request["body"]).encode()
     if scheme == "https":
-        trusted = ssl.create_default_context(cafile=str(AUTHORITY))
+        own = request.get("authority")
+        trusted = ssl.create_default_context(cadata=own) if own else ssl.create_default_context(cafile=str(AUTHORITY))
         connection: http.client.HTTPConnection = http.client.HTTPSConnection(host, int(port), timeout=request["timeout"], context=trusted)
     else:
         connection = http.client.HTTPConnection(host, int(port), timeout=request["timeout"])

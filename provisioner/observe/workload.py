@@ -40,7 +40,7 @@ class Workload:
         self._masters = cluster.members("mesos_master")
         self._marathons = [(h, f"{h.cluster_address}:{host_variables(rendered, h.name).get('marathon_port', 8080)}")
                            for h in cluster.members("marathon")]
-        self._marathon = Api(calls, "Marathon", self._marathons)
+        self._marathon = Api(calls, "Marathon", self._marathons, "marathon")
         self._leader = cluster.hosts[0]
 
     def tasks(self, *agents: str) -> dict[str, list[str]]:

@@ -48,7 +48,7 @@ class Sources:
         """The component's HTTP interface, on whichever of the hosts answers."""
         port = f"{self.component.name}_port"
         servers = [(host, f"{host.cluster_address}:{self.value(host, port)}") for host in self.working]
-        return Api(RemoteCalls(self.context.transport), self.component.title, servers)
+        return Api(RemoteCalls(self.context.transport), self.component.title, servers, self.component.name)
 
     @functools.cached_property
     def secrets(self) -> dict[str, str]:

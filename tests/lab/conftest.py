@@ -16,6 +16,7 @@ from tests.lab.support.belongings import Belongings
 from tests.lab.support.checkout import lab_name
 from tests.lab.support.fixtures import Inventory, Members, members, on, variable, zookeeper
 from tests.lab.support.mesos_container import MesosContainer, lab_system
+from tests.lab.support.schedulers import marathon_client
 from tests.lab.support.two_clients import Client, asker, writer
 
 __all__ = ["asked", "box", "inventory", "lab", "members", "on", "open_belongings", "variable", "written", "zookeeper"]
@@ -48,15 +49,17 @@ def written(cluster: ClusterUnderTest, inventory: Inventory) -> Iterator[tuple[C
 @pytest.fixture(scope="module")
 def asked(members: Members, inventory: Inventory) -> Iterator[Client]:
     """A client that asks a Marathon app all the time."""
-    marathon = next(iter(members("marathon").values()))
-    with asker(marathon, inventory["all"]["vars"]["docker_registry"], list(members("mesos_agent").values())) as client:
+    values = inventory["all"]["vars"]
+    marathon = marathon_client(next(iter(members("marathon").values())), values)
+    with asker(marathon, values["docker_registry"], list(members("mesos_agent").values())) as client:
         yield client
 
 
 @pytest.fixture
-def open_belongings(zookeeper: Callable[[str], KazooClient], on: Callable[[str], Any], members: Members) -> Callable[[], Belongings]:
+def open_belongings(zookeeper: Callable[[str], KazooClient], on: Callable[[str], Any], members: Members,
+                    inventory: Inventory) -> Callable[[], Belongings]:
     """`open_belongings()`: what a user keeps in the cluster, seen through new connections."""
-    return lambda: Belongings(zookeeper("m1"), on("m1"), next(iter(members("marathon").values())))
+    return lambda: Belongings(zookeeper("m1"), on("m1"), next(iter(members("marathon").values())), inventory["all"]["vars"])
 
 
 @pytest.fixture(scope="session")

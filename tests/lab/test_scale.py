@@ -18,6 +18,7 @@ from marathon import MarathonClient
 from marathon.models import MarathonApp
 
 from tests.lab.support.checkout import ClusterUnderTest, eventually, interrupted, provision
+from tests.lab.support.schedulers import marathon_client
 from tests.lab.support.two_clients import PATH, Client, report_gaps
 
 pytestmark = [pytest.mark.provision(masters=3, agents=2), pytest.mark.nightly]
@@ -73,7 +74,7 @@ def test_one_more_agent_touches_nobody_else_and_a_plan_is_done_once(cluster: Clu
 @pytest.fixture
 def only_here(cluster: ClusterUnderTest, inventory: dict[str, Any]) -> Iterator[tuple[MarathonClient, str]]:
     """An app with one instance, and the agent that it runs on."""
-    client = MarathonClient(f"http://{inventory['all']['hosts']['m1']['ansible_host']}:8080", timeout=20)
+    client = marathon_client(inventory["all"]["hosts"]["m1"]["ansible_host"], inventory["all"]["vars"])
     docker = {"image": f"{inventory['all']['vars']['docker_registry']}/busybox:1.35", "network": "BRIDGE"}
     client.create_app(DRAINED_APP, MarathonApp.from_json({"id": DRAINED_APP, "instances": 1, "cpus": 0.1, "mem": 32, "cmd": "sleep 10000",
                                                           "container": {"type": "DOCKER", "docker": docker}}))

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from marathon import MarathonClient, MarathonError
+from marathon import MarathonError
 from marathon.models import MarathonApp
 
 from tests.lab.support.checkout import ClusterUnderTest, eventually, provision
@@ -26,6 +26,7 @@ from tests.lab.support.fresh import fresh
 from tests.lab.support.leaders import Leaders
 from tests.lab.support.next_consul import RELEASES
 from tests.lab.support.next_versions import NEXT, REBUILT, docker_version, make, older, put_consul
+from tests.lab.support.schedulers import marathon_client
 from tests.lab.support.two_clients import PATH, Client, report_gaps
 
 pytestmark = [pytest.mark.provision(masters=3, agents=2), pytest.mark.nightly]
@@ -44,12 +45,12 @@ LEADERS: dict[str, str] = {}
 
 @pytest.fixture
 def measured(request: pytest.FixtureRequest, cluster: ClusterUnderTest, written: Written, asked: Client,
-             members: Members) -> Iterator[None]:
+             members: Members, inventory: dict[str, Any]) -> Iterator[None]:
     """The longest gaps of both clients while the test runs go into the table, and how often each leader changed."""
     for client in (written[0], asked):
         client.reset()
     term = consul_term(cluster)
-    with Leaders(members, cluster.zookeeper) as leaders:
+    with Leaders(members, cluster.zookeeper, inventory["all"]["vars"]) as leaders:
         yield
     for client in (written[0], asked):
         eventually("the client is answered again", 120, partial(answered, client))
@@ -105,7 +106,7 @@ def cluster(lab: str, first_versions: Path) -> Iterator[ClusterUnderTest]:
 @pytest.fixture(scope="module")
 def tasks(cluster: ClusterUnderTest, members: Members, inventory: dict[str, Any]) -> Iterator[Tasks]:
     """A task of each containerizer, and how to ask what has become of them. They sleep, each for a time of its own."""
-    client = MarathonClient(f"http://{next(iter(members('marathon').values()))}:8080", timeout=20)
+    client = marathon_client(next(iter(members("marathon").values())), inventory["all"]["vars"])
     docker = {"image": f"{inventory['all']['vars']['docker_registry']}/busybox:1.35", "network": "HOST"}
     for name, seconds, container in (("command", 41001, None), ("docker", 41002, {"type": "DOCKER", "docker": docker})):
         app = {"id": f"/goes-on/{name}", "cmd": f"exec sleep {seconds}", "cpus": 0.1, "mem": 32, "container": container}

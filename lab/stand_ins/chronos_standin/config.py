@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from chronos_standin.scheduler import Settings
+from mesos_framework.doors import with_defaults
 from mesos_framework.flags import Flag, FlagError, Value, expand, load, parse
 from mesos_framework.mesos_client import Credential
 from mesos_framework.urls import UrlError, ZkUrl, parse_zk
 
 #: Real flags that would change what a client sees and that this stand-in cannot honour.
-UNSUPPORTED = ("disable_http", "ssl_keystore_path", "http_credentials", "cassandra_contact_points")
+UNSUPPORTED = ("disable_http", "ssl_keystore_path", "cassandra_contact_points")
 
 
 def flags() -> tuple[Flag, ...]:
@@ -66,7 +68,7 @@ class Config:
 
 def configure(arguments: Sequence[str]) -> Config:
     """The configuration of a start; raises FlagError with the text that the program prints."""
-    values = parse(flags(), expand(arguments))
+    values = with_defaults(parse(flags(), expand(arguments)), os.environ)
     for name in UNSUPPORTED:
         if values.get(name):
             raise FlagError(f"The stand-in of Chronos has no '{name}'")

@@ -10,12 +10,13 @@ from typing import Any
 
 from marathon_standin import VERSION
 from marathon_standin.scheduler import Settings
-from mesos_framework.flags import Flag, FlagError, Value, from_environment, load, parse
+from mesos_framework.doors import with_defaults
+from mesos_framework.flags import Flag, FlagError, Value, expand, from_environment, load, parse
 from mesos_framework.mesos_client import Credential
 from mesos_framework.urls import UrlError, ZkUrl, parse_zk
 
 #: Real flags that would change what a client sees and that this stand-in cannot honour.
-UNSUPPORTED = ("disable_http", "ssl_keystore_path", "http_credentials", "plugin_conf")
+UNSUPPORTED = ("disable_http", "ssl_keystore_path", "plugin_conf")
 
 
 def flags() -> tuple[Flag, ...]:
@@ -36,6 +37,13 @@ class Config:
     def own(self) -> str:
         """This member as the others reach it."""
         return f"{self.hostname}:{self.values['http_port']}"
+
+    def lines(self) -> str:
+        """All flags as the program writes them into its log: only URLs of ZooKeeper without their passwords."""
+        defaults = {flag.name: flag.default for flag in flags()}
+        rows = (f" - {name}{' (*)' if value != defaults.get(name) else ''} = {_redacted(str(value))}"
+                for name, value in self.values.items())
+        return "\n".join(("Marathon configuration: (* suffix means value was explicitly supplied, and not defaulted)", *rows))
 
     def settings(self) -> Settings:
         """The flags that the scheduler follows, in seconds."""
@@ -74,7 +82,7 @@ class Config:
 
 def configure(environ: Mapping[str, str], arguments: Sequence[str]) -> Config:
     """The configuration of a start; raises FlagError with the text that the program prints."""
-    values = parse(flags(), [*from_environment(environ, "MARATHON_"), *arguments])
+    values = with_defaults(parse(flags(), expand([*from_environment(environ, "MARATHON_"), *arguments])), environ)
     for name in UNSUPPORTED:
         if values.get(name):
             raise FlagError(f"The stand-in of Marathon has no '{name}'")

@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from mesos_framework.doors import OPEN, Lock
+
 LOG = logging.getLogger("http")
 PROXY_SECONDS = 10
 #: Headers that belong to one connection, and those that the server writes itself.
@@ -136,6 +138,12 @@ class Api:
             connection.close()
 
 
+def unauthorized(realm: str) -> Answer:
+    """To who brings no pair, or another one."""
+    return Answer(401, "<html><body><h2>HTTP ERROR 401 Unauthorized</h2></body></html>", {"WWW-Authenticate": f'Basic realm="{realm}"'},
+                  "text/html;charset=iso-8859-1")
+
+
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
     allow_reuse_address = True
@@ -156,8 +164,8 @@ class _Server(ThreadingHTTPServer):
             LOG.exception("Request of %s failed", client_address)
 
 
-def serve(api: Api, address: str, port: int, product: str) -> ThreadingHTTPServer:
-    """A bound server that answers with `api` once its serve_forever() runs. Raises OSError when the port is taken."""
+def serve(api: Api, address: str, port: int, product: str, lock: Lock = OPEN) -> ThreadingHTTPServer:
+    """A bound server that answers who opens the lock with `api`, once its serve_forever() runs. Raises OSError when the port is taken."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -166,9 +174,10 @@ def serve(api: Api, address: str, port: int, product: str) -> ThreadingHTTPServe
         timeout = 60
 
         def _handle(self) -> None:
-            length = int(self.headers.get("Content-Length") or 0)
+            body, headers = self.rfile.read(int(self.headers.get("Content-Length") or 0)), dict(self.headers.items())
             try:
-                answer = api.answer(self.command, self.path, self.rfile.read(length), dict(self.headers.items()))
+                # Before anything else is looked at: a follower asks for the pair itself, and passes it on.
+                answer = api.answer(self.command, self.path, body, headers) if lock.opens(headers) else unauthorized(lock.realm)
             except Exception as error:
                 # The boundary of a request: one bad request must not end the thread without an answer.
                 LOG.exception("%s %s", self.command, self.path)

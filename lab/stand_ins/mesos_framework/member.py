@@ -20,6 +20,7 @@ from kazoo.exceptions import KazooException
 from kazoo.handlers.threading import KazooTimeoutError
 from kazoo.security import ACL, OPEN_ACL_UNSAFE
 
+from mesos_framework.doors import OPEN, Lock
 from mesos_framework.election import LeaderLatch, MasterDetector, connect
 from mesos_framework.http_api import Api, Leadership, Manners, Route, serve
 from mesos_framework.mesos_client import Credential, Event, MesosScheduler, RefusedError, RemovedError
@@ -89,6 +90,7 @@ class MemberSpec:
     credential: Credential
     framework_info: Callable[[str], dict[str, Any]]
     manners: Manners
+    lock: Lock = OPEN
     exits: ExitCodes = ExitCodes()
     heartbeat_seconds: float = math.inf
     patient: bool = True
@@ -153,7 +155,7 @@ class Member(ABC):
         """Serves until the process ends."""
         api = Api(routes, Leadership(self.spec.own, self.leader, self.leads), self.spec.manners)
         try:
-            server = serve(api, self.spec.address, self.spec.port, self.spec.product)
+            server = serve(api, self.spec.address, self.spec.port, self.spec.product, self.spec.lock)
         except OSError as error:
             end(self.spec.exits.bind, f"Cannot listen on {self.spec.address}:{self.spec.port}: {error.strerror}")
         signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=self.leave, args=(TERMINATED, "Terminated"), daemon=True).start())

@@ -10,7 +10,7 @@ COMPONENT = Component(
     small={"chronos_heap_mb": 256},
     artefact="image",
     versions=Versions(alike=True),
-    secrets={"chronos_secret": "password"},
+    secrets={"chronos_secret": "password", "chronos_http_password": "password"},
     zookeeper_user="chronos",
     principal="chronos",
     saved_by="chronos",

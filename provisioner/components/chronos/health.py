@@ -9,7 +9,7 @@ from provisioner.probe.health import framework
 from provisioner.probe.health.answer import UnhealthyError, answer, tag_of
 from provisioner.probe.health.cause import with_cause
 from provisioner.probe.health.docker_engine import container, image_of
-from provisioner.probe.health.web import get
+from provisioner.probe.health.web import credentials, get
 
 # 3.x, then 2.x.
 LEADER_PATHS = ("/v1/scheduler/leader", "/scheduler/leader")
@@ -42,7 +42,7 @@ def _answers(request: "dict[str, Any]") -> "dict[str, Any]":
 
 def _leader(server: str) -> str:
     for path in LEADER_PATHS:
-        reply = get(server, path)
+        reply = get(server, path, credentials("chronos"))
         if NOT_PASSED_ON in reply.body.decode("utf-8", "replace"):
             raise UnhealthyError(f"{reply.where} answers {reply.status}: error {NOT_PASSED_ON}")
         if reply.status != 404:

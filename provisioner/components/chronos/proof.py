@@ -10,6 +10,8 @@ from provisioner.hosts.openssh import fan_out
 from provisioner.hosts.remote_calls import BrokenLink, Reply
 from provisioner.observe.proof import Cleaning, Link, Proof
 
+#: Whose credentials go with a request.
+NAME = "chronos"
 JOB_SECONDS = 120.0
 #: 3.x, then 2.x.
 BASES = ("/v1/scheduler", "/scheduler")
@@ -26,7 +28,7 @@ def run(proof: Proof) -> str:
     job = {"name": proof.name, "command": f"echo {proof.name} > {result_file(proof)}", "schedule": "R1//PT10M",
            "epsilon": "PT10M", "owner": "", "cpus": 0.05, "mem": 32, "disk": 1}
     proof.begun.add("job")
-    made = proof.calls.http(host, "POST", server, f"{base}/iso8601", job)
+    made = proof.calls.http(host, "POST", server, f"{base}/iso8601", job, credentials=NAME)
     if not made.ok:
         raise BrokenLink(f"Chronos on {host.name}", f"it refused the job: {made}")
 
@@ -56,7 +58,7 @@ def chronos(proof: Proof) -> tuple[Host, str, str]:
     for host in hosts:
         server = proof.server(host, "chronos")
         for base in BASES:
-            last = proof.calls.get(host, server, f"{base}/leader")
+            last = proof.calls.get(host, server, f"{base}/leader", credentials=NAME)
             if last.ok:
                 return host, server, base
     raise proof.cause_of(f"no Chronos answers: {last}", *(("chronos", h) for h in hosts))
@@ -67,7 +69,7 @@ def remove(proof: Proof) -> None:
     said = fan_out(proof.agents, lambda a: proof.calls.send(a, "remove", path=result_file(proof)))
     host, server, base = chronos(proof)  # whose leader has loaded its jobs, as `registration.await_settled` was asked before
     if _job(proof, host, server, base):
-        reply = proof.calls.http(host, "DELETE", server, f"{base}/job/{proof.name}")
+        reply = proof.calls.http(host, "DELETE", server, f"{base}/job/{proof.name}", credentials=NAME)
         if not reply.ok:
             raise BrokenLink(f"Chronos on {host.name}", f"the job {proof.name} can not be deleted: {reply}")
     for answer in said.values():
@@ -76,7 +78,7 @@ def remove(proof: Proof) -> None:
 
 
 def _job(proof: Proof, host: Host, server: str, base: str) -> dict[str, Any]:
-    jobs = proof.calls.get(host, server, f"{base}/jobs").json()
+    jobs = proof.calls.get(host, server, f"{base}/jobs", credentials=NAME).json()
     rows = jobs if isinstance(jobs, list) else []
     return next((j for j in rows if isinstance(j, dict) and j.get("name") == proof.name), {})
 

@@ -15,5 +15,5 @@ def problems(values: Values) -> Iterator[Problem]:
     flags, extra = filters("flags"), values.get(FLAGS, {})
     for message in flags.flag_problems(extra, FLAGS, known_flags("chronos"), internals("chronos")["__chronos_owned"]):
         yield FLAGS, message
-    for message in flags.chronos_spaced(extra):
+    for message in flags.scallop_problems(extra, "Chronos"):
         yield FLAGS, message

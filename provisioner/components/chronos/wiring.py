@@ -20,6 +20,7 @@ def variables(host: Host, w: Wiring) -> Variables:
         "chronos_principal": "chronos",
         "chronos_secret": w.secret("chronos_secret"),
         "chronos_task_user": task_user(host, w),
+        "chronos_http_password": "{{ vault_chronos_http_password }}" if w.closed else "",
         "chronos_probe": {"unit": "chronos", "address": host.cluster_address, "port": w.value(host, "chronos_port"),
                           "image": w.image("chronos"),
                           "framework": w.value(host, "chronos_framework_name"),

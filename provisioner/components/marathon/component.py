@@ -11,7 +11,7 @@ COMPONENT = Component(
     artefact="image",
     # Marathon's upgrade guide: no minor release may be skipped.
     versions=Versions(alike=True, migrates=True, minors_at_once=1),
-    secrets={"marathon_secret": "password"},
+    secrets={"marathon_secret": "password", "marathon_http_password": "password"},
     zookeeper_user="marathon",
     principal="marathon",
     saved_by="marathon",

@@ -8,7 +8,7 @@ from typing import Any
 from provisioner.probe.health import framework
 from provisioner.probe.health.answer import answer
 from provisioner.probe.health.cause import with_cause
-from provisioner.probe.health.web import Reply, get
+from provisioner.probe.health.web import Reply, credentials, get
 
 #: In the answers that a follower passes on.
 VIA = "x-marathon-via"
@@ -23,7 +23,7 @@ def health(request: "dict[str, Any]") -> "dict[str, Any]":
 
 def _answers(request: "dict[str, Any]") -> "dict[str, Any]":
     server = "{}:{}".format(request["address"], request["port"])
-    reply = get(server, "/v2/info")
+    reply = get(server, "/v2/info", credentials("marathon"))
     if of_a_leader_that_is_ill(reply):
         return answer("degraded", f"follows a leader that does not answer: {reply.status} {reply.text}", facts={"itself": "ok"})
     info = reply.json()
@@ -47,6 +47,6 @@ def of_a_leader_that_is_ill(reply: Reply) -> bool:
 
 
 def _leader(server: str) -> str:
-    reply = get(server, "/v2/leader")
+    reply = get(server, "/v2/leader", credentials("marathon"))
     # 404 is Marathon's word for "there is no leader".
     return "" if reply.status == 404 else str(reply.json().get("leader") or "")

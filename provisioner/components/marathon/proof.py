@@ -9,6 +9,8 @@ from provisioner.errors import UnreachableError
 from provisioner.hosts.remote_calls import BrokenLink
 from provisioner.observe.proof import CONTAINER_PORT, Cleaning, Instance, Link, Proof
 
+#: Whose credentials go with a request.
+NAME = "marathon"
 #: Pulling the image from the cluster's registry and starting it; a first pull of a vendor's image is the slow case.
 DEPLOY_SECONDS = 150.0
 STOP_SECONDS = 60.0
@@ -38,7 +40,7 @@ def marathon(proof: Proof) -> tuple[Host, str]:
     why = []
     for host in hosts:
         server = proof.server(host, "marathon")
-        reply = proof.calls.get(host, server, "/v2/leader")
+        reply = proof.calls.get(host, server, "/v2/leader", credentials=NAME)
         if reply.ok:
             return host, server
         why.append(f"{host.name}: {reply}")
@@ -49,7 +51,7 @@ def deploy(proof: Proof) -> str:
     """Start the app on every agent and wait until Marathon calls all instances healthy."""
     host, server = marathon(proof)
     proof.begun.add("app")
-    made = proof.calls.http(host, "POST", server, "/v2/apps", definition(proof))
+    made = proof.calls.http(host, "POST", server, "/v2/apps", definition(proof), credentials=NAME)
     if made.status != CREATED:
         raise BrokenLink(f"Marathon on {host.name}", f"it refused the app: {made}")
     wanted = len(proof.agents)
@@ -69,16 +71,19 @@ def remove(proof: Proof) -> None:
     """Stop the app and wait until nothing of it is left. Raises BrokenLink when something is."""
     host, server = marathon(proof)
 
+    def gone() -> bool | None:
+        return True if proof.calls.get(host, server, path, credentials=NAME).status == MISSING else None
+
     path = f"/v2/apps/{proof.name}"
-    reply = proof.calls.http(host, "DELETE", server, f"{path}?force=true")
+    reply = proof.calls.http(host, "DELETE", server, f"{path}?force=true", credentials=NAME)
     if not (reply.ok or reply.status == MISSING):
         raise BrokenLink(f"Marathon on {host.name}", f"it does not delete the app /{proof.name}: {reply}")
-    if proof.until(STOP_SECONDS, lambda: True if proof.calls.get(host, server, path).status == MISSING else None) is None:
+    if proof.until(STOP_SECONDS, gone) is None:
         raise BrokenLink(f"Marathon on {host.name}", f"the app /{proof.name} is still there after {STOP_SECONDS:.0f} s")
 
 
 def _app(proof: Proof, host: Host, server: str) -> dict[str, Any]:
-    found = proof.calls.get(host, server, f"/v2/apps/{proof.name}").json()
+    found = proof.calls.get(host, server, f"/v2/apps/{proof.name}", credentials=NAME).json()
     return (found.get("app") or {}) if isinstance(found, dict) else {}
 
 

@@ -15,3 +15,5 @@ def problems(values: Values) -> Iterator[Problem]:
     flags, extra = filters("flags"), values.get(FLAGS, {})
     for message in flags.flag_problems(extra, FLAGS, known_flags("marathon"), internals("marathon")["__marathon_owned"]):
         yield FLAGS, message
+    for message in flags.scallop_problems(extra, "Marathon"):
+        yield FLAGS, message

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import json
 import time
-import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from kazoo.client import KazooClient
 from kazoo.security import make_digest_acl
-from marathon import MarathonClient
 from marathon.models import MarathonApp
 
 from tests.lab.support.checkout import eventually
+from tests.lab.support.schedulers import ask_chronos, marathon_client
 
 T = TypeVar("T")
 NAME = "backup-scenario"
@@ -34,11 +33,11 @@ def steady(ask: Callable[[], T]) -> T:
 
 
 class Belongings:
-    """One thing of a user in each of the four places."""
+    """One thing of a user in each of the four places. `secrets` are the cluster's."""
 
-    def __init__(self, zookeeper: KazooClient, on: Any, address: str) -> None:
-        self.nodes, self._on, self._address = zookeeper, on, address
-        self.marathon = MarathonClient(f"http://{address}:8080", timeout=20)
+    def __init__(self, zookeeper: KazooClient, on: Any, address: str, secrets: Mapping[str, Any]) -> None:
+        self.nodes, self._on, self._address, self._secrets = zookeeper, on, address, secrets
+        self.marathon = marathon_client(address, secrets)
 
     def make(self) -> None:
         """All four."""
@@ -78,7 +77,4 @@ class Belongings:
         return steady(lambda: next((job for job in json.loads(self._chronos("jobs")) if job["name"] == NAME), {}))
 
     def _chronos(self, path: str, body: object = None, method: str = "") -> str:
-        request = urllib.request.Request(f"http://{self._address}:4400/v1/scheduler/{path}", method=method or None,
-                                         data=json.dumps(body).encode() if body else None, headers={"Content-Type": "application/json"})
-        with urllib.request.urlopen(request, timeout=20) as answer:  # noqa: S310 - an address of the lab
-            return str(answer.read().decode())
+        return ask_chronos(self._address, self._secrets, path, body, method)

@@ -6,30 +6,35 @@ import http.client
 import json
 import socket
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
+
+from provisioner_lab.services import FromHere
+from tests.lab.support.schedulers import CHRONOS_PORT, MARATHON_PORT
 
 PAUSE_SECONDS = 0.5
 TIMEOUT_SECONDS = 2.0
+#: Address and secrets of the cluster; whom the member names.
+Ask = Callable[[str, Mapping[str, Any]], str]
 
 
-def _mesos(address: str) -> str:
+def _mesos(address: str, _secrets: Mapping[str, Any]) -> str:
     connection = http.client.HTTPConnection(address, 5050, timeout=TIMEOUT_SECONDS)
     connection.request("GET", "/redirect")
     return (connection.getresponse().getheader("Location") or "").strip("/").partition(":")[0]
 
 
-def _framework(port: int, path: str) -> Callable[[str], str]:
-    def ask(address: str) -> str:
+def _framework(name: str, port: int, path: str) -> Ask:
+    def ask(address: str, secrets: Mapping[str, Any]) -> str:
         connection = http.client.HTTPConnection(address, port, timeout=TIMEOUT_SECONDS)
-        connection.request("GET", path)
+        connection.request("GET", path, headers=FromHere(secrets).headers(name))
         return str(json.loads(connection.getresponse().read()).get("leader", "")).partition(":")[0]
 
     return ask
 
 
-def _zookeeper(server: str) -> str:
+def _zookeeper(server: str, _secrets: Mapping[str, Any]) -> str:
     """Only the leader says who leads. By the server that leads to it from here."""
     address, _, port = server.rpartition(":")
     with socket.create_connection((address, int(port)), TIMEOUT_SECONDS) as connection:
@@ -40,9 +45,9 @@ def _zookeeper(server: str) -> str:
 
 
 #: How a member is asked whom it believes to lead, by component.
-ASK: dict[str, Callable[[str], str]] = {
+ASK: dict[str, Ask] = {
     "zookeeper": _zookeeper, "mesos_master": _mesos,
-    "marathon": _framework(8080, "/v2/leader"), "chronos": _framework(4400, "/v1/scheduler/leader"),
+    "marathon": _framework("marathon", MARATHON_PORT, "/v2/leader"), "chronos": _framework("chronos", CHRONOS_PORT, "/v1/scheduler/leader"),
 }
 
 
@@ -51,7 +56,8 @@ class Leaders:
     servers for this machine, with ',' between.
     """
 
-    def __init__(self, members: Callable[[str], dict[str, str]], zookeepers: str) -> None:
+    def __init__(self, members: Callable[[str], dict[str, str]], zookeepers: str, secrets: Mapping[str, Any]) -> None:
+        self._secrets = secrets
         self._addresses = {component: list(members(component).values()) for component in ASK} | {"zookeeper": zookeepers.split(",")}
         self._seen: dict[str, list[str]] = {component: [] for component in ASK}
         self._over = threading.Event()
@@ -72,16 +78,16 @@ class Leaders:
     def _watch(self) -> None:
         while not self._over.wait(PAUSE_SECONDS):
             for component, addresses in self._addresses.items():
-                leader = agreed(_answers(ASK[component], addresses))
+                leader = agreed(_answers(ASK[component], addresses, self._secrets))
                 if leader and self._seen[component][-1:] != [leader]:
                     self._seen[component].append(leader)
 
 
-def _answers(ask: Callable[[str], str], addresses: Iterable[str]) -> list[str]:
+def _answers(ask: Ask, addresses: Iterable[str], secrets: Mapping[str, Any]) -> list[str]:
     found = []
     for address in addresses:
         try:
-            found.append(ask(address))
+            found.append(ask(address, secrets))
         except (OSError, http.client.HTTPException, ValueError, AttributeError):
             continue
     return found

@@ -85,7 +85,7 @@ def writer(zookeepers: str, password: str) -> Iterator[tuple[Client, list[str]]]
 
 
 @contextmanager
-def asker(marathon: str, registry: str, agents: list[str]) -> Iterator[Client]:
+def asker(marathon: MarathonClient, registry: str, agents: list[str]) -> Iterator[Client]:
     """A client of an app with an instance on each of two agents; it goes on to the next agent when one does not answer."""
     docker = {"image": f"{registry}/busybox:1.35", "network": "BRIDGE", "portMappings": [{"containerPort": 8000, "hostPort": PORT}]}
     app = {"id": "/two-clients", "instances": 2, "cpus": 0.1, "mem": 32, "constraints": [["hostname", "UNIQUE"]],
@@ -105,8 +105,7 @@ def asker(marathon: str, registry: str, agents: list[str]) -> Iterator[Client]:
 
 
 @contextmanager
-def _app(marathon: str, app: dict[str, Any]) -> Iterator[None]:
-    client = MarathonClient(f"http://{marathon}:8080", timeout=20)
+def _app(client: MarathonClient, app: dict[str, Any]) -> Iterator[None]:
     client.create_app(app["id"], MarathonApp.from_json(app))
     try:
         yield

@@ -9,11 +9,10 @@ import pytest
 import yaml
 from ansible_collections.provisioner.core.plugins.filter import mesos
 from ansible_collections.provisioner.core.plugins.filter.flags import (
-    chronos_arguments,
-    chronos_spaced,
     flag_problems,
     go_flag_problems,
-    marathon_environment,
+    scallop_arguments,
+    scallop_problems,
     setting_problems,
 )
 
@@ -71,19 +70,20 @@ def test_flags_of_marathon() -> None:
     assert "type port" in flag_problems({"https_port": True}, "x", known, {})[0]
     assert "type int" in flag_problems({"zk_max_node_size": "1MB"}, "x", known, {})[0]
     assert "type string" in flag_problems({"metrics_name_prefix": ""}, "x", known, {})[0]
-    # Camel case does not survive the environment, and the other was removed in 1.10.
+    # The first is none of the recorded, and the other was removed in 1.10.
     assert len(flag_problems({"killsPerBatch": 1, "default_accepted_resource_roles": "a"}, "x", known, {})) == 2
-    lines = marathon_environment({"http_port": 8080, "checkpoint": False, "ha": True, "leader_proxy_ssl_ignore_hostname": False}, known)
-    assert lines == ["MARATHON_HTTP_PORT=8080", "MARATHON_DISABLE_CHECKPOINT=", "MARATHON_HA="]
+    lines = scallop_arguments({"http_port": 8080, "checkpoint": False, "ha": True, "leader_proxy_ssl_ignore_hostname": False}, known)
+    assert lines == ["--http_port 8080", "--disable_checkpoint", "--ha"]
 
 
 def test_flags_of_chronos() -> None:
     known = FLAGS["chronos"]
     assert "no flag schedule_horizon" in flag_problems({"schedule_horizon": 1}, "x", known, {})[0]
     assert flag_problems({"failure_retry": 1000, "mail_ssl": True}, "x", known, {}) == []
-    assert chronos_arguments({"zk_hosts": "a:1,b:1", "http_compression": False, "mail_ssl": True}, known) == [
+    assert scallop_arguments({"zk_hosts": "a:1,b:1", "http_compression": False, "mail_ssl": True}, known) == [
         "--zk_hosts a:1,b:1", "--disable_http_compression", "--mail_ssl"]
-    assert ["cluster_name: 'my lab'" in each for each in chronos_spaced({"cluster_name": "my lab", "http_port": 1})] == [True]
+    (problem,) = scallop_problems({"cluster_name": "my lab", "http_port": 1}, "Chronos")
+    assert problem.startswith("The file that Chronos reads") and "cluster_name: 'my lab'" in problem
 
 
 def test_flags_of_registrator() -> None:

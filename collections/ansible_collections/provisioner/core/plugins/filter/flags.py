@@ -87,22 +87,8 @@ def _fits(kind: str, value: Any, empty: bool) -> bool:
     return value is not None and "\n" not in str(value) and (empty or str(value) != "")
 
 
-def marathon_environment(flags: Mapping[str, Any], known: Mapping[str, Mapping[str, str]]) -> list[str]:
-    """MARATHON_<FLAG>=value; a switch is an empty value, and its negation where it is off.
-
-    Docker takes such lines literally: there is no quoting, and a value ends with its line.
-    """
-    lines = []
-    for name, value in flags.items():
-        if not isinstance(value, bool):
-            lines.append(f"MARATHON_{name.upper()}={value}")
-        elif value or "negation" in known[name]:
-            lines.append(f"MARATHON_{(name if value else known[name]['negation']).upper()}=")
-    return lines
-
-
-def chronos_arguments(flags: Mapping[str, Any], known: Mapping[str, Mapping[str, str]]) -> list[str]:
-    """--flag value, one a line; a switch stands alone, as its negation where it is off."""
+def scallop_arguments(flags: Mapping[str, Any], known: Mapping[str, Mapping[str, str]]) -> list[str]:
+    """--flag value, one a line, for a file that Scallop reads; a switch stands alone, as its negation where it is off."""
     lines = []
     for name, value in flags.items():
         if not isinstance(value, bool):
@@ -112,9 +98,9 @@ def chronos_arguments(flags: Mapping[str, Any], known: Mapping[str, Mapping[str,
     return lines
 
 
-def chronos_spaced(flags: Mapping[str, Any]) -> list[str]:
-    """Which flags have values that Chronos' file cannot hold, as sentences: it is split at blanks, and knows no quotes."""
-    return [f"The file that Chronos reads its flags from cannot hold blanks in the value of {name}: {str(value)!r}."
+def scallop_problems(flags: Mapping[str, Any], title: str) -> list[str]:
+    """Which flags have values that such a file cannot hold, as sentences: it is split at blanks, and knows no quotes."""
+    return [f"The file that {title} reads its flags from cannot hold blanks in the value of {name}: {str(value)!r}."
             for name, value in flags.items() if re.search(r"\s", str(value))]
 
 
@@ -126,5 +112,5 @@ class FilterModule:
         return {
             "flag_problems": flag_problems, "setting_problems": setting_problems,
             "consul_client_problems": consul_client_problems, "go_flag_problems": go_flag_problems,
-            "marathon_environment": marathon_environment, "chronos_arguments": chronos_arguments, "chronos_spaced": chronos_spaced,
+            "scallop_arguments": scallop_arguments, "scallop_problems": scallop_problems,
         }
