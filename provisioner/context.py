@@ -15,7 +15,7 @@ from provisioner.errors import UsageError
 from provisioner.inventory.addresses import Moved, Settled, moved, settle
 from provisioner.inventory.by_ansible import Vault
 from provisioner.inventory.load import load
-from provisioner.inventory.render import render
+from provisioner.inventory.render import host_variables, render
 from provisioner.inventory.schema import load_schema
 from provisioner.state import ledger
 from provisioner.state.ledger import Ledger
@@ -102,6 +102,10 @@ class Context:
     def defaults(self) -> Mapping[str, Any]:
         """The default value of every role variable."""
         return load_schema().all_defaults()
+
+    def variables(self, host: Host) -> Mapping[str, Any]:
+        """The role variables of a host, with their defaults."""
+        return {**self.defaults, **host_variables(self.rendered, host.name)}
 
     @functools.cached_property
     def catalogue(self) -> catalogue.Catalogue:

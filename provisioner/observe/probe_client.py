@@ -32,7 +32,10 @@ PREFLIGHT_SHAPE: dict[str, Any] = {
     "docker": {"version": str, "error": str, "networks": [{"name": str, "driver": str, "mtu": int, "subnets": [str]}]}, "capabilities": {},
     "sources": [{"question": int, "url": str, "status": int, "error": str}],
 }
-SHAPES = {"facts": FACTS_SHAPE, "preflight": PREFLIGHT_SHAPE}
+AUDIT_SHAPES: dict[str, Any] = {
+    "knock": {"rows": [list]}, "look": {"found": [list], "listening": [str], "strange": [list]},
+}
+SHAPES = {"facts": FACTS_SHAPE, "preflight": PREFLIGHT_SHAPE, **AUDIT_SHAPES}
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,7 @@ class Answer:
     unsettled: Mapping[str, Any] = field(default_factory=dict)
     errors: Mapping[str, str] = field(default_factory=dict)
     ahead: tuple[float, float] = (0.0, 0.0)
+    more: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 def ask(transport: Transport, host: Host, request: Mapping[str, Any], *, timeout: float = 60.0) -> Answer:
@@ -71,6 +75,7 @@ def ask(transport: Transport, host: Host, request: Mapping[str, Any], *, timeout
         facts=answer.get("facts", {}), preflight=answer.get("preflight", {}), health=answer.get("health", {}),
         unsettled=answer.get("unsettled", {}),
         errors={str(k): str(v) for k, v in answer.get("errors", {}).items()}, ahead=(began + seconds - came, began - left),
+        more={section: answer[section] for section in ("knock", "look", "certificates") if section in answer},
     )
 
 

@@ -88,14 +88,8 @@ class Proof:
 
     @property
     def image(self) -> str:
-        """The image of the test app: the user's, else the catalogue's busybox, from the cluster's registry where there is one."""
-        chosen = str(self.cluster.variables.get("cluster_verify_image") or "")
-        if chosen:
-            return chosen
-        site = str(self.cluster.variables.get("cluster_catalogue") or "")
-        entry = catalogue.load(self.cluster.path.parent / site if site else None).pick("busybox")
-        registry = str(self.cluster.variables.get("cluster_registry") or "")
-        return f"{registry}/{entry.get('image')}" if registry else str(entry.get("image"))
+        """The image of the test app."""
+        return test_image(self.cluster)
 
     def until(self, seconds: float, look: Callable[[], T | None]) -> T | None:
         """Look again and again until there is something to see; None when the time is up."""
@@ -116,6 +110,17 @@ class Proof:
             innocent = innocent or f"{link} reports: {health['detail'] if health else 'nothing'}"
         first, host = candidates[0]
         return BrokenLink(f"{component(first).title} on {host.name}", f"{why}; {innocent}")
+
+
+def test_image(cluster: Cluster) -> str:
+    """An image for containers of ours: the user's, else the catalogue's busybox, from the cluster's registry where there is one."""
+    chosen = str(cluster.variables.get("cluster_verify_image") or "")
+    if chosen:
+        return chosen
+    site = str(cluster.variables.get("cluster_catalogue") or "")
+    entry = catalogue.load(cluster.path.parent / site if site else None).pick("busybox")
+    registry = str(cluster.variables.get("cluster_registry") or "")
+    return f"{registry}/{entry.get('image')}" if registry else str(entry.get("image"))
 
 
 def make_proof(cluster: Cluster, rendered: Mapping[str, Any], transport: Any) -> Proof:

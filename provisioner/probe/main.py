@@ -13,7 +13,8 @@ MAX_TEXT = 4096
 POLL_SECONDS = 0.5
 #: Section → the module that answers it; its part of the request has the name of the module.
 MODULES = {"facts": "facts", "preflight": "preflight", "health": "health", "packages": "packages",
-           "unsettled": "applied", "begin": "notes", "forget": "notes", "stale": "notes", "record": "notes"}
+           "unsettled": "applied", "begin": "notes", "forget": "notes", "stale": "notes", "record": "notes",
+           "knock": "places", "look": "looking", "certificates": "certificates"}
 
 
 def main(request: "dict[str, Any]", out: int) -> None:

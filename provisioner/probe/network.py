@@ -57,9 +57,9 @@ def listeners(asked: "list[dict[str, Any]]") -> "list[dict[str, Any]]":
     """
     wanted = {(item["protocol"], item["port"]) for item in asked}
     found = [s for protocol in ("tcp", "udp") for s in sockets(protocol) if (protocol, s["port"]) in wanted]
-    owners = _owners({str(s["inode"]) for s in found}) if found else {}
+    holders = owners({str(s["inode"]) for s in found}) if found else {}
     for entry in found:
-        entry.update(_owner(owners.get(entry.pop("inode"), 0)))
+        entry.update(_owner(holders.get(entry.pop("inode"), 0)))
     return found
 
 
@@ -84,7 +84,7 @@ def address_of(text: str) -> str:
     return socket.inet_ntop(socket.AF_INET6, raw)
 
 
-def _owners(inodes: "set[str]") -> "dict[str, int]":
+def owners(inodes: "set[str]") -> "dict[str, int]":
     """The process that holds each socket inode."""
     found = {}
     wanted = {f"socket:[{inode}]": inode for inode in inodes}

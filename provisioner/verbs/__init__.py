@@ -63,6 +63,7 @@ VERBS = (
     Verb("preflight", "build", "check every host before anything is changed"),
     Verb("plan", "build", "show what 'up' would do, and why; change nothing"),
     Verb("up", "build", "build the cluster, or bring it to what the inventory says", makes_lab=True),
+    Verb("audit", "operate", "try every door of every host, from inside and outside"),
     Verb("status", "operate", "show leaders, members and problems; exit 0 only if healthy"),
     Verb("verify", "operate", "prove end to end that the stack works, then clean up"),
     Verb("restart", "operate", "restart a component, one voter at a time, the leader last"),

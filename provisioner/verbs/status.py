@@ -28,17 +28,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(context: Context, console: Console, options: Options) -> int:
     """Print every component on every host; 0 only if the cluster is healthy."""
+    import time
+
     from provisioner.console import status_rows
     from provisioner.errors import StepFailed
+    from provisioner.observe.audit.kept import last
     from provisioner.observe.observation import observe
     from provisioner.observe.status import summarize
 
     status = summarize(context.cluster, observe(context.cluster, context.rendered, context.one_question, sections=("health",)))
+    audited = last(context.cluster, time.time())
     if options.json:
-        console.json(status.as_json())
+        console.json({**status.as_json(), "audit": audited})
     else:
         console.table(f"{context.cluster.name}: {'healthy' if status.healthy else 'NOT healthy'}",
                       ("component", "host", "state", "", "version", "detail"), status_rows(status.as_json()["components"]))
         for problem in status.problems:
             console.warn(problem)
+        if audited:
+            console.say(f"audit: {audited}")
     return 0 if status.healthy else StepFailed.exit_code

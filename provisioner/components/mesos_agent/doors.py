@@ -1,0 +1,27 @@
+"""The agent's doors: who gets in reads every sandbox and starts shells in containers."""
+
+from provisioner.components.door import JSON, Door, Login, get, post
+
+MESSAGE = "/slave(1)/mesos.internal.NothingOfThatName"
+DOORS = (
+    Door(("mesos_agent_port",), "an HTTP password", "/health, /version", (
+        get("/state"),
+        get("/flags"),
+        get("/containers"),
+        get("/files/debug"),
+        get("/metrics/snapshot"),
+        post("/api/v1", '{"type":"GET_STATE"}', headers=JSON),
+        post("/slave(1)/api/v1", '{"type":"GET_STATE"}', headers=JSON),
+        post("/api/v1/resource_provider", "{}", "POST /api/v1/resource_provider, incomplete", headers=JSON,
+             gap="Mesos asks nobody who calls it for a password"),
+        post(MESSAGE, "", "a message in another's name", headers={"Libprocess-From": "master@192.0.2.1:5050"},
+             gap="messages of Mesos' older protocol have no sender that could be proven without TLS"),
+    )),
+    Door(("mesos_agent_resources",), "what the task itself asks for"),
+)
+LOGINS = (
+    Login("operator", "mesos_operator_secret", "everything", url="http://{mesos_address}:{mesos_agent_port}/"),
+    Login("viewer", "mesos_viewer_secret", "look", url="http://{mesos_address}:{mesos_agent_port}/"),
+)
+SECRETS = {"mesos_agent_secret": "agents prove themselves to masters with it"}
+PRIVATE = ("/etc/mesos/credential.json", "/etc/mesos/http_credentials.json", "/etc/mesos/jwt*", "/etc/mesos/zk")

@@ -1,0 +1,32 @@
+"""The master's doors. Its HTTP asks for a password; the messages of the older protocol can't."""
+
+from provisioner.components.door import JSON, Door, Login, get, post
+
+#: What whoever names itself as the sender is believed. Nobody has a process of that name, and nothing comes of it.
+MESSAGE = "/master/mesos.internal.NothingOfThatName"
+HELD = "an HTTP password; see mesos_acls for who may do what"
+DOORS = (
+    Door(("mesos_master_port",), HELD, "/health, /version, /redirect, the files of the web interface", (
+        get("/state"),
+        get("/flags"),
+        get("/metrics/snapshot"),
+        get("/files/debug"),
+        post("/api/v1", '{"type":"GET_STATE"}', headers=JSON),
+        post("/api/v1/scheduler", '{"type":"SUBSCRIBE"}', "POST /api/v1/scheduler, incomplete", headers=JSON),
+        post(MESSAGE, "", "a message in another's name", headers={"Libprocess-From": "scheduler(1)@192.0.2.1:1"},
+             gap="messages of Mesos' older protocol have no sender that could be proven without TLS"),
+        get("/__processes__", gap="Mesos can't lock it: it names the parts of the process"),
+    )),
+)
+LOGINS = (
+    Login("operator", "mesos_operator_secret", "everything"),
+    Login("viewer", "mesos_viewer_secret", "look"),
+)
+SECRETS = {
+    "mesos_operator_secret": "people and tools operate Mesos with it",
+    "mesos_viewer_secret": "people look at Mesos with it",
+    "verify_secret": "'provision verify' registers a framework with it",
+    "zookeeper_mesos_password": "Mesos owns its nodes in ZooKeeper with it",
+    "zookeeper_mesos_digest": "what ZooKeeper knows of that password",
+}
+PRIVATE = ("/etc/mesos/credentials.json", "/etc/mesos/zk")

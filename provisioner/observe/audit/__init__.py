@@ -1,0 +1,1 @@
+"""`provision audit`: which doors there are, who tries them, and what that means."""

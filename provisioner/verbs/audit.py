@@ -1,0 +1,70 @@
+"""`provision audit`: try every door of the cluster from four places."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from provisioner.verbs.shared.arguments import add_json, add_limit
+
+if TYPE_CHECKING:
+    import argparse
+
+    from provisioner.console import Console
+    from provisioner.context import Context
+
+EPILOG = """\
+Tries each door from this machine, as an unprivileged user of a host, and from
+containers on an agent's bridge and on the overlay network: with nothing, with
+wrong and with the right credentials. Nothing is changed, also where a door is
+open. The exit code is 1 when one is, when a secret can be seen, or when the
+right credentials do not open."""
+#: What a script asks for: not everything is locked.
+OPEN = 1
+
+
+@dataclass(frozen=True)
+class Options:
+    """The options of `audit`."""
+
+    limit: str | None = None
+    json: bool = False
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """All of them are shared."""
+    add_limit(parser)
+    add_json(parser)
+
+
+def run(context: Context, console: Console, options: Options) -> int:
+    """Print what was tried and what came of it; 0 only if nothing is open and every host answered."""
+    from provisioner.errors import UnreachableError, UsageError
+    from provisioner.hosts.host_keys import establish
+    from provisioner.observe.audit.auditor import Auditor
+    from provisioner.observe.audit.kept import keep
+    from provisioner.state import secrets
+    from provisioner.state.secrets import secrets_path
+
+    cluster = context.cluster
+    establish(cluster, say=console.say)
+    known = secrets.load(cluster) if secrets_path(cluster).exists() else {}
+    if not known:
+        raise UsageError("there is no cluster yet whose doors could be tried", where=str(context.path), hint="'provision up' builds it")
+    hosts = context.limited(options.limit)
+    report = Auditor(cluster, context.variables, context.transport, known, context.ledger.access, console.say).audit(hosts)
+    if not hosts and not report.unreachable:
+        keep(cluster, report)
+    if options.json:
+        console.json(report.as_json())
+    else:
+        console.table(f"{cluster.name}: {report.summary}", ("host", "door", "from", "with", "answer", ""), report.table())
+        console.table("findings", ("", "host", "check", "finding"), ([f.severity, f.host, f.check, f.text] for f in report.findings))
+        if report.access != "closed":
+            console.warn("this cluster is open: cluster_access: closed in its inventory locks its doors")
+        for name, why in report.unreachable.items():
+            console.warn(f"{name} was not looked at: {why}")
+        console.say(report.summary)
+    if not report.closed:
+        return OPEN
+    return UnreachableError.exit_code if report.unreachable else 0
