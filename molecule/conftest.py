@@ -20,6 +20,36 @@ from tests.lab.support.fixtures import Inventory, members, on, variable, zookeep
 __all__ = ["cluster", "converge", "engine", "inventory", "members", "on", "packages", "variable", "zookeeper"]
 
 
+#: Docker, where it is, lets nothing through that it does not know.
+BRIDGE = """
+set -e
+ip link add br-scenario type bridge
+ip addr add 172.31.250.1/24 dev br-scenario
+ip link set br-scenario up
+ip netns add scenario
+ip link add scenario0 type veth peer name eth0 netns scenario
+ip link set scenario0 master br-scenario up
+ip -n scenario addr add 172.31.250.2/24 dev eth0
+ip -n scenario link set eth0 up
+ip -n scenario route add default via 172.31.250.1
+sysctl -q -w net.ipv4.ip_forward=1
+nft 'table ip scenario { chain after { type nat hook postrouting priority 100; ip saddr 172.31.250.0/24 masquerade; }; }'
+if iptables -S FORWARD >/dev/null 2>&1; then
+  iptables -I FORWARD -i br-scenario -j ACCEPT
+  iptables -I FORWARD -o br-scenario -j ACCEPT
+fi
+"""
+NO_BRIDGE = """
+if iptables -S FORWARD >/dev/null 2>&1; then
+  iptables -D FORWARD -i br-scenario -j ACCEPT
+  iptables -D FORWARD -o br-scenario -j ACCEPT
+fi
+nft delete table ip scenario
+ip netns del scenario
+ip link del br-scenario
+"""
+
+
 @pytest.fixture(scope="session")
 def cluster() -> ClusterUnderTest:
     """The lab of this run, with as much of a cluster as the scenario's role stands on."""
@@ -58,6 +88,22 @@ def packages(on: Callable[[str], Any]) -> Callable[..., None]:
         on(host).check_output(f"DEBIAN_FRONTEND=noninteractive {command} -q -y {' '.join(names)}")
 
     return change
+
+
+@pytest.fixture(scope="module")
+def container(on: Callable[[str], Any]) -> Iterator[Callable[[str], str]]:
+    """`container(host)`: how a command begins that runs where a container of that host would: behind a bridge, its source translated."""
+    made: set[str] = set()
+
+    def inside(host: str) -> str:
+        if host not in made:
+            made.add(host)
+            on(host).check_output(BRIDGE)
+        return "ip netns exec scenario"
+
+    yield inside
+    for host in made:
+        on(host).check_output(NO_BRIDGE)
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,5 @@
-"""What every host needs of its system: neighbours by name, kernel settings, tools, and a firewall that is off or knows the cluster."""
+"""What every host needs of its system: neighbours by name, kernel settings, tools, a firewall that is off or knows the cluster, and rules
+that close to others what only its members need."""
 
 from __future__ import annotations
 
@@ -15,6 +16,7 @@ Members = Callable[[str], dict[str, str]]
 Converge = Callable[..., subprocess.CompletedProcess[str]]
 #: Ports on which nothing of the cluster listens: one that the firewall is told to open, one that it is not.
 OPEN, SHUT = 18080, 18081
+NOBODY = "setpriv --reuid=65534 --regid=65534 --clear-groups"
 CONNECT = "python3 -c 'import socket; socket.create_connection((\"{address}\", {port}), 5)'"
 
 
@@ -83,6 +85,72 @@ def test_a_managed_firewall_opens_the_clusters_ports_to_the_cluster_and_ssh_to_a
     assert reaches("mirror", 22), "SSH is closed to hosts outside the cluster: the operator would be locked out"
     way_back = walled.service("provisioner-firewall-rollback.timer")
     assert not way_back.is_running, "the way back was not disarmed: the firewall would switch itself off"
+
+
+@pytest.fixture
+def guarded(on: On, converge: Converge, variable: Callable[[str, str], Any]) -> Iterator[Callable[..., bool]]:
+    """`guarded(host, port, prefix)`: whether a connection from a host to a2 is made. There one port is for members only, one nobody's."""
+    for port in (OPEN, SHUT):
+        on("a2").check_output(f"systemd-run --quiet --collect --unit=scenario-{port} python3 -m http.server --directory /mnt {port}")
+    row = {"port": str(OPEN), "protocol": "tcp"}
+
+    def apply(host: str) -> None:
+        done = converge("common", host, common_open_ports=[*variable(host, "common_open_ports"), {**row, "reach": "members"}],
+                        common_members_ports=[*variable(host, "common_members_ports"), row])
+        assert done.returncode == 0, done.stdout[-3000:]
+
+    for host in ("a1", "a2"):
+        apply(host)
+
+    def reaches(host: str, to: int, prefix: str = "") -> bool:
+        return bool(on(host).run(f"{prefix} {CONNECT.format(address=variable('a2', 'common_address'), port=to)}").rc == 0)
+
+    yield reaches
+    on("a2").check_output(f"systemctl stop scenario-{OPEN} scenario-{SHUT}")
+    assert converge("common", "a1,a2").returncode == 0
+
+
+def strangers(container: Callable[[str], str]) -> dict[str, tuple[str, str]]:
+    """Who is no member, by what they are: the host they are on and how their commands begin."""
+    return {"a host outside of the cluster": ("mirror", ""),
+            "a container of the host": ("a2", container("a2")), "a container of another host": ("a1", container("a1")),
+            "a user of the host": ("a2", NOBODY), "a user of another host": ("a1", NOBODY)}
+
+
+def test_what_only_members_need_is_closed_to_others(guarded: Callable[..., bool], on: On, converge: Converge,
+                                                    container: Callable[[str], str]) -> None:
+    who = strangers(container)
+    eventually("members reach it", 20, lambda: guarded("a1", OPEN) and guarded("a2", OPEN))
+    for whom, (host, prefix) in who.items():
+        assert guarded(host, SHUT, prefix), f"{whom} does not reach a port that nobody named"
+        assert not guarded(host, OPEN, prefix), f"{whom} reaches a port that only members need"
+    assert guarded("mirror", 22), "the operator would be locked out"
+    assert not on("a2").service("provisioner-network-rollback.timer").is_running, "the way back was not disarmed"
+    # It is the rules that close it, and health says when they are gone; the role brings them back.
+    for host in ("a1", "a2"):
+        on(host).check_output("nft delete table inet provisioner")
+    for whom, (host, prefix) in who.items():
+        assert guarded(host, OPEN, prefix), f"something else keeps {whom} out"
+
+
+def test_rules_that_were_taken_away_come_back(on: On, converge: Converge) -> None:
+    for taken in ("nft delete table inet provisioner", "nft flush chain inet provisioner members_only",
+                  "systemctl disable --now provisioner-network"):
+        on("a2").check_output(taken)
+        done = converge("common", "a2")
+        assert done.returncode == 0, done.stdout[-3000:]
+        assert "saddr @members accept" in on("a2").check_output("nft list table inet provisioner"), taken
+        assert on("a2").service("provisioner-network").is_enabled, taken
+
+
+def test_an_open_cluster_has_no_rules(on: On, converge: Converge) -> None:
+    done = converge("common", "a2", common_networks=[], common_open_ports=[], common_members_ports=[], common_probe={"firewall": "off"})
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert "inet provisioner" not in on("a2").check_output("nft list tables")
+    assert not on("a2").file("/etc/provisioner/network.nft").exists
+    assert not on("a2").service("provisioner-network").is_enabled
+    assert converge("common", "a2").returncode == 0
+    assert "inet provisioner" in on("a2").check_output("nft list tables")
 
 
 def test_an_address_that_the_host_does_not_have_is_named(converge: Converge) -> None:

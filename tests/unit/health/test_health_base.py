@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import socket
 import struct
 import threading
@@ -152,9 +153,12 @@ def test_network_rules_are_as_they_were_loaded(units: dict[str, dict[str, str]],
     table.write_text("table inet provisioner {\n}\n")
     rules.write_text("one rule")
     loaded.write_text(hashlib.sha256(b"one ruletable inet provisioner {\n}\n").hexdigest() + "  -\n")
-    monkeypatch.setattr(common, "RULES", rules)
-    monkeypatch.setattr(common, "LOADED", loaded)
-    monkeypatch.setattr(common, "LIST", ("cat", str(table)))
+    tool = tmp_path / "nft"
+    tool.write_text(f"#!/bin/sh\n[ \"$*\" = '-s list table inet provisioner' ] && cat {table}\n")
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    monkeypatch.setattr(common, "RULES", common.RULES.replace("/etc/provisioner/network.nft", str(rules))
+                        .replace("/run/provisioner-network", str(loaded)))
 
     def state() -> str:
         return str(ask("common", {"firewall": "off", "network": True})["state"])

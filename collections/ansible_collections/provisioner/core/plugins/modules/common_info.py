@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import re
 import socket
@@ -12,7 +11,16 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.provisioner.core.plugins.module_utils.host import Listener, container, printed, refused, running, setting, text_of
+from ansible_collections.provisioner.core.plugins.module_utils.host import (
+    Listener,
+    container,
+    printed,
+    refused,
+    running,
+    setting,
+    text_of,
+    works,
+)
 
 DOCUMENTATION = r"""
 module: common_info
@@ -64,7 +72,7 @@ LOCALHOST = "localhost"
 BEGIN = "# Begin provisioner, role common"
 END = "# End provisioner, role common"
 NETWORK_UNIT = "/etc/systemd/system/provisioner-network.service"
-NETWORK_RULES, NETWORK_NOTE = "/etc/provisioner/network.nft", "/run/provisioner-network"
+NETWORK_RULES = "{ cat /etc/provisioner/network.nft; nft -s list table inet provisioner; } | sha256sum --status -c /run/provisioner-network"
 LISTEN, ESTABLISHED = "0A", "01"  # states in /proc/net/tcp
 
 
@@ -121,11 +129,7 @@ def firewalls() -> dict[str, Any]:
 
 def network() -> dict[str, Any]:
     """Whether our network rules are there and in force. Their unit notes the sum of file and table; the health check asks the same."""
-    there = Path(NETWORK_UNIT).exists()
-    table = printed("nft", "-s", "list", "table", "inet", "provisioner") if there else ""
-    file = Path(NETWORK_RULES).read_bytes() if Path(NETWORK_RULES).exists() else b""
-    total = hashlib.sha256(file + table.encode() + b"\n").hexdigest()
-    return {"network_unit": there, "network_rules": bool(table) and text_of(NETWORK_NOTE).startswith(total)}
+    return {"network_unit": Path(NETWORK_UNIT).exists(), "network_rules": works("sh", "-c", NETWORK_RULES)}
 
 
 def sysctl(wanted: dict[str, Any], inside: str) -> tuple[dict[str, Any], bool]:
