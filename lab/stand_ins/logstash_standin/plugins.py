@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import socket
 import socketserver
+import ssl
+import sys
 import threading
 import time
 import urllib.request
@@ -14,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from .event import Event, drop, get, now, put, render
-from .language import Plugin
+from .language import ConfigurationError, Plugin
 
 Push = Callable[[Event], None]
 
@@ -41,15 +44,50 @@ def encode(codec: Plugin, event: Event) -> str:
     return json.dumps(event, ensure_ascii=False, indent=4 if codec.name == "rubydebug" else None)
 
 
+#: What a client without a certificate meets, by `ssl_client_authentication`.
+_ASKS = {"none": ssl.CERT_NONE, "optional": ssl.CERT_OPTIONAL, "required": ssl.CERT_REQUIRED}
+_HANDSHAKE_SECONDS = 10.0
+
+
+def tls(settings: dict[str, Any]) -> ssl.SSLContext | None:
+    """How an input speaks TLS, None where it does not.
+
+    Raises ConfigurationError as the real plugin does when it starts, and OSError for a file that it can't read.
+    """
+    if not settings.get("ssl_enabled", False):
+        return None
+    asks = str(settings.get("ssl_client_authentication", "required"))
+    if asks not in _ASKS:
+        raise ConfigurationError(f'Invalid setting for tcp input plugin: ssl_client_authentication: one of {[*_ASKS]}, not "{asks}"')
+    if "ssl_certificate" not in settings or "ssl_key" not in settings:
+        raise ConfigurationError("`ssl_certificate` and `ssl_key` are required when `ssl_enabled` is true")
+    if asks != "none" and not settings.get("ssl_certificate_authorities"):
+        raise ConfigurationError(f'`ssl_certificate_authorities` is required when `ssl_client_authentication` is "{asks}"')
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(settings["ssl_certificate"], settings["ssl_key"])
+    for path in settings.get("ssl_certificate_authorities", []):
+        context.load_verify_locations(path)
+    context.verify_mode = _ASKS[asks]
+    return context
+
+
 class Tcp:
-    """Lines over TCP, one thread for each connection. Raises OSError when the address can't be bound."""
+    """Lines over TCP or TLS, one thread for each connection. Raises OSError when the address can't be bound or a file not be read."""
 
     def __init__(self, plugin: Plugin, push: Push) -> None:
         codec = plugin.settings.get("codec", Plugin("line", {}))
         self.connections: set[socket.socket] = set()
         connections = self.connections
+        context = tls(plugin.settings)
 
         class Handler(socketserver.StreamRequestHandler):
+            def setup(self) -> None:
+                if context:
+                    self.request.settimeout(_HANDSHAKE_SECONDS)
+                    self.request = context.wrap_socket(self.request, server_side=True)
+                    self.request.settimeout(None)
+                super().setup()
+
             def handle(self) -> None:
                 connections.add(self.connection)
                 for line in self.rfile:
@@ -65,6 +103,9 @@ class Tcp:
             allow_reuse_address = True
             daemon_threads = True
 
+            def handle_error(self, request: Any, client_address: Any) -> None:
+                print(f"[WARN ][logstash.inputs.tcp] {client_address[0]}: {sys.exc_info()[1]}", flush=True)
+
         self.server = Server((plugin.settings.get("host", ""), plugin.settings["port"]), Handler)
 
     def start(self) -> None:
@@ -76,8 +117,8 @@ class Tcp:
         self.server.shutdown()
         self.server.server_close()
         for connection in list(self.connections):
-            with contextlib.suppress(OSError):  # the other side was quicker
-                connection.shutdown(socket.SHUT_WR)
+            with contextlib.suppress(OSError), socket.socket(fileno=os.dup(connection.fileno())) as plain:  # the other side was quicker
+                plain.shutdown(socket.SHUT_WR)
         deadline = time.monotonic() + _QUIET_SECONDS
         while self.connections and time.monotonic() < deadline:
             time.sleep(0.02)

@@ -78,7 +78,7 @@ def _run(settings: dict[str, Any], made: list[Pipeline], log: _Log) -> int:
     except BlockingIOError:
         log("FATAL", "logstash.runner", "There is already another instance using the configured data directory.")
         return 1
-    except OSError as error:
+    except (OSError, ConfigurationError) as error:
         log("FATAL", "logstash.agent", f"Failed to start: {error}")
         return 1
     log("INFO", "logstash.runner", "Logstash shut down.")

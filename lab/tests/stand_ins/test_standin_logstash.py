@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -20,7 +21,7 @@ from samples import ENVIRONMENT, STAND_INS
 
 PROGRAM = STAND_INS / "logstash_standin/packaging/logstash"
 PIPELINE = """
-input {{ tcp {{ host => "127.0.0.1" port => {port} codec => json_lines }} }}  # where hosts send to
+input {{ tcp {{ host => "127.0.0.1" port => {port} codec => json_lines {tls} }} }}  # where hosts send to
 filter {{ {filter} }}
 output {{ file {{ path => "{output}" codec => json_lines }} }}
 """
@@ -61,9 +62,10 @@ class Node:
         main = {"pipeline.id": "main", "path.config": f"{folder}/conf.d/*.conf"}
         (folder / "pipelines.yml").write_text(json.dumps([main]))
         self.process: subprocess.Popen[bytes] | None = None
+        self.tls = ""
 
     def start(self, filter_: str = "") -> None:
-        text = PIPELINE.format(port=self.port, output=self.output, filter=filter_)
+        text = PIPELINE.format(port=self.port, output=self.output, filter=filter_, tls=self.tls)
         (self.folder / "conf.d" / "main.conf").write_text(text)
         command = [sys.executable, str(PROGRAM), "--path.settings", str(self.folder)]
         self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, env=ENVIRONMENT)
@@ -123,7 +125,8 @@ def test_a_wrong_pipeline_is_refused_with_the_reason(node: Node, pipeline: str, 
 
 
 def test_a_good_pipeline_passes_the_test(node: Node) -> None:
-    text = PIPELINE.format(port=1, output="/x", filter='if ![a][b] and [c] in ["d", "e"] { drop {} } else { mutate {} }')
+    text = PIPELINE.format(port=1, output="/x", tls="",
+                           filter='if ![a][b] and [c] in ["d", "e"] { drop {} } else { mutate {} }')
     tried = logstash("--path.settings", str(node.folder), "--config.test_and_exit", "-e", text)
     assert (tried.returncode, tried.stdout) == (0, "Configuration OK\n")
 
@@ -198,6 +201,76 @@ def test_what_was_sent_before_a_stop_is_not_lost(node: Node) -> None:
     assert node.process.wait(10) == 0
     node.start()
     until(lambda: len(node.written()) == 2)
+
+
+class Authority:
+    """Signs certificates, by the program openssl."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir()
+        self.folder = folder
+        self._openssl("req", "-x509", *self._new("ca"), "-subj", "/CN=authority", "-days", "2")
+
+    def certificate(self, name: str) -> tuple[str, str]:
+        """Paths of a certificate for this name and of its key."""
+        files = [str(self.folder / f"{name}{end}") for end in (".pem", ".key", ".csr")]
+        self._openssl("req", *self._new(name), "-subj", f"/CN={name}", "-out", files[2])
+        self._openssl("x509", "-req", "-in", files[2], "-CA", f"{self.folder}/ca.pem", "-CAkey", f"{self.folder}/ca.key",
+                      "-CAcreateserial", "-days", "2", "-out", files[0])
+        return files[0], files[1]
+
+    def _new(self, name: str) -> list[str]:
+        key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", f"{self.folder}/{name}.key"]
+        return [*key, "-out", f"{self.folder}/{name}.pem"]
+
+    def _openssl(self, *arguments: str) -> None:
+        subprocess.run(["openssl", *arguments], capture_output=True, check=True)
+
+
+def said_over_tls(node: Node, trusted: str, pair: tuple[str, str] | None, line: str) -> str:
+    """Send a line; '' when the other side took it, else why it did not."""
+    context = ssl.create_default_context(cafile=trusted)
+    context.check_hostname = False
+    if pair:
+        context.load_cert_chain(*pair)
+    try:
+        with socket.create_connection(("127.0.0.1", node.port), 5) as plain, context.wrap_socket(plain) as connection:
+            connection.sendall(f"{line}\n".encode())
+            # Whether it is taken shows only afterwards: TLS 1.3 lets the client speak first.
+            connection.settimeout(1)
+            return "ended" if connection.recv(1) == b"" else "spoke"
+    except TimeoutError:
+        return ""
+    except (ssl.SSLError, ConnectionError) as error:
+        return str(error)
+
+
+def test_over_tls_only_lines_of_clients_with_a_certificate_of_its_authority_are_taken(node: Node, tmp_path: Path) -> None:
+    ours, others = Authority(tmp_path / "ours"), Authority(tmp_path / "others")
+    certificate, key = ours.certificate("collector")
+    node.tls = (f'ssl_enabled => true ssl_certificate => "{certificate}" ssl_key => "{key}" '
+                f'ssl_certificate_authorities => ["{ours.folder}/ca.pem"] ssl_client_authentication => "required"')
+    node.start()
+    trusted = f"{ours.folder}/ca.pem"
+    node.send('{"message": "plain"}')
+    assert said_over_tls(node, trusted, None, '{"message": "nobody"}')
+    assert said_over_tls(node, trusted, others.certificate("host"), '{"message": "stranger"}')
+    assert said_over_tls(node, f"{others.folder}/ca.pem", ours.certificate("host"), '{"message": "no trust"}')
+    assert said_over_tls(node, trusted, ours.certificate("host"), '{"message": "ours"}') == ""
+    until(lambda: len(node.written()) == 1)
+    assert node.stop() == 0
+    assert [event["message"] for event in node.written()] == ["ours"]
+
+
+@pytest.mark.parametrize(("tls", "reason"), [
+    ("ssl_enabled => true", "`ssl_certificate` and `ssl_key` are required"),
+    ('ssl_enabled => true ssl_certificate => "/x" ssl_key => "/y"', "`ssl_certificate_authorities` is required"),
+    ('ssl_enabled => true ssl_client_authentication => "perhaps"', "not \"perhaps\""),
+    ('ssl_enabled => true ssl_certificate => "/x" ssl_key => "/y" ssl_client_authentication => "none"', "No such file"),
+])
+def test_it_does_not_start_with_half_of_tls(node: Node, tls: str, reason: str) -> None:
+    tried = logstash("--path.settings", str(node.folder), "-e", PIPELINE.format(port=node.port, output="/x", filter="", tls=tls))
+    assert (tried.returncode, reason in tried.stdout) == (1, True), tried.stdout
 
 
 def test_only_one_instance_uses_the_data_folder(node: Node) -> None:
