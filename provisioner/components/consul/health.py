@@ -35,11 +35,11 @@ def membership(own: "dict[str, Any]", members: "list[dict[str, Any]]") -> "dict[
     """What this agent is, and whom it sees."""
     statistics = own.get("Stats", {}).get("consul", {})
     server = bool(own.get("Config", {}).get("Server"))
-    settings = own.get("DebugConfig", {})
-    settings = settings.get("ACLResolverSettings", settings)
+    acl = own.get("DebugConfig", {})
+    acl = acl.get("ACLResolverSettings", acl)
     return {
         "server": server,
-        "acl": (settings["ACLDefaultPolicy"] if server else "deny") if settings.get("ACLsEnabled") else "off",
+        "acl": "off" if not acl.get("ACLsEnabled") else acl["ACLDefaultPolicy"] if server else "deny",
         "leading": statistics.get("leader") == "true",
         "known_servers": number(statistics.get("known_servers"), 0),
         "alive": sum(1 for m in members if m.get("Status") == ALIVE),
@@ -74,21 +74,18 @@ def judge(found: "dict[str, Any]", request: "dict[str, Any]", version: str) -> "
     if found["server"] != bool(request["server"]):
         detail = "runs as a client, not as a server" if request["server"] else "runs as a server, not as a client"
         return answer("down", detail, version, facts=found)
-    if found["acl"] != request["acl"]:
-        detail = "ACLs are {}, {} wanted".format(found["acl"], request["acl"])
-        return answer("degraded", detail, version, bool(found["leading"]), facts=dict(found, itself="ok"))
-    servers, hosts = int(request["servers"]), int(request["hosts"])
-    seen = "{} of {} alive".format(found["alive"], amount(hosts, "member"))
-    if not found["server"]:
-        detail = "client of {}, {}".format(amount(found["known_servers"], "server"), seen)
-        return answer("ok", detail, version, facts=found)
+    seen = "{} of {} alive".format(found["alive"], amount(int(request["hosts"]), "member"))
     leading = bool(found["leading"])
-    role = "leads, " if leading else "follows {}, ".format(found["raft_leader"] or found["leader"])
-    peers = len(found["raft_peers"])
-    if peers != servers:
-        detail = "{}raft has {}, {} wanted".format(role, amount(peers, "voter"), servers)
-        return answer("degraded", detail, version, leading, facts=dict(found, itself="ok"))
-    if not found["healthy"]:
-        detail = "{}autopilot finds {} unhealthy".format(role, ", ".join(found["unhealthy"]) or "the servers")
-        return answer("degraded", detail, version, leading, facts=dict(found, itself="ok"))
+    role, wrong = "client of {}, ".format(amount(found["known_servers"], "server")), ""
+    if found["server"]:
+        role = "leads, " if leading else "follows {}, ".format(found["raft_leader"] or found["leader"])
+        peers, servers = len(found["raft_peers"]), int(request["servers"])
+        if peers != servers:
+            wrong = "raft has {}, {} wanted".format(amount(peers, "voter"), servers)
+        elif not found["healthy"]:
+            wrong = "autopilot finds {} unhealthy".format(", ".join(found["unhealthy"]) or "the servers")
+    if found["acl"] != request["acl"]:
+        wrong = "ACLs are {}, {} wanted".format(found["acl"], request["acl"])
+    if wrong:
+        return answer("degraded", role + wrong, version, leading, facts=dict(found, itself="ok"))
     return answer("ok", role + seen, version, leading, facts=found)

@@ -20,7 +20,7 @@ def health(request: "dict[str, Any]") -> "dict[str, Any]":
         if own.get("status", "green") == "red":
             return answer("down", "Logstash says of itself that it is red", version, facts=found)
     running(request["forwarder"], steady)
-    refused = reachable(request["target"])
+    refused = reachable(request["target"], request["peer"])
     if refused:
         state = "down" if request["server"] else "degraded"
         detail = "the collector {} does not answer: {}".format(request["target"], refused)

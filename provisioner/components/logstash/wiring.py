@@ -10,12 +10,13 @@ from provisioner.inventory.wiring import Variables, Wiring
 def variables(host: Host, w: Wiring) -> Variables:
     """The variables of its role on one host."""
     entry = w.entry("logstash")
-    servers = w.at("logstash_server", "logstash_port")
+    port = "logstash_tls_port" if w.closed else "logstash_port"
+    servers = w.at("logstash_server", port)
     if not servers:
         raise InventoryError("no host is in logstash_server", where=str(w.cluster.path),
                              hint="add a host to the group logstash_server (or masters)")
     server = "logstash_server" in host.groups
-    own = f"{host.cluster_address}:{w.value(host, 'logstash_port')}"
+    own = f"{host.cluster_address}:{w.value(host, port)}"
     target = own if server else servers[_share(host.name, len(servers))]
     return {
         "logstash_server": server,
@@ -23,8 +24,10 @@ def variables(host: Host, w: Wiring) -> Variables:
         "logstash_version": entry.get("debian_version") or entry.version,
         "logstash_address": host.cluster_address,
         "logstash_target": target,
+        "logstash_tls": w.closed,
+        "logstash_authority": w.authority if server else {},
         "logstash_probe": {"unit": "logstash", "server": server, "api": f"127.0.0.1:{w.value(host, 'logstash_api_port')}",
-                           "forwarder": "rsyslog", "target": target},
+                           "forwarder": "rsyslog", "target": target, "peer": "logstash" if w.closed else ""},
     }
 
 

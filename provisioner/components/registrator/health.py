@@ -8,7 +8,7 @@ from typing import Any
 from provisioner.probe.health.answer import UnhealthyError, amount, answer, tag_of
 from provisioner.probe.health.docker_engine import container, engine, environment, image_of
 from provisioner.probe.health.systemd import running
-from provisioner.probe.health.web import get
+from provisioner.probe.health.web import credentials, get
 
 # A container that has just been started is not missing yet.
 GRACE_SECONDS = 15
@@ -22,9 +22,9 @@ def health(request: "dict[str, Any]") -> "dict[str, Any]":
     image = image_of(own)
     version = tag_of(image)
     # Its own start proves nothing: asked with the token that it runs with, Consul says what it says to it.
-    words = Path("/proc/{}/environ".format(own["State"]["Pid"])).read_text().split("\0")
-    token = next((word[18:] for word in words if word.startswith("CONSUL_HTTP_TOKEN=")), "")
-    if request["token"] and not token:
+    environ = Path("/proc/{}/environ".format(own["State"]["Pid"])).read_text()
+    token = ("\0" + environ).partition("\0CONSUL_HTTP_TOKEN=")[2].split("\0")[0]
+    if credentials("registrator") and not token:
         raise UnhealthyError("runs without a token", version)
     registered = set(get(request["consul"], "/v1/agent/services", {"X-Consul-Token": token}).json())
     arguments = own.get("Args") or []

@@ -13,5 +13,5 @@ def variables(host: Host, w: Wiring) -> Variables:
         "registrator_address": host.cluster_address,
         "registrator_consul": "127.0.0.1:8500",
         "registrator_token": "{{ vault_consul_registrator_token }}" if w.closed else "",
-        "registrator_probe": {"unit": "registrator", "image": w.image("registrator"), "consul": "127.0.0.1:8500", "token": w.closed},
+        "registrator_probe": {"unit": "registrator", "image": w.image("registrator"), "consul": "127.0.0.1:8500"},
     }

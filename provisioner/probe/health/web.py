@@ -91,24 +91,31 @@ def credentials(name: str) -> "dict[str, str]":
     return headers
 
 
+def _trusting() -> Any:
+    import ssl
+
+    return ssl.create_default_context(cafile=str(AUTHORITY))
+
+
 def _connection(server: str, timeout: float) -> http.client.HTTPConnection:
     if server.startswith("/"):
         return _UnixConnection(server, timeout)
     if server.startswith("https://"):
-        import ssl
-
         host, _, port = server[8:].rpartition(":")
-        trusted = ssl.create_default_context(cafile=str(AUTHORITY))
-        return http.client.HTTPSConnection(host, int(port), timeout=timeout, context=trusted)
+        return http.client.HTTPSConnection(host, int(port), timeout=timeout, context=_trusting())
     host, _, port = server.rpartition(":")
     return http.client.HTTPConnection(host, int(port), timeout=timeout)
 
 
-def reachable(server: str, timeout: float = TIMEOUT) -> str:
-    """'' when a TCP connection to `host:port` opens, else why it does not."""
+def reachable(server: str, name: str = "") -> str:
+    """'' when a TCP connection to `host:port` opens, and TLS with this host's certificate to one of that name; else why it does not."""
     host, _, port = server.rpartition(":")
     try:
-        socket.create_connection((host, int(port)), timeout).close()
+        with socket.create_connection((host, int(port)), TIMEOUT) as connection:
+            if name:
+                context = _trusting()
+                context.load_cert_chain(str(AUTHORITY.with_name("certificate.pem")), str(AUTHORITY.with_name("key.pem")))
+                context.wrap_socket(connection, server_hostname=name).close()
     except OSError as error:
         return str(error)
     return ""

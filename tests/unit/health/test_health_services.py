@@ -69,9 +69,9 @@ OLD, NEW = ({"ACLsEnabled": True, "ACLDefaultPolicy": "deny"},
     (OLD, True, "deny", "ok", "leads, 5 of 5 members alive"),
     (NEW, True, "deny", "ok", "leads, 5 of 5 members alive"),
     (NEW, False, "deny", "ok", "client of 3 servers, 5 of 5 members alive"),
-    (NEW, True, "off", "degraded", "ACLs are deny, off wanted"),
-    ({**OLD, "ACLDefaultPolicy": "allow"}, True, "deny", "degraded", "ACLs are allow, deny wanted"),
-    ({"ACLsEnabled": False, "ACLDefaultPolicy": "allow"}, False, "deny", "degraded", "ACLs are off, deny wanted"),
+    (NEW, True, "off", "degraded", "leads, ACLs are deny, off wanted"),
+    ({**OLD, "ACLDefaultPolicy": "allow"}, True, "deny", "degraded", "leads, ACLs are allow, deny wanted"),
+    ({"ACLsEnabled": False, "ACLDefaultPolicy": "allow"}, False, "deny", "degraded", "client of 3 servers, ACLs are off, deny wanted"),
 ])
 def test_a_closed_consul_is_asked_with_roots_token_and_refuses_others(
         serve: Serve, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, debug: Any, server: bool, wanted: str, state: str,
@@ -164,7 +164,7 @@ def test_registrator_is_judged_by_what_stands_in_consul(
         "GET /containers/mesos-2/json": (200, silent),
     })
     services = {"a1:mesos-1:8080": {"Service": "web"}}
-    request = {"unit": "registrator", "token": False, "consul": serve({"GET /v1/agent/services": (200, services)})}
+    request = {"unit": "registrator", "consul": serve({"GET /v1/agent/services": (200, services)})}
     found = ask("registrator", request)
     assert (found["state"], found["version"]) == (state, "7.4.0-standin")
     assert found["facts"]["missing"] == (["mesos-2"] if state == "degraded" else [])
@@ -176,14 +176,16 @@ def test_registrator_is_judged_by_what_stands_in_consul(
     ("", "down", "runs without a token"),
 ])
 def test_registrator_is_judged_by_what_consul_says_to_the_token_that_it_runs_with(
-        serve: Serve, engine: Engine, token: str, state: str, says: str) -> None:
+        serve: Serve, engine: Engine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, token: str, state: str, says: str) -> None:
+    monkeypatch.setattr(web, "CREDENTIALS", tmp_path)
+    (tmp_path / "registrator.json").write_text(json.dumps({"X-Consul-Token": "right"}))
     given = {"CONSUL_HTTP_TOKEN": token} if token else {}
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, env=given) as process:
         own = container("r/registrator:7.4.0-standin")
         own["State"]["Pid"] = process.pid
         engine({"GET /containers/registrator/json": (200, own), "GET /containers/json": (200, [])})
         routes = {"GET /v1/agent/services": (403, "ACL not found"), "GET /v1/agent/services right": (200, {"a1:x:1": {}})}
-        found = ask("registrator", {"unit": "registrator", "token": True, "consul": serve(routes)})
+        found = ask("registrator", {"unit": "registrator", "consul": serve(routes)})
         process.communicate(b"\n")
     assert found["state"] == state and says in found["detail"]
 
@@ -205,14 +207,14 @@ def logstash(status: str = "green", pipelines: Any = None) -> dict[str, Any]:
 ])
 def test_logstash_server(serve: Serve, routes: dict[str, Any], state: str, says: str) -> None:
     api = serve(routes)
-    found = ask("logstash", {"unit": "logstash", "server": True, "api": api, "forwarder": "rsyslog", "target": api})
+    found = ask("logstash", {"unit": "logstash", "server": True, "api": api, "forwarder": "rsyslog", "target": api, "peer": ""})
     assert found["state"] == state and says in found["detail"] and found["version"] == "9.5.6"
 
 
 def test_forwarder_is_degraded_when_its_collector_is_away() -> None:
     with socket.create_server(("127.0.0.1", 0)) as collector:
         target = f"127.0.0.1:{collector.getsockname()[1]}"
-        request = {"unit": "logstash", "server": False, "api": "", "forwarder": "rsyslog", "target": target}
+        request = {"unit": "logstash", "server": False, "api": "", "forwarder": "rsyslog", "target": target, "peer": ""}
         assert ask("logstash", request)["state"] == "ok"
     found = ask("logstash", request)
     assert found["state"] == "degraded" and target in found["detail"]
