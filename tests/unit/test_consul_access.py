@@ -21,12 +21,12 @@ def serving(servers: str, clients: str) -> Mapping[str, Mapping[str, Any]]:
 
 
 @pytest.mark.parametrize(("wanted", "servers", "clients", "expected"), [
-    ("deny", "off off off", "off off", [(("m1", "m2", "m3"), "allow"), (("a1", "a2"), "deny")]),
+    ("deny", "off off off", "off off", [(("m1", "m2", "m3"), "allow"), (("a1", "a2"), "allow")]),
     # Cut off after one server; after all of them; after all clients; in the last roll; at the end.
-    ("deny", "allow off off", "off off", [(("m2", "m3"), "allow"), (("a1", "a2"), "deny")]),
-    ("deny", "allow allow allow", "deny off", [(("a2",), "deny")]),
-    ("deny", "allow allow allow", "deny deny", []),
-    ("deny", "deny allow allow", "deny deny", []),
+    ("deny", "allow off off", "off off", [(("m2", "m3"), "allow"), (("a1", "a2"), "allow")]),
+    ("deny", "allow allow allow", "allow off", [(("a2",), "allow")]),
+    ("deny", "allow allow allow", "allow allow", []),
+    ("deny", "deny allow allow", "allow allow", []),
     ("deny", "deny deny deny", "deny deny", []),
     ("off", "deny deny deny", "deny deny", [(("m1", "m2", "m3"), "allow"), (("a1", "a2"), "off")]),
     ("off", "allow allow deny", "deny deny", [(("m3",), "allow"), (("a1", "a2"), "off")]),
@@ -56,4 +56,4 @@ def test_every_agent_has_a_token_of_its_own_that_follows_from_its_name() -> None
 def test_tokens_are_called_as_the_version_calls_them(version: str, names: dict[str, str]) -> None:
     made = consul_acl("deny", version, GIVEN)
     assert made["tokens"] == names and (made["enabled"], made["default_policy"], made["down_policy"]) == (True, "deny", "extend-cache")
-    assert "default_policy" not in consul_acl("", version, {**GIVEN, "management": ""})
+    assert list(consul_acl("allow", version, {"management": "", "agent": "A"})["tokens"]) == ["agent"]

@@ -25,29 +25,34 @@ while kill -0 $! 2>/dev/null && ! consul members -http-addr=$api 2>/dev/null | g
 consul leave -http-addr=$api >/dev/null 2>&1 && wait && echo joined || {{ wait; cat $folder/said; }}
 rm -rf $folder
 """
+#: Consul's program with root's token; on a client that may look and leave.
+CONSUL = "CONSUL_HTTP_TOKEN_FILE=/etc/provisioner/credentials/consul.token consul"
 #: Registers a service without a check at the host's own agent, takes it out again.
-REGISTER = "consul services register -name=lasting -port=9"
-DEREGISTER = "consul services deregister -id=lasting"
+REGISTER = "CONSUL_HTTP_TOKEN={token} consul services register -name=lasting -port=9"
+DEREGISTER = "CONSUL_HTTP_TOKEN={token} consul services deregister -id=lasting"
 #: Looks for that service all the time, for ten seconds; prints how often it was there and how often not.
 LOOKS = """
 import collections, json, time, urllib.request
+headers = json.load(open("/etc/provisioner/credentials/consul.json"))
 found, end = collections.Counter(), time.monotonic() + 10
 while time.monotonic() < end:
-    with urllib.request.urlopen("http://127.0.0.1:8500/v1/health/service/lasting?passing=1") as answer:
+    request = urllib.request.Request("http://127.0.0.1:8500/v1/health/service/lasting?passing=1", headers=headers)
+    with urllib.request.urlopen(request) as answer:
         found[bool(json.load(answer))] += 1
     time.sleep(0.05)
 print(found[True], found[False])
 """
-ASK_SELF = "import urllib.request as u; print(u.urlopen('http://127.0.0.1:8500/v1/agent/self').read().decode())"
+ASK_SELF = ("import json, urllib.request as u; headers = json.load(open('/etc/provisioner/credentials/consul.json')); "
+            "print(u.urlopen(u.Request('http://127.0.0.1:8500/v1/agent/self', headers=headers)).read().decode())")
 
 
 def alive(host: Any) -> set[str]:
     """The members that this one's gossip counts as alive."""
-    return {line.split()[0] for line in host.check_output("consul members").splitlines()[1:] if line.split()[2] == "alive"}
+    return {line.split()[0] for line in host.check_output(f"{CONSUL} members").splitlines()[1:] if line.split()[2] == "alive"}
 
 
 def test_the_servers_are_each_others_raft_peers(on: On, members: Members) -> None:
-    rows = [line.split() for line in on("m1").check_output("consul operator raft list-peers").splitlines()[1:]]
+    rows = [line.split() for line in on("m1").check_output(f"{CONSUL} operator raft list-peers").splitlines()[1:]]
     assert {row[0] for row in rows} == set(members("consul_server"))
     assert sorted(row[3] for row in rows) == ["follower", "follower", "leader"], rows
     assert {row[4] for row in rows} == {"true"}, "every server votes"
@@ -58,10 +63,11 @@ def test_every_host_has_joined(on: On, members: Members) -> None:
         assert alive(on(host)) >= set(members("consul")), f"as {host} sees it"
 
 
-def test_a_value_written_on_one_host_is_read_on_another(on: On) -> None:
-    on("a1").check_output("consul kv put molecule/word spoken")
-    assert on("m3").check_output("consul kv get molecule/word") == "spoken"
-    on("m2").check_output("consul kv delete molecule/word")
+def test_a_value_written_on_one_host_is_read_on_another(on: On, variable: Callable[[str, str], Any]) -> None:
+    own = f"CONSUL_HTTP_TOKEN={variable('a1', 'vault_consul_operator_token')} consul"
+    on("a1").check_output(f"{own} kv put molecule/word spoken")
+    assert on("m3").check_output(f"{CONSUL} kv get molecule/word") == "spoken"
+    on("m2").check_output(f"{CONSUL} kv delete molecule/word")
 
 
 def test_an_agent_with_the_key_can_join_and_one_with_another_can_not(on: On, members: Members, variable: Callable[[str, str], Any]) -> None:
@@ -75,7 +81,7 @@ def test_an_agent_with_the_key_can_join_and_one_with_another_can_not(on: On, mem
     assert "stranger" not in alive(on("m1"))
     said = join(variable("m1", "vault_consul_gossip_key"))
     assert said == "joined", f"with the right key it should have joined, so the refusal above proves nothing:\n{said[-2000:]}"
-    on("m1").run("consul force-leave -prune stranger")
+    on("m1").run(f"{CONSUL} force-leave -prune stranger")
 
 
 def test_the_gossip_key_is_on_no_command_line_and_readable_by_nobody_else(on: On, variable: Callable[[str, str], Any]) -> None:
@@ -106,22 +112,23 @@ def test_a_changed_setting_reaches_the_running_agent(on: On, converge: Converge,
     eventually("a2 is a member again", 60, lambda: "a2" in alive(on("m1")))
 
 
-def test_the_names_of_what_runs_on_a_host_outlast_a_restart_of_its_agent(on: On) -> None:
-    on("a2").check_output(REGISTER)
+def test_the_names_of_what_runs_on_a_host_outlast_a_restart_of_its_agent(on: On, variable: Callable[[str, str], Any]) -> None:
+    token = variable("a2", "vault_consul_registrator_token")
+    on("a2").check_output(REGISTER.format(token=token))
     try:
         process = on("a2").check_output("systemctl show -p MainPID --value consul")
-        eventually("the service is known", 30, lambda: "lasting" in on("m1").check_output("consul catalog services"))
+        eventually("the service is known", 30, lambda: "lasting" in on("m1").check_output(f"{CONSUL} catalog services"))
         on("a2").check_output("systemd-run --quiet sh -c 'sleep 2; systemctl restart consul'")
         there, missing = map(int, on("m1").check_output("python3 -c %s", LOOKS).split())
         assert on("a2").check_output("systemctl show -p MainPID --value consul") != process
         assert (there > 10, missing) == (True, 0), f"the service was gone in {missing} of {there + missing} looks"
     finally:
-        on("a2").check_output(DEREGISTER)
+        on("a2").check_output(DEREGISTER.format(token=token))
 
 
 def test_an_agent_whose_host_goes_down_leaves_by_itself(on: On) -> None:
     def boot() -> str:
-        return str(on("a2").run("consul info >/dev/null && cat /proc/sys/kernel/random/boot_id").stdout)
+        return str(on("a2").run(f"{CONSUL} info >/dev/null && cat /proc/sys/kernel/random/boot_id").stdout)
 
     before, since = boot(), on("m1").check_output("date +@%s")
     on("a2").run("systemctl reboot")

@@ -34,12 +34,11 @@ def health(request: "dict[str, Any]") -> "dict[str, Any]":
 def membership(own: "dict[str, Any]", members: "list[dict[str, Any]]") -> "dict[str, Any]":
     """What this agent is, and whom it sees."""
     statistics = own.get("Stats", {}).get("consul", {})
-    server = bool(own.get("Config", {}).get("Server"))
     acl = own.get("DebugConfig", {})
     acl = acl.get("ACLResolverSettings", acl)
     return {
-        "server": server,
-        "acl": "off" if not acl.get("ACLsEnabled") else acl["ACLDefaultPolicy"] if server else "deny",
+        "server": bool(own.get("Config", {}).get("Server")),
+        "acl": acl["ACLDefaultPolicy"] if acl.get("ACLsEnabled") else "off",
         "leading": statistics.get("leader") == "true",
         "known_servers": number(statistics.get("known_servers"), 0),
         "alive": sum(1 for m in members if m.get("Status") == ALIVE),

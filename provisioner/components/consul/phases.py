@@ -16,5 +16,5 @@ def phases(wanted: Mapping[str, Any], serving: Mapping[str, Mapping[str, Any]]) 
     clients = tuple(sorted(name for name, facts in serving.items() if not facts.get("server") and facts.get("acl") == before))
     found = [Phase(servers, {"consul_acl": "allow"}, why)] if servers else []
     if clients:
-        found.append(Phase(clients, {"consul_acl": wanted.get("consul_acl", "off")}, "bring a token" if closing else "bring none any more"))
+        found.append(Phase(clients, {"consul_acl": "allow" if closing else "off"}, "bring a token" if closing else "bring none any more"))
     return found

@@ -20,7 +20,7 @@ def consul_agent_tokens(secret: str, nodes: list[str], policy: str) -> list[dict
 
 
 def consul_acl(policy: str, version: str, tokens: dict[str, str]) -> dict[str, Any]:
-    """The setting `acl` of an agent. `policy` is what counts for whoever brings no token, on a server; empty on a client.
+    """The setting `acl` of an agent. `policy` is what counts where no rule does: a client too goes by its own where it is asked itself.
 
     `tokens`: management, recovery, agent and dns, each of them or none. Up to 1.16 the agent asks for DNS with the token that it also
     lends to whoever brings none on its own host; up to 1.10 the first two had other names.
@@ -33,7 +33,7 @@ def consul_acl(policy: str, version: str, tokens: dict[str, str]) -> dict[str, A
         "enabled": True,
         # What an agent knows of a token holds while no server can be asked.
         "down_policy": "extend-cache",
-        **({"default_policy": policy} if policy else {}),
+        "default_policy": policy,
         "tokens": {named[name]: token for name, token in tokens.items() if token},
     }
 

@@ -130,7 +130,7 @@ def look(asked: dict[str, Any]) -> dict[str, Any]:
         "expected": expected(BOOTSTRAP),
         "data": guarded(Path(asked["data"]), 0o750, "consul", folder=True),
         "above": missing_above(asked["data"]),
-        "acl": rights.get("default_policy", "deny") if rights else "off",
+        "acl": rights.get("default_policy", "allow") if rights else "off",
         "known": bool(asked["token"]) and rights.get("tokens", {}).get("agent") == asked["token"],
         "left": left_behind(stored(SETTINGS), asked["data"]),
     }

@@ -1,0 +1,109 @@
+"""Whoever brings no token of Consul's, or a wrong one, gets nothing but names; each token may do what it is for."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from ansible_collections.provisioner.core.plugins.filter.consul import consul_token
+
+from tests.lab.support.checkout import eventually
+
+On = Callable[[str], Any]
+Members = Callable[[str], dict[str, str]]
+Variable = Callable[[str, str], Any]
+#: Sends requests to the host's own agent, read from stdin as [[method, path, token, body], …]; prints the statuses.
+ASK = """
+import http.client, json, sys
+said = []
+for method, path, token, body in json.loads(sys.argv[1]):
+    connection = http.client.HTTPConnection("127.0.0.1", 8500, timeout=20)
+    connection.request(method, path, json.dumps(body) if body is not None else None, {"X-Consul-Token": token} if token else {})
+    said.append(connection.getresponse().status)
+    connection.close()
+print(json.dumps(said))
+"""
+SERVICE = {"Name": "molecule-access", "Port": 9}
+#: What is asked (a wrong token is refused with 500 where the agent passes on what a server said, and a node that there is not is
+#: an error of the same kind), and the answers without a token, with a wrong one, that of the host's agent, Registrator's and the operator's.
+DOORS = [
+    ("GET", "/v1/agent/self", None, (403, 403, 200, 403, 200)),
+    ("GET", "/v1/agent/metrics", None, (403, 403, 200, 403, 200)),
+    ("GET", "/v1/kv/molecule/access", None, (403, 403, 403, 403, 404)),
+    ("PUT", "/v1/kv/molecule/access", "x", (403, 403, 403, 403, 200)),
+    ("DELETE", "/v1/kv/molecule/access", None, (403, 403, 403, 403, 200)),
+    ("PUT", "/v1/agent/service/register", SERVICE, (403, 403, 403, 200, 200)),
+    ("PUT", "/v1/agent/service/register", {"Name": "consul", "ID": "molecule-false"}, (403, 403, 403, 403, None)),
+    ("PUT", "/v1/agent/service/deregister/molecule-access", None, (403, 403, 403, 200, None)),
+    ("PUT", "/v1/catalog/register", {"Node": "stranger", "Address": "192.0.2.1"}, (403, 403, 403, 403, None)),
+    ("PUT", "/v1/session/create", {}, (403, 403, None, 403, None)),
+    ("PUT", "/v1/event/fire/molecule", None, (403, 500, 403, 403, 200)),
+    ("GET", "/v1/operator/raft/configuration", None, (403, 403, 403, 403, 200)),
+    ("GET", "/v1/operator/keyring", None, (403, 403, 403, 403, 200)),
+    ("GET", "/v1/acl/tokens", None, (403, 403, 403, 403, 200)),
+    ("GET", "/v1/snapshot", None, (403, 403, 403, 403, 200)),
+    ("PUT", "/v1/agent/leave", None, (403, 403, None, 403, None)),
+    ("PUT", "/v1/agent/force-leave/nobody", None, (403, 403, 403, 403, 500)),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "body", "expected"), DOORS, ids=[f"{method} {path}" for method, path, _, _ in DOORS])
+def test_a_token_opens_what_it_is_for(on: On, members: Members, variable: Variable, method: str, path: str, body: Any,
+                                      expected: tuple[int | None, ...]) -> None:
+    # A client has no keyring of its own to tell of.
+    for host in members("consul_server" if "keyring" in path else "consul"):
+        tokens = ("", str(uuid.uuid4()), consul_token(variable(host, "vault_consul_agent_token"), host),
+                  variable(host, "vault_consul_registrator_token"), variable(host, "vault_consul_operator_token"))
+        asked = [(status, [method, path, token, body]) for status, token in zip(expected, tokens, strict=True) if status is not None]
+        said = json.loads(on(host).check_output("python3 -c %s %s", ASK, json.dumps([request for _, request in asked])))
+        assert said == [status for status, _ in asked], f"on {host}"
+
+
+def test_an_agents_token_is_no_other_agents(on: On, members: Members, variable: Variable) -> None:
+    """What it may write is its own node."""
+    own, other = [*members("consul")][:2]
+    token = consul_token(variable(own, "vault_consul_agent_token"), own)
+    ask = [["PUT", "/v1/session/create", token, {"Node": node}] for node in (own, other)]
+    ask += [["PUT", "/v1/catalog/register", token, {"Node": other, "Address": "192.0.2.1"}]]
+    assert json.loads(on(own).check_output("python3 -c %s %s", ASK, json.dumps(ask)))[1:] == [403, 403]
+
+
+def test_names_are_found_without_a_token(on: On, members: Members) -> None:
+    for host in members("dns") or members("consul"):
+        found = on(host).check_output("getent ahostsv4 consul.service.consul").split()[0]
+        assert found in members("consul_server").values()
+
+
+def test_what_was_anonymous_gets_nothing_even_where_somebody_gave_it_something(
+        on: On, members: Members, variable: Variable, converge: Callable[..., Any]) -> None:
+    server = next(iter(members("consul_server")))
+    operator = variable(server, "vault_consul_operator_token")
+    anonymous = "00000000-0000-0000-0000-000000000002"
+    body = {"AccessorID": anonymous, "Description": "Anonymous Token", "Policies": [{"Name": "global-management"}]}
+    give = json.dumps([["PUT", f"/v1/acl/token/{anonymous}", operator, body]])
+    assert json.loads(on(server).check_output("python3 -c %s %s", ASK, give)) == [200]
+    done = converge("consul", server)
+    assert done.returncode == 0, done.stdout[-3000:]
+    look = json.dumps([["GET", "/v1/kv/x", str(uuid.UUID(int=0)), None], ["GET", "/v1/kv/x", "", None]])
+    eventually("nobody reads without a token again", 60,
+               lambda: json.loads(on(server).check_output("python3 -c %s %s", ASK, look)) == [403, 403])
+
+
+def test_no_token_is_on_a_command_line_or_for_everybody_to_read(on: On, members: Members, variable: Variable) -> None:
+    for host in members("consul"):
+        tokens = [variable(host, f"vault_consul_{name}_token") for name in ("management", "dns", "registrator", "operator")]
+        tokens.append(consul_token(variable(host, "vault_consul_agent_token"), host))
+        assert not [t for t in tokens if t in on(host).check_output("ps axww -o args")]
+        seen = on(host).check_output("su nobody -s /bin/sh -c 'cat /etc/consul.d/* /etc/provisioner/credentials/* 2>/dev/null || true'")
+        assert not [t for t in tokens if t in seen], f"anybody on {host} can read a token"
+
+
+def test_a_client_holds_no_token_that_may_do_everything(on: On, members: Members, variable: Variable) -> None:
+    for host in set(members("consul")) - set(members("consul_server")):
+        held = on(host).check_output("cat /etc/consul.d/*.json /etc/provisioner/credentials/*")
+        for name in ("management", "operator"):
+            assert variable(host, f"vault_consul_{name}_token") not in held, f"{host} has the {name} token"
+        assert variable(host, "vault_consul_agent_token") not in held, "all agents' tokens follow from it"
