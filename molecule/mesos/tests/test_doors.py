@@ -1,12 +1,11 @@
 """A closed Mesos: what it says without credentials, with wrong ones, and to each principal no more than is its own.
 
-By requests that change nothing, whoever is let in: a framework and an agent that are none, a log level for a moment.
+By requests that change nothing, whoever is let in: about a framework, an agent and a machine that are none, a log level for a moment.
 """
 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable
 from typing import Any
 
@@ -24,9 +23,11 @@ Login = Callable[[str], str]
 #: A framework and an agent that Mesos has never heard of.
 NOBODY = "00000000-0000-0000-0000-000000000000"
 LOOKING = ("/state", "/state-summary", "/slaves", "/frameworks", "/tasks", "/roles", "/flags", "/metrics/snapshot", "/quota", "/weights",
-           "/maintenance/schedule", "/maintenance/status", "/files/debug", "/files/browse?path=/", "/system/stats.json",
+           "/maintenance/schedule", "/maintenance/status", "/files/debug", "/files/browse?path=/",
            "/logging/toggle", "/redirect")
-SCHEDULE = {"type": "UPDATE_MAINTENANCE_SCHEDULE", "update_maintenance_schedule": {"schedule": {"windows": []}}}
+#: Of a machine that is none; without one Mesos asks nobody for leave.
+WINDOW = {"machine_ids": [{"hostname": "nobody.invalid"}], "unavailability": {"start": {"nanoseconds": 4_000_000_000_000_000_000}}}
+SCHEDULE = {"type": "UPDATE_MAINTENANCE_SCHEDULE", "update_maintenance_schedule": {"schedule": {"windows": [WINDOW]}}}
 MASTER: dict[str, tuple[str, object]] = {
     **{path: (path, None) for path in LOOKING if path != "/redirect"},
     **{kind: ("/api/v1", {"type": kind}) for kind in ("GET_STATE", "GET_AGENTS", "GET_TASKS", "GET_FLAGS", "GET_METRICS")},
@@ -38,7 +39,7 @@ MASTER: dict[str, tuple[str, object]] = {
 }
 AGENT: dict[str, tuple[str, object]] = {
     **{path: (path, None) for path in ("/state", "/containers", "/flags", "/metrics/snapshot", "/monitor/statistics", "/files/debug",
-                                       "/files/browse?path=/", "/slave(1)/state", "/system/stats.json")},
+                                       "/files/browse?path=/", "/slave(1)/state")},
     **{kind: (path, {"type": kind}) for path, kind in (("/api/v1", "GET_STATE"), ("/slave(1)/api/v1", "GET_CONTAINERS"),
                                                        ("/api/v1", "GET_FLAGS"))},
 }
@@ -73,7 +74,7 @@ def test_what_stays_open_says_nothing_of_the_cluster(leading: str, agent: str, i
     """Mesos has no lock for these. The list is what the role's README says."""
     secrets = [value for name, value in inventory["all"]["vars"].items() if name.startswith("vault_")]
     for where in (leading, agent):
-        for path in ("/health", "/version", "/__processes__", "/help"):
+        for path in ("/health", "/version", "/__processes__", "/help", "/system/stats.json"):
             status, _, text = ask(f"{where}{path}")
             assert status == 200, path
             assert not [value for value in secrets if value in text]
@@ -91,15 +92,18 @@ def test_the_viewer_sees_all_and_touches_nothing(leading: str, agent: str, login
         path, body = MASTER[door]
         assert ask(leading + path, body, viewer)[0] == 403, door
     for where in (leading, agent):
+        # Who may read /metrics/snapshot or turn /logging/toggle is decided by Mesos' main(), which the lab's does not do (get_endpoints).
         assert ask(f"{where}/files/debug", login=viewer)[0] == 403
-        assert ask(f"{where}/logging/toggle?level=1&duration=1secs", login=viewer)[0] == 403
-    assert ask(f"{agent}/api/v1", {"type": "PRUNE_IMAGES"}, viewer)[0] in (403, 501)
+        level = {"type": "SET_LOGGING_LEVEL", "set_logging_level": {"level": 1, "duration": {"nanoseconds": 1_000_000_000}}}
+        assert ask(f"{where}/api/v1", level, viewer)[0] == 403
 
 
 def test_the_operator_may_and_an_agent_has_its_own(leading: str, agent: str, login: Login) -> None:
     operator = login("operator")
     assert ask(f"{leading}/teardown", f"frameworkId={NOBODY}", operator)[0] == 400, "let in, and there is no such framework"
     assert ask(f"{leading}/api/v1", SCHEDULE, operator)[0] == 200
+    nothing: dict[str, Any] = {"type": SCHEDULE["type"], "update_maintenance_schedule": {"schedule": {"windows": []}}}
+    assert ask(f"{leading}/api/v1", nothing, operator)[0] == 200
     assert ask(f"{leading}/files/debug", login=operator)[0] == 200
     assert ask(f"{agent}/state", login=operator)[0] == 401, "an agent would have the masters' operator's secret in its files"
     own = login("operator@agent")
@@ -109,7 +113,7 @@ def test_the_operator_may_and_an_agent_has_its_own(leading: str, agent: str, log
 
 @pytest.mark.parametrize("who", ["agent", "marathon"])
 def test_whoever_has_the_secret_of_an_agent_or_a_framework_sees_nothing_of_others(leading: str, agent: str, login: Login, who: str) -> None:
-    for path in ("/flags", "/metrics/snapshot", "/files/debug"):
+    for path in ("/flags", "/files/debug"):
         assert ask(leading + path, login=login(who))[0] == 403, path
     path, body = MASTER["DRAIN_AGENT"]
     assert ask(leading + path, body, login(who))[0] == 403
@@ -120,7 +124,8 @@ def test_whoever_has_the_secret_of_an_agent_or_a_framework_sees_nothing_of_other
 
 def test_an_agents_secret_registers_no_framework(leading: str, login: Login) -> None:
     call = {"type": "SUBSCRIBE", "subscribe": {"framework_info": {"user": "nobody", "name": "stranger", "principal": "agent"}}}
-    assert ask(f"{leading}/api/v1/scheduler", call, login("agent"))[0] == 403
+    status, _, said = ask(f"{leading}/api/v1/scheduler", call, login("agent"))
+    assert (status, "SUBSCRIBED" in said, "ERROR" in said, "uthorized" in said) == (200, False, True, True), said
 
 
 def test_tasks_run_as_nobody_and_never_as_root(framework: Framework) -> None:
@@ -129,7 +134,7 @@ def test_tasks_run_as_nobody_and_never_as_root(framework: Framework) -> None:
     denied = framework.launch(HOST, command={"value": "true", "user": "root"})
     state, message = framework.end(denied)
     assert state == "TASK_ERROR"
-    assert re.search("not authorized to launch as user 'root'|is not authorized", message), message
+    assert "under user 'root'" in message, message
 
 
 def test_no_secret_is_where_others_read_it(on: On, inventory: dict[str, Any]) -> None:
