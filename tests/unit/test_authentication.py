@@ -11,6 +11,7 @@ import pytest
 from provisioner.errors import ProvisionError, StepFailed, UsageError
 from provisioner.hosts.zookeeper import Node
 from provisioner.observe.observation import Observation
+from provisioner.plan.authentication import closing
 from provisioner.plan.make import make_plan
 from provisioner.plan.steps import Step
 from provisioner.plan.versions import Move
@@ -126,3 +127,22 @@ def test_every_node_gets_its_owner_and_what_has_one_is_left_alone() -> None:
     assert kept.nodes["/marathon/leader-curator"] == ((READ, "world", "anyone"), mine)
     assert kept.nodes["/somebody"] == OPEN
     assert give_owners(kept, {"/mesos": "mesos:y=", "/marathon": "marathon:x="}) == 0
+
+
+def test_who_may_do_what_counts_from_the_step_that_closes_a_master_that_serves() -> None:
+    rights = {"marathon": {"roles": [], "users": ["nobody"]}}
+    told = {"mesos_closed": True, "mesos_rights": rights}
+    wanted = {"all": {"vars": told, "hosts": {h.name: {} for h in cluster().hosts}}}
+    masters = ("m1", "m2", "m3")
+    steps_of = steps(observed(masters, masters))
+
+    def seen_as(closed: bool | None) -> Observation:
+        found = observed(masters, masters)
+        for name in masters:
+            found.hosts[name].health["mesos_master"]["facts"].update({} if closed is None else {"closed": closed})
+        return found
+
+    assert closing(steps_of, wanted, seen_as(closed=False)) == rights
+    assert closing(steps_of, wanted, seen_as(closed=True)) == {}
+    assert closing(steps_of, {**wanted, "all": {**wanted["all"], "vars": {}}}, seen_as(closed=False)) == {}
+    assert closing([s for s in steps_of if s.component.name != "mesos_master"], wanted, seen_as(closed=False)) == {}

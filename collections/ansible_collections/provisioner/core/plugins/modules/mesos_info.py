@@ -59,6 +59,10 @@ agent:
   returned: always
   type: dict
 open: {description: "The masters that run without credentials, where everybody is to bring some.", returned: always, type: list}
+strangers:
+  description: The running executors that an agent would refuse once it tells executors by tokens, as they were started without one.
+  returned: always
+  type: list
 left: {description: "{from, to} of data that is where the flags said before.", returned: always, type: list}
 drained: {description: Whether the leading master has this agent drained or draining., returned: always, type: bool}
 """
@@ -71,6 +75,8 @@ ARGUMENTS: dict[str, Any] = {
     "work": {"type": "path", "required": True},
 }
 SECONDS = 3
+#: What an agent signs the tokens of its executors with.
+KEY = "/etc/mesos/jwt.key"
 
 
 def mounts() -> list[tuple[str, str, set[str], bool]]:
@@ -148,6 +154,14 @@ def registered(server: str, work: Path) -> dict[str, Any]:
     return known
 
 
+def strangers(work: Path) -> list[str]:
+    """The executors that run and speak HTTP, where the agent has no key by which it would know them again."""
+    if Path(KEY).exists():
+        return []
+    runs = work.glob("meta/slaves/latest/frameworks/*/executors/*/runs/latest")
+    return sorted(run.parts[-3] for run in runs if (run / "http.marker").exists() and not (run / "executor.sentinel").exists())
+
+
 def docker_api() -> str:
     """As the engine says it: "1.45"."""
     command = ["docker", "version", "--format", "{{.Server.APIVersion}}"]
@@ -173,7 +187,7 @@ def look(asked: dict[str, Any]) -> dict[str, Any]:
         "docker": Path("/var/run/docker.sock").exists(),
         "docker_api": docker_api() if component == "agent" else "",
         "unmasked": [name for name in foreign if not os.path.lexists(f"/etc/systemd/system/{name}.service")],
-        "quorums": {}, "agent": {}, "drained": False, "open": [],
+        "quorums": {}, "agent": {}, "drained": False, "open": [], "strangers": [],
         "left": left_behind(told(component).get("work_dir", ""), asked["work"]),
     }
     if component == "master" and not Path(asked["work"], "replicated_log").exists():
@@ -181,6 +195,7 @@ def look(asked: dict[str, Any]) -> dict[str, Any]:
     if asked["authentication"] == "required":
         found["open"] = sorted(master for master, told in flags(masters).items() if not told.get("credentials"))
     if component == "agent":
+        found["strangers"] = strangers(Path(asked["work"]))
         found["agent"] = registered(server, Path(asked["work"]))
         found["drained"] = bool(found["agent"]) and drained(masters, server)
     return found
