@@ -48,7 +48,7 @@ def shared(host: Host, w: Wiring) -> Variables:
         "mesos_authentication": "required" if w.authentication else "none",
         "mesos_closed": w.closed,
         "mesos_rights": rights(host, w) if w.closed else {},
-        "mesos_operator": {"principal": OPERATOR, "secret": w.secret("mesos_operator_secret")} if w.closed else {},
+        "mesos_operator": {"principal": OPERATOR, "secret": w.secret("mesos_operator_secret")} if w.authentication else {},
         "mesos_masters": w.at("mesos_master", "mesos_master_port"),
         "mesos_cgroup_requirement": entry.get("cgroup", "any"),
         "mesos_docker_requirement": entry.get("docker"),

@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 import os
 import re
+import socket
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -63,6 +65,7 @@ strangers:
   description: The running executors that an agent would refuse once it tells executors by tokens, as they were started without one.
   returned: always
   type: list
+source: {description: "The address from which this host reaches the masters, empty where it can't be told.", returned: always, type: str}
 left: {description: "{from, to} of data that is where the flags said before.", returned: always, type: list}
 drained: {description: Whether the leading master has this agent drained or draining., returned: always, type: bool}
 """
@@ -162,6 +165,15 @@ def strangers(work: Path) -> list[str]:
     return sorted(run.parts[-3] for run in runs if (run / "http.marker").exists() and not (run / "executor.sentinel").exists())
 
 
+def source(masters: list[str], own: str) -> str:
+    """The address from which this host reaches the masters; "" where there is no way to one, or no other."""
+    for host, _, port in (server.rpartition(":") for server in masters if server != own):
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as way, contextlib.suppress(OSError):
+            way.connect((host, int(port)))  # sends nothing
+            return str(way.getsockname()[0])
+    return ""
+
+
 def docker_api() -> str:
     """As the engine says it: "1.45"."""
     command = ["docker", "version", "--format", "{{.Server.APIVersion}}"]
@@ -188,6 +200,7 @@ def look(asked: dict[str, Any]) -> dict[str, Any]:
         "docker_api": docker_api() if component == "agent" else "",
         "unmasked": [name for name in foreign if not os.path.lexists(f"/etc/systemd/system/{name}.service")],
         "quorums": {}, "agent": {}, "drained": False, "open": [], "strangers": [],
+        "source": source(masters, server),
         "left": left_behind(told(component).get("work_dir", ""), asked["work"]),
     }
     if component == "master" and not Path(asked["work"], "replicated_log").exists():
