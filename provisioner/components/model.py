@@ -118,6 +118,9 @@ class Component:
     pending. In one that `runs_tasks` the tasks of the cluster's users run, which move away before it goes; a new version of one that
     `ends_tasks` ends those of its host. Hosts leave one that `leaves_in_turn` one at a time.
 
+    `endpoint` is where operators find it, of `address` and role variables in braces; `closed_endpoint` in a closed cluster, where that is
+    another place.
+
     `artefact` is what is installed: a package (variables `<role>_package`, `<role>_version`), an archive (`<role>_archive_url`) or
     an image (`<role>_image`); `vendor`: the package comes from a repository of its vendor's. `secrets` are made once per cluster:
     name → kind. `zookeeper_user`: it logs in to ZooKeeper with a password of its own. `principal`: by which it is known to Mesos.
@@ -153,6 +156,7 @@ class Component:
     networks: bool = False
     bridges: tuple[str, ...] = ()
     endpoint: str = ""
+    closed_endpoint: str = ""
     ports: tuple[Port, ...] = ()
     needs: tuple[Need, ...] = ()
     artefact: Artefact = ""

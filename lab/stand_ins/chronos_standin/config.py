@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from chronos_standin.scheduler import Settings
-from mesos_framework.doors import with_defaults
+from mesos_framework.doors import Doors, doors, with_defaults
 from mesos_framework.flags import Flag, FlagError, Value, expand, load, parse
 from mesos_framework.mesos_client import Credential
 from mesos_framework.urls import UrlError, ZkUrl, parse_zk
 
 #: Real flags that would change what a client sees and that this stand-in cannot honour.
-UNSUPPORTED = ("disable_http", "ssl_keystore_path", "cassandra_contact_points")
+UNSUPPORTED = ("cassandra_contact_points",)
 
 
 def flags() -> tuple[Flag, ...]:
@@ -32,11 +32,17 @@ class Config:
     zk: ZkUrl
     hostname: str
     credential: Credential
+    doors: Doors
 
     @property
     def own(self) -> str:
-        """This member as the others reach it."""
+        """This member as the others reach it: by HTTP, whether it listens there or not."""
         return f"{self.hostname}:{self.values['http_port']}"
+
+    @property
+    def url(self) -> str:
+        """Of its own pages: by HTTPS where there is a key store."""
+        return f"https://{self.hostname}:{self.values['https_port']}" if self.doors.store else f"http://{self.own}"
 
     def settings(self) -> Settings:
         """The flags that the scheduler follows."""
@@ -58,7 +64,7 @@ class Config:
         info: dict[str, Any] = {
             "name": self.values["mesos_framework_name"], "user": self.values["user"], "checkpoint": True,
             "failover_timeout": float(self.values["failover_timeout"]), "hostname": self.hostname,
-            "webui_url": self.values.get("webui_url", f"http://{self.own}"), "roles": [self.values["mesos_role"]],
+            "webui_url": self.values.get("webui_url", self.url), "roles": [self.values["mesos_role"]],
             "capabilities": [{"type": "MULTI_ROLE"}],
         }
         if "mesos_authentication_principal" in self.values:
@@ -83,7 +89,7 @@ def configure(arguments: Sequence[str]) -> Config:
     except UrlError as error:
         raise FlagError(f"Bad arguments for option: {error}") from error
     zk = ZkUrl(hosts, str(values["zk_path"]).rstrip("/"), str(values.get("zk_auth", "")))
-    return Config(values, zk, str(values.get("hostname") or socket.gethostname()), _credential(values))
+    return Config(values, zk, str(values.get("hostname") or socket.gethostname()), _credential(values), doors(values))
 
 
 def _credential(values: Mapping[str, Value]) -> Credential:

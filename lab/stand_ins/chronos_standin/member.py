@@ -24,7 +24,6 @@ from kazoo.security import CREATOR_ALL_ACL, OPEN_ACL_UNSAFE, READ_ACL_UNSAFE
 
 from chronos_standin import VERSION
 from chronos_standin.config import Config
-from mesos_framework.doors import lock
 from mesos_framework.http_api import Manners
 from mesos_framework.member import LOAD_SECONDS, Brain, Member, MemberSpec, Rules, tick
 
@@ -35,10 +34,9 @@ RULES = Rules(state=[*CREATOR_ALL_ACL, *READ_ACL_UNSAFE], election=OPEN_ACL_UNSA
 def spec_of(config: Config) -> MemberSpec:
     """The member that a configuration describes, with the znodes of the real program."""
     return MemberSpec(
-        product=f"Chronos/{VERSION}", own=config.own, address=str(config.values.get("http_address", "")),
-        port=int(config.values["http_port"]), zk=config.zk, latch="candidate", framework_id="frameworkId", rules=RULES,
+        product=f"Chronos/{VERSION}", own=config.own, doors=config.doors,
+        zk=config.zk, latch="candidate", framework_id="frameworkId", rules=RULES,
         master=str(config.values["master"]), credential=config.credential, framework_info=config.framework_info, manners=Manners(),
-        lock=lock(config.values),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,13 +11,13 @@ from typing import Any
 
 from marathon_standin import VERSION
 from marathon_standin.scheduler import Settings
-from mesos_framework.doors import with_defaults
+from mesos_framework.doors import Doors, doors, with_defaults
 from mesos_framework.flags import Flag, FlagError, Value, expand, from_environment, load, parse
 from mesos_framework.mesos_client import Credential
 from mesos_framework.urls import UrlError, ZkUrl, parse_zk
 
 #: Real flags that would change what a client sees and that this stand-in cannot honour.
-UNSUPPORTED = ("disable_http", "ssl_keystore_path", "plugin_conf")
+UNSUPPORTED = ("plugin_conf",)
 
 
 def flags() -> tuple[Flag, ...]:
@@ -32,11 +33,25 @@ class Config:
     zk: ZkUrl
     hostname: str
     credential: Credential
+    doors: Doors
 
     @property
     def own(self) -> str:
-        """This member as the others reach it."""
-        return f"{self.hostname}:{self.values['http_port']}"
+        """This member as the others reach it: by HTTPS only where there is no HTTP."""
+        return f"{self.hostname}:{self.values['https_port' if self.values['disable_http'] else 'http_port']}"
+
+    @property
+    def trust(self) -> ssl.SSLContext | None:
+        """With what the leader is asked by HTTPS."""
+        if not (self.values["disable_http"] and self.doors.store):
+            return None
+        return self.doors.store.client(any_name=bool(self.values["leader_proxy_ssl_ignore_hostname"]))
+
+    @property
+    def url(self) -> str:
+        """Of its own pages: by HTTPS where there is a key store."""
+        scheme = "https" if self.doors.store else "http"
+        return f"{scheme}://{self.hostname}:{self.values[f'{scheme}_port']}"
 
     def lines(self) -> str:
         """All flags as the program writes them into its log: only URLs of ZooKeeper without their passwords."""
@@ -62,7 +77,7 @@ class Config:
         info: dict[str, Any] = {
             "name": self.values["framework_name"], "user": self.values.get("mesos_user", "root"),
             "failover_timeout": float(self.values["failover_timeout"]), "checkpoint": self.values["checkpoint"],
-            "hostname": self.hostname, "webui_url": self.values.get("webui_url", f"http://{self.own}"),
+            "hostname": self.hostname, "webui_url": self.values.get("webui_url", self.url),
             "roles": [self.values["mesos_role"]],
             "capabilities": [{"type": t} for t in ("PARTITION_AWARE", "REGION_AWARE", "MULTI_ROLE")],
         }
@@ -76,7 +91,8 @@ class Config:
             "name": "marathon", "version": VERSION, "buildref": "standin",
             "marathon_config": {"hostname": self.hostname, "master": _redacted(str(self.values["master"])),
                                 "failover_timeout": self.values["failover_timeout"]},
-            "zookeeper_config": {"zk": self.zk.redacted}, "http_config": {"http_port": self.values["http_port"]},
+            "zookeeper_config": {"zk": self.zk.redacted},
+            "http_config": {"http_port": self.values["http_port"], "https_port": self.values["https_port"]},
         }
 
 
@@ -94,7 +110,7 @@ def configure(environ: Mapping[str, str], arguments: Sequence[str]) -> Config:
             parse_zk(str(values["master"]))
     except UrlError as error:
         raise FlagError(f"Bad arguments for option: {error}") from error
-    return Config(values, zk, str(values.get("hostname") or socket.gethostname()), _credential(values))
+    return Config(values, zk, str(values.get("hostname") or socket.gethostname()), _credential(values), doors(values))
 
 
 def _credential(values: Mapping[str, Value]) -> Credential:

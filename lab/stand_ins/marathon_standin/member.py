@@ -25,7 +25,6 @@ from marathon_standin import VERSION
 from marathon_standin.config import Config
 from marathon_standin.health import HealthChecks
 from marathon_standin.scheduler import Scheduler
-from mesos_framework.doors import lock
 from mesos_framework.http_api import Manners
 from mesos_framework.member import LOAD_SECONDS, ExitCodes, Member, MemberSpec, Rules, tick
 
@@ -38,11 +37,10 @@ def spec_of(config: Config) -> MemberSpec:
     """The member that a configuration describes, with the znodes of the real program."""
     values = config.values
     return MemberSpec(
-        product=f"Marathon/{VERSION}", own=config.own, address=str(values.get("http_address", "")), port=int(values["http_port"]),
+        product=f"Marathon/{VERSION}", own=config.own, doors=config.doors,
         zk=config.zk, latch="leader-curator", framework_id="framework-id/b/id", rules=RULES, master=str(values["master"]),
         credential=config.credential, framework_info=config.framework_info, exits=EXITS, patient=False,
-        manners=Manners("X-Marathon-Leader", "X-Marathon-Via", wait_seconds=2.5, failure=502),
-        lock=lock(values),
+        manners=Manners("X-Marathon-Leader", "X-Marathon-Via", wait_seconds=2.5, failure=502, trust=config.trust),
         heartbeat_seconds=float(values["mesos_heartbeat_interval"]) / 1000 * float(values["mesos_heartbeat_failure_threshold"]),
     )
 

@@ -1,4 +1,8 @@
-"""How a member is reached and whom it lets in: the flags that Marathon and Chronos have in common (chaos, of which both were made)."""
+"""Where a member listens and whom it lets in: the flags that Marathon and Chronos have in common (chaos, of which both were made).
+
+Read from the sources of both (HttpModule, HttpServer of chaos): there is a way in by HTTP unless it is switched off, and one by HTTPS where
+there are a key store and its password. With neither the program does not start.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +10,13 @@ import base64
 import hmac
 import logging
 import re
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from mesos_framework.flags import Value
+from mesos_framework import key_store
+from mesos_framework.flags import FlagError, Value
+from mesos_framework.key_store import KeyStore, KeyStoreError
 
 LOG = logging.getLogger("http")
 #: Variables of the environment that are the defaults of flags.
@@ -48,8 +55,41 @@ class Lock:
 OPEN = Lock()
 
 
-def lock(values: Mapping[str, Value]) -> Lock:
-    """What the flags ask for."""
+@dataclass(frozen=True)
+class Listener:
+    """One way in; by HTTPS with a context."""
+
+    address: str
+    port: int
+    context: ssl.SSLContext | None = None
+
+
+@dataclass(frozen=True)
+class Doors:
+    """All ways in, their lock, and the key store where there is one."""
+
+    listeners: tuple[Listener, ...]
+    lock: Lock = OPEN
+    store: KeyStore | None = None
+
+
+def doors(values: Mapping[str, Value]) -> Doors:
+    """What the flags ask for. Raises FlagError for what the program does not start with."""
+    listeners, store = [], None
+    if not values["disable_http"]:
+        listeners.append(Listener(str(values.get("http_address", "")), int(values["http_port"])))
+    if "ssl_keystore_path" in values and "ssl_keystore_password" in values:
+        try:
+            store = key_store.read(str(values["ssl_keystore_path"]), str(values["ssl_keystore_password"]))
+        except KeyStoreError as error:
+            raise FlagError(str(error)) from error
+        listeners.append(Listener(str(values.get("https_address", "")), int(values["https_port"]), store.server()))
+    if not listeners:
+        raise FlagError("Invalid configuration: Neither HTTP nor HTTPS support has been configured.")
+    return Doors(tuple(listeners), _lock(values), store)
+
+
+def _lock(values: Mapping[str, Value]) -> Lock:
     pair = str(values.get("http_credentials", ""))
     if pair and not re.fullmatch(r".+:.+", pair):
         LOG.error("The HTTP credentials must be specified in the form of 'user:password'.")

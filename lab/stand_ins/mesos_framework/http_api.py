@@ -7,6 +7,7 @@ import json
 import logging
 import re
 import socket
+import ssl
 import sys
 import time
 import urllib.parse
@@ -15,7 +16,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from mesos_framework.doors import OPEN, Lock
+from mesos_framework.doors import OPEN, Listener, Lock
 
 LOG = logging.getLogger("http")
 PROXY_SECONDS = 10
@@ -68,13 +69,25 @@ class Manners:
     """How a member passes on what only the leader answers.
 
     Names of the headers that tell of it, how long it waits while no leader is known or it is about to lead itself, and the
-    status of an answer that could not be had.
+    status of an answer that could not be had. With `trust` it asks by HTTPS, and says that it is asked so itself.
     """
 
     leader_header: str = ""
     via_header: str = ""
     wait_seconds: float = 0.0
     failure: int = 500
+    trust: ssl.SSLContext | None = None
+
+    @property
+    def scheme(self) -> str:
+        """How the leader is asked."""
+        return "https" if self.trust else "http"
+
+    def connect(self, server: str) -> http.client.HTTPConnection:
+        """To host:port."""
+        if self.trust:
+            return http.client.HTTPSConnection(server, timeout=PROXY_SECONDS, context=self.trust)
+        return http.client.HTTPConnection(server, timeout=PROXY_SECONDS)
 
 
 @dataclass(frozen=True)
@@ -107,7 +120,7 @@ class Api:
         groups = tuple(urllib.parse.unquote(g) if g else "" for g in match[1].groups())
         answer = match[0].handler(Request(method, path, groups, query, body))
         header = self._manners.leader_header
-        own = {header: f"http://{self._leadership.own}"} if header else {}
+        own = {header: f"{self._manners.scheme}://{self._leadership.own}"} if header else {}
         return Answer(answer.status, answer.body, {**answer.headers, **own}, answer.content_type)
 
     def _leads(self) -> bool:
@@ -125,7 +138,7 @@ class Api:
             return Answer(self._manners.failure, {"message": "Could not determine the current leader"})
         own = {via: self._leadership.own} if via else {}
         passed = {k: v for k, v in headers.items() if k.lower() not in OWN_HEADERS}
-        connection = http.client.HTTPConnection(leader, timeout=PROXY_SECONDS)
+        connection = self._manners.connect(leader)
         try:
             connection.request(method, target, body or None, {**passed, **own})
             answer = connection.getresponse()
@@ -133,7 +146,9 @@ class Api:
             content_type = answer.getheader("Content-Type", "application/json")
             return Answer(answer.status, answer.read().decode(), {**kept, **own}, content_type)
         except (OSError, http.client.HTTPException) as error:
-            return Answer(self._manners.failure, {"message": f"Error proxying request to leader {leader}: {error!r}"})
+            # Only a connection that there is none of gets the status for it.
+            spoken = isinstance(error, (ssl.SSLError, http.client.HTTPException))
+            return Answer(500 if spoken else self._manners.failure, {"message": f"Error proxying request to leader {leader}: {error!r}"})
         finally:
             connection.close()
 
@@ -145,6 +160,7 @@ def unauthorized(realm: str) -> Answer:
 
 
 class _Server(ThreadingHTTPServer):
+    context: ssl.SSLContext | None = None
     daemon_threads = True
     allow_reuse_address = True
 
@@ -155,16 +171,25 @@ class _Server(ThreadingHTTPServer):
         self.server_address = self.socket.getsockname()
         self.server_name, self.server_port = str(self.server_address[0]), int(self.server_address[1])
 
+    def finish_request(self, request: socket.socket, client_address: object) -> None:  # type: ignore[override]
+        # In the thread of the request: whoever connects and says nothing must not keep others out.
+        if self.context is None:
+            super().finish_request(request, client_address)
+            return
+        request.settimeout(PROXY_SECONDS)
+        with self.context.wrap_socket(request, server_side=True) as secure:
+            super().finish_request(secure, client_address)
+
     def handle_error(self, request: object, client_address: object) -> None:
         error = sys.exc_info()[1]
-        if isinstance(error, ConnectionError):
+        if isinstance(error, (ConnectionError, ssl.SSLError, TimeoutError)):
             # A client that did not wait for its answer: nothing of ours failed.
             LOG.info("%s went away: %s", client_address, error)
         else:
             LOG.exception("Request of %s failed", client_address)
 
 
-def serve(api: Api, address: str, port: int, product: str, lock: Lock = OPEN) -> ThreadingHTTPServer:
+def serve(api: Api, listener: Listener, product: str, lock: Lock = OPEN) -> ThreadingHTTPServer:
     """A bound server that answers who opens the lock with `api`, once its serve_forever() runs. Raises OSError when the port is taken."""
 
     class Handler(BaseHTTPRequestHandler):
@@ -197,4 +222,6 @@ def serve(api: Api, address: str, port: int, product: str, lock: Lock = OPEN) ->
         def log_message(self, format: str, *args: object) -> None:
             LOG.info("%s %s", self.address_string(), format % args)
 
-    return _Server((address, port), Handler)
+    server = _Server((listener.address, listener.port), Handler)
+    server.context = listener.context
+    return server

@@ -14,13 +14,14 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from http.server import ThreadingHTTPServer
 from typing import Any, NoReturn, Protocol
 
 from kazoo.exceptions import KazooException
 from kazoo.handlers.threading import KazooTimeoutError
 from kazoo.security import ACL, OPEN_ACL_UNSAFE
 
-from mesos_framework.doors import OPEN, Lock
+from mesos_framework.doors import Doors, Listener
 from mesos_framework.election import LeaderLatch, MasterDetector, connect
 from mesos_framework.http_api import Api, Leadership, Manners, Route, serve
 from mesos_framework.mesos_client import Credential, Event, MesosScheduler, RefusedError, RemovedError
@@ -80,8 +81,7 @@ class MemberSpec:
 
     product: str
     own: str
-    address: str
-    port: int
+    doors: Doors
     zk: ZkUrl
     latch: str
     framework_id: str
@@ -90,7 +90,6 @@ class MemberSpec:
     credential: Credential
     framework_info: Callable[[str], dict[str, Any]]
     manners: Manners
-    lock: Lock = OPEN
     exits: ExitCodes = ExitCodes()
     heartbeat_seconds: float = math.inf
     patient: bool = True
@@ -154,14 +153,19 @@ class Member(ABC):
     def run(self, brain: Brain, routes: tuple[Route, ...]) -> None:
         """Serves until the process ends."""
         api = Api(routes, Leadership(self.spec.own, self.leader, self.leads), self.spec.manners)
-        try:
-            server = serve(api, self.spec.address, self.spec.port, self.spec.product, self.spec.lock)
-        except OSError as error:
-            end(self.spec.exits.bind, f"Cannot listen on {self.spec.address}:{self.spec.port}: {error.strerror}")
+        servers = [self._served(api, listener) for listener in self.spec.doors.listeners]
         signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=self.leave, args=(TERMINATED, "Terminated"), daemon=True).start())
         self.latch.enter()
         self.start(lambda: self.latch.follow(lambda: self.lead(brain), self.defeated))
-        server.serve_forever()
+        for server in servers[1:]:
+            self.start(server.serve_forever)
+        servers[0].serve_forever()
+
+    def _served(self, api: Api, listener: Listener) -> ThreadingHTTPServer:
+        try:
+            return serve(api, listener, self.spec.product, self.spec.doors.lock)
+        except OSError as error:
+            end(self.spec.exits.bind, f"Cannot listen on {listener.address}:{listener.port}: {error.strerror}")
 
     def answer_requests(self) -> None:
         """From now on requests are answered here."""

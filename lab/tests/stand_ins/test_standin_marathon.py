@@ -26,6 +26,7 @@ from marathon_standin.placement import place
 from marathon_standin.rollout import decide
 from marathon_standin.scheduler import Scheduler, Settings
 from mesos_framework import mesos_client
+from mesos_framework.doors import Listener
 from mesos_framework.election import leader_of
 from mesos_framework.flags import FlagError, expand, from_environment, parse
 from mesos_framework.http_api import Answer, Api, Leadership, Manners, Route, serve
@@ -151,6 +152,7 @@ def test_configuration(tmp_path: Path) -> None:
 @pytest.mark.parametrize("environ", [
     {"MARATHON_MASTER": "zk://nothing"}, {"MARATHON_MASTER": "x:1", "MARATHON_ZK": "http://x"},
     {"MARATHON_MASTER": "x:1", "MARATHON_DISABLE_HA": ""}, {"MARATHON_MASTER": "x:1", "MARATHON_DISABLE_HTTP": ""},
+    {"MARATHON_MASTER": "x:1", "MARATHON_PLUGIN_CONF": "x", "MARATHON_PLUGIN_DIR": "y"},
 ])
 def test_configurations_it_cannot_honour(environ: dict[str, str]) -> None:
     with pytest.raises(FlagError):
@@ -539,7 +541,7 @@ MANNERS = Manners("X-Marathon-Leader", "X-Marathon-Via", wait_seconds=0.2, failu
 def test_followers_pass_requests_on() -> None:
     answers = Api((Route("GET", "/x", lambda r: Answer(200, {"q": dict(r.query)})),),
                   Leadership("leader:1", lambda: "leader:1", lambda: True), MANNERS)
-    server = serve(answers, "127.0.0.1", 0, "Test/1")
+    server = serve(answers, Listener("127.0.0.1", 0), "Test/1")
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
     leader = f"127.0.0.1:{server.server_port}"
     follower = Api((), Leadership("f:1", lambda: leader, lambda: False), MANNERS)

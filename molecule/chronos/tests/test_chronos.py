@@ -15,7 +15,7 @@ from kazoo.security import make_digest_acl
 from tests.lab.support.checkout import ClusterUnderTest, eventually
 from tests.lab.support.locks import answers, tells_no_secret
 from tests.lab.support.removed_framework import is_named_refused_and_cured
-from tests.lab.support.schedulers import CHRONOS_PORT, ask_chronos
+from tests.lab.support.schedulers import CHRONOS_HTTPS_PORT, CHRONOS_PORT, ask_chronos
 
 On = Callable[[str], Any]
 Members = Callable[[str], dict[str, str]]
@@ -115,6 +115,17 @@ def test_nobody_gets_in_without_the_password_through_whichever_member(members: M
             assert found.right != 401, f"{address}{path}: {found}"
 
 
+def test_https_is_answered_with_a_certificate_of_the_clusters_authority(on: On, members: Members, inventory: dict[str, Any]) -> None:
+    for address in members("chronos").values():
+        found = answers(f"https://{address}:{CHRONOS_HTTPS_PORT}", "/v1/scheduler/leader", inventory["all"]["vars"], "chronos")
+        assert (found.without, found.wrong, found.right) == (401, 401, 200)
+    # Java reads the store that its role has made.
+    on("m1").check_output("printf %s %s >/run/password", "%s", inventory["all"]["vars"]["vault_chronos_keystore_password"])
+    listed = on("m1").check_output("keytool -list -keystore /etc/chronos/tls/key_store.jks -storepass:file /run/password")
+    on("m1").check_output("rm /run/password")
+    assert "PrivateKeyEntry" in listed and "trustedCertEntry" in listed
+
+
 def test_no_secret_is_to_be_seen(on: On, members: Members, inventory: dict[str, Any]) -> None:
     for host in members("chronos"):
         tells_no_secret(on(host), "chronos", inventory["all"]["vars"])
@@ -123,14 +134,15 @@ def test_no_secret_is_to_be_seen(on: On, members: Members, inventory: dict[str, 
 def test_what_an_open_cluster_is_told_lets_everybody_in_and_leaves_no_password(on: On, members: Members, converge: Callable[..., Any],
                                                                                inventory: dict[str, Any]) -> None:
     values = inventory["all"]["vars"]
-    files = "grep -rl {} /etc/chronos /etc/provisioner/credentials || true"
+    files = "grep -rl %s /etc/chronos /etc/provisioner/credentials || true"
     hosts, address = ",".join(members("chronos")), members("chronos")["m1"]
     assert on("m1").check_output(files, values["vault_chronos_http_password"]).split() == ["/etc/chronos/args"]
     try:
-        done = converge("chronos", hosts, chronos_http_password="")
+        done = converge("chronos", hosts, chronos_http_password="", chronos_authority={})
         assert done.returncode == 0, done.stdout
         assert answers(f"http://{address}:{CHRONOS_PORT}", "/v1/scheduler/leader", values, "chronos").without == 200
         assert not on("m1").file("/etc/provisioner/credentials/chronos.json").exists
+        assert on("m1").check_output("ls /etc/chronos/tls") == "" and not on("m1").socket(f"tcp://{address}:{CHRONOS_HTTPS_PORT}").is_listening
         assert on("m1").check_output(files, values["vault_chronos_http_password"]) == ""
     finally:
         done = converge("chronos", hosts)

@@ -14,7 +14,7 @@ from marathon.models import MarathonApp
 from tests.lab.support.checkout import ClusterUnderTest, eventually
 from tests.lab.support.locks import answers, tells_no_secret
 from tests.lab.support.removed_framework import is_named_refused_and_cured
-from tests.lab.support.schedulers import MARATHON_PORT, marathon_client
+from tests.lab.support.schedulers import MARATHON_HTTPS_PORT, MARATHON_PORT, marathon_client
 
 On = Callable[[str], Any]
 Members = Callable[[str], dict[str, str]]
@@ -143,6 +143,17 @@ def test_nobody_gets_in_without_the_password_through_whichever_member(members: M
             assert found.right != 401, f"{address}{path}: {found}"
 
 
+def test_https_is_answered_with_a_certificate_of_the_clusters_authority(on: On, members: Members, inventory: dict[str, Any]) -> None:
+    for address in members("marathon").values():
+        found = answers(f"https://{address}:{MARATHON_HTTPS_PORT}", "/v2/info", inventory["all"]["vars"], "marathon")
+        assert (found.without, found.wrong, found.right) == (401, 401, 200)
+    # Java reads the store that its role has made.
+    on("m1").check_output("printf %s %s >/run/password", "%s", inventory["all"]["vars"]["vault_marathon_keystore_password"])
+    listed = on("m1").check_output("keytool -list -keystore /etc/marathon/tls/key_store.jks -storepass:file /run/password")
+    on("m1").check_output("rm /run/password")
+    assert "PrivateKeyEntry" in listed and "trustedCertEntry" in listed
+
+
 def test_no_secret_is_to_be_seen(on: On, members: Members, client: Client, inventory: dict[str, Any]) -> None:
     for host in members("marathon"):
         on(host).check_output("systemctl restart marathon")  # so that its start is in the journal
@@ -154,15 +165,16 @@ def test_no_secret_is_to_be_seen(on: On, members: Members, client: Client, inven
 def test_what_an_open_cluster_is_told_lets_everybody_in_and_leaves_no_password(on: On, members: Members, converge: Callable[..., Any],
                                                                                inventory: dict[str, Any]) -> None:
     values = inventory["all"]["vars"]
-    files = "grep -rl {} /etc/marathon /etc/provisioner/credentials || true"
+    files = "grep -rl %s /etc/marathon /etc/provisioner/credentials || true"
     hosts = ",".join(members("marathon"))
     assert on("m1").check_output(files, values["vault_marathon_http_password"]).split() == ["/etc/marathon/args"]
     try:
-        done = converge("marathon", hosts, marathon_http_password="")
+        done = converge("marathon", hosts, marathon_http_password="", marathon_authority={})
         assert done.returncode == 0, done.stdout
         address = members("marathon")["m1"]
         assert answers(f"http://{address}:{MARATHON_PORT}", "/v2/info", values, "marathon").without == 200
         assert not on("m1").file("/etc/provisioner/credentials/marathon.json").exists
+        assert on("m1").check_output("ls /etc/marathon/tls") == "" and not on("m1").socket(f"tcp://{address}:{MARATHON_HTTPS_PORT}").is_listening
         assert on("m1").check_output(files, values["vault_marathon_http_password"]) == ""
     finally:
         done = converge("marathon", hosts)

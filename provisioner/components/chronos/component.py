@@ -4,13 +4,15 @@ from provisioner.components.model import Component, Election, Need, Port, Versio
 
 COMPONENT = Component(
     "chronos", "chronos", "masters", "Chronos", unit="chronos", rolling="chronos", election=Election("chronos"), framework=True,
-    endpoint="http://{address}:{chronos_port}/",
-    ports=(Port(4400, "Chronos", "chronos_port", reach="operators"), Port(15202, "Chronos's libprocess", "chronos_libprocess_port")),
+    endpoint="http://{address}:{chronos_port}/", closed_endpoint="https://{address}:{chronos_https_port}/",
+    ports=(Port(4400, "Chronos", "chronos_port", reach="operators"),
+           Port(4443, "Chronos's HTTPS", "chronos_https_port", reach="operators"),
+           Port(15202, "Chronos's libprocess", "chronos_libprocess_port")),
     needs=(Need(0, {"{docker_data_root}": 512}, "chronos_heap_mb", 512),),
     small={"chronos_heap_mb": 256},
     artefact="image",
     versions=Versions(alike=True),
-    secrets={"chronos_secret": "password", "chronos_http_password": "password"},
+    secrets={"chronos_secret": "password", "chronos_http_password": "password", "chronos_keystore_password": "password"},
     zookeeper_user="chronos",
     principal="chronos",
     saved_by="chronos",

@@ -21,6 +21,8 @@ def variables(host: Host, w: Wiring) -> Variables:
         "chronos_secret": w.secret("chronos_secret"),
         "chronos_task_user": task_user(host, w),
         "chronos_http_password": "{{ vault_chronos_http_password }}" if w.closed else "",
+        "chronos_authority": w.authority,
+        "chronos_keystore_password": "{{ vault_chronos_keystore_password }}" if w.closed else "",
         "chronos_probe": {"unit": "chronos", "address": host.cluster_address, "port": w.value(host, "chronos_port"),
                           "image": w.image("chronos"),
                           "framework": w.value(host, "chronos_framework_name"),

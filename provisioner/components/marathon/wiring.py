@@ -19,6 +19,8 @@ def variables(host: Host, w: Wiring) -> Variables:
         "marathon_secret": w.secret("marathon_secret"),
         "marathon_task_user": task_user(host, w),
         "marathon_http_password": "{{ vault_marathon_http_password }}" if w.closed else "",
+        "marathon_authority": w.authority,
+        "marathon_keystore_password": "{{ vault_marathon_keystore_password }}" if w.closed else "",
         "marathon_probe": {"unit": "marathon", "address": host.cluster_address, "port": w.value(host, "marathon_port"),
                            "framework": str((w.value(host, "marathon_extra_flags") or {}).get("framework_name", "marathon")),
                            "masters": w.at("mesos_master", "mesos_master_port")},

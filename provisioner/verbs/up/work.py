@@ -68,10 +68,11 @@ def conclude(context: Context, console: Console, found: Assessment) -> Result:
 
 
 def _endpoints(context: Context, console: Console) -> None:
-    rows = []
+    rows, closed = [], context.ledger.access == "closed"
     for component in COMPONENTS:
         if component.endpoint:
             for host in context.cluster.members(component.name):
                 values = {**context.defaults, **host_variables(context.rendered, host.name), "address": host.cluster_address}
-                rows.append([component.title, host.name, component.endpoint.format(**values)])
+                where = component.closed_endpoint if closed and component.closed_endpoint else component.endpoint
+                rows.append([component.title, host.name, where.format(**values)])
     console.table("endpoints", ("component", "host", "address"), rows)

@@ -13,6 +13,7 @@ from provisioner_lab.services import USER, FromHere
 
 TIMEOUT_SECONDS = 20
 MARATHON_PORT, CHRONOS_PORT = 8080, 4400
+MARATHON_HTTPS_PORT, CHRONOS_HTTPS_PORT = 8443, 4443
 
 
 def marathon_client(address: str, secrets: Mapping[str, Any]) -> MarathonClient:
