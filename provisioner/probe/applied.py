@@ -5,9 +5,12 @@ The note about a component (`notes.py`) holds a digest of what was asked for tog
 Anything that can't be read counts as a difference: the role then runs, which is always safe.
 """
 
+import base64
+import calendar
 import hashlib
 import json
 import os
+import re
 import subprocess
 import time
 from collections.abc import Iterator
@@ -22,6 +25,11 @@ NOTES = "/var/lib/provisioner/applied"
 MAX_AGE_SECONDS = 7 * 24 * 3600.0
 #: What the kernel rounds a process's start to, and a little more.
 START_SLACK_SECONDS = 0.05
+#: A certificate that ends so soon is renewed, which its role does.
+RENEWED_SECONDS = 30 * 24 * 3600.0
+PEM = re.compile(r"BEGIN CERTIFICATE-----([^-]+)")
+#: The two times of a certificate in DER, from when and until when: of this century in short, or in full.
+TIMES = re.compile(rb"\x17\x0d(\d{12})Z|\x18\x0f\d\d(\d{12})Z")
 #: A file of so many bytes is not read again while the kernel says that nobody wrote to it (a program of 100 MB: 0.2 s of processor).
 LARGE = 1 << 20
 TIMEOUT_SECONDS = 10.0
@@ -48,7 +56,8 @@ def _why(component: str, digest: str, witness: "dict[str, Any]", seen: "Seen") -
             return "other settings or another version of the role than applied"
         if not 0 <= age < MAX_AGE_SECONDS:
             return "not looked at closely for over a week"
-        return "; ".join(_differences(before, seen.of(witness, before["files"])))
+        now = seen.of(witness, before["files"])
+        return "; ".join([*_differences(before, now), *_ending(now["files"])])
     except FileNotFoundError:
         return "not applied yet, or a run was broken off"
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -75,6 +84,22 @@ def _differences(before: "dict[str, Any]", now: "dict[str, Any]") -> "Iterator[s
             yield f"unit {unit} runs with other settings than its files have"
     if sorted(before["listeners"]) != sorted(now["listeners"]):
         yield "{} listened, now {}".format(", ".join(before["listeners"]) or "nothing", ", ".join(now["listeners"]) or "nothing")
+
+
+def _ending(files: "dict[str, Any]") -> "Iterator[str]":
+    for path in sorted(files):
+        left = ends(path) - time.time() if path.endswith("certificate.pem") and files[path] else RENEWED_SECONDS
+        if left < RENEWED_SECONDS:
+            yield f"{path} ends in {left // 86400:.0f} days" if left > 0 else f"{path} has ended"
+
+
+def ends(path: str) -> float:
+    """When the certificate in a file ends, in seconds since the epoch; 0 where there is none that can be read."""
+    try:
+        found = TIMES.findall(base64.b64decode(PEM.findall(read(path))[0]))[1]
+        return float(calendar.timegm(time.strptime((found[0] or found[1]).decode(), "%y%m%d%H%M%S")))
+    except (IndexError, ValueError):
+        return 0.0
 
 
 def _changed(was: "list[Any] | None", found: "list[Any] | None") -> str:

@@ -6,6 +6,7 @@ The file is a whole-file Ansible vault: `ansible-playbook -e @secrets.yml --vaul
 from __future__ import annotations
 
 import base64
+import datetime
 import hashlib
 import json
 import os
@@ -50,6 +51,10 @@ PURPOSES: Mapping[str, Callable[[], str]] = {
 AUTHORITY_KEY, AUTHORITY_CERTIFICATE = "vault_cluster_ca_key", "vault_cluster_ca_certificate"
 
 
+#: When each was made, beside the secrets.
+SINCE = "secrets_since.json"
+
+
 def secrets_path(cluster: Cluster) -> Path:
     """Where the encrypted secrets are kept."""
     return cluster.state_dir / "secrets.yml"
@@ -67,13 +72,30 @@ def ensure(cluster: Cluster) -> Path:
     private_dir(path.parent)
     if not path.exists():
         password = _vault_password(cluster, create=True)
-        if write_private(path, _encrypt(_complete({}, cluster.name), password), replace=False):
+        made = _complete({}, cluster.name)
+        if write_private(path, _encrypt(made, password), replace=False):
+            _remember(cluster, made)
             return path
     password, known = _vault_password(cluster), load(cluster)
     complete = _complete(known, cluster.name)
     if complete != known:
         write_private(path, _encrypt(complete, password))
+        _remember(cluster, {name: value for name, value in complete.items() if known.get(name) != value})
     return path
+
+
+def since(cluster: Cluster) -> dict[str, str]:
+    """The day on which each secret was made, by name; those from before such days were written down are left out."""
+    try:
+        found: dict[str, str] = json.loads((cluster.state_dir / SINCE).read_text())
+    except (OSError, ValueError):
+        return {}
+    return found
+
+
+def _remember(cluster: Cluster, made: Mapping[str, str]) -> None:
+    day = datetime.datetime.now(datetime.UTC).date().isoformat()
+    write_private(cluster.state_dir / SINCE, json.dumps({**since(cluster), **dict.fromkeys(made, day)}, indent=1).encode())
 
 
 def load(cluster: Cluster) -> dict[str, str]:

@@ -45,7 +45,8 @@ def test_nothing_is_readable_by_others_and_nothing_is_left_behind(cluster: Clust
     secrets.ensure(cluster)
     root = cluster.path.parent / ".provision"
     modes = {str(p.relative_to(root)): p.stat().st_mode & 0o777 for p in (root, *root.rglob("*"))}
-    assert modes == {".": 0o700, "demo": 0o700, "demo/secrets.yml": 0o600, "demo/vault_password": 0o600}
+    assert modes == {".": 0o700, "demo": 0o700, "demo/secrets.yml": 0o600, "demo/secrets_since.json": 0o600,
+                     "demo/vault_password": 0o600}
 
 
 def test_the_file_is_encrypted(cluster: Cluster) -> None:

@@ -20,8 +20,11 @@ DOORS = (
     Door(("mesos_agent_resources",), "what the task itself asks for"),
 )
 LOGINS = (
-    Login("operator", "mesos_operator_secret", "everything", url="http://{mesos_address}:{mesos_agent_port}/"),
+    Login("operator", "mesos_agent_operator_secret", "everything", url="http://{mesos_address}:{mesos_agent_port}/"),
     Login("viewer", "mesos_viewer_secret", "look", url="http://{mesos_address}:{mesos_agent_port}/"),
 )
-SECRETS = {"mesos_agent_secret": "agents prove themselves to masters with it"}
+SECRETS = {
+    "mesos_agent_secret": "agents prove themselves to masters with it",
+    "mesos_agent_operator_secret": "people and tools operate agents with it",
+}
 PRIVATE = ("/etc/mesos/credential.json", "/etc/mesos/http_credentials.json", "/etc/mesos/jwt*", "/etc/mesos/zk")

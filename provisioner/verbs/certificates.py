@@ -1,0 +1,55 @@
+"""`provision certificates`: which certificates there are, and when each ends."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from provisioner.verbs.shared.arguments import add_json, add_limit
+
+if TYPE_CHECKING:
+    import argparse
+
+    from provisioner.console import Console
+    from provisioner.context import Context
+
+EPILOG = """\
+'provision up' renews what ends within 30 days. The exit code is 5 where one has
+ended, or is not signed by the cluster's authority."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """The options of `certificates`."""
+
+    limit: str | None = None
+    json: bool = False
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """All of them are shared."""
+    add_limit(parser)
+    add_json(parser)
+
+
+def run(context: Context, console: Console, options: Options) -> int:
+    """Print the authority and every certificate, what ends first first; 0 only if all are valid and every host answered."""
+    from provisioner.errors import StepFailed, UnreachableError
+    from provisioner.hosts.host_keys import establish
+    from provisioner.observe.certificates import ask_hosts, authority, judged
+
+    cluster, hosts = context.cluster, context.limited(options.limit)
+    trusted = authority(context) if context.ledger.access == "closed" else None
+    establish(cluster, say=console.say)
+    found, lost = ask_hosts(cluster, context.transport, hosts)
+    rows = judged(found, trusted)
+    if options.json:
+        console.json({"cluster": cluster.name, "certificates": [vars(row) for row in rows], "unreachable": lost})
+    else:
+        console.table(f"certificates of {cluster.name}", ("host", "file", "made out to", "ends", "days", ""),
+                      ([r.host, r.path, r.name, r.ends, str(r.days), r.problem or "ok"] for r in rows))
+        for name, why in lost.items():
+            console.warn(f"{name} was not asked: {why}")
+    if any(row.problem and not row.due for row in rows):
+        return StepFailed.exit_code
+    return UnreachableError.exit_code if lost else 0
