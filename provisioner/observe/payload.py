@@ -18,7 +18,9 @@ from typing import Any
 
 from provisioner.probe.main import MAX_ANSWER, MODULES, VERSION
 
-SECTIONS = tuple(MODULES)
+#: What only an audit asks for; each is answered by a module of its name, which then is sent.
+AUDIT = ("knock", "look", "certificates")
+SECTIONS = ("facts", "preflight", "health", "packages", *MODULES, *AUDIT)
 """What can be asked for. `begin` and `record` keep the notes on the host; the others only look."""
 
 # The modules are imported from memory, so a full disk cannot stop the probe and nothing of it is left on the host. The real
@@ -59,9 +61,9 @@ def payload(request: Mapping[str, Any], *, python: str = "python3") -> tuple[str
 
     `python` is the interpreter on the host, in words as `/usr/bin/env python3`. The command must run as root to see everything.
     """
-    sections = [section for section in request.get("sections", []) if section in MODULES]
+    sections = [section for section in request.get("sections", []) if section in SECTIONS]
     components = request.get("health", {}) if "health" in sections else {}
-    asked = {f"probe.{MODULES[section]}" for section in sections} | {f"components.{name}.health" for name in components}
+    asked = {f"probe.{MODULES.get(section, section)}" for section in sections} | {f"components.{name}.health" for name in components}
     rest = bz2.compress(json.dumps(request, sort_keys=True, separators=(",", ":")).encode() + b"]", compresslevel=1)
     # -I: root must not import from the current directory or the environment; -S: site-packages only cost time here.
     return f"{shlex.join(python.split())} -IS -c {shlex.quote(_BOOTSTRAP)}", program(frozenset(asked & set(program_sources()))) + rest

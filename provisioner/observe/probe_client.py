@@ -10,7 +10,7 @@ from typing import Any
 from provisioner.cluster.model import Host
 from provisioner.hosts.failures import SshError, printable
 from provisioner.hosts.openssh import Transport
-from provisioner.observe.payload import payload, read_answer
+from provisioner.observe.payload import AUDIT, payload, read_answer
 
 MAX_TEXT = 4096
 #: How the parts of an answer are made: a type, a list of it, or an object with at least these members.
@@ -75,7 +75,7 @@ def ask(transport: Transport, host: Host, request: Mapping[str, Any], *, timeout
         facts=answer.get("facts", {}), preflight=answer.get("preflight", {}), health=answer.get("health", {}),
         unsettled=answer.get("unsettled", {}),
         errors={str(k): str(v) for k, v in answer.get("errors", {}).items()}, ahead=(began + seconds - came, began - left),
-        more={section: answer[section] for section in ("knock", "look", "certificates") if section in answer},
+        more={section: answer[section] for section in AUDIT if section in answer},
     )
 
 

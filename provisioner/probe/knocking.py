@@ -183,8 +183,10 @@ def shake_hands(door: "dict[str, Any]", one: "dict[str, Any]", key: "dict[str, A
             pass
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    spoke = False
     try:
         with context.wrap_socket(connect(door)) as secure:
+            spoke = True
             if one["tls_is_enough"]:
                 return "refused", "TLS, and what is behind it asks for more"
             # In TLS 1.3 a server refuses a client only after the client is done.
@@ -199,7 +201,8 @@ def shake_hands(door: "dict[str, Any]", one: "dict[str, Any]", key: "dict[str, A
             return "open", "it takes connections in clear"
         return "refused", "TLS: {}".format(reason.replace("_", " ").lower())
     except ConnectionError:
-        return "refused", "it hangs up"
+        # Whoever speaks TLS says why it hangs up.
+        return ("refused", "it hangs up") if spoke else ("open", "it takes connections in clear")
 
 
 def ask_socket(door: "dict[str, Any]", one: "dict[str, Any]", key: "dict[str, Any]") -> "tuple[str, str]":

@@ -11,10 +11,8 @@ VERSION = 1
 MAX_ANSWER = 256 * 1024
 MAX_TEXT = 4096
 POLL_SECONDS = 0.5
-#: Section → the module that answers it; its part of the request has the name of the module.
-MODULES = {"facts": "facts", "preflight": "preflight", "health": "health", "packages": "packages",
-           "unsettled": "applied", "begin": "notes", "forget": "notes", "stale": "notes", "record": "notes",
-           "knock": "places", "look": "looking", "certificates": "certificates"}
+#: Section → the module that answers it, where it has another name; its part of the request has the name of the module.
+MODULES = {"unsettled": "applied", "begin": "notes", "forget": "notes", "stale": "notes", "record": "notes"}
 
 
 def main(request: "dict[str, Any]", out: int) -> None:
@@ -45,13 +43,12 @@ def answer_to(request: "dict[str, Any]") -> "dict[str, Any]":
 
 
 def _section(section: str, request: "dict[str, Any]") -> "dict[str, Any]":
-    if section not in MODULES:
-        raise ValueError(f"unknown section {section!r}")
     if section == "health":
         return health(request.get("health", {}), float(request.get("wait", 0)))
     # Imported when asked for: the program is compiled anew on every run, and what is not asked for was not sent.
-    module = import_module("." + MODULES[section], __package__)
-    answer: dict[str, Any] = getattr(module, section)(*(() if section in ("facts", "packages") else (request.get(MODULES[section], {}),)))
+    name = MODULES.get(section, section)
+    module = import_module("." + name, __package__)
+    answer: dict[str, Any] = getattr(module, section)(*(() if section in ("facts", "packages") else (request.get(name, {}),)))
     return answer
 
 

@@ -83,7 +83,7 @@ def test_two_at_once_agree(cluster: Cluster) -> None:
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(secrets.ensure, [cluster] * 8))
     assert secrets.load(cluster).keys() > secrets.PURPOSES.keys()
-    assert sorted(p.name for p in cluster.state_dir.iterdir()) == ["secrets.yml", "vault_password"]
+    assert sorted(p.name for p in cluster.state_dir.iterdir()) == ["secrets.yml", secrets.SINCE, "vault_password"]
 
 
 def test_derived_values() -> None:
@@ -116,7 +116,7 @@ def test_a_password_file_of_ones_own(cluster: Cluster, monkeypatch: pytest.Monke
     own.write_text("correct horse\n")
     monkeypatch.setenv(secrets.ENVIRONMENT, str(own))
     secrets.ensure(cluster)
-    assert [p.name for p in cluster.state_dir.iterdir()] == ["secrets.yml"]
+    assert sorted(p.name for p in cluster.state_dir.iterdir()) == ["secrets.yml", secrets.SINCE]
     assert secrets.load(cluster)
     own.write_text("wrong\n")
     with pytest.raises(UsageError, match=r"the password in .*/password does not open the secrets"):
@@ -177,4 +177,14 @@ def test_a_full_disk_leaves_what_was_there(cluster: Cluster, monkeypatch: pytest
     with pytest.raises(ProvisionError, match="can't write the file: No space left on device"):
         secrets.ensure(cluster)
     assert path.read_bytes() == content
-    assert sorted(p.name for p in cluster.state_dir.iterdir()) == ["secrets.yml", "vault_password"]
+    assert sorted(p.name for p in cluster.state_dir.iterdir()) == ["secrets.yml", secrets.SINCE, "vault_password"]
+
+
+def test_the_day_on_which_a_secret_was_made_is_remembered(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    secrets.ensure(cluster)
+    (cluster.state_dir / secrets.SINCE).unlink()
+    monkeypatch.setattr(secrets, "PURPOSES", {**secrets.PURPOSES, "vault_new_secret": lambda: "new"})
+    secrets.ensure(cluster)
+    known = secrets.since(cluster)
+    assert [*known] == ["vault_new_secret"], "what was there before is not said to be new"
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d", known["vault_new_secret"])

@@ -17,7 +17,7 @@ from provisioner.observe.audit.visits import Target, Visit, headers, request, ta
 from provisioner.observe.probe_client import ask
 from provisioner.observe.proof import test_image
 from provisioner.probe.knocking import connect, knock_at
-from provisioner.probe.looking import WORDS, digest
+from provisioner.probe.look import WORDS, digest
 from provisioner.state.secrets import AUTHORITY_CERTIFICATE
 
 #: A host looks through a journal and may start two containers.
@@ -82,7 +82,7 @@ class Auditor:
                   for first, last in port.ranges(str(variables.get(port.variable) or ""))]
         asked = {"salt": salt, "digests": digests(self.secrets, salt.encode(), self._logins()), "doors": known, "private": private,
                  "user": host.user}
-        answer = ask(self.transport, host, {"sections": ["look"], "looking": asked}, timeout=TIMEOUT_SECONDS)
+        answer = ask(self.transport, host, {"sections": ["look"], "look": asked}, timeout=TIMEOUT_SECONDS)
         if "look" in answer.errors:
             return {"found": [["fail", "look", answer.errors["look"]]], "listening": [], "strange": []}
         return answer.more["look"]
@@ -133,7 +133,7 @@ class Auditor:
     def _knock(self, host: Host, visit: Visit) -> Mapping[str, Any]:
         doors = [request(i, t, a, self.secrets, self._authority) for i, (t, a) in enumerate(visit.doors)]
         asked = {"doors": doors, "network": visit.network, "image": test_image(self.cluster), "container": f"audit-{random.token_hex(4)}"}
-        answer = ask(self.transport, host, {"sections": ["knock"], "places": asked}, timeout=TIMEOUT_SECONDS)
+        answer = ask(self.transport, host, {"sections": ["knock"], "knock": asked}, timeout=TIMEOUT_SECONDS)
         return answer.more["knock"] if "knock" not in answer.errors else {"rows": [], "error": answer.errors["knock"]}
 
     def _reader(self, target: Target, seen: list[Finding]) -> Callable[[str, str], None]:
