@@ -58,7 +58,7 @@ def _why(component: str, digest: str, witness: "dict[str, Any]", seen: "Seen") -
         return "; ".join([*_differences(before, now), *_ending(now["files"])])
     except FileNotFoundError:
         return "not applied yet, or a run was broken off"
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         return f"the note about it can't be read ({type(error).__name__})"
 
 

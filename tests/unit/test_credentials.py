@@ -1,0 +1,57 @@
+"""Who gets in where, and what is secret: shown without a value unless it is asked for."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from provisioner.console import Console
+from provisioner.context import Context
+from provisioner.state import secrets
+from provisioner.verbs import credentials
+from provisioner.verbs import secrets as secrets_verb
+
+INVENTORY = """\
+masters:
+  hosts:
+    m1: {ansible_host: 192.0.2.11}
+agents:
+  hosts:
+    a1: {ansible_host: 192.0.2.101}
+"""
+
+
+@pytest.fixture
+def context(tmp_path: Path) -> Context:
+    (tmp_path / "inventory.yml").write_text(INVENTORY)
+    found = Context(tmp_path / "inventory.yml")
+    secrets.ensure(found.cluster)
+    return found
+
+
+def test_a_secret_is_printed_only_when_it_is_asked_for(context: Context, capsys: pytest.CaptureFixture[str]) -> None:
+    values = set(secrets.load(context.cluster).values())
+    for options in (credentials.Options(), credentials.Options(json=True)):
+        assert credentials.run(context, Console(), options) == 0
+        said = capsys.readouterr()
+        assert said.out and not [value for value in values if value in said.out + said.err]
+    credentials.run(context, Console(), credentials.Options(show=True, json=True))
+    found = json.loads(capsys.readouterr().out)["credentials"]
+    known = secrets.load(context.cluster)
+    assert found and all(one["secret"] == known[one["name"]] for one in found)
+    assert {"ZooKeeper", "192.0.2.11:2181", "super"} <= {found[0]["service"], *found[0]["addresses"], found[0]["user"]}
+
+
+def test_every_secret_is_listed_with_its_purpose_and_who_uses_it(context: Context, capsys: pytest.CaptureFixture[str]) -> None:
+    secrets_verb.run_list(context, Console(), secrets_verb.List(json=True))
+    said = capsys.readouterr().out
+    found = {one["name"]: one for one in json.loads(said)["secrets"]}
+    known = secrets.load(context.cluster)
+    assert found.keys() == known.keys() and not [value for value in known.values() if value in said]
+    assert all(one["purpose"] for one in found.values())
+    agent = found["vault_mesos_agent_secret"]
+    assert (agent["used_by"], agent["hosts"]) == (["mesos_agent_credential", "mesos_credentials"], ["a1", "m1"])
+    assert found["vault_consul_gossip_key"]["hosts"] == ["a1", "m1"]
+    assert {one["since"] for one in found.values()} == {secrets.since(context.cluster)["vault_marathon_secret"]}
