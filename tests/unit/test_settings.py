@@ -286,7 +286,7 @@ def owned(role: str) -> dict[str, dict[str, str]]:
 
 @pytest.mark.parametrize("role", FLAGGED)
 def test_what_a_role_sets_is_named_as_owned_or_meant_to_be_changed(role: str) -> None:
-    free = {"hostname_lookup", "executor_registration_timeout", "reconfiguration_policy", "mesos_user"}
+    free = {"hostname_lookup", "executor_registration_timeout", "reconfiguration_policy", "mesos_user", "user"}
     for part, names in own_flags(role).items():
         assert len(names) > 5 and names - free == set(owned(role)[part]) & names
         known = known_flags(role)

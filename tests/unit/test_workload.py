@@ -106,8 +106,9 @@ def test_an_instance_that_found_no_place_is_not_asked_for_any_longer(monkeypatch
 
 def test_what_a_closed_cluster_would_deny_a_framework_that_is_connected(monkeypatch: pytest.MonkeyPatch) -> None:
     rights = {"marathon": {"roles": [], "users": ["nobody"]}, "own": {"roles": ["*"], "users": ["root"]}}
-    rows = [{"name": "marathon", "principal": "marathon", "user": "root", "roles": ["a"]}, {"name": "old", "user": "root"},
-            {"name": "own", "principal": "own", "user": "root", "roles": ["*", "b"]}, {"name": "fine", "principal": "own", "user": "root"}]
-    frameworks = [{"connected": True, **row} for row in rows] + [{"name": "gone", "connected": False, "user": "root"}]
+    rows: list[dict[str, object]] = [
+        {"name": "marathon", "principal": "marathon", "user": "root", "roles": ["a"]}, {"name": "old", "user": "root"},
+        {"name": "own", "principal": "own", "user": "root", "roles": ["*", "b"]}, {"name": "fine", "principal": "own", "user": "root"}]
+    frameworks = [row | {"connected": True} for row in rows] + [{"name": "gone", "connected": False, "user": "root"}]
     monkeypatch.setitem(STATE, "frameworks", frameworks)
     assert work().denied(rights) == ["marathon runs tasks as root", "old registered as nobody", "own wants offers for b"]

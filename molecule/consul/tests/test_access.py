@@ -28,7 +28,7 @@ print(json.dumps(said))
 """
 SERVICE = {"Name": "molecule-access", "Port": 9}
 #: What is asked (a wrong token is refused with 500 where the agent passes on what a server said, and a node that there is not is
-#: an error of the same kind), and the answers without a token, with a wrong one, that of the host's agent, Registrator's and the operator's.
+#: an error of the same kind), and the answers without a token, with a wrong one, with the agent's, Registrator's and the operator's.
 DOORS = [
     ("GET", "/v1/agent/self", None, (403, 403, 200, 403, 200)),
     ("GET", "/v1/agent/metrics", None, (403, 403, 200, 403, 200)),

@@ -26,9 +26,10 @@ def module(name: str) -> ModuleType:
 
 
 def bare(options: dict[str, Any]) -> dict[str, Any]:
-    """Options of a documentation or of an argument spec, without the words for people."""
-    kept = {name: {k: v for k, v in option.items() if k != "description"} for name, option in options.items()}
-    return {name: {k: bare(v) if k == "options" else v for k, v in option.items()} for name, option in kept.items()}
+    """Options of a documentation or of an argument spec, without the words for people, and what only the latter has."""
+    kept = {name: {k: v for k, v in option.items() if k not in ("description", "no_log")} for name, option in options.items()}
+    return {name: {k.replace("suboptions", "options"): bare(v) if k.endswith("options") else v for k, v in option.items()}
+            for name, option in kept.items()}
 
 
 @pytest.mark.parametrize("name", MODULES)

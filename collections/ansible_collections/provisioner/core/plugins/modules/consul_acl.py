@@ -35,7 +35,7 @@ options:
       policy: {description: Name of its policy, type: str, required: true}
       node: {description: The node that it may write as, type: str, default: ""}
   absent: {description: Names of tokens that are to be deleted., type: list, elements: str, default: []}
-  wait: {description: How long to wait until Consul answers the management token, in seconds., type: int, default: 0}
+  wait: {description: "How long to wait until Consul answers the management token, in seconds.", type: int, default: 0}
 author: [provisioner]
 """
 EXAMPLES = r"""

@@ -24,7 +24,7 @@ description:
   - The same key, certificates and password give the same bytes.
 options:
   path: {description: "The folder with key.pem, certificate.pem and ca.pem; the store is key_store.jks in it.", type: path, required: true}
-  password: {description: "Its password, which is the key's too. Without one the store is removed.", type: str, required: true, no_log: true}
+  password: {description: "Its password, which is the key's too. Without one the store is removed.", type: str, required: true}
 author: [provisioner]
 """
 EXAMPLES = r"""
