@@ -124,6 +124,7 @@ class Component:
     `artefact` is what is installed: a package (variables `<role>_package`, `<role>_version`), an archive (`<role>_archive_url`) or
     an image (`<role>_image`); `vendor`: the package comes from a repository of its vendor's. `secrets` are made once per cluster:
     name → kind. `zookeeper_user`: it logs in to ZooKeeper with a password of its own. `principal`: by which it is known to Mesos.
+    `znodes` are nodes of ZooKeeper that it alone uses, by that password: paths, or role variables in braces.
 
     `small` are role variables of a host that carries a whole cluster, where its inventory does not set them: together the components
     then fit into 4 GiB.
@@ -164,6 +165,7 @@ class Component:
     versions: Versions = Versions()
     secrets: Mapping[str, SecretKind] = field(default_factory=dict)
     zookeeper_user: str = ""
+    znodes: tuple[str, ...] = ()
     principal: str = ""
     small: Mapping[str, Any] = field(default_factory=dict)
     reset: Mapping[str, Any] = field(default_factory=dict)

@@ -14,6 +14,7 @@ COMPONENT = Component(
     versions=Versions(alike=True),
     secrets={"chronos_secret": "password", "chronos_http_password": "password", "chronos_keystore_password": "password"},
     zookeeper_user="chronos",
+    znodes=("{chronos_zk_path}",),
     principal="chronos",
     saved_by="chronos",
 )

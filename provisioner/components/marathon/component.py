@@ -15,6 +15,7 @@ COMPONENT = Component(
     versions=Versions(alike=True, migrates=True, minors_at_once=1),
     secrets={"marathon_secret": "password", "marathon_http_password": "password", "marathon_keystore_password": "password"},
     zookeeper_user="marathon",
+    znodes=("/marathon/leader-curator",),
     principal="marathon",
     saved_by="marathon",
 )

@@ -12,5 +12,6 @@ COMPONENT = Component(
     versions=Versions(alike=True),
     secrets={"mesos_operator_secret": "password", "mesos_viewer_secret": "password"},
     zookeeper_user="mesos",
+    znodes=("/mesos/log_replicas",),
     data=("mesos_keep_data", False),
 )

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from provisioner.cluster.model import Host
+from provisioner.components import COMPONENTS
 from provisioner.inventory.wiring import Variables, Wiring
+
+#: ZooKeeper's permission bits: read, write, create, delete and administer.
+ALL = 31
 
 
 def variables(host: Host, w: Wiring) -> Variables:
@@ -21,7 +27,32 @@ def variables(host: Host, w: Wiring) -> Variables:
         "zookeeper_servers": [{"id": i, "address": a}
                               for i, a in sorted((w.ledger.zookeeper_ids[h.name], h.cluster_address) for h in members)],
         "zookeeper_super_digest": "{{ vault_zookeeper_super_digest }}",
+        "zookeeper_super_password": "{{ vault_zookeeper_super_password }}",
+        "zookeeper_nodes": _nodes(host, w),
+        "zookeeper_authority": w.authority,
+        "zookeeper_quorum_tls": "require" if w.closed else "off",
         "zookeeper_probe": {"unit": "zookeeper", "address": host.cluster_address,
                             "port": w.value(host, "zookeeper_client_port"), "members": len(members),
                             **({"log": log} if log != w.defaults["zookeeper_data_dir"] else {})},
     }
+
+
+def _nodes(host: Host, w: Wiring) -> list[dict[str, Any]]:
+    """Who may read and write what: in a closed cluster each component its own nodes, and nobody any other."""
+    if not (w.closed and w.authentication):
+        return [{"path": "/", "acl": [{"perms": ALL, "scheme": "world", "id": "anyone"}]}]
+    found = [_node("/", "super"), _node("/zookeeper", "super", below=True)]
+    for component in COMPONENTS:
+        tops = set()
+        for written in component.znodes:
+            path = str(w.value(host, written.strip("{}")) if written.startswith("{") else written)
+            steps = [step for step in path.split("/") if step]
+            tops.add(f"/{steps[0]}")
+            found += [_node("/" + "/".join(steps[:depth]), component.zookeeper_user) for depth in range(1, len(steps) + 1)]
+        found += [_node(top, component.zookeeper_user, below=True) for top in sorted(tops)]
+    return found
+
+
+def _node(path: str, user: str, *, below: bool = False) -> dict[str, Any]:
+    rules = [{"perms": ALL, "scheme": "digest", "id": f"{{{{ vault_zookeeper_{user}_digest }}}}"}]
+    return {"path": path, "acl": rules, **({"below": True} if below else {})}

@@ -46,6 +46,7 @@ user: {description: Whether the user zookeeper exists., returned: always, type: 
 folders: {description: Whether the folders for settings and data are there with the right owners and modes., returned: always, type: bool}
 home: {description: Whether the archive is unpacked., returned: always, type: bool}
 above: {description: Folders above those of the data that are not there., returned: always, type: list}
+packaged: {description: "The version of the distribution's program, empty if it is not there.", returned: always, type: str}
 left: {description: "{from, to} of data that is where the settings said before.", returned: always, type: list}
 """
 ARGUMENTS: dict[str, Any] = {
@@ -55,13 +56,19 @@ ARGUMENTS: dict[str, Any] = {
     "data": {"type": "path", "default": "/var/lib/zookeeper"},
     "log": {"type": "str", "default": ""},
 }
-CONFIG = Path("/etc/zookeeper/provisioner")
+CONFIG, JARS = Path("/etc/zookeeper/provisioner"), Path("/usr/share/java")
 
 
 def number(data: Path) -> str:
     """The member's number; Debian's package puts a sentence in its place."""
     text = text_of(data / "myid").strip()
     return text if text.isdigit() else ""
+
+
+def packaged(jars: Path) -> str:
+    """The version that the name of the program has in it."""
+    found = (re.fullmatch(r"zookeeper-(\d[\d.]*)\.jar", jar.name) for jar in jars.glob("zookeeper-*.jar"))
+    return next((name[1] for name in found if name), "")
 
 
 def left(settings: str, data: str, log: str) -> list[dict[str, str]]:
@@ -82,6 +89,7 @@ def look(asked: dict[str, Any]) -> dict[str, Any]:
         "folders": guarded(CONFIG, 0o755, folder=True) and all(guarded(Path(each), 0o750, "zookeeper", folder=True) for each in folders),
         "home": Path(asked["home"], "lib").is_dir(),
         "above": missing_above(*folders),
+        "packaged": packaged(JARS),
         "left": left(text_of(CONFIG / "zoo.cfg"), asked["data"], asked["log"]),
     }
 
