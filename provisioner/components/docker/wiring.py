@@ -23,6 +23,7 @@ def variables(host: Host, w: Wiring) -> Variables:
         "docker_registry_insecure": bool(w.setting("cluster_registry")) and not w.value(host, "docker_registry_ca"),
         "docker_dns": [host.cluster_address],
         "docker_swarm_managers": named(managers),
+        "docker_closed": w.closed,
         "docker_probe": {"unit": "docker", "overlay": w.value(host, "docker_overlay"),
                          "network": w.value(host, "docker_overlay_network")},
     }

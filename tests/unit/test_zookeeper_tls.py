@@ -1,0 +1,43 @@
+"""How members of ZooKeeper that speak in clear come to speak TLS, and back: nobody is ever told what another does not understand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from provisioner.components.zookeeper.phases import ORDER, STATES, phases
+
+CLOSED, OPEN = {"common_authority": {"key": "k"}}, {"common_authority": {}}
+#: In which states others may be beside one in this: what each says the other has to understand.
+TOGETHER = {"off": {"off", "accept"}, "accept": {"off", "accept", "use"}, "use": {"accept", "use", "require"},
+            "require": {"use", "require"}}
+
+
+def member(state: str, version: str = "3.8.0", servers: int = 3) -> dict[str, Any]:
+    return {"tls": STATES[state], "version": version, "servers": list(range(1, servers + 1))}
+
+
+@pytest.mark.parametrize("wanted", [CLOSED, OPEN])
+@pytest.mark.parametrize("states", [
+    ("off", "off", "off"), ("off", "accept", "accept"), ("accept", "accept", "use"), ("use", "require", "use"), ("require",) * 3])
+def test_from_wherever_a_run_was_cut_off_any_two_members_understand_each_other(states: tuple[str, ...], wanted: dict[str, Any]) -> None:
+    now = dict(zip(("m1", "m2", "m3"), states, strict=True))
+    end = "require" if wanted is CLOSED else "off"
+    passes = [(phase.hosts, phase.variables["zookeeper_quorum_tls"]) for phase in phases(wanted, {h: member(s) for h, s in now.items()})]
+    for hosts, state in [*passes, (tuple(now), end)]:
+        for host in hosts:
+            now[host] = state
+            assert all(other in TOGETHER[one] for one in now.values() for other in now.values()), now
+    assert set(now.values()) == {end}
+
+
+def test_who_is_there_already_passes_nothing() -> None:
+    assert phases(CLOSED, dict.fromkeys(("m1", "m2", "m3"), member("require"))) == []
+    assert phases(OPEN, dict.fromkeys(("m1", "m2", "m3"), member("off"))) == []
+
+
+def test_a_lone_member_and_an_old_one_stay_as_they_are() -> None:
+    assert phases(CLOSED, {"m1": member("off", servers=0)}) == []
+    assert phases(CLOSED, dict.fromkeys(("m1", "m2", "m3"), member("off", "3.4.13"))) == []
+    assert ORDER == ("off", "accept", "use", "require")
