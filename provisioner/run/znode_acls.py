@@ -32,22 +32,22 @@ class Nodes(Protocol):
         """Give a node these rules."""
 
 
-def rules(path: str, digest: str) -> Rules:
-    """What a node is to have: its owner everything, everybody reading where a leader's address is found.
+def rules(path: str, digest: str, *, closed: bool = False) -> Rules:
+    """What a node is to have: its owner everything, everybody reading where a leader's address is found; nobody else in a closed cluster.
 
     As the programs make them (recorded from Mesos 1.11; Marathon elects below `leader-curator`, older ones below `leader`).
     """
     owner = (ALL, "digest", digest)
-    found_by_all = path.split("/")[1] == "mesos" or path.rpartition("/")[2] in ("leader", "leader-curator")
+    found_by_all = not closed and (path.split("/")[1] == "mesos" or path.rpartition("/")[2] in ("leader", "leader-curator"))
     return ((READ, "world", "anyone"), owner) if found_by_all else (owner,)
 
 
-def give_owners(tree: Nodes, digests: Mapping[str, str]) -> int:
+def give_owners(tree: Nodes, digests: Mapping[str, str], *, closed: bool = False) -> int:
     """Give every node below these paths the rules of its owner, `digests` by path; how many had others."""
     changed = 0
     for top, digest in digests.items():
         for node in list(tree.walk(top=top)):
-            wanted = rules(node.path, digest)
+            wanted = rules(node.path, digest, closed=closed)
             if sorted(node.acl) != sorted(wanted):
                 tree.own(node.path, wanted)
                 changed += 1
@@ -57,15 +57,17 @@ def give_owners(tree: Nodes, digests: Mapping[str, str]) -> int:
 class Owners:
     """Carries out the step `protect`; see outcome.Executor. From here: it takes a ZooKeeper client, and no host has one for certain."""
 
-    def __init__(self, tree: Callable[[str], AbstractContextManager[Nodes]], digests: Callable[[], Mapping[str, str]]) -> None:
+    def __init__(self, tree: Callable[[str], AbstractContextManager[Nodes]], digests: Callable[[], Mapping[str, str]], *,
+                 closed: bool = False) -> None:
         self._tree = tree
         self._digests = digests
+        self._closed = closed
 
     def __call__(self, step: Step, hosts: Sequence[str], on_event: Callable[[Event], None]) -> Outcome:
         """See outcome.Executor. Raises StepFailed, UnreachableError."""
         host = hosts[0]
         with self._tree(host) as tree:
-            changed = give_owners(tree, self._digests())
+            changed = give_owners(tree, self._digests(), closed=self._closed)
         return Outcome(changed=changed, tasks=1, changed_tasks=[f"{host}: {changed} nodes got their owner"] if changed else [])
 
 
@@ -84,4 +86,4 @@ def owners(context: Context) -> Owners:
         paths = {"/mesos": "mesos", "/marathon": "marathon", f"/{chronos}": "chronos"}
         return {path: known[f"vault_zookeeper_{user}_digest"] for path, user in paths.items()}
 
-    return Owners(tree, digests)
+    return Owners(tree, digests, closed=context.ledger.access == "closed")

@@ -8,7 +8,8 @@ import pytest
 
 from provisioner.components.zookeeper.phases import ORDER, STATES, phases
 
-CLOSED, OPEN = {"common_authority": {"key": "k"}}, {"common_authority": {}}
+CLOSED: dict[str, Any] = {"common_authority": {"key": "k"}}
+OPEN: dict[str, Any] = {"common_authority": {}}
 #: In which states others may be beside one in this: what each says the other has to understand.
 TOGETHER = {"off": {"off", "accept"}, "accept": {"off", "accept", "use"}, "use": {"accept", "use", "require"},
             "require": {"use", "require"}}

@@ -60,11 +60,20 @@ def test_a_name_that_consul_learns_is_known_everywhere(on: On) -> None:
         on("a1").check_output("consul services deregister -id=molecule")
 
 
-def test_containers_can_ask_too(on: On, members: Members) -> None:
+def test_the_hosts_own_containers_can_ask_too_and_nobody_else(on: On, members: Members, container: Callable[[str], str]) -> None:
     """Docker gives them this host's address as their name server."""
-    address = members("dns")["a1"]
-    asked = on("a2").run(f"python3 -c '{ASK.format(address=address)}'")
-    assert asked.stdout.strip() not in ("", "0"), f"{address} gives no answer to others than itself: {asked.stderr[-500:]}"
+    ask = f"python3 -c '{ASK.format(address=members('dns')['a1'])}'"
+    asked = on("a1").run(f"{container('a1')} {ask}")
+    assert asked.stdout.strip() not in ("", "0"), f"a1 gives its containers no answer: {asked.stderr[-500:]}"
+    others = {"another host": ("a2", ""), "a container of another host": ("a2", container("a2")), "a stranger": ("mirror", "")}
+    for who, (host, prefix) in others.items():
+        assert on(host).run(f"{prefix} {ask}").stdout.strip() == "", f"a1 answers {who}"
+    on("a1").check_output("nft insert rule inet provisioner containers_only accept")
+    try:
+        for who, (host, prefix) in others.items():
+            assert on(host).run(f"{prefix} {ask}").stdout.strip() not in ("", "0"), f"something else keeps {who} out"
+    finally:
+        on("a1").check_output("systemctl reload provisioner-network")
 
 
 def test_the_resolver_comes_back_after_a_crash(on: On) -> None:

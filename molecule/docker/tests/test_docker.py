@@ -20,6 +20,8 @@ Converge = Callable[..., subprocess.CompletedProcess[str]]
 Variable = Callable[[str, str], Any]
 #: The package's unit gives up at the fourth start within a minute; ours must not.
 CRASHES = 4
+#: Of the ports that tasks have.
+PUBLISHED = 31999
 
 
 @pytest.fixture
@@ -81,6 +83,74 @@ def test_containers_on_two_hosts_talk_over_the_overlay_network(engine: Engine, b
     address = ipaddress.ip_address(far.attrs["NetworkSettings"]["Networks"][network]["IPAddress"])
     (subnet,) = (part["Subnet"] for part in engine("m1").networks.get(network).attrs["IPAM"]["Config"])
     assert address in ipaddress.ip_network(subnet), "they talked, but not over the overlay network"
+
+
+@pytest.fixture
+def published(engine: Engine, busybox: str) -> Iterator[Any]:
+    """A web server in a container on a1, whose port is published; it says its name."""
+    name = f"published-{uuid.uuid4().hex[:12]}"
+    container = engine("a1").containers.run(busybox, ["sh", "-c", f"echo {name} > /tmp/index.html; httpd -f -h /tmp"], name=name,
+                                            ports={"80/tcp": PUBLISHED}, detach=True)
+    container.reload()
+    yield container
+    container.remove(force=True)
+
+
+def test_a_published_port_is_reached_from_everywhere_and_a_neighbour_by_nothing_else(
+        engine: Engine, on: On, busybox: str, published: Any, variable: Variable) -> None:
+    address = variable("a1", "docker_address")
+    fetch = "python3 -c 'import sys, urllib.request; print(urllib.request.urlopen(sys.argv[1], timeout=5).read().decode())'"
+    eventually("it answers", 20, lambda: bool(on("a1").run(f"{fetch} http://{address}:{PUBLISHED}/").rc == 0))
+    for host, server in (("a1", address), ("a1", "127.0.0.1"), ("m1", address), ("mirror", address)):
+        assert on(host).run(f"{fetch} http://{server}:{PUBLISHED}/").stdout.strip() == published.name, f"not from {host} at {server}"
+    inside = published.attrs["NetworkSettings"]["IPAddress"]
+
+    def neighbour(url: str) -> bytes:
+        return bytes(engine("a1").containers.run(busybox, ["sh", "-c", f"timeout 5 wget -q -O - {url} || true"], remove=True))
+
+    assert neighbour(f"http://{address}:{PUBLISHED}/").strip() == published.name.encode(), "a container does not reach its neighbour's port"
+    assert neighbour(f"http://{inside}/") == b"", "a container reaches its neighbour past what that published"
+    assert on("a1").run("pgrep docker-proxy").rc == 1, "a program of root's forwards each port"
+
+
+def test_the_engine_is_roots_alone_and_gives_programs_no_new_rights(engine: Engine, on: On) -> None:
+    for host in ("m1", "a1"):
+        assert "name=no-new-privileges" in engine(host).info()["SecurityOptions"]
+        socket = on(host).file("/run/docker.sock")
+        assert (socket.user, socket.group, socket.mode) == ("root", "docker", 0o660)
+        assert on(host).check_output("getent group docker").endswith(":"), f"on {host} somebody is root by the group docker"
+        ports = on(host).check_output("ss -Hltnp | grep dockerd | awk '{print $4}'").split()
+        assert {port.rpartition(":")[2] for port in ports} <= {"2377", "7946"}, f"{host} offers more than the swarm: {ports}"
+
+
+@pytest.mark.parametrize("where", ["bridge", "overlay"])
+def test_a_container_reaches_nothing_that_only_members_need(engine: Engine, on: On, busybox: str, network: str, variable: Variable,
+                                                            where: str) -> None:
+    """By the host's own Python in the container's network, to the swarm's manager: its TLS answers whoever gets there."""
+    client, asked = engine("a1"), {"network": network} if where == "overlay" else {}
+    container = client.containers.run(busybox, ["sleep", "300"], detach=True, **asked)
+    try:
+        process = client.api.inspect_container(container.id)["State"]["Pid"]
+        knock = f"python3 -c 'import socket; socket.create_connection((\"{variable('m1', 'docker_address')}\", 2377), 5)'"
+        assert on("a1").run(knock).rc == 0
+        assert on("a1").run(f"nsenter -t {process} -n {knock}").rc != 0, "a container passes as its host"
+        on("a1").check_output("nft insert rule inet provisioner members_only accept")
+        assert on("a1").run(f"nsenter -t {process} -n {knock}").rc == 0, "something else keeps it out"
+    finally:
+        on("a1").check_output("systemctl reload provisioner-network")
+        container.remove(force=True)
+
+
+def test_what_let_a_host_join_is_worth_nothing_afterwards(on: On, converge: Converge) -> None:
+    ticket = "docker swarm join-token --quiet worker"
+    before = on("m1").check_output(ticket)
+    on("a2").check_output("docker swarm leave --force")
+    done = converge("docker", "a2")
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert on("a2").check_output("docker info --format '{{.Swarm.LocalNodeState}}'") == "active"
+    after = on("m1").check_output(ticket)
+    assert before != after, "the same ticket still lets others in"
+    assert after not in done.stdout
 
 
 def test_the_engine_comes_back_however_often_it_crashes(engine: Engine, on: On) -> None:

@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 from kazoo.client import KazooClient
+from kazoo.exceptions import NoAuthError
+from kazoo.security import OPEN_ACL_UNSAFE
 from ruamel.yaml import YAML
 
 from provisioner_lab.model import default_inventory
@@ -75,6 +77,56 @@ def test_only_harmless_four_letter_words_are_answered(zookeeper: Connect) -> Non
     assert client.command(b"ruok") == "imok"
     assert "zk_server_state" in client.command(b"mntr")
     assert "not in the whitelist" in client.command(b"dump")
+
+
+def test_nobody_without_a_password_reads_or_writes_anything(cluster: ClusterUnderTest, zookeeper: Connect) -> None:
+    client = KazooClient(hosts=cluster.zookeeper_at("m1"), timeout=10)
+    client.start(timeout=30)
+    try:
+        for login in ("", "somebody:else"):
+            if login:
+                client.add_auth("digest", login)
+            for path in ("/", "/mesos", "/mesos/log_replicas", "/marathon", "/chronos/state", "/zookeeper"):
+                with pytest.raises(NoAuthError):
+                    client.get_children(path)
+            with pytest.raises(NoAuthError):
+                client.create("/intruder")
+            with pytest.raises(NoAuthError):
+                client.create("/mesos/json.info_0000000000")
+    finally:
+        client.stop()
+        client.close()
+    found = zookeeper("m1")
+    open_to_all = [path for path in ("/", *(f"/{top}" for top in found.get_children("/")))
+                   if any(rule.id.scheme == "world" for rule in found.get_acls(path)[0])]
+    assert open_to_all == []
+
+
+def test_a_node_that_was_opened_is_closed_again(zookeeper: Connect, converge: Converge) -> None:
+    client = zookeeper("m1")
+    client.set_acls("/", OPEN_ACL_UNSAFE)
+    client.set_acls("/mesos/log_replicas", OPEN_ACL_UNSAFE)
+    assert converge("zookeeper", "m1").returncode == 0
+    for path in ("/", "/mesos/log_replicas"):
+        assert [rule.id.scheme for rule in client.get_acls(path)[0]] == ["digest"], path
+
+
+def test_members_speak_tls_to_each_other_and_to_nobody_without_a_certificate(on: On, members: Members) -> None:
+    talk = ("import socket, ssl\n"
+            "context = ssl.create_default_context(cafile='/etc/provisioner/tls/ca.pem')\n"
+            "{certificate}"
+            "with context.wrap_socket(socket.create_connection(('{address}', 3888), 5), server_hostname='{address}') as s:\n"
+            "    s.settimeout(3)\n"
+            "    try:\n        print(s.recv(1))\n    except TimeoutError:\n        print('waits')\n")
+    own = "context.load_cert_chain('/etc/provisioner/tls/certificate.pem', '/etc/provisioner/tls/key.pem')\n"
+    address = members("zookeeper")["m2"]
+
+    def said(certificate: str) -> str:
+        script = talk.format(address=address, certificate=certificate)
+        return str(on("m1").run(f"python3 - <<'END'\n{script}END").stdout.strip())
+
+    assert said(own) == "waits", "a host of the cluster is not heard out"
+    assert said("") != "waits", "whoever has no certificate is heard out"
 
 
 def test_old_snapshots_are_purged_and_no_admin_server_takes_port_8080(on: On) -> None:
