@@ -20,8 +20,11 @@ APP = {"id": "/survivor", "instances": 2, "cpus": 0.1, "mem": 32, "constraints":
        "cmd": "echo alive > /tmp/index.html && exec httpd -f -p 8000 -h /tmp", "env": {"SERVICE_NAME": "survivor"}}
 #: dnsmasq answers the name; the port stands in Consul's catalogue.
 ASK_APP = """
-import json, socket, urllib.request
-found = json.load(urllib.request.urlopen("http://127.0.0.1:8500/v1/catalog/service/survivor", timeout=5))
+import json, pathlib, socket, urllib.request
+credentials = pathlib.Path("/etc/provisioner/credentials/consul.json")
+headers = json.loads(credentials.read_text()) if credentials.exists() else {}
+catalogue = urllib.request.Request("http://127.0.0.1:8500/v1/catalog/service/survivor", headers=headers)
+found = json.load(urllib.request.urlopen(catalogue, timeout=5))
 ports = {one["ServiceAddress"] or one["Address"]: one["ServicePort"] for one in found}
 address = socket.gethostbyname("survivor.service.consul")
 print(urllib.request.urlopen("http://%s:%d/" % (address, ports[address]), timeout=5).read().decode())

@@ -18,6 +18,7 @@ from marathon import MarathonClient
 from marathon.models import MarathonApp
 
 from tests.lab.support.checkout import ClusterUnderTest, eventually, interrupted, provision
+from tests.lab.support.consul import CONSUL
 from tests.lab.support.schedulers import marathon_client
 from tests.lab.support.two_clients import PATH, Client, report_gaps
 
@@ -119,7 +120,7 @@ def test_an_agent_leaves_and_nobody_else_notices(cluster: ClusterUnderTest, meas
     leader = members("mesos_master")[cluster.leader("mesos_master")]
     with urllib.request.urlopen(f"http://{leader}:5050/slaves", timeout=20) as answer:
         assert sorted(agent["hostname"] for agent in json.loads(answer.read())["slaves"]) == ["a1", "a2"], "it left at once"
-    assert "a3" not in cluster.host("m1").run("consul members | grep -w alive")
+    assert "a3" not in cluster.host("m1").run(f"{CONSUL} members | grep -w alive")
     assert cluster.host("a3").run("systemctl is-active docker mesos-agent registrator consul || true").split() == ["inactive"] * 4
     assert processes(cluster, OTHERS) == before
     healthy(cluster)

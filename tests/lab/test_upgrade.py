@@ -22,6 +22,7 @@ from marathon import MarathonError
 from marathon.models import MarathonApp
 
 from tests.lab.support.checkout import ClusterUnderTest, eventually, provision
+from tests.lab.support.consul import CONSUL
 from tests.lab.support.fresh import fresh
 from tests.lab.support.leaders import Leaders
 from tests.lab.support.next_consul import RELEASES
@@ -72,7 +73,7 @@ def answered(client: Client) -> bool:
 
 def consul_term(cluster: ClusterUnderTest) -> int:
     """How many elections its servers have held."""
-    found = re.search(r"^\s*term = (\d+)$", cluster.host("m1").run("consul info"), re.MULTILINE)
+    found = re.search(r"^\s*term = (\d+)$", cluster.host("m1").run(f"{CONSUL} info"), re.MULTILINE)
     assert found
     return int(found[1])
 

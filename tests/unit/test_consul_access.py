@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from ansible_collections.provisioner.core.plugins.filter.consul import consul_acl, consul_agent_tokens, consul_token
+from ansible_collections.provisioner.core.plugins.filter.consul import consul_acl, consul_agent_tokens, consul_tls, consul_token
 
 from provisioner.components.consul.phases import phases
 
@@ -57,3 +57,14 @@ def test_tokens_are_called_as_the_version_calls_them(version: str, names: dict[s
     made = consul_acl("deny", version, GIVEN)
     assert made["tokens"] == names and (made["enabled"], made["default_policy"], made["down_policy"]) == (True, "deny", "extend-cache")
     assert list(consul_acl("allow", version, {"management": "", "agent": "A"})["tokens"]) == ["agent"]
+
+
+@pytest.mark.parametrize(("policy", "server", "incoming", "outgoing"), [
+    ("deny", True, True, True), ("deny", False, False, True), ("allow", True, False, False), ("allow", False, False, True),
+])
+def test_who_speaks_and_takes_only_tls(policy: str, server: bool, incoming: bool, outgoing: bool) -> None:
+    old, new = consul_tls(policy, "1.11.11", server), consul_tls(policy, "1.12.0", server)["tls"]["internal_rpc"]
+    assert old["verify_incoming_rpc"] == new["verify_incoming"] == incoming
+    for made in (old, new):
+        assert made["verify_outgoing"] == made["verify_server_hostname"] == outgoing
+        assert made["key_file"] == "/etc/consul.d/tls/key.pem"

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tests.lab.support.checkout import eventually
+from tests.lab.support.consul import CONSUL
 
 On = Callable[[str], Any]
 Members = Callable[[str], dict[str, str]]
@@ -25,8 +26,6 @@ while kill -0 $! 2>/dev/null && ! consul members -http-addr=$api 2>/dev/null | g
 consul leave -http-addr=$api >/dev/null 2>&1 && wait && echo joined || {{ wait; cat $folder/said; }}
 rm -rf $folder
 """
-#: Consul's program with root's token; on a client that may look and leave.
-CONSUL = "CONSUL_HTTP_TOKEN_FILE=/etc/provisioner/credentials/consul.token consul"
 #: Registers a service without a check at the host's own agent, takes it out again.
 REGISTER = "CONSUL_HTTP_TOKEN={token} consul services register -name=lasting -port=9"
 DEREGISTER = "CONSUL_HTTP_TOKEN={token} consul services deregister -id=lasting"

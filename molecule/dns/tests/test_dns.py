@@ -51,13 +51,14 @@ def test_a_resolver_file_that_was_emptied_costs_no_name_server(
     assert addresses(on("a2"), "mirror") == {members("dns")["m1"].rsplit(".", 1)[0] + ".2"}
 
 
-def test_a_name_that_consul_learns_is_known_everywhere(on: On) -> None:
-    on("a1").check_output("consul services register -name=molecule -address=198.51.100.9")
+def test_a_name_that_consul_learns_is_known_everywhere(on: On, variable: Callable[[str, str], Any]) -> None:
+    consul = f"CONSUL_HTTP_TOKEN={variable('a1', 'vault_consul_registrator_token')} consul"
+    on("a1").check_output(f"{consul} services register -name=molecule -address=198.51.100.9")
     try:
         eventually("the new name resolves on another host", 30,
                    lambda: "198.51.100.9" in addresses(on("m2"), "molecule.service.consul"))
     finally:
-        on("a1").check_output("consul services deregister -id=molecule")
+        on("a1").check_output(f"{consul} services deregister -id=molecule")
 
 
 def test_the_hosts_own_containers_can_ask_too_and_nobody_else(on: On, members: Members, container: Callable[[str], str]) -> None:

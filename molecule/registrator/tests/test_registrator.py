@@ -29,7 +29,8 @@ def service(on: On, variable: Callable[[str, str], Any]) -> Iterator[str]:
 
 def entries(host: Any, service: str) -> list[dict[str, Any]]:
     """What Consul's catalogue holds under a name, as this host's agent says."""
-    script = f"import urllib.request as u; print(u.urlopen('http://127.0.0.1:8500/v1/catalog/service/{service}').read().decode())"
+    script = ("import json, urllib.request as u; headers = json.load(open('/etc/provisioner/credentials/consul.json')); "
+              f"print(u.urlopen(u.Request('http://127.0.0.1:8500/v1/catalog/service/{service}', headers=headers)).read().decode())")
     found: list[dict[str, Any]] = json.loads(host.check_output(f'python3 -c "{script}"'))
     return found
 
@@ -78,3 +79,23 @@ def test_it_comes_back_after_the_engine_was_restarted(on: On, cluster: Any) -> N
 
 def test_it_does_not_ask_its_vendor_for_a_newer_release(on: On) -> None:
     assert "GL_DISABLE_VERSION_CHECK=true" in on("a1").check_output("docker inspect --format '{{json .Config.Env}}' registrator")
+
+
+def test_its_token_is_told_to_nobody_who_asks_docker(on: On, variable: Callable[[str, str], Any]) -> None:
+    token = variable("a1", "vault_consul_registrator_token")
+    assert token not in on("a1").check_output("docker inspect registrator")
+    assert token not in on("a1").check_output("ps axww -o args; systemctl show registrator; cat /etc/systemd/system/registrator.service")
+    assert token in on("a1").check_output("cat /proc/%s/environ | tr '\\0' '\\n'", on("a1").check_output(
+        "docker inspect --format '{{.State.Pid}}' registrator")), "it runs without one, so the rest proves nothing"
+
+
+def test_a_token_that_consul_does_not_know_shows_in_its_health(on: On, cluster: Any) -> None:
+    """The program itself starts with any token."""
+    file = "/etc/provisioner/credentials/registrator.token"
+    kept = on("a1").check_output(f"cat {file}")
+    try:
+        on("a1").check_output(f"cat /proc/sys/kernel/random/uuid >{file}; systemctl restart registrator")
+        eventually("it shows", 60, lambda: "403" in {r["host"]: r["detail"] for r in cluster.rows("registrator")}["a1"])
+    finally:
+        on("a1").check_output(f"printf %s '{kept}' >{file}; systemctl restart registrator")
+    eventually("Registrator on a1 works again", 60, lambda: {r["state"] for r in cluster.rows("registrator")} == {"ok"})

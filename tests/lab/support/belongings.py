@@ -12,6 +12,7 @@ from kazoo.security import make_digest_acl
 from marathon.models import MarathonApp
 
 from tests.lab.support.checkout import eventually
+from tests.lab.support.consul import CONSUL
 from tests.lab.support.schedulers import ask_chronos, marathon_client
 
 T = TypeVar("T")
@@ -42,7 +43,7 @@ class Belongings:
     def make(self) -> None:
         """All four."""
         self.nodes.create(NODE, DATA, acl=[make_digest_acl("somebody", "secret", all=True)])
-        self._on.check_output(f"consul kv put {NAME} kept")
+        self._on.check_output(f"{CONSUL} kv put {NAME} kept")
         self.marathon.create_app(f"/{NAME}", MarathonApp.from_json(APP))
         self._chronos("iso8601", JOB)
 
@@ -50,7 +51,7 @@ class Belongings:
         """All four, as far as they are there."""
         if self.nodes.exists(NODE):
             self.nodes.delete(NODE)
-        self._on.check_output(f"consul kv delete {NAME}")
+        self._on.check_output(f"{CONSUL} kv delete {NAME}")
         if self.app():
             self.marathon.delete_app(f"/{NAME}", force=True)
             eventually("the app is gone", 60, lambda: self.marathon.list_deployments() == [])  # until then its name is locked
@@ -66,7 +67,7 @@ class Belongings:
 
     def key(self) -> str:
         """What Consul has."""
-        return str(self._on.run(f"consul kv get {NAME}").stdout).strip()
+        return str(self._on.run(f"{CONSUL} kv get {NAME}").stdout).strip()
 
     def app(self) -> bool:
         """Whether Marathon has it."""

@@ -38,9 +38,24 @@ def consul_acl(policy: str, version: str, tokens: dict[str, str]) -> dict[str, A
     }
 
 
+def consul_tls(policy: str, version: str, server: bool) -> dict[str, Any]:
+    """The settings that encrypt what agents and servers say to each other, from 1.12 on in an object of their own.
+
+    A server that lets everybody in takes both, and speaks as before: the others may have no certificate yet.
+    """
+    strict = policy == "deny"
+    verified = {"verify_outgoing": strict or not server, "verify_server_hostname": strict or not server}
+    files = {name: f"/etc/consul.d/tls/{file}.pem" for name, file in
+             (("ca_file", "ca"), ("cert_file", "certificate"), ("key_file", "key"))}
+    if [int(part) for part in re.findall(r"\d+", version)[:2]] >= [1, 12]:
+        return {"tls": {"internal_rpc": {**files, **verified, "verify_incoming": server and strict}}}
+    return {**files, **verified, "verify_incoming_rpc": server and strict}
+
+
 class FilterModule:
     """The names under which templates find the functions above."""
 
     def filters(self) -> dict[str, Any]:
         """Ansible's way to ask."""
-        return {"consul_acl": consul_acl, "consul_agent_tokens": consul_agent_tokens, "consul_token": consul_token}
+        return {"consul_acl": consul_acl, "consul_agent_tokens": consul_agent_tokens, "consul_tls": consul_tls,
+                "consul_token": consul_token}
