@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import socket
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
+from ansible.module_utils.testing import patch_module_args
 from ansible_collections.provisioner.core.plugins.filter.consul import consul_acl, consul_agent_tokens, consul_tls, consul_token
+from ansible_collections.provisioner.core.plugins.modules import consul_acl as consul_module
 
 from provisioner.components.consul.phases import phases
 
@@ -68,3 +72,75 @@ def test_who_speaks_and_takes_only_tls(policy: str, server: bool, incoming: bool
     for made in (old, new):
         assert made["verify_outgoing"] == made["verify_server_hostname"] == outgoing
         assert made["key_file"] == "/etc/consul.d/tls/key.pem"
+
+
+class Fake:
+    """What Consul keeps, behind its HTTP API."""
+
+    def __init__(self) -> None:
+        self.policies: dict[str, dict[str, Any]] = {"1": {"ID": "1", "Name": "global-management", "Rules": ""}}
+        anonymous = {"AccessorID": consul_module.ANONYMOUS, "Description": "Anonymous Token"}
+        self.tokens: dict[str, dict[str, Any]] = {consul_module.ANONYMOUS: anonymous}
+        self.written = 0
+
+    def ask(self, method: str, path: str, body: Any = None) -> Any:
+        """As the module's Consul."""
+        kind, _, name = path.partition("/")
+        if method == "GET":
+            if kind in ("policies", "tokens"):
+                return list((self.policies if kind == "policies" else self.tokens).values())
+            return {} if path == "token/self" else self.policies[name]
+        self.written += 1
+        if kind == "policy":
+            number = name or str(len(self.policies) + 1)
+            self.policies[number] = {**body, "ID": number}
+        elif method == "DELETE":
+            del self.tokens[name]
+        else:
+            assert not name or name == body["AccessorID"]
+            self.tokens[body["AccessorID"]] = body
+        return True
+
+
+@pytest.fixture
+def made(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[Fake, dict[str, Any]]]:
+    """`made(secret, check=False)`: the module once more, on the same Consul."""
+    fake = Fake()
+    monkeypatch.setattr(consul_module, "Consul", lambda agent, token: fake)
+
+    def run(secret: str, *, check: bool = False, **more: Any) -> tuple[Fake, dict[str, Any]]:
+        asked = {"management": "M", "policies": {"look": "r"}, "_ansible_check_mode": check, **more,
+                 "tokens": [{"name": "DNS", "secret": secret, "policy": "look"}, *consul_agent_tokens(SEED, ["a1"], "look")]}
+        with patch_module_args(asked), pytest.raises(SystemExit):
+            consul_module.main()
+        return fake, json.loads(capsys.readouterr().out)
+
+    return run
+
+
+def test_tokens_are_made_once_corrected_and_replaced(made: Callable[..., tuple[Fake, dict[str, Any]]]) -> None:
+    fake, said = made("one", check=True)
+    assert (said["made"], fake.written) == (["look", "DNS", "agent a1"], 0)
+    fake, said = made("one")
+    assert (said["changed"], said["made"]) == (True, ["look", "DNS", "agent a1"])
+    fake, said = made("one")
+    assert (said["changed"], said["ready"], fake.written) == (False, True, 3)
+    fake.tokens[consul_module.ANONYMOUS]["Policies"] = [{"Name": "global-management"}]
+    fake.tokens[consul_module.accessor("one")]["Policies"] = [{"Name": "global-management"}]
+    fake.policies["2"]["Rules"] = "others"
+    assert made("one")[1]["made"] == ["look", "DNS", "anonymous"]
+    assert not fake.tokens[consul_module.ANONYMOUS].get("Policies")
+    # A changed secret is another token, and the old one is worth nothing any more; what somebody else made stays.
+    fake.tokens["theirs"] = {"AccessorID": "theirs", "Description": "DNS"}
+    made("two")
+    assert {consul_module.accessor("two"), "theirs"} <= fake.tokens.keys() and consul_module.accessor("one") not in fake.tokens
+    assert made("two", absent=["gone"])[1]["changed"] is False
+
+
+def test_a_consul_that_cannot_be_asked_yet_is_no_error(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as nobody:
+        agent = f"127.0.0.1:{nobody.getsockname()[1]}"
+    with patch_module_args({"agent": agent, "management": "M"}), pytest.raises(SystemExit):
+        consul_module.main()
+    said = json.loads(capsys.readouterr().out)
+    assert (said["changed"], said["ready"]) == (False, False) and "refused" in said["why"]

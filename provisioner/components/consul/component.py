@@ -11,7 +11,8 @@ COMPONENT = Component(
         Port(8500, "Consul's API", address=LOOPBACK, public=False),
         Port(8600, "Consul's DNS", protocols=("tcp", "udp"), address=LOOPBACK, public=False),
         Port(8300, "a Consul server", group="consul_server"),
-        Port(8302, "Consul's gossip between sites", protocols=("tcp", "udp"), group="consul_server"),
+        # Servers open it, and nobody here uses it.
+        Port(8302, "Consul's gossip between sites", protocols=("tcp", "udp"), group="consul_server", reach="host"),
     ),
     needs=(Need(96, {"/opt": 300, "{consul_data_dir}": 128}, programs=("/opt",)),),
     artefact="archive",

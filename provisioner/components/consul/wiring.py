@@ -24,6 +24,7 @@ def variables(host: Host, w: Wiring) -> Variables:
         "consul_acl": _acl(w),
         **{name: f"{{{{ vault_{name} }}}}" if w.closed else "" for name in TOKENS},
         "consul_keepers": [h.name for h in servers],
+        "consul_authority": w.authority,
         "consul_probe": {"unit": "consul", "http": "127.0.0.1:8500", "server": server, "servers": len(servers),
                          "hosts": len(w.cluster.hosts), "acl": _acl(w)},
     }
