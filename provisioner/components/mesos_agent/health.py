@@ -22,6 +22,9 @@ def health(request: "dict[str, Any]") -> "dict[str, Any]":
     except UnhealthyError as error:
         raise UnhealthyError(str(error), says) from error
     found = judge(state, leader, agents(listing), says, drained=bool(request.get("drained")))
+    flags = state.get("flags", {})
+    if flags.get("jwt_secret_key") and flags.get("authenticate_http_executors") != "true":
+        found["detail"] += "; still takes executors without a token"
     if request.get("note"):
         found["detail"] += "; {}".format(request["note"])
     return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.server
 import json
+import os
 import threading
 from pathlib import Path
 
@@ -34,13 +35,19 @@ def test_a_master_that_knows_no_credentials_is_named_where_some_are_wanted(flags
         master.shutdown()
 
 
-def test_executors_without_a_token_are_named_until_the_agent_has_a_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    runs = {name: tmp_path / f"meta/slaves/latest/frameworks/F/executors/{name}/runs/latest" for name in ("pod", "ended", "docker")}
-    for run in runs.values():
-        run.mkdir(parents=True)
-    for name, file in (("pod", "http.marker"), ("ended", "http.marker"), ("ended", "executor.sentinel"), ("docker", "libprocess.pid")):
-        (runs[name] / file).touch()
-    monkeypatch.setattr(mesos_info, "KEY", str(tmp_path / "jwt.key"))
-    assert mesos_info.strangers(tmp_path) == ["pod"]
-    (tmp_path / "jwt.key").touch()
-    assert mesos_info.strangers(tmp_path) == []
+def test_executors_without_a_token_are_those_from_before_the_agent_gave_any(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = {"pod": ["http.marker"], "ended": ["http.marker", "executor.sentinel"], "docker": ["libprocess.pid"], "new": ["http.marker"]}
+    for name, there in files.items():
+        executor = tmp_path / "meta/slaves/latest/frameworks/F/executors" / name
+        (executor / "runs/latest/pids").mkdir(parents=True)
+        (executor / "executor.info").write_bytes(b"\x08mesos-default-executor\x00" if name == "pod" else b"\x08sh")
+        for file in ("pids/forked.pid", *there):
+            (executor / "runs/latest" / file).touch()
+            os.utime(executor / "runs/latest" / file, (100, 300 if name == "new" else 100))
+    since = tmp_path / "executors.since"
+    monkeypatch.setattr(mesos_info, "SINCE", str(since))
+    assert [run.parts[-3] for run in mesos_info.strangers(tmp_path)] == ["new", "pod"], "none has ever been given"
+    since.touch()
+    os.utime(since, (200, 200))
+    found = mesos_info.strangers(tmp_path)
+    assert ([run.parts[-3] for run in found], [mesos_info.of_pod(run) for run in found]) == (["pod"], [True])

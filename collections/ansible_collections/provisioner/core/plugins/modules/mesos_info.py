@@ -62,7 +62,11 @@ agent:
   type: dict
 open: {description: "The masters that run without credentials, where everybody is to bring some.", returned: always, type: list}
 strangers:
-  description: The running executors that an agent would refuse once it tells executors by tokens, as they were started without one.
+  description: Names of the running executors that an agent which demands tokens would refuse, as they were started without one.
+  returned: always
+  type: list
+pods:
+  description: Those of them that a closed agent would refuse at once, because they ask it for the containers of a pod.
   returned: always
   type: list
 source: {description: "The address from which this host reaches the masters, empty where it can't be told.", returned: always, type: str}
@@ -78,8 +82,8 @@ ARGUMENTS: dict[str, Any] = {
     "work": {"type": "path", "required": True},
 }
 SECONDS = 3
-#: What an agent signs the tokens of its executors with.
-KEY = "/etc/mesos/jwt.key"
+#: Made when the agent has begun to give its executors tokens.
+SINCE = "/etc/mesos/executors.since"
 
 
 def mounts() -> list[tuple[str, str, set[str], bool]]:
@@ -157,12 +161,19 @@ def registered(server: str, work: Path) -> dict[str, Any]:
     return known
 
 
-def strangers(work: Path) -> list[str]:
-    """The executors that run and speak HTTP, where the agent has no key by which it would know them again."""
-    if Path(KEY).exists():
-        return []
-    runs = work.glob("meta/slaves/latest/frameworks/*/executors/*/runs/latest")
-    return sorted(run.parts[-3] for run in runs if (run / "http.marker").exists() and not (run / "executor.sentinel").exists())
+def strangers(work: Path) -> list[Path]:
+    """The runs of executors that speak HTTP and were started before this agent gave tokens."""
+    given = Path(SINCE).stat().st_mtime if Path(SINCE).exists() else float("inf")
+    runs = [run for run in work.glob("meta/slaves/latest/frameworks/*/executors/*/runs/latest")
+            if (run / "http.marker").exists() and not (run / "executor.sentinel").exists()]
+    # The marker is made anew whenever the executor comes back to the agent; its process is what it was.
+    return sorted(run for run in runs if not (run / "pids/forked.pid").exists() or (run / "pids/forked.pid").stat().st_mtime < given)
+
+
+def of_pod(run: Path) -> bool:
+    """Whether this is Mesos' own executor of pods, which asks the agent for each of its containers."""
+    info = run.parent.parent / "executor.info"
+    return info.exists() and b"mesos-default-executor" in info.read_bytes()
 
 
 def source(masters: list[str], own: str) -> str:
@@ -199,7 +210,7 @@ def look(asked: dict[str, Any]) -> dict[str, Any]:
         "docker": Path("/var/run/docker.sock").exists(),
         "docker_api": docker_api() if component == "agent" else "",
         "unmasked": [name for name in foreign if not os.path.lexists(f"/etc/systemd/system/{name}.service")],
-        "quorums": {}, "agent": {}, "drained": False, "open": [], "strangers": [],
+        "quorums": {}, "agent": {}, "drained": False, "open": [], "strangers": [], "pods": [],
         "source": source(masters, server),
         "left": left_behind(told(component).get("work_dir", ""), asked["work"]),
     }
@@ -208,7 +219,8 @@ def look(asked: dict[str, Any]) -> dict[str, Any]:
     if asked["authentication"] == "required":
         found["open"] = sorted(master for master, told in flags(masters).items() if not told.get("credentials"))
     if component == "agent":
-        found["strangers"] = strangers(Path(asked["work"]))
+        unknown = strangers(Path(asked["work"]))
+        found["strangers"], found["pods"] = [run.parts[-3] for run in unknown], [run.parts[-3] for run in unknown if of_pod(run)]
         found["agent"] = registered(server, Path(asked["work"]))
         found["drained"] = bool(found["agent"]) and drained(masters, server)
     return found
