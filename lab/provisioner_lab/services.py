@@ -34,7 +34,7 @@ class FromHere:
 
     def headers(self, component: str) -> dict[str, str]:
         """With what a component is asked that wants a password; nothing where it has none."""
-        password = self._secrets.get(f"vault_{component}_http_password")
+        password = self._secrets.get(f"vault_{component}_http_password") or self._secrets.get(f"vault_{component}_operator_secret")
         pair = base64.b64encode(f"{USER}:{password}".encode()).decode()
         return {"Authorization": f"Basic {pair}"} if password else {}
 

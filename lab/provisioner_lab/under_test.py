@@ -127,9 +127,10 @@ class ClusterUnderTest:
 
     @property
     def mesos(self) -> Service:
-        """The leading master."""
-        leader = self.leader("mesos")
-        return Service(FromHere(), "Mesos", [pair for pair in self._servers("mesos_master", "mesos_master_port") if pair[0].name == leader])
+        """The leading master, asked as an operator."""
+        leader, way = self.leader("mesos"), FromHere(secrets.load(Context(self.inventory).cluster))
+        servers = [pair for pair in self._servers("mesos_master", "mesos_master_port") if pair[0].name == leader]
+        return Service(way, "Mesos", servers, credentials="mesos")
 
     @property
     def marathon(self) -> Service:

@@ -27,7 +27,7 @@ def ask_http(request: "dict[str, Any]") -> "dict[str, Any]":
     """
     scheme, _, server = request["server"].rpartition("://")
     host, _, port = server.rpartition(":")
-    headers = {"Accept": "application/json", "Host": request.get("name") or server}
+    headers = {"Accept": "application/json", "Host": request.get("name") or server, **request.get("headers", {})}
     secret = CREDENTIALS / (str(request.get("credentials") or "") + ".json")
     if secret.exists():
         headers.update(json.loads(secret.read_text(encoding="utf-8")))

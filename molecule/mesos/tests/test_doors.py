@@ -67,7 +67,8 @@ def login(variable: Variable) -> Login:
 def test_nobody_is_answered_without_the_right_credentials(leading: str, agent: str, wrong: str) -> None:
     answers = {f"{where}{name}": ask(f"{where}{path}", body, wrong)[0]
                for where, doors in ((leading, MASTER), (agent, AGENT)) for name, (path, body) in doors.items()}
-    assert {door: status for door, status in answers.items() if status != 401} == {}
+    opened = {door: status for door, status in answers.items() if status != 401}
+    assert not opened, f"a stranger is answered: {opened}"
 
 
 def test_what_stays_open_says_nothing_of_the_cluster(leading: str, agent: str, inventory: dict[str, Any]) -> None:
@@ -114,7 +115,7 @@ def test_the_operator_may_and_an_agent_has_its_own(leading: str, agent: str, log
 @pytest.mark.parametrize("who", ["agent", "marathon"])
 def test_whoever_has_the_secret_of_an_agent_or_a_framework_sees_nothing_of_others(leading: str, agent: str, login: Login, who: str) -> None:
     for path in ("/flags", "/files/debug"):
-        assert ask(leading + path, login=login(who))[0] == 403, path
+        assert ask(leading + path, login=login(who))[0] == 403, f"{who} reads the masters' {path}"
     path, body = MASTER["DRAIN_AGENT"]
     assert ask(leading + path, body, login(who))[0] == 403
     seen = json.loads(ask(f"{leading}/state", login=login(who))[2])
