@@ -76,6 +76,27 @@ def test_without_authentication_nobody_is_told_a_password_and_frameworks_keep_th
     assert (found["chronos_principal"], found["chronos_secret"], found["chronos_zk_user"]) == ("chronos", "", "")
 
 
+def test_a_closed_mesos_knows_its_frameworks_and_hosts_learn_no_more_secrets_than_they_need(tmp_path: Path) -> None:
+    own = {"spark": {"secret": "0badc0de", "roles": ["analytics"]}}
+    found = rendered(tmp_path, inventory(["m1"], ["a1"], mesos_principals=own, mesos_task_users=["app"]))
+    master, agent = host_variables(found, "m1"), host_variables(found, "a1")
+    assert master["mesos_rights"] == {**{name: {"roles": [], "users": ["nobody", "app"]} for name in ("marathon", "chronos", "verify")},
+                                      "spark": {"roles": ["analytics"], "users": ["nobody"]}}
+    assert {"principal": "spark", "secret": "{{ mesos_principals['spark'].secret }}"} in master["mesos_credentials"]
+    assert (master["marathon_task_user"], master["chronos_task_user"]) == ("nobody", "nobody")
+    assert [one["secret"] for one in agent["mesos_agent_http_credentials"]] == ["{{ vault_mesos_agent_operator_secret }}",
+                                                                               "{{ vault_mesos_viewer_secret }}"]
+    assert agent["common_credentials"]["mesos"]["password"] == "{{ vault_mesos_viewer_secret }}"
+
+
+def test_an_open_mesos_runs_tasks_as_ever_and_is_still_asked_as_a_closed_one(tmp_path: Path) -> None:
+    found = host_variables(rendered(tmp_path, inventory(["m1"], ["a1"], cluster_access="open")), "m1")
+    assert (found["mesos_closed"], found["mesos_rights"], found["marathon_task_user"]) == (False, {}, "root")
+    assert found["common_credentials"]["mesos"]["user"] == "viewer"
+    without = host_variables(rendered(tmp_path, inventory(["m1"], ["a1"], cluster_authentication=False)), "m1")
+    assert (without["mesos_closed"], without["common_credentials"]) == (False, {}), "without passwords a new cluster is open"
+
+
 def with_site(folder: Path, *entries: dict[str, Any]) -> dict[str, Any]:
     """One master, one agent, and a site's own catalogue."""
     (folder / "catalogue.json").write_text(json.dumps(entries))

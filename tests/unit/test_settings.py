@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
+from provisioner.components.mesos_master.settings import problems
 from provisioner.errors import InventoryError
 from provisioner.inventory.load import load
 from provisioner.inventory.role_rules import internals, known_flags
@@ -313,3 +314,12 @@ def test_checking_imports_nothing_of_ansible(tmp_path: Path) -> None:
     code = ("import sys; from pathlib import Path; from provisioner.inventory.load import load; load(Path(sys.argv[1])); "
             "sys.exit(any(name.split('.')[0] in ('ansible', 'ansible_collections') for name in sys.modules))")
     assert subprocess.run([sys.executable, "-c", code, path], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(("principals", "sentence"), [
+    ({"a:b": {"secret": "x"}}, "'a:b' is no principal"), ({"marathon": {"secret": "x"}}, "one of the cluster's own"),
+    ({"spark": {"roles": ["x"]}}, "spark has no secret"), ({"spark": {"secret": "x"}}, ""),
+])
+def test_principals_that_mesos_would_not_know(principals: dict[str, Any], sentence: str) -> None:
+    found = list(problems({"mesos_principals": principals}))
+    assert [(variable, sentence in message) for variable, message in found] == ([("mesos_principals", True)] if sentence else [])
