@@ -264,6 +264,8 @@ def _refuse_shut_out(so_far: Preparation) -> None:
     if names:
         raise StepFailed(f"nothing was changed: {', '.join(names)} registered without a principal and would stop when credentials are "
                          "required, leaving its tasks orphaned", hint="stop it and start it with a principal, as a new framework")
+    if rights and (so_far.scope.only or so_far.scope.limit):
+        raise UsageError("closing the cluster concerns every host that asks for its state", hint="leave out --only and --limit")
     if rights and (denied := work.denied(rights)):
         raise StepFailed(f"nothing was changed: {'; '.join(denied)}, which a closed cluster denies", hint="allow it in the inventory: the "
                          "users of tasks by mesos_task_users, as a framework keeps the one it registered with; others' frameworks by "
