@@ -19,12 +19,12 @@ module: key_store
 short_description: A key store for Java of what M(provisioner.core.certificate) keeps on the host
 description:
   - In it are key and certificate, and as trusted those of the authority, so that members of a service trust each other.
-  - In Java's own format (JKS), which every version reads. OpenSSL writes PKCS12, but before 3.2 without a way to mark a certificate as
-    trusted for Java, and from 3.0 on with algorithms that Java 8 reads in its last releases only.
+  - In Java's own format (JKS), which every version reads. OpenSSL writes PKCS12, but before 3.2 it can't mark a certificate as trusted
+    for Java, and from 3.0 on it uses algorithms that Java 8 reads in its last releases only.
   - The same key, certificates and password give the same bytes.
 options:
   path: {description: "The folder with key.pem, certificate.pem and ca.pem; the store is key_store.jks in it.", type: path, required: true}
-  password: {description: "Its password, which is the key's too. Without one the store is removed.", type: str, required: true}
+  password: {description: "Its password, also the key's. Without one the store is removed.", type: str, required: true, no_log: true}
 author: [provisioner]
 """
 EXAMPLES = r"""
