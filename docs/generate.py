@@ -25,6 +25,7 @@ from rich.console import Console
 from docs.man import page
 from provisioner.cli import parsers
 from provisioner.components import COMPONENTS, UPGRADE_ORDER
+from provisioner.components.door import door_of, of
 from provisioner.components.model import Need
 from provisioner.console import make_table, status_rows
 from provisioner.context import Context
@@ -34,7 +35,8 @@ from provisioner.paths import inventory_examples_dir, project_dir, roles_dir
 from provisioner.verbs.completion import SCRIPTS
 from tests.lab.support import scenarios
 
-BEGIN, END = "<!-- variables -->", "<!-- /variables -->"
+#: Between which comments a table stands.
+VARIABLES, DOORS = ("<!-- variables -->", "<!-- /variables -->"), ("<!-- doors -->", "<!-- /doors -->")
 DOCS = project_dir() / "docs"
 #: Installed with the package, as `share` of the environment.
 SHARE = DOCS / "share"
@@ -88,6 +90,7 @@ def pages() -> Iterator[tuple[Path, str]]:
     everything += [INTERNAL, "", "Only for roles that run without the driver.", "", _table(internal)]
     yield DOCS / "reference" / "variables.md", "\n".join(everything).rstrip() + "\n"
     yield DOCS / "reference" / "components.md", components_reference()
+    yield DOCS / "access.md", _between((DOCS / "access.md").read_text(), doors_table(), DOORS)
     yield DOCS / "reference" / "cli.md", cli_reference()
     yield SHARE / "man" / "man1" / "provision.1", page(parsers())
     for shell, path in COMPLETIONS.items():
@@ -149,6 +152,21 @@ def components_reference() -> str:
     return "\n".join(parts) + "\n"
 
 
+def doors_table() -> str:
+    """Who has to reach each port, what unlocks it and what is tried."""
+    lines = ["| door | port | for | what unlocks it | what it says without | tried by |", "|---|---|---|---|---|---|"]
+    for c in COMPONENTS:
+        doors = [(port, door_of(c, port)) for port in c.ports] + [(door.port, door) for door in of(c, "DOORS") if door.port]
+        for port, door in doors:
+            number = "its ranges" if port.ranges else f"{port.number}/{'+'.join(port.protocols)}" if port.number else ""
+            knocks = ", ".join(dict.fromkeys(knock.title for knock in door.knocks))
+            gaps = "".join(f"; {knock.title}: {knock.gap}" for knock in door.knocks if knock.gap)
+            reach = "nobody" if door.port and port.number else port.reached_by
+            lock = door.lock or ("nothing: it is for programs of its host" if reach == "host" else "a network of the cluster")
+            lines.append(f"| {port.title} | {number} | {reach} | {lock} | {(door.said + gaps).removeprefix('; ')} | {knocks} |")
+    return "\n".join(lines)
+
+
 def _size(need: Need) -> str:
     memory = [f"{need.memory_mb} MiB"] if need.memory_mb else []
     memory += [f"`{need.heap}` ({need.heap_mb} MiB) and a quarter"] if need.heap else []
@@ -207,10 +225,11 @@ def draw_status(lab: str) -> None:
     PICTURE.write_text(re.sub(r"@font-face \{.*?\}\s*", "", console.export_svg(title="provision status"), flags=re.DOTALL) + "\n")
 
 
-def _between(text: str, table: str) -> str:
-    before, rest = text.split(BEGIN, 1)
-    _, after = rest.split(END, 1)
-    return f"{before}{BEGIN}\n{table}\n{END}{after}"
+def _between(text: str, table: str, marks: tuple[str, str] = VARIABLES) -> str:
+    begin, end = marks
+    before, rest = text.split(begin, 1)
+    _, after = rest.split(end, 1)
+    return f"{before}{begin}\n{table}\n{end}{after}"
 
 
 if __name__ == "__main__":
