@@ -4,7 +4,7 @@ from provisioner.components.door import JSON, Door, Login, get, post
 
 MESSAGE = "/slave(1)/mesos.internal.NothingOfThatName"
 DOORS = (
-    Door(("mesos_agent_port",), "an HTTP password", "/health, /version", (
+    Door(("mesos_agent_port",), "an HTTP password", "/health, /version, /help, the host's size (/system/stats.json)", (
         get("/state"),
         get("/flags"),
         get("/containers"),

@@ -6,7 +6,7 @@ from provisioner.components.door import JSON, Door, Login, get, post
 MESSAGE = "/master/mesos.internal.NothingOfThatName"
 HELD = "an HTTP password; see mesos_acls for who may do what"
 DOORS = (
-    Door(("mesos_master_port",), HELD, "/health, /version, /redirect, the files of the web interface", (
+    Door(("mesos_master_port",), HELD, "/health, /version, /redirect, /help, the host's size (/system/stats.json), the files of the web interface", (
         get("/state"),
         get("/flags"),
         get("/metrics/snapshot"),

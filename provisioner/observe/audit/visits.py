@@ -119,16 +119,16 @@ def request(number: int, target: Target, address: str, secrets: Mapping[str, str
         secret = secrets.get(f"vault_{login.secret}")
         if secret and not login.digest:
             keys[f"{login.user}'s"] = {"right": True, "headers": headers(login, secret)}
-    with_keys = [{**asdict(knock), "keys": _keys(knock, target.knocks, keys)} for knock in target.knocks]
+    with_keys = [{**asdict(knock), "keys": _keys(knock, keys)} for knock in target.knocks]
     return {"id": number, "address": address, "port": target.port, "protocol": target.protocol, "ca": authority, "keys": keys,
             "knocks": with_keys}
 
 
-def _keys(knock: Knock, knocks: Sequence[Knock], keys: Mapping[str, Any]) -> list[str]:
-    """Wrong ones where there is a way to send any; right ones with the first question only, which every one of them may ask."""
+def _keys(knock: Knock, keys: Mapping[str, Any]) -> list[str]:
+    """Wrong ones where there is a way to send any; right ones with questions alone, as they would be heard."""
     if knock.way not in ("http", "jute") or knock.gap or knock.any_answer:
         return ["nothing"]
-    return ["nothing", "wrong", *(name for name in keys if name != "wrong" and knock is knocks[0])]
+    return ["nothing", "wrong", *(name for name in keys if name != "wrong" and knock.ask.startswith("GET "))]
 
 
 def headers(login: Login, secret: str) -> dict[str, str]:
