@@ -21,4 +21,4 @@ SECRETS = {
     "zookeeper_chronos_password": "Chronos owns its nodes in ZooKeeper with it",
     "zookeeper_chronos_digest": "what ZooKeeper knows of that password",
 }
-PRIVATE = ("/etc/chronos/*",)
+PRIVATE = ("/etc/chronos/secret", "/etc/chronos/args", "/etc/chronos/*.env", "/etc/chronos/*credentials*", "/etc/chronos/*password*")

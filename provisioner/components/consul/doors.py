@@ -27,4 +27,4 @@ SECRETS = {
     "consul_registrator_token": "Registrator registers services with it",
     "consul_operator_token": "people and tools operate Consul with it",
 }
-PRIVATE = ("/etc/consul.d/encrypt.json", "/etc/consul.d/*acl*", "/etc/consul.d/*token*", "/etc/consul.d/tls/key.pem")
+PRIVATE = ("/etc/consul.d/encrypt.json", "/etc/consul.d/acl.json")

@@ -21,4 +21,4 @@ SECRETS = {
     "zookeeper_marathon_password": "Marathon owns its nodes in ZooKeeper with it",
     "zookeeper_marathon_digest": "what ZooKeeper knows of that password",
 }
-PRIVATE = ("/etc/marathon/*",)
+PRIVATE = ("/etc/marathon/secret", "/etc/marathon/args", "/etc/marathon/*.env", "/etc/marathon/*credentials*", "/etc/marathon/*password*")

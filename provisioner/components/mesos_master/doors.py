@@ -4,9 +4,9 @@ from provisioner.components.door import JSON, Door, Login, get, post
 
 #: What whoever names itself as the sender is believed. Nobody has a process of that name, and nothing comes of it.
 MESSAGE = "/master/mesos.internal.NothingOfThatName"
-HELD = "an HTTP password; see mesos_acls for who may do what"
 DOORS = (
-    Door(("mesos_master_port",), HELD, "/health, /version, /redirect, /help, the host's size (/system/stats.json), the files of the web interface", (
+    Door(("mesos_master_port",), "an HTTP password; see mesos_acls for who may do what",
+         "/health, /version, /redirect, /help, the host's size (/system/stats.json), the files of the web interface", (
         get("/state"),
         get("/flags"),
         get("/metrics/snapshot"),
