@@ -30,7 +30,8 @@ class Knock:
     (ZooKeeper's protocol: `ask` is what is tried), `dns` (a question), `tls` (does it let in a client without a certificate?), `unix` (an
     HTTP question to the socket `ask`).
 
-    An `http` answer that is `empty` says nothing; with `any_answer` one of any status is too much. Where `tls_is_enough`,
+    An `http` answer that is `empty` says nothing, one of a status in `refusals` neither; with `any_answer` one of any status is too much.
+    `{own}` in a header stands for the address that the request comes from. Where `tls_is_enough`,
     what is behind TLS asks for more than a certificate. `gap` says why nobody can lock what this tries: it is shown, and not counted as an
     open door.
     """
@@ -42,6 +43,7 @@ class Knock:
     headers: Mapping[str, str] = field(default_factory=dict)
     protocol: Protocol = "tcp"
     empty: tuple[str, ...] = ()
+    refusals: tuple[int, ...] = ()
     any_answer: bool = False
     sealed: str = ""
     tls_is_enough: bool = False
@@ -102,6 +104,15 @@ def get(path: str, **more: Any) -> Knock:
 def post(path: str, body: str, title: str = "", **more: Any) -> Knock:
     """POST a body that nothing comes of."""
     return Knock(title or f"POST {path}", "http", f"POST {path}", body, **more)
+
+
+def messages(process: str) -> tuple[Knock, Knock]:
+    """Two messages of Mesos' older protocol, to one of its processes: in the name of another address, and of the own. Nothing comes of
+    them, as nobody sends any of that name."""
+    message = f"/{process}/mesos.internal.NothingOfThatName"
+    return (post(message, "", "a message in another's name", headers={"Libprocess-From": "scheduler(1)@192.0.2.1:1"}, refusals=(400,)),
+            post(message, "", "a message", headers={"Libprocess-From": "scheduler(1)@{own}:1"}, refusals=(400,),
+                 gap="messages of Mesos' older protocol ask for no password, only whether they come from the address that they name"))
 
 
 def of(component: Component, what: str) -> Any:

@@ -107,7 +107,9 @@ def _judged(door: "dict[str, Any]", one: "dict[str, Any]", key: "dict[str, Any]"
     method, _, path = one["ask"].partition(" ")
     try:
         try:
-            connection.request(method, path, one["body"].encode() or None, {**one["headers"], **key.get("headers", {})})
+            connection.connect()
+            sent = {name: value.replace("{own}", connection.sock.getsockname()[0]) for name, value in one["headers"].items()}
+            connection.request(method, path, one["body"].encode() or None, {**sent, **key.get("headers", {})})
             reply = connection.getresponse()
             body = reply.read(MAX_BODY).decode("utf-8", "replace")
         except TimeoutError:
@@ -119,7 +121,7 @@ def _judged(door: "dict[str, Any]", one: "dict[str, Any]", key: "dict[str, Any]"
     words = f"{reply.status} {reply.reason}".strip()
     if 200 <= reply.status < 300 and body.strip() in one["empty"] and not key.get("right"):
         return "refused", words + ", empty"
-    is_open = 200 <= reply.status < 300 or reply.status in LOOKED_INTO or one["any_answer"]
+    is_open = 200 <= reply.status < 300 or (reply.status in LOOKED_INTO and reply.status not in one["refusals"]) or one["any_answer"]
     return "open" if is_open else "refused", words
 
 

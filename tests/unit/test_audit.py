@@ -21,7 +21,7 @@ from ansible_collections.provisioner.core.plugins.plugin_utils.authority import 
 
 from provisioner.cluster.model import Host
 from provisioner.components import COMPONENTS
-from provisioner.components.door import GOSSIP, JSON, STRANGER, Door, Knock, Login, door_of, get, of, post
+from provisioner.components.door import GOSSIP, JSON, STRANGER, Door, Knock, Login, door_of, get, messages, of, post
 from provisioner.components.model import Port
 from provisioner.inventory.schema import load_schema
 from provisioner.observe.audit.auditor import digests, words_of
@@ -165,6 +165,20 @@ def test_what_an_answer_means(answer: bytes, kind: str) -> None:
 
     with serving(handle) as port:
         assert tried(target(port, get("/x", empty=("{}",)), login="none"))[("GET /x", "nothing")] == kind
+
+
+def test_a_message_says_where_it_comes_from() -> None:
+    seen: list[bytes] = []
+
+    def handle(stream: socket.socket) -> None:
+        seen.append(stream.recv(1000))
+        stream.sendall(b"HTTP/1.1 202 Accepted\r\n\r\n" if b"@127.0.0.1:" in seen[-1] else b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+    with serving(handle) as port:
+        assert tried(target(port, *messages("master"))) == {
+            ("a message in another's name", "nothing"): "refused", ("a message in another's name", "wrong"): "refused",
+            ("a message", "nothing"): "open"}
+    assert all(one.startswith(b"POST /master/mesos.internal.") for one in seen if one)
 
 
 def test_tls_that_wants_a_certificate_is_told_from_tls_and_from_none(server_tls: tuple[ssl.SSLContext, str], tmp_path: Path) -> None:

@@ -1,8 +1,7 @@
 """The agent's doors: who gets in reads every sandbox and starts shells in containers."""
 
-from provisioner.components.door import JSON, Door, Login, get, post
+from provisioner.components.door import JSON, Door, Login, get, messages, post
 
-MESSAGE = "/slave(1)/mesos.internal.NothingOfThatName"
 DOORS = (
     Door(("mesos_agent_port",), "an HTTP password", "/health, /version, /help, the host's size (/system/stats.json)", (
         get("/state"),
@@ -14,8 +13,7 @@ DOORS = (
         post("/slave(1)/api/v1", '{"type":"GET_STATE"}', headers=JSON),
         post("/api/v1/resource_provider", "{}", "POST /api/v1/resource_provider, incomplete", headers=JSON,
              gap="Mesos asks nobody who calls it for a password"),
-        post(MESSAGE, "", "a message in another's name", headers={"Libprocess-From": "master@192.0.2.1:5050"},
-             gap="messages of Mesos' older protocol have no sender that could be proven without TLS"),
+        *messages("slave(1)"),
     )),
     Door(("mesos_agent_resources",), "what the task itself asks for"),
 )

@@ -1,9 +1,7 @@
 """The master's doors. Its HTTP asks for a password; the messages of the older protocol can't."""
 
-from provisioner.components.door import JSON, Door, Login, get, post
+from provisioner.components.door import JSON, Door, Login, get, messages, post
 
-#: What whoever names itself as the sender is believed. Nobody has a process of that name, and nothing comes of it.
-MESSAGE = "/master/mesos.internal.NothingOfThatName"
 DOORS = (
     Door(("mesos_master_port",), "an HTTP password; see mesos_acls for who may do what",
          "/health, /version, /redirect, /help, the host's size (/system/stats.json), the files of the web interface", (
@@ -13,8 +11,7 @@ DOORS = (
         get("/files/debug"),
         post("/api/v1", '{"type":"GET_STATE"}', headers=JSON),
         post("/api/v1/scheduler", '{"type":"SUBSCRIBE"}', "POST /api/v1/scheduler, incomplete", headers=JSON),
-        post(MESSAGE, "", "a message in another's name", headers={"Libprocess-From": "scheduler(1)@192.0.2.1:1"},
-             gap="messages of Mesos' older protocol have no sender that could be proven without TLS"),
+        *messages("master"),
         get("/__processes__", gap="Mesos can't lock it: it names the parts of the process"),
     )),
 )
