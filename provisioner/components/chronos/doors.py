@@ -18,6 +18,7 @@ LOGINS = (Login("operator", "chronos_http_password", "everything"),)
 SECRETS = {
     "chronos_secret": "Chronos proves itself to Mesos with it",
     "chronos_http_password": "people and tools operate Chronos with it",
+    "chronos_keystore_password": "the key store with Chronos's key is locked with it",
     "zookeeper_chronos_password": "Chronos owns its nodes in ZooKeeper with it",
     "zookeeper_chronos_digest": "what ZooKeeper knows of that password",
 }

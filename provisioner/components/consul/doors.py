@@ -5,6 +5,7 @@ from provisioner.components.door import GOSSIP, Door, Knock, Login, get
 #: Consul's RPC in clear: `Status.Leader`, in msgpack, behind the byte that says so.
 RPC = b"\x00\x82\xadServiceMethod\xadStatus.Leader\xa3Seq\x01\x80".hex()
 _NOTHING = ("{}", "[]", "null", '{"consul":[]}')
+_LENT = "up to Consul 1.16 programs of the host may ask here for what DNS tells them"
 
 DOORS = (
     Door((8300,), "a certificate of the cluster", knocks=(Knock("RPC in clear", "say", RPC),)),
@@ -12,8 +13,8 @@ DOORS = (
     Door((8500, "consul_https_port"), "a token", "who leads (/v1/status), and empty lists", (
         get("/v1/agent/self"),
         get("/v1/kv/?keys", empty=_NOTHING),
-        get("/v1/catalog/nodes", empty=_NOTHING),
-        get("/v1/catalog/services", empty=_NOTHING),
+        get("/v1/catalog/nodes", empty=_NOTHING, gap=_LENT),
+        get("/v1/catalog/services", empty=_NOTHING, gap=_LENT),
         get("/v1/agent/services", empty=_NOTHING),
     )),
     Door((8600,), "", "names, to programs of the host", (Knock("a name", "dns"), Knock("a name", "dns", protocol="udp")), ("user",)),

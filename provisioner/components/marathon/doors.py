@@ -18,6 +18,7 @@ LOGINS = (Login("operator", "marathon_http_password", "everything"),)
 SECRETS = {
     "marathon_secret": "Marathon proves itself to Mesos with it",
     "marathon_http_password": "people and tools operate Marathon with it",
+    "marathon_keystore_password": "the key store with Marathon's key is locked with it",
     "zookeeper_marathon_password": "Marathon owns its nodes in ZooKeeper with it",
     "zookeeper_marathon_digest": "what ZooKeeper knows of that password",
 }
