@@ -27,7 +27,7 @@ options:
     description: Principal and secret of an operator, where the masters want one. It is on the host only as long as this runs.
     type: dict
     default: {}
-    suboptions:
+    options:
       principal: {description: Who., type: str, default: ""}
       secret: {description: With which secret., type: str, default: ""}
 author: [provisioner]
