@@ -17,7 +17,7 @@ AUTH_XID = -4
 STAT = struct.Struct(">qqqqiiiqiiq")
 
 #: Permission bits, scheme and id.
-Rule = tuple[int, str, str]
+Rule = "tuple[int, str, str]"
 
 
 class ZooKeeperError(Exception):
