@@ -118,6 +118,21 @@ def test_agent_is_ok_when_the_leader_lists_it_with_its_id_and_pid(serve: Serve, 
     assert (found["state"], found["detail"], found["version"]) == ("ok", f"registered with {there}", "1.12.0")
 
 
+@pytest.mark.parametrize(("demands", "said"), [("true", False), ("false", True)])
+def test_an_agent_that_gives_tokens_and_demands_none_yet_says_so(serve: Serve, recorded: Recorded, demands: str, said: bool) -> None:
+    there, routes = serve(leader(recorded)), agent(recorded)
+    flags = {"jwt_secret_key": "/etc/mesos/jwt.key", "authenticate_http_executors": demands}
+    routes["GET /state"] = (200, {**recorded("agent-state"), "flags": flags})
+    found = ask_agent(serve(routes), [there])
+    assert (found["state"], "still takes executors without a token" in found["detail"]) == ("ok", said)
+
+
+@pytest.mark.parametrize(("flags", "closed"), [({"authenticate_http_readonly": "true"}, True), ({}, False)])
+def test_a_master_says_whether_it_is_closed(serve: Serve, recorded: Recorded, flags: dict[str, str], closed: bool) -> None:
+    told = {"flags": {**recorded("master-leader-flags")["flags"], **flags}}
+    assert ask_master(serve(leader(recorded, **{"GET /flags": (200, told)})))["facts"]["closed"] is closed
+
+
 def test_what_the_catalogue_notes_about_the_package_is_said_with_the_agents_state(serve: Serve, recorded: Recorded) -> None:
     there = serve(leader(recorded))
     found = ask_agent(serve(agent(recorded)), [there], note="executors and fetcher are the lab's")
