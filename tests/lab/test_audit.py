@@ -69,7 +69,8 @@ def answering(port: int) -> tuple[str, str]:
 
 def started(unit: str, *command: str) -> str:
     """The script that starts a unit of that name."""
-    return f"systemd-run --quiet --collect --unit={unit} {shlex.join(command)}; sleep 1"
+    # By itself systemd would call the unit by its command line, in the journal.
+    return f"systemd-run --quiet --collect --unit={unit} --description=audited {shlex.join(command)}; sleep 1"
 
 
 def test_no_door_of_a_closed_cluster_is_open_and_the_right_credentials_get_in(cluster: ClusterUnderTest, before: Audit) -> None:
