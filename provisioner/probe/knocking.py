@@ -4,6 +4,7 @@ None of them changes anything, also where the door is open. Every answer is of o
 answers, and gives nothing), `open`.
 """
 
+import encodings.idna  # noqa: F401 - a program that has become nobody may not be able to read it
 import http.client
 import os
 import socket
@@ -33,7 +34,7 @@ class Shut(Exception):
 def knock_at(doors: "list[dict[str, Any]]", seconds: float = 60.0) -> "list[list[Any]]":
     """Try doors, many at a time; answers rows of door, number of its knock (-1: there is no connection at all), with what, kind, words.
 
-    Those whose turn does not come within so many seconds have no row.
+    Those whose turn does not come within so many seconds have no row; where this program itself fails the kind is `failed`.
     """
     waiting, until = list(reversed(doors)), time.monotonic() + seconds
     rows: list[list[Any]] = []
@@ -44,7 +45,10 @@ def knock_at(doors: "list[dict[str, Any]]", seconds: float = 60.0) -> "list[list
                 door = waiting.pop()
             except IndexError:
                 return
-            rows.extend(visit(door))
+            try:
+                rows.extend(visit(door))
+            except Exception as error:
+                rows.append([door["id"], -1, "", "failed", f"{type(error).__name__}: {error}"])
 
     workers = [Thread(target=work) for _ in range(min(PARALLEL, len(doors)))]
     for one in workers:

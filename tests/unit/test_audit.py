@@ -24,10 +24,10 @@ from provisioner.components import COMPONENTS
 from provisioner.components.door import GOSSIP, JSON, STRANGER, Door, Knock, Login, door_of, get, messages, of, post
 from provisioner.components.model import Port
 from provisioner.inventory.schema import load_schema
-from provisioner.observe.audit.auditor import digests, words_of
+from provisioner.observe.audit.auditor import digests, untried, words_of
 from provisioner.observe.audit.kept import keep, last
 from provisioner.observe.audit.report import Finding, Report, Row, judged
-from provisioner.observe.audit.visits import Target, request, targets, visits
+from provisioner.observe.audit.visits import Target, Visit, request, targets, visits
 from provisioner.probe import look
 from provisioner.probe.knocking import knock_at
 from provisioner.state import secrets
@@ -344,6 +344,23 @@ def test_a_gap_is_said_and_not_counted_and_a_shut_port_locks_out_whoever_is_to_c
     assert {(row.key, row.verdict) for row in shut} == {("nothing", "shut"), ("operator's", "locked out")}
     one_of_two = judged(one, "operator", False, [(-1, "", "shut", "no answer"), (0, "operator's", "open", "200")], ["operator's"])
     assert {row.verdict for row in one_of_two if row.key == "operator's"} == {"opens"}
+
+
+def test_a_door_that_was_not_tried_is_no_shut_door(monkeypatch: pytest.MonkeyPatch) -> None:
+    one = target(1, get("/x"))
+    visit = Visit("user", one.host, doors=((one, "127.0.0.1"), (one, "10.0.0.1"), (one, "10.0.0.2")))
+
+    def broken(door: Any) -> Any:
+        raise LookupError("unknown encoding: idna")
+
+    monkeypatch.setattr("provisioner.probe.knocking.visit", broken)
+    failed = knock_at([request(1, one, "127.0.0.1", {}, "")])
+    said = untried(visit, [[0, 0, "nothing", "shut", "no answer"], *failed])
+    assert [(f.severity, f.host, f.text) for f in said] == [
+        ("fail", "m1", "2 of 3 were not tried from user: Door 1/tcp of m1: LookupError: unknown encoding: idna")]
+    assert judged(one, "user", True, [row[1:] for row in failed], []) == []
+    assert [f.text for f in untried(visit, [[0, 0, "nothing", "shut", ""], [1, 0, "nothing", "shut", ""]])] == [
+        "1 of 3 were not tried from user: Door 1/tcp of m1: there was no time"]
 
 
 # --- what is said of it -------------------------------------------------------------------------------------------------

@@ -22,6 +22,8 @@ from provisioner.state.secrets import AUTHORITY_CERTIFICATE
 
 #: A host looks through a journal and may start two containers.
 TIMEOUT_SECONDS = 240.0
+#: For a place that is no host.
+HERE = "(here)"
 #: How long a place may knock.
 KNOCK_SECONDS = 90.0
 
@@ -118,16 +120,20 @@ class Auditor:
             doors = [request(i, t, a, self.secrets, self._authority) for i, (t, a) in enumerate(visit.doors)]
             for door in doors:
                 door["read"] = self._reader(visit.doors[door["id"]][0], seen)
-            rows += _rows(visit, doors, knock_at(doors, KNOCK_SECONDS))
-        for name, said in fan_out([self.cluster.host(name) for name in theirs], one).items():
-            if isinstance(said, UnreachableError):
-                problems.append(Finding("fail", name, "place", f"nobody could knock from here: {said.message}"))
+            said = knock_at(doors, KNOCK_SECONDS)
+            rows += _rows(visit, doors, said)
+            problems += untried(visit, said)
+        for name, done in fan_out([self.cluster.host(name) for name in theirs], one).items():
+            if isinstance(done, UnreachableError):
+                problems.append(Finding("fail", name, "place", f"nobody could knock from here: {done.message}"))
                 continue
-            for visit, answer in said:
+            for visit, answer in done:
                 if answer.get("error"):
                     problems.append(Finding("fail", name, "place", f"nobody could knock from {visit.place}: {answer['error']}"))
+                    continue
                 doors = [request(i, t, a, self.secrets, self._authority) for i, (t, a) in enumerate(visit.doors)]
-                rows += _rows(visit, doors, answer["rows"]) if answer["rows"] else []
+                rows += _rows(visit, doors, answer["rows"])
+                problems += untried(visit, answer["rows"])
         return rows, list(dict.fromkeys(seen))
 
     def _knock(self, host: Host, visit: Visit) -> Mapping[str, Any]:
@@ -170,6 +176,18 @@ def _rows(visit: Visit, doors: Sequence[Mapping[str, Any]], answers: Sequence[Se
         by_target.setdefault(id(target), (target, [], right))[1].extend(answered.get(int(door["id"]), []))
     own = visit.here.name if visit.here else ""
     return [row for target, said, right in by_target.values() for row in judged(target, visit.place, target.host.name == own, said, right)]
+
+
+def untried(visit: Visit, answers: Sequence[Sequence[Any]]) -> list[Finding]:
+    """The doors of a visit that were not tried after all: nobody knows whether they are open."""
+    failed = {int(number): str(words) for number, _, _, kind, words in answers if kind == "failed"}
+    answered = {int(number) for number, *_ in answers} - failed.keys()
+    left = [(number, target) for number, (target, _) in enumerate(visit.doors) if number not in answered]
+    if not left:
+        return []
+    number, first = left[0]
+    text = f"{len(left)} of {len(visit.doors)} were not tried from {visit.place}: {first.name} of {first.host.name}"
+    return [Finding("fail", visit.here.name if visit.here else HERE, "place", f"{text}: {failed.get(number, 'there was no time')}")]
 
 
 def words_of(secrets: Mapping[str, str], logins: Sequence[str]) -> list[tuple[str, bytes]]:

@@ -121,6 +121,8 @@ def judged(target: Target, place: str, own: bool, answers: Iterable[Sequence[Any
     """
     best: dict[tuple[str, bool], tuple[int, Row]] = {}
     for number, key, kind, words in answers:
+        if kind == "failed":
+            continue
         for name in [key] if number >= 0 else ["nothing", *right]:
             knock = target.knocks[number] if number >= 0 else None
             verdict = _verdict(target, place, own, name in right, kind, bool(knock and knock.gap))
