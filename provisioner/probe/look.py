@@ -37,18 +37,31 @@ def look(asked: "dict[str, Any]") -> "dict[str, Any]":
     of those that are no known door.
     """
     known = Known(asked["salt"], asked["digests"])
-    found = [row for check in (in_processes, in_journal, in_files, in_containers) for row in _tried(check, known)]
+    found = [row for check in (in_processes, in_journal, in_files, in_containers) for row in tried(check, known)]
     found += [*modes(asked["private"]), *docker_socket(), *sshd(), *sudo(asked["user"]), *holds()]
     opened = [s for protocol in ("tcp", "udp") for s in sockets(protocol)]
     return {"found": found, "listening": sorted({"{}/{}".format(s["protocol"], s["port"]) for s in opened}),
             "strange": strange(opened, asked["doors"])}
 
 
-def _tried(check: Any, known: "Known") -> "list[list[str]]":
+def tried(check: Any, known: "Known") -> "list[list[str]]":
+    """Everything that a check for secrets finds, once; that it could not be made counts as well."""
+    rows = []
     try:
-        return [["fail", "secrets", text] for text in dict.fromkeys(check(known))]
+        for text in check(known):
+            if ["fail", "secrets", text] not in rows:
+                rows.append(["fail", "secrets", text])
+    except Partly as why:
+        rows.append([why.severity, "secrets", str(why)])
     except (OSError, subprocess.SubprocessError) as error:
-        return [["warn", "secrets", f"{check.__name__} could not be looked at: {error}"]]
+        rows.append(["fail", "secrets", f"{check.__name__} could not be looked at: {error}"])
+    return rows
+
+
+class Partly(Exception):
+    """There was too much to look at all of it; the text says what was left."""
+
+    severity = "note"
 
 
 class Known:
@@ -90,18 +103,22 @@ def in_processes(known: Known) -> "Iterator[str]":
 
 def in_journal(known: Known) -> "Iterator[str]":
     """The last day's."""
-    command = ["journalctl", "--since=-24h", "--no-pager", "--output=cat"]
+    command = ["journalctl", "--since=-24h", "--reverse", "--no-pager", "--output=cat"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as journal:
         rest, size = b"", 0
         while journal.stdout and size < MAX_JOURNAL:
             block = journal.stdout.read(1 << 20)
             if not block:
+                yield from (f"{secret} is in the journal" for secret in known.in_text(rest))
                 break
             size += len(block)
             whole, _, rest = (rest + block).rpartition(b"\n")
             for secret in known.in_text(whole):
                 yield f"{secret} is in the journal"
-        journal.kill()
+            if len(rest) > 1 << 20:
+                rest = b""
+        else:
+            raise Partly(f"of the journal only the newest {MAX_JOURNAL >> 20} MiB were looked at")
 
 
 def in_files(known: Known) -> "Iterator[str]":
@@ -116,7 +133,7 @@ def in_files(known: Known) -> "Iterator[str]":
                     continue
                 left -= 1
                 if left < 0:
-                    return
+                    raise Partly(f"of files that everybody can read only {MAX_FILES} were looked at, up to {path}")
                 for secret in known.in_text(path.read_bytes()):
                     yield f"{secret} is in {path}, mode {mode:04o}"
 
@@ -154,6 +171,8 @@ def docker_socket() -> "Iterator[list[str]]":
 def sshd() -> "Iterator[list[str]]":
     """Whether passwords can be guessed."""
     settings = dict(line.lower().split(" ", 1) for line in _output("sshd", "-T").splitlines() if " " in line)
+    if not settings:
+        yield ["note", "ssh", "what sshd is told could not be read ('sshd -T')"]
     passwords = "yes" in (settings.get("passwordauthentication"), settings.get("kbdinteractiveauthentication"))
     if passwords:
         yield ["warn", "ssh", "sshd takes passwords"]
@@ -200,7 +219,8 @@ def _mode(path: str) -> int:
 def _output(*command: str) -> str:
     """Its output; nothing where there is no such program, or it fails."""
     try:
-        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=SECONDS, check=False)
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=SECONDS, check=False,
+                              env={**os.environ, "LC_ALL": "C", "PATH": os.environ.get("PATH", "/usr/bin:/bin") + ":/usr/sbin:/sbin"})
     except (OSError, subprocess.SubprocessError):
         return ""
     return done.stdout.decode("utf-8", "replace")

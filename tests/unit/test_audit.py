@@ -445,6 +445,29 @@ def test_a_command_line_is_read() -> None:
         child.wait()
 
 
+def test_a_journal_is_read_and_what_was_left_of_it_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = tmp_path / "journalctl"
+    program.write_text(f"#!/bin/sh\necho one; printf 'password: {SECRET}'")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    assert look.tried(look.in_journal, known()) == [["fail", "secrets", "vault_a_password is in the journal"]]
+    monkeypatch.setattr(look, "MAX_JOURNAL", 10)
+    program.write_text(f"#!/bin/sh\necho password: {SECRET}; yes | head -c 3000000")
+    assert [row[0] for row in look.tried(look.in_journal, known())] == ["fail", "note"]
+    program.unlink()
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert [row[0] for row in look.tried(look.in_journal, known())] == ["fail"], "nobody knows"
+
+
+def test_what_sshd_takes_is_asked_of_sshd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(look, "_output", lambda *_: "passwordauthentication yes\npermitrootlogin yes\n")
+    assert [row[2] for row in look.sshd()] == ["sshd takes passwords", "sshd lets root in with a password"]
+    monkeypatch.setattr(look, "_output", lambda *_: "passwordauthentication no\npermitrootlogin yes\n")
+    assert list(look.sshd()) == []
+    monkeypatch.setattr(look, "_output", lambda *_: "")
+    assert [row[0] for row in look.sshd()] == ["note"]
+
+
 def test_listeners_that_are_no_known_door_are_named() -> None:
     opened = [{"protocol": "tcp", "address": address, "port": port, "inode": "0"}
               for address, port in (("10.0.0.1", 5050), ("10.0.0.1", 39111), ("127.0.0.1", 39112))]
