@@ -1,7 +1,8 @@
 """Doors: how the ports of components are locked, and the requests that try the locks.
 
 `components/<name>/doors.py` holds, of what a component has: `DOORS`, `LOGINS` (who gets in, with which secret), `SECRETS` (what each
-secret of its row is for) and `PRIVATE` (patterns of files that only their owner may read).
+secret of its row is for), `PRIVATE` (patterns of files that only their owner may read) and `LISTENERS` (its programs that listen where they
+like, and why nobody can lock that).
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ from provisioner.components import COMPONENTS
 from provisioner.components.door import GOSSIP, JSON, STRANGER, Door, Knock, Login, door_of, get, messages, of, post
 from provisioner.components.model import Port
 from provisioner.inventory.schema import load_schema
-from provisioner.observe.audit.auditor import digests, untried, words_of
+from provisioner.observe.audit.auditor import Auditor, digests, untried, words_of
 from provisioner.observe.audit.kept import keep, last
 from provisioner.observe.audit.report import Finding, Report, Row, judged
 from provisioner.observe.audit.visits import Target, Visit, request, targets, visits
@@ -32,6 +32,7 @@ from provisioner.probe import look
 from provisioner.probe.knocking import knock_at
 from provisioner.state import secrets
 from provisioner.state.authority import make_authority
+from provisioner_lab.testing import FakeTransport
 from tests.unit.builders import agents, cluster, masters
 
 #: Seconds that a server which says nothing is waited for.
@@ -473,6 +474,19 @@ def test_listeners_that_are_no_known_door_are_named() -> None:
               for address, port in (("10.0.0.1", 5050), ("10.0.0.1", 39111), ("127.0.0.1", 39112))]
     assert look.strange(opened, [["tcp", 5050, 5050]]) == [["tcp", "10.0.0.1", 39111, "the kernel"]]
     assert look.strange(opened, [["udp", 39111, 39111], ["tcp", 5000, 40000]]) == []
+
+
+def test_a_strange_listener_counts_when_it_can_be_reached_and_nobody_said_why(tmp_path: Path) -> None:
+    one = Host("a1", "127.0.0.1")
+    of_all = cluster(one, path=tmp_path / "inventory.yml")
+    auditor = Auditor(of_all, variables, FakeTransport(), {}, "closed", print)
+    with socket.create_server(("127.0.0.1", 0)) as listening, socket.create_server(("127.0.0.1", 0)) as closed:
+        port, shut = listening.getsockname()[1], closed.getsockname()[1]
+        closed.close()
+        found = auditor.strange(one, [["tcp", "10.0.0.1", port, "nc (x.service)"], ["tcp", "10.0.0.1", port, "mesos-executor (x)"],
+                                      ["tcp", "10.0.0.1", shut, "nc"], ["udp", "10.0.0.1", 5, "nc"]])
+    assert [one.severity for one in found] == ["fail", "note", "note", "note"]
+    assert found[0].text == f"nc (x.service) listens on 10.0.0.1:{port}, which is no known door"
 
 
 def test_a_port_can_be_closed_altogether() -> None:

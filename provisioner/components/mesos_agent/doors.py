@@ -21,6 +21,9 @@ LOGINS = (
     Login("operator", "mesos_agent_operator_secret", "everything", url="http://{mesos_address}:{mesos_agent_port}/"),
     Login("viewer", "mesos_viewer_secret", "look", url="http://{mesos_address}:{mesos_agent_port}/"),
 )
+#: Executors listen where they like: programs by their names as the kernel cuts them, and what there is to say of it.
+LISTENERS = dict.fromkeys(("mesos-executor", "mesos-docker-ex", "mesos-default-e"),
+                          "an executor's own port, which Mesos can't lock without TLS")
 SECRETS = {
     "mesos_agent_secret": "agents prove themselves to masters with it",
     "mesos_agent_operator_secret": "people and tools operate agents with it",

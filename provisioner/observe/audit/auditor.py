@@ -59,7 +59,7 @@ class Auditor:
         networks = {h.name: self._networks(h) for h in asked if h.name in answers}
         rows, visible = self._visit(visits(self.cluster, there, networks), found)
         found += visible
-        found += [row for name, answer in answers.items() for row in self._strange(self.cluster.host(name), answer["strange"])]
+        found += [row for name, answer in answers.items() for row in self.strange(self.cluster.host(name), answer["strange"])]
         # Nobody is locked out where nothing listens.
         idle = {(t.host.name, t.name) for t in silent}
         rows = [row for row in rows if row.verdict != "locked out" or (row.host, row.door) not in idle]
@@ -152,12 +152,16 @@ class Auditor:
 
         return read
 
-    def _strange(self, host: Host, listeners: Sequence[Sequence[Any]]) -> list[Finding]:
+    def strange(self, host: Host, listeners: Sequence[Sequence[Any]]) -> list[Finding]:
         """Whether a listener that is no known door can be reached from here."""
         found = []
+        gaps = {name: why for c in COMPONENTS for name, why in dict(of(c, "LISTENERS")).items()}
         for protocol, address, port, who in listeners:
             try:
-                if protocol == "tcp":
+                if who.split(" ")[0] in gaps:
+                    text = f"{who} listens on {address}:{port}: {gaps[who.split(' ')[0]]}"
+                    found.append(Finding("note", host.name, "listeners", text))
+                elif protocol == "tcp":
                     connect({"address": host.cluster_address, "port": port}).close()
                     found.append(Finding("fail", host.name, "listeners", f"{who} listens on {address}:{port}, which is no known door"))
                 else:
