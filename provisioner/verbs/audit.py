@@ -47,11 +47,11 @@ def run(context: Context, console: Console, options: Options) -> int:
     from provisioner.state.secrets import secrets_path
 
     cluster = context.cluster
-    establish(cluster, say=console.say)
     known = secrets.load(cluster) if secrets_path(cluster).exists() else {}
     if not known:
         raise UsageError("there is no cluster yet whose doors could be tried", where=str(context.path), hint="'provision up' builds it")
     hosts = context.limited(options.limit)
+    establish(cluster, say=console.say, hosts=hosts)
     report = Auditor(cluster, context.variables, context.transport, known, context.ledger.access, console.say).audit(hosts)
     if not hosts and not report.unreachable:
         keep(cluster, report)

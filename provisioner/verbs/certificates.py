@@ -40,7 +40,7 @@ def run(context: Context, console: Console, options: Options) -> int:
 
     cluster, hosts = context.cluster, context.limited(options.limit)
     trusted = authority(context) if context.ledger.access == "closed" else None
-    establish(cluster, say=console.say)
+    establish(cluster, say=console.say, hosts=hosts)
     found, lost = ask_hosts(cluster, context.transport, hosts)
     rows = judged(found, trusted)
     if options.json:

@@ -377,7 +377,7 @@ def test_the_table_says_once_what_is_the_same_and_the_worst_first() -> None:
     report = Report("demo", "closed", 3, tuple(rows))
     assert [line[:4] + line[5:] for line in report.table()] == [
         ["m3", "Door 1/tcp", "user", "nothing", "open"], ["m1, m2", "Door 1/tcp", "operator, user", "nothing, wrong", "shut"]]
-    assert (report.summary, report.closed) == ("1 open doors of 3", False)
+    assert (report.summary, report.closed) == ("1 open door of 3", False)
     assert json.loads(json.dumps(report.as_json()))["open"] == [{"host": "m3", "door": "Door 1/tcp"}]
 
 

@@ -80,7 +80,8 @@ class Report:
         more += [f"right credentials refused {len(self.locked_out)} times"] if self.locked_out else []
         more += [f"{gaps} with what nobody can lock"] if gaps else []
         more += [f"{len(self.silent)} where nothing listens"] if self.silent else []
-        return f"{len(self.open_doors)} open doors of {self.doors}" + (f" ({', '.join(more)})" if more else "")
+        count = len(self.open_doors)
+        return f"{count} open door{'s' if count != 1 else ''} of {self.doors}" + (f" ({', '.join(more)})" if more else "")
 
     def as_json(self) -> dict[str, Any]:
         """The object that `audit --json` prints."""
