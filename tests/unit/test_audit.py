@@ -23,6 +23,7 @@ from provisioner.cluster.model import Host
 from provisioner.components import COMPONENTS
 from provisioner.components.door import GOSSIP, JSON, STRANGER, Door, Knock, Login, door_of, get, messages, of, post
 from provisioner.components.model import Port
+from provisioner.hosts.openssh import Completed
 from provisioner.inventory.schema import load_schema
 from provisioner.observe.audit.auditor import Auditor, digests, untried, words_of
 from provisioner.observe.audit.kept import keep, last
@@ -32,7 +33,7 @@ from provisioner.probe import look
 from provisioner.probe.knocking import knock_at
 from provisioner.state import secrets
 from provisioner.state.authority import make_authority
-from provisioner_lab.testing import FakeTransport
+from provisioner_lab.testing import Call, FakeTransport, said
 from tests.unit.builders import agents, cluster, masters
 
 #: Seconds that a server which says nothing is waited for.
@@ -205,10 +206,10 @@ def test_tls_that_wants_a_certificate_is_told_from_tls_and_from_none(server_tls:
 
 
 def test_whoever_answers_a_ping_in_clear_is_open_and_what_only_a_member_can_read_is_not() -> None:
-    for said, kind in ((b"\x02\x81\xa5SeqNo\x2a", "open"), (b"\x0a\x00\x00\x00\x70secret", "refused"), (b"", "refused")):
-        def handle(stream: socket.socket, said: bytes = said) -> None:
+    for reply, kind in ((b"\x02\x81\xa5SeqNo\x2a", "open"), (b"\x0a\x00\x00\x00\x70secret", "refused"), (b"", "refused")):
+        def handle(stream: socket.socket, reply: bytes = reply) -> None:
             stream.recv(1000)
-            stream.sendall(said)
+            stream.sendall(reply)
 
         with serving(handle) as port:
             assert tried(target(port, GOSSIP[0])) == {(GOSSIP[0].title, "nothing"): kind}
@@ -493,3 +494,42 @@ def test_a_port_can_be_closed_altogether() -> None:
     found = {t.name: t for t in targets(cluster(*masters(1)), variables) if t.door.port}
     assert "Docker's API over TCP 2375/tcp" in found and all(not t.logins for t in found.values())
     assert Port(0, "x").reached_by == "members"
+
+
+def test_a_whole_audit_and_what_travels_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    of_all = cluster(*masters(1), *agents(1), path=tmp_path / "inventory.yml")
+    known_secrets = {f"vault_{login.secret}": SECRET for c in COMPONENTS for login in of(c, "LOGINS")}
+    seen: list[dict[str, Any]] = []
+
+    def host(call: Call) -> Completed:
+        seen.append(call.request)
+        assert SECRET not in call.command and RIGHT not in call.command
+        answer: dict[str, Any] = {"version": 1, "time": 0.0, "seconds": 0.0, "errors": {}}
+        if "look" in call.request["sections"]:
+            assert SECRET.encode() not in call.stdin
+            answer["look"] = {"found": [["note", "sudo", "said"]], "listening": ["tcp/5050"], "strange": []}
+        else:
+            doors = call.request["knock"]["doors"]
+            silent = call.request["knock"]["network"] == "bridge"
+            rows = [[door["id"], 0, "nothing", "refused", "401"] for door in doors[1:]]
+            answer["knock"] = {"rows": [], "error": "no image"} if silent else {"rows": rows}
+        return said(json.dumps(answer))
+
+    def knock_here(doors: list[dict[str, Any]], seconds: float) -> list[list[Any]]:
+        mesos = next(d for d in doors if d["port"] == 5050)
+        mesos["read"]("GET /state", f'{{"zk": "zk://mesos:{SECRET}@m1/mesos"}}')
+        return [[d["id"], 0, "nothing", "open", "200"] if d is mesos else [d["id"], -1, "", "shut", "no answer"] for d in doors]
+
+    monkeypatch.setattr("provisioner.observe.audit.auditor.knock_at", knock_here)
+    transport = FakeTransport({h.name: host for h in of_all.hosts})
+    auditor = Auditor(of_all, lambda h: {**variables(h), "docker_overlay": "none"}, transport, known_secrets, "closed", lambda _: None)
+    report = auditor.audit()
+    assert report.open_doors == [("m1", "The Mesos master 5050/tcp")] and not report.closed
+    texts = {finding.text for finding in report.failed}
+    assert "nobody could knock from container: no image" in texts
+    assert any(text.startswith("1 of ") and "not tried from user" in text for text in texts), "the first door has no row"
+    assert any("is in the answer to GET /state" in text for text in texts)
+    assert any(text.startswith("m1: ZooKeeper") for text in report.silent)
+    right = [key for call in seen if "knock" in call for door in call["knock"]["doors"] for key in door["keys"] if key != "wrong"]
+    assert {"operator's", "viewer's"} <= set(right)
+    assert all("digests" in call["look"] for call in seen if "look" in call)
