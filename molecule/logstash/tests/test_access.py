@@ -49,12 +49,12 @@ def arrived(on: On, members: Members, word: str) -> int:
 
 @pytest.mark.parametrize(("how", "expected", "lines"), [
     ("/etc/provisioner/tls", "sent", 1), ("plain", "closed refused", 0), ("nothing", "refused closed", 0),
-    ("/tmp/molecule-forged", "refused", 0),
+    ("/run/molecule-forged", "refused", 0),
 ])
 def test_who_may_write_a_line(on: On, members: Members, variable: Callable[[str, str], Any], how: str, expected: str, lines: int) -> None:
     sender, word = next(iter(set(members("logstash")) - set(members("logstash_server")))), f"scenario-{uuid.uuid4().hex}"
     direct = f"{word}-direct"
-    on(sender).check_output(FORGE.format(folder="/tmp/molecule-forged"))
+    on(sender).check_output(FORGE.format(folder="/run/molecule-forged"))
     try:
         for collector, address in members("logstash_server").items():
             before = arrived(on, members, direct)
@@ -62,9 +62,9 @@ def test_who_may_write_a_line(on: On, members: Members, variable: Callable[[str,
             said = on(sender).check_output("python3 -c %s %s %s %s %s", SEND, address, port, direct, how)
             assert said.split()[0] in expected, said
             if lines:
-                eventually("the line has arrived", 30, lambda: arrived(on, members, direct) == before + lines)
+                eventually("the line has arrived", 30, lambda goal=before + lines: arrived(on, members, direct) == goal)
     finally:
-        on(sender).run("rm -rf /tmp/molecule-forged")
+        on(sender).run("rm -rf /run/molecule-forged")
     on(sender).check_output(f"logger {word}-after-end")
     eventually("a line of the host's own, sent later, has arrived", 60, lambda: arrived(on, members, f"{word}-after-end") == 1)
     time.sleep(1)

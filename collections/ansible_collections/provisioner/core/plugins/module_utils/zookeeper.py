@@ -6,7 +6,7 @@ import socket
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 SESSION_MS = 10000
 #: Operations and answers (ZooDefs.OpCode, KeeperException.Code).
@@ -16,8 +16,11 @@ AUTH_XID = -4
 #: The fields of a Stat, of which the eighth says whose session an ephemeral node belongs to.
 STAT = struct.Struct(">qqqqiiiqiiq")
 
-#: Permission bits, scheme and id.
-Rule = "tuple[int, str, str]"
+if TYPE_CHECKING:
+    #: Permission bits, scheme and id.
+    Rule = tuple[int, str, str]
+else:  # before Python 3.9 it can't be written so
+    Rule = tuple
 
 
 class ZooKeeperError(Exception):
