@@ -62,7 +62,10 @@ def test_who_may_write_a_line(on: On, members: Members, variable: Callable[[str,
             said = on(sender).check_output("python3 -c %s %s %s %s %s", SEND, address, port, direct, how)
             assert said.split()[0] in expected, said
             if lines:
-                eventually("the line has arrived", 30, lambda goal=before + lines: arrived(on, members, direct) == goal)
+                def whole(goal: int = before + lines) -> bool:
+                    return arrived(on, members, direct) == goal
+
+                eventually("the line has arrived", 30, whole)
     finally:
         on(sender).run("rm -rf /run/molecule-forged")
     on(sender).check_output(f"logger {word}-after-end")
