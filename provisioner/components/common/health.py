@@ -1,6 +1,6 @@
 """The base of a host: its firewall is as asked."""
 
-import subprocess
+import os
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ from provisioner.probe.health.systemd import expect, unit
 FIREWALLS = ("firewalld", "ufw")
 expect(*FIREWALLS)
 #: Whether file and table are what they were when the unit provisioner-network loaded the one and noted the sum of both.
-RULES = "{ cat /etc/provisioner/network.nft; nft -s list table inet provisioner; } | sha256sum --status -c /run/provisioner-network"
+RULES = "{ cat /etc/provisioner/network.nft; nft -s list table inet provisioner; } | sha256sum -c /run/provisioner-network"
 OS_RELEASE = Path("/etc/os-release")
 
 
@@ -22,8 +22,8 @@ def health(request: "dict[str, Any]") -> "dict[str, Any]":
         return answer("degraded", f"the firewall {active[0]} is on, although none is wanted", _system())
     if wanted == "managed" and not active:
         return answer("down", "the firewall is off, although it is to be managed", _system())
-    if request.get("network") and subprocess.call(("sh", "-c", RULES)):
-        return answer("degraded", "the cluster's network rules are not in force as they were written", _system())
+    if request.get("network") and os.system(RULES):  # noqa: S605 - our own words
+        return answer("degraded", "network rules changed", _system())
     return answer("ok", "firewall {}".format(active[0] if active else "off"), _system(), facts={"firewall": active})
 
 

@@ -35,9 +35,9 @@ def _serving(request: "dict[str, Any]") -> "dict[str, Any]":
     # Before 3.5 `conf` does not say. What the member was started with does, unless its settings were written and the run ended
     # before it was started anew: then the others do not count the new one yet, and role and witness see older settings in use.
     tells = found["mode"] == "standalone" or "membership:" in conf
-    settings = SETTINGS.read_text(encoding="utf-8", errors="replace") if SETTINGS.exists() else ""
+    settings = SETTINGS.read_text(errors="replace") if SETTINGS.exists() else ""
     found["servers"] = servers(conf if tells else settings)
-    found["tls"] = sorted(re.findall("^(sslQuorum|portUnification)=true", settings, re.MULTILINE))
+    found["tls"] = re.findall(r"(sslQuorum|port\w+)=true", settings)
     if found["mode"] == "leader":
         found["synced_followers"] = followers(_words(request, "mntr"))
     return judge(found, int(request["members"]))

@@ -23,7 +23,8 @@ def phases(wanted: Mapping[str, Any], serving: Mapping[str, Mapping[str, Any]]) 
     # Of several members, as a lone one has nobody to speak to; it gets company by `ensemble`.
     if any(len(facts.get("servers", [])) < 2 or _version(facts) < FIRST for facts in serving.values()):
         return []
-    at = {host: next((i for i, name in enumerate(ORDER) if STATES[name] == facts.get("tls", [])), 0) for host, facts in serving.items()}
+    at = {host: next((i for i, name in enumerate(ORDER) if STATES[name] == sorted(facts.get("tls", []))), 0)
+          for host, facts in serving.items()}
     # Few variables are those of all hosts; this one every host of a closed cluster has.
     closed = bool(wanted.get("common_authority"))
     found = []

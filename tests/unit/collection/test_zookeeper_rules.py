@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 from ansible_collections.provisioner.core.plugins.module_utils import zookeeper
-from ansible_collections.provisioner.core.plugins.module_utils.zookeeper import Rule, ZooKeeperError, session
+from ansible_collections.provisioner.core.plugins.module_utils.zookeeper import ZooKeeperError, session
 from ansible_collections.provisioner.core.plugins.modules.zookeeper_rules import give
 
+Rule = tuple[int, str, str]
 WORLD: list[Rule] = [(31, "world", "anyone")]
 OWN: list[Rule] = [(31, "digest", "mesos:x")]
 

@@ -6,7 +6,7 @@ import socket
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 SESSION_MS = 10000
 #: Operations and answers (ZooDefs.OpCode, KeeperException.Code).
@@ -15,12 +15,6 @@ NO_NODE, NODE_EXISTS = -101, -110
 AUTH_XID = -4
 #: The fields of a Stat, of which the eighth says whose session an ephemeral node belongs to.
 STAT = struct.Struct(">qqqqiiiqiiq")
-
-if TYPE_CHECKING:
-    #: Permission bits, scheme and id.
-    Rule = tuple[int, str, str]
-else:  # before Python 3.9 it can't be written so
-    Rule = tuple
 
 
 class ZooKeeperError(Exception):
@@ -39,12 +33,12 @@ class Session:
         if _error(self._receive()):
             raise ZooKeeperError("it refuses the password")
 
-    def create(self, path: str, rules: list[Rule]) -> bool:
+    def create(self, path: str, rules: list[tuple[int, str, str]]) -> bool:
         """Whether the node was made: false where it was there."""
         code, _ = self._ask(CREATE, _text(path) + _text("") + _rules(rules) + struct.pack(">i", 0), NODE_EXISTS)
         return code == 0
 
-    def rules(self, path: str) -> list[Rule] | None:
+    def rules(self, path: str) -> list[tuple[int, str, str]] | None:
         """Who may do what with a node; None where it is gone."""
         code, answer = self._ask(GET_ACL, _text(path), NO_NODE)
         if code:
@@ -57,7 +51,7 @@ class Session:
             found.append((bits, scheme, who))
         return found
 
-    def set_rules(self, path: str, rules: list[Rule]) -> None:
+    def set_rules(self, path: str, rules: list[tuple[int, str, str]]) -> None:
         """Give a node these rules; one that is gone needs none."""
         self._ask(SET_ACL, _text(path) + _rules(rules) + struct.pack(">i", -1), NO_NODE)
 
@@ -128,10 +122,10 @@ def _read(answer: bytes, at: int) -> tuple[str, int]:
     return answer[at + 4:at + 4 + size].decode(), at + 4 + size
 
 
-def _rules(rules: list[Rule]) -> bytes:
+def _rules(rules: list[tuple[int, str, str]]) -> bytes:
     return struct.pack(">i", len(rules)) + b"".join(struct.pack(">i", bits) + _text(scheme) + _text(who) for bits, scheme, who in rules)
 
 
-def as_rules(rows: list[dict[str, Any]]) -> list[Rule]:
+def as_rules(rows: list[dict[str, Any]]) -> list[tuple[int, str, str]]:
     """The rules that a role writes as rows of `perms`, `scheme` and `id`."""
     return sorted((int(row["perms"]), str(row["scheme"]), str(row["id"])) for row in rows)

@@ -72,7 +72,7 @@ LOCALHOST = "localhost"
 BEGIN = "# Begin provisioner, role common"
 END = "# End provisioner, role common"
 NETWORK_UNIT = "/etc/systemd/system/provisioner-network.service"
-NETWORK_RULES = "{ cat /etc/provisioner/network.nft; nft -s list table inet provisioner; } | sha256sum --status -c /run/provisioner-network"
+NETWORK_RULES = "{ cat /etc/provisioner/network.nft; nft -s list table inet provisioner; } | sha256sum -c /run/provisioner-network"
 LISTEN, ESTABLISHED = "0A", "01"  # states in /proc/net/tcp
 
 

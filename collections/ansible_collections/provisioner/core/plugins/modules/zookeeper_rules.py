@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.provisioner.core.plugins.module_utils.zookeeper import Rule, Session, ZooKeeperError, as_rules, session
+from ansible_collections.provisioner.core.plugins.module_utils.zookeeper import Session, ZooKeeperError, as_rules, session
 
 DOCUMENTATION = r"""
 module: zookeeper_rules
@@ -55,7 +55,7 @@ ARGUMENTS: dict[str, Any] = {
 }
 
 
-def give(open_session: Session, path: str, rules: list[Rule], below: bool, check: bool) -> list[str]:
+def give(open_session: Session, path: str, rules: list[tuple[int, str, str]], below: bool, check: bool) -> list[str]:
     """Give a node these rules, and with `below` those below; the paths of those that had others."""
     now = open_session.rules(path)
     if now is None:
