@@ -7,6 +7,7 @@ from typing import Any
 from provisioner.probe.health.answer import answer
 from provisioner.probe.health.systemd import expect, unit
 
+# ruff: noqa: S605 - the shell gets our own words only
 FIREWALLS = ("firewalld", "ufw")
 expect(*FIREWALLS)
 #: Whether file and table are what they were when the unit provisioner-network loaded the one and noted the sum of both.
@@ -22,7 +23,7 @@ def health(request: "dict[str, Any]") -> "dict[str, Any]":
         return answer("degraded", f"the firewall {active[0]} is on, although none is wanted", _system())
     if wanted == "managed" and not active:
         return answer("down", "the firewall is off, although it is to be managed", _system())
-    if request.get("network") and os.system(RULES):  # noqa: S605 - our own words
+    if request.get("network") and os.system(RULES):
         return answer("degraded", "network rules changed", _system())
     return answer("ok", "firewall {}".format(active[0] if active else "off"), _system(), facts={"firewall": active})
 
