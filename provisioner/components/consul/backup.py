@@ -41,9 +41,11 @@ class ConsulSnapshot:
 
     def put_back(self, data: bytes) -> str:
         """See Part. Consul takes a snapshot as a whole: its keys become what they were."""
-        self._run(f"{ASKING}set -e; umask 077; folder=$(mktemp -d /run/provision-backup.XXXXXX); trap 'rm -rf \"$folder\"' EXIT; "
-                  'cat >"$folder/consul.snap"; /usr/local/bin/consul snapshot restore "$folder/consul.snap"', data)
-        return f"a snapshot of {len(data)} bytes"
+        lost = self._run(f"{ASKING}set -e; umask 077; folder=$(mktemp -d /run/provision-backup.XXXXXX); trap 'rm -rf \"$folder\"' EXIT; "
+                         'cat >"$folder/consul.snap"; /usr/local/bin/consul snapshot restore "$folder/consul.snap" >&2; '
+                         # Tokens are in it too: those of another cluster are not this one's.
+                         '[ ! -e "$f" ] || /usr/local/bin/consul acl token read -self >/dev/null 2>&1 || echo lost', data)
+        return f"a snapshot of {len(data)} bytes" + (", without this cluster's tokens ('provision up' makes them)" if lost else "")
 
     def _run(self, script: str, stdin: bytes = b"") -> bytes:
         done = self._transport.run(self._server, script, stdin, become=True, timeout=SNAPSHOT_SECONDS)
