@@ -22,7 +22,8 @@ def variables(host: Host, w: Wiring) -> Variables:
         "consul_servers": [h.cluster_address for h in servers],
         "consul_gossip_key": "{{ vault_consul_gossip_key }}",
         "consul_acl": _acl(w),
-        **{name: f"{{{{ vault_{name} }}}}" if w.closed else "" for name in TOKENS},
+        # In an open cluster too: one that was closed goes through a phase in which servers still know them.
+        **{name: f"{{{{ vault_{name} }}}}" for name in TOKENS},
         "consul_keepers": [h.name for h in servers],
         "consul_authority": w.authority,
         "consul_probe": {"unit": "consul", "http": "127.0.0.1:8500", "server": server, "servers": len(servers),
