@@ -84,7 +84,7 @@ def judge(found: "dict[str, Any]", request: "dict[str, Any]", version: str) -> "
         elif not found["healthy"]:
             wrong = "autopilot finds {} unhealthy".format(", ".join(found["unhealthy"]) or "the servers")
     if found["acl"] != request["acl"]:
-        wrong = "ACLs are {}, {} wanted".format(found["acl"], request["acl"])
+        wrong = "ACLs are " + found["acl"]
     if wrong:
         return answer("degraded", role + wrong, version, leading, facts=dict(found, itself="ok"))
     return answer("ok", role + seen, version, leading, facts=found)

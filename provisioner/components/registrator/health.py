@@ -23,7 +23,7 @@ def health(request: "dict[str, Any]") -> "dict[str, Any]":
     version = tag_of(image)
     # Its own start proves nothing: asked with the token that it runs with, Consul says what it says to it.
     environ = Path("/proc/{}/environ".format(own["State"]["Pid"])).read_text()
-    token = ("\0" + environ).partition("\0CONSUL_HTTP_TOKEN=")[2].split("\0")[0]
+    token = environ.partition("CONSUL_HTTP_TOKEN=")[2].split("\0")[0]
     if credentials("registrator") and not token:
         raise UnhealthyError("runs without a token", version)
     registered = set(get(request["consul"], "/v1/agent/services", {"X-Consul-Token": token}).json())

@@ -94,7 +94,7 @@ def credentials(name: str) -> "dict[str, str]":
 def _trusting() -> Any:
     import ssl
 
-    return ssl.create_default_context(cafile=str(AUTHORITY))
+    return ssl.create_default_context(cafile=AUTHORITY)
 
 
 def _connection(server: str, timeout: float) -> http.client.HTTPConnection:
@@ -113,8 +113,8 @@ def reachable(server: str, name: str = "") -> str:
     try:
         with socket.create_connection((host, int(port)), TIMEOUT) as connection:
             if name:
-                context = _trusting()
-                context.load_cert_chain(str(AUTHORITY.with_name("certificate.pem")), str(AUTHORITY.with_name("key.pem")))
+                context, own = _trusting(), AUTHORITY.with_name
+                context.load_cert_chain(own("certificate.pem"), own("key.pem"))
                 context.wrap_socket(connection, server_hostname=name).close()
     except OSError as error:
         return str(error)

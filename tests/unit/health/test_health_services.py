@@ -69,9 +69,9 @@ OLD, NEW = ({"ACLsEnabled": True, "ACLDefaultPolicy": "deny"},
     (OLD, True, "deny", "ok", "leads, 5 of 5 members alive"),
     (NEW, True, "deny", "ok", "leads, 5 of 5 members alive"),
     (NEW, False, "deny", "ok", "client of 3 servers, 5 of 5 members alive"),
-    (NEW, True, "off", "degraded", "leads, ACLs are deny, off wanted"),
-    ({**OLD, "ACLDefaultPolicy": "allow"}, True, "deny", "degraded", "leads, ACLs are allow, deny wanted"),
-    ({"ACLsEnabled": False, "ACLDefaultPolicy": "allow"}, False, "deny", "degraded", "client of 3 servers, ACLs are off, deny wanted"),
+    (NEW, True, "off", "degraded", "leads, ACLs are deny"),
+    ({**OLD, "ACLDefaultPolicy": "allow"}, True, "deny", "degraded", "leads, ACLs are allow"),
+    ({"ACLsEnabled": False, "ACLDefaultPolicy": "allow"}, False, "deny", "degraded", "client of 3 servers, ACLs are off"),
 ])
 def test_a_closed_consul_is_asked_with_roots_token_and_refuses_others(
         serve: Serve, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, debug: Any, server: bool, wanted: str, state: str,
