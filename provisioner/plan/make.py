@@ -41,17 +41,22 @@ def make_plan(cluster: Cluster, rendered: Mapping[str, Any], seen: Observation, 
             for c in COMPONENTS if not only or c.name in only}
     drained = drained_agents(todo, seen, moving or {})
     steps: list[Step] = []
+    last: list[Step] = []
     for component in order(moving or {}):
         if component.name in todo:
             hosts = [name for name in todo[component.name] if name not in drained or not (component.ends_tasks or component.runs_tasks)]
-            steps += passes(component, cluster, seen, rendered, batch, limit=limit) if hosts else []
+            before = passes(component, cluster, seen, rendered, batch, limit=limit) if hosts else []
             grown = growth(component, hosts, cluster, seen, rendered)
             if grown and limit:
                 raise UsageError(f"{component.title} gets new members, which concerns all of them", hint="leave out --limit")
-            steps += grown or migrated(component, hosts, seen, moving or {}) or rolled(component, hosts, cluster, seen, batch)
+            own = grown or migrated(component, hosts, seen, moving or {}) or rolled(component, hosts, cluster, seen, batch)
+            # What is asked for in the end the others have to bring by then, too.
+            steps += before or own
+            last += own if before else []
             steps += reboots(component, hosts, cluster, seen, rendered)
         if component.runs_tasks:
             steps += with_agents_drained(drained, todo, cluster, seen, batch)
+    steps += last
     steps = switched_on(steps, cluster, seen, partial=bool(only or limit), moving=bool(moving))
     return Plan(cluster.name, tuple(_explained(steps, seen, moving or {})), voters(cluster))
 

@@ -57,6 +57,13 @@ def test_every_member_passes_through_the_phase_before_one_reaches_the_end() -> N
     assert {tuple(s.variables.items()) for s in first} == {(("consul_acl", "allow"),)}
 
 
+def test_others_come_before_the_end_as_they_too_have_to_bring_what_is_asked_for_then() -> None:
+    plan = make_plan(cluster(), RENDERED, observed()).steps
+    phase, end = (place for place, step in enumerate(plan) if step.component == CONSUL and step.hosts[0] in ("m2", "m3"))
+    assert [step.component.name for step in plan[phase:end]].count("registrator") == 1
+    assert {step.component.name for step in plan[end:]} == {"consul"}
+
+
 def test_a_run_that_was_cut_off_goes_on_with_those_that_are_left() -> None:
     plan = of_consul(observed(bringing=("m1", "m2", "a1")))
     assert {host for s in plan if s.variables for host in s.hosts} == {"m3", "a2"}
