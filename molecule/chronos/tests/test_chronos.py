@@ -141,7 +141,7 @@ def test_what_an_open_cluster_is_told_lets_everybody_in_and_leaves_no_password(o
         done = converge("chronos", hosts, chronos_http_password="", chronos_authority={})
         assert done.returncode == 0, done.stdout
         assert answers(f"http://{address}:{CHRONOS_PORT}", "/v1/scheduler/leader", values, "chronos").without == 200
-        assert not on("m1").file("/etc/provisioner/credentials/chronos.json").exists
+        assert on("m1").file("/etc/provisioner/credentials/chronos.json").mode == 0o600, "it stays, for leaders that are still closed"
         assert on("m1").check_output("ls /etc/chronos/tls") == "" and not on("m1").socket(f"tcp://{address}:{CHRONOS_HTTPS_PORT}").is_listening
         assert on("m1").check_output(files, values["vault_chronos_http_password"]) == ""
     finally:
