@@ -53,6 +53,7 @@ def test_no_new_neighbour_changes_a_members_number(cluster: ClusterUnderTest, me
     masters = inventory["all"]["children"]["masters"]["hosts"]
     fresh = {"b1": {"ansible_host": "198.18.255.1"}, "b2": {"ansible_host": "198.18.255.2"}}
     inventory["all"]["children"]["masters"]["hosts"] = {**fresh, **dict(reversed(list(masters.items())))}
+    inventory["all"]["vars"]["cluster_networks"].append("198.18.255.0/24")
     yaml.dump(inventory, tmp_path / "inventory.yml")
     shutil.copy(source.parent / "catalogue.json", tmp_path)
     shutil.copytree(source.parent / ".provision", tmp_path / ".provision", ignore=shutil.ignore_patterns("runs"))
