@@ -58,6 +58,11 @@ class Context:
     def _saved(self) -> Ledger:
         return self._ledger or ledger.load(self.written)
 
+    @property
+    def switched(self) -> str:
+        """What a cluster that was built becomes by its inventory, `closed` or `open`; '' where it stays what it is."""
+        return ledger.switch(self._saved, self.cluster)
+
     @functools.cached_property
     def ledger(self) -> Ledger:
         """Identities handed out so far, with those that this inventory still needs. Not saved: `up` does that."""

@@ -28,6 +28,8 @@ class Port:
     value. `by_kernel`: the socket is the kernel's own. With `ranges` the variable's text holds ranges of ports that belong to what
     the component starts.
 
+    `access` restricts it to a closed or an open cluster.
+
     `reach` is who has to reach it: programs of its `host` only, the `members` of the cluster, `operators` and their tools from where
     they are, `users` of what runs on the cluster. Where it is not written a public port is the members', and any other the host's.
     A public port of the host's is for its containers too.
@@ -44,15 +46,18 @@ class Port:
     by_kernel: bool = False
     ranges: Callable[[str], list[tuple[int, int]]] | None = None
     reach: Reach = ""
+    access: Literal["", "closed", "open"] = ""
 
     @property
     def reached_by(self) -> Reach:
         """Who has to reach it."""
         return self.reach or ("members" if self.public else "host")
 
-    def opened_by(self, groups: Collection[str], variables: Mapping[str, Any]) -> bool:
-        """Whether a host of these groups and role variables opens it."""
+    def opened_by(self, groups: Collection[str], variables: Mapping[str, Any], access: str = "") -> bool:
+        """Whether a host of these groups and role variables opens it, in a cluster that is `closed` or `open` ('': in either)."""
         name, value = self.when
+        if self.access and access not in ("", self.access):
+            return False
         return (not self.group or self.group in groups) and (not name or variables.get(name) == value)
 
     def on(self, variables: Mapping[str, Any]) -> int:

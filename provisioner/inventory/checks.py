@@ -30,6 +30,7 @@ def check(cluster: Cluster, schema: Schema, lines: Lines, problems: Problems) ->
     _unique(cluster, lines, problems)
     _reachable(cluster, lines, problems)
     _this_machine(cluster, lines, problems)
+    _authority(cluster, lines, problems)
     for host in outside(cluster):
         problems.add(_line(lines, host, "cluster_networks"), f"{host.name} is at {host.cluster_address}, in none of cluster_networks",
                      "add its network: the other hosts would not let it in")
@@ -43,7 +44,7 @@ def _ports(cluster: Cluster, schema: Schema, lines: Lines, problems: Problems) -
     defaults = schema.all_defaults()
     found: dict[tuple[int, str], list[str]] = {}
     for host in cluster.hosts:
-        for clash in clashes(host, defaults, lines[host.name]):
+        for clash in clashes(host, defaults, lines[host.name], str(cluster.variables.get("cluster_access") or "open")):
             found.setdefault(clash, []).append(host.name)
     for (line, message), (first, *others) in found.items():
         where = f"{first} and {len(others)} more hosts" if others else first
@@ -100,6 +101,16 @@ def _oddities(cluster: Cluster) -> Iterator[str]:
             yield f"{host.name} ({host.where}) is in no group: it gets only what every host gets"
         if "zookeeper_id" in host.variables and "zookeeper" not in host.groups:
             yield f"{host.name} ({host.where}) has a zookeeper_id but runs no ZooKeeper"
+
+
+def _authority(cluster: Cluster, lines: Lines, problems: Problems) -> None:
+    given = {name: str(cluster.variables.get(name) or "") for name in ("cluster_ca_certificate", "cluster_ca_key")}
+    if any(given.values()):
+        from provisioner.state.authority import problem
+
+        variable, wrong = problem(*given.values())
+        if wrong:
+            problems.add(_line(lines, cluster.hosts[0], variable), wrong, "give both, as PEM: see docs/access.md")
 
 
 def _unique(cluster: Cluster, lines: Lines, problems: Problems) -> None:

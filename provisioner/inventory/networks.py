@@ -10,6 +10,8 @@ from provisioner.cluster.model import Cluster, Host
 
 #: The network around an address where the inventory names none.
 USUAL_PREFIX = 24
+#: As many addresses as 10.0.0.0/8 has, and one more.
+WIDEST = 2**24
 
 
 def span(text: str) -> tuple[int, int]:
@@ -27,6 +29,8 @@ def span(text: str) -> tuple[int, int]:
         raise ValueError(f"has an address of a host in it, the network is {network}")
     if end < begin:
         raise ValueError("ends before it begins")
+    if end - begin >= WIDEST:
+        raise ValueError("is too wide for the network of a cluster (at most a /8)")
     return begin, end
 
 
@@ -51,7 +55,10 @@ def joined(networks: Iterable[str]) -> list[str]:
 
 def networks_of(addresses: Iterable[str]) -> list[str]:
     """The usual networks around these addresses."""
-    found = {ipaddress.IPv4Network(f"{address}/{USUAL_PREFIX}", strict=False) for address in addresses if _number(address) is not None}
+    known = [address for address in addresses if _number(address) is not None]
+    # One machine has no neighbours that belong to it.
+    prefix = USUAL_PREFIX if len(known) > 1 else 32
+    found = {ipaddress.IPv4Network(f"{address}/{prefix}", strict=False) for address in known}
     return [str(network) for network in ipaddress.collapse_addresses(found)]
 
 

@@ -34,9 +34,12 @@ class Claim:
         return f"{self.owner} ({f'{self.variable}: ' if self.variable else ''}{ports})"
 
 
-def clashes(host: Host, defaults: Mapping[str, Any], lines: Mapping[str, int]) -> Iterator[tuple[int, str]]:
-    """The line and description of every two claims of one host that overlap. `defaults`: the roles' default values."""
-    claims = sorted(_claims(host, defaults))
+def clashes(host: Host, defaults: Mapping[str, Any], lines: Mapping[str, int], access: str) -> Iterator[tuple[int, str]]:
+    """The line and description of every two claims of one host that overlap, in a cluster that is `closed` or `open`.
+
+    `defaults`: the roles' default values.
+    """
+    claims = sorted(_claims(host, defaults, access))
     widest = claims[0]
     for before, claim in pairwise(claims):
         widest = max(widest, before, key=lambda c: c.last)
@@ -45,14 +48,14 @@ def clashes(host: Host, defaults: Mapping[str, Any], lines: Mapping[str, int]) -
             yield line, f"{widest.text} and {claim.text} overlap"
 
 
-def _claims(host: Host, defaults: Mapping[str, Any]) -> Iterator[Claim]:
+def _claims(host: Host, defaults: Mapping[str, Any], access: str) -> Iterator[Claim]:
     values = ChainMap(dict(host.variables), dict(defaults))
     # Behind address translation sshd listens elsewhere than where we connect.
     direct = host.address == host.cluster_address
     yield Claim(host.port, host.port, "sshd", "ansible_port") if direct else Claim(22, 22, "sshd", "")
     for component in (c for c in COMPONENTS if c.name in host.groups):
         for port in {(p.variable or p.number): p for p in component.ports if "tcp" in p.protocols}.values():
-            if port.opened_by(host.groups, values):
+            if port.opened_by(host.groups, values, access):
                 yield from _claims_of(port, values)
 
 

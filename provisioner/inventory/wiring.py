@@ -72,7 +72,8 @@ class Wiring:
         """What others reach on this host, by the components it runs."""
         values = ChainMap(dict(host.variables), dict(self.defaults))
         ports = [port for c in COMPONENTS if c.name in host.groups for port in c.ports]
-        return [OpenPort(text, protocol, port.reached_by) for port in ports if port.public and port.opened_by(host.groups, values)
+        return [OpenPort(text, protocol, port.reached_by) for port in ports
+                if port.public and port.opened_by(host.groups, values, self.ledger.access)
                 for text in _texts(port, values) for protocol in port.protocols]
 
     @functools.cached_property
@@ -137,8 +138,7 @@ class Wiring:
         """References to the authority that signs the certificates of the cluster's services; empty in an open cluster."""
         if not self.closed:
             return {}
-        return {"certificate": self.setting("cluster_ca_certificate") or "{{ vault_cluster_ca_certificate }}",
-                "key": self.setting("cluster_ca_key") or "{{ vault_cluster_ca_key }}"}
+        return {"certificate": "{{ vault_cluster_ca_certificate }}", "key": "{{ vault_cluster_ca_key }}"}
 
     def zk_url(self, user: str, path: str) -> str:
         """A `zk://` URL with its password as a reference."""

@@ -8,6 +8,31 @@ import datetime
 DAYS = 3650
 
 
+def problem(certificate: str, key: str) -> tuple[str, str]:
+    """The name of the variable that is wrong, and what is, of an authority (PEM) that an inventory gives; two empty texts where none is."""
+    from cryptography import x509
+    from cryptography.hazmat.primitives import serialization
+
+    if not (certificate and key):
+        missing, other = ("cluster_ca_key", "cluster_ca_certificate") if certificate else ("cluster_ca_certificate", "cluster_ca_key")
+        return other, f"{other} is nothing without {missing}"
+    try:
+        chain = x509.load_pem_x509_certificates(certificate.encode())
+    except ValueError:
+        return "cluster_ca_certificate", "cluster_ca_certificate is no certificate (PEM)"
+    try:
+        own = serialization.load_pem_private_key(key.encode(), password=None)
+    except (ValueError, TypeError):
+        return "cluster_ca_key", "cluster_ca_key is no private key (PEM) without a password"
+    if own.public_key() != chain[0].public_key():
+        return "cluster_ca_key", "cluster_ca_key does not belong to the first certificate of cluster_ca_certificate"
+    try:
+        may_sign = chain[0].extensions.get_extension_for_class(x509.BasicConstraints).value.ca
+    except x509.ExtensionNotFound:
+        may_sign = False
+    return ("", "") if may_sign else ("cluster_ca_certificate", "cluster_ca_certificate is not that of an authority: it may sign no others")
+
+
 def make_authority(cluster: str) -> tuple[str, str]:
     """Key and certificate (PEM) of a new authority that may sign for services and for no other authority."""
     # Imported where it is used: a tenth of a second, for something that is done once.

@@ -129,6 +129,13 @@ def assign(ledger: Ledger, cluster: Cluster) -> Ledger:
                    drained=ledger.drained & everybody, small=frozenset(small), **_owner(cluster))
 
 
+def switch(ledger: Ledger, cluster: Cluster) -> str:
+    """What a cluster that was built becomes by its inventory, `closed` or `open`; '' where it stays what it is."""
+    built = bool(ledger.zookeeper_ids or ledger.retired_ids)
+    now, wanted = ledger.access or "open", _access(ledger, cluster)
+    return wanted if built and wanted != now else ""
+
+
 def _access(ledger: Ledger, cluster: Cluster) -> str:
     """As the inventory says, else as it was; one that was built before there was a choice, or wants no passwords, is open."""
     built = ledger.zookeeper_ids or ledger.retired_ids or cluster.variables.get("cluster_authentication") is False

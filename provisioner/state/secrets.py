@@ -67,21 +67,30 @@ def password_file(cluster: Cluster) -> Path:
 
 
 def ensure(cluster: Cluster) -> Path:
-    """Make what is missing and give the path of the secrets; what is there is never changed. Raises UsageError."""
+    """Make what is missing and give the path of the secrets; what is there is never changed, but for what the inventory gives.
+
+    Raises UsageError.
+    """
     path = secrets_path(cluster)
     private_dir(path.parent)
     if not path.exists():
         password = _vault_password(cluster, create=True)
-        made = _complete({}, cluster.name)
+        made = _complete(_given(cluster), cluster.name)
         if write_private(path, _encrypt(made, password), replace=False):
             _remember(cluster, made)
             return path
     password, known = _vault_password(cluster), load(cluster)
-    complete = _complete(known, cluster.name)
+    complete = _complete({**known, **_given(cluster)}, cluster.name)
     if complete != known:
         write_private(path, _encrypt(complete, password))
         _remember(cluster, {name: value for name, value in complete.items() if known.get(name) != value})
     return path
+
+
+def _given(cluster: Cluster) -> dict[str, str]:
+    """The inventory's own authority. Here it is encrypted, as nothing else that is written for Ansible would be."""
+    key, certificate = (str(cluster.variables.get(name) or "") for name in ("cluster_ca_key", "cluster_ca_certificate"))
+    return {AUTHORITY_KEY: key, AUTHORITY_CERTIFICATE: certificate} if key and certificate else {}
 
 
 def since(cluster: Cluster) -> dict[str, str]:

@@ -6,7 +6,7 @@ COMPONENT = Component(
     "chronos", "chronos", "masters", "Chronos", unit="chronos", rolling="chronos", election=Election("chronos"), framework=True,
     endpoint="http://{address}:{chronos_port}/", closed_endpoint="https://{address}:{chronos_https_port}/",
     ports=(Port(4400, "Chronos", "chronos_port", reach="operators"),
-           Port(4443, "Chronos's HTTPS", "chronos_https_port", reach="operators"),
+           Port(4443, "Chronos's HTTPS", "chronos_https_port", reach="operators", access="closed"),
            Port(15202, "Chronos's libprocess", "chronos_libprocess_port")),
     needs=(Need(0, {"{docker_data_root}": 512}, "chronos_heap_mb", 512),),
     small={"chronos_heap_mb": 256},

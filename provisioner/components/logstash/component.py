@@ -5,8 +5,8 @@ from provisioner.components.model import LOOPBACK, Component, Need, Port
 COMPONENT = Component(
     "logstash", "logstash", "all", "Logstash", unit="logstash", server_group="logstash_server", unit_on_servers=True,
     ports=(
-        Port(5140, "Logstash, in an open cluster", "logstash_port", group="logstash_server"),
-        Port(6514, "Logstash over TLS, in a closed one", "logstash_tls_port", group="logstash_server"),
+        Port(5140, "Logstash, in an open cluster", "logstash_port", group="logstash_server", access="open"),
+        Port(6514, "Logstash over TLS, in a closed one", "logstash_tls_port", group="logstash_server", access="closed"),
         Port(9600, "Logstash's API", "logstash_api_port", address=LOOPBACK, public=False, group="logstash_server"),
     ),
     needs=(Need(0, {"/usr": 900, "{logstash_data_dir}": 1024}, "logstash_heap_mb", 512, group="logstash_server"),),

@@ -6,7 +6,7 @@ COMPONENT = Component(
     "marathon", "marathon", "masters", "Marathon", unit="marathon", rolling="marathon", election=Election("marathon"), framework=True,
     endpoint="http://{address}:{marathon_port}/", closed_endpoint="https://{address}:{marathon_https_port}/",
     ports=(Port(8080, "Marathon", "marathon_port", reach="operators"),
-           Port(8443, "Marathon's HTTPS", "marathon_https_port", reach="operators"),
+           Port(8443, "Marathon's HTTPS", "marathon_https_port", reach="operators", access="closed"),
            Port(15101, "Marathon's libprocess", "marathon_libprocess_port")),
     needs=(Need(0, {"{docker_data_root}": 768}, "marathon_heap_mb", 512),),
     small={"marathon_heap_mb": 256},

@@ -38,9 +38,9 @@ def variables(host: Host, w: Wiring) -> Variables:
 
 
 def _nodes(host: Host, w: Wiring) -> list[dict[str, Any]]:
-    """Who may read and write what: in a closed cluster each component its own nodes, and nobody any other."""
+    """Who may read and write what: in a closed cluster each component its own nodes, nobody any other. An open one's are left alone."""
     if not (w.closed and w.authentication):
-        return [{"path": "/", "acl": [{"perms": ALL, "scheme": "world", "id": "anyone"}]}]
+        return []
     found = [_node("/", "super"), _node("/zookeeper", "super", below=True)]
     for component in COMPONENTS:
         tops = set()

@@ -31,9 +31,10 @@ class Needed:
 
 def needed_ports(groups: frozenset[str], variables: Mapping[str, Any]) -> list[Needed]:
     """The ports that the components of a host in these groups open themselves."""
+    access = "closed" if variables.get("common_authority") else "open"
     return [Needed(c.name, port.on(variables), protocol, port.address.format_map(defaultdict(str, variables)), port.by_kernel)
             for c in COMPONENTS if c.name in groups for port in c.ports
-            if not port.ranges and port.opened_by(groups, variables) for protocol in port.protocols]
+            if not port.ranges and port.opened_by(groups, variables, access) for protocol in port.protocols]
 
 
 def free_ports(seen: Seen) -> Iterator[Finding]:

@@ -93,6 +93,12 @@ def principal_problems(values: dict[str, Any]) -> list[str]:
     found = [f"mesos_principals: {name!r} is no principal; give a name without : and white space." for name in values
              if not re.fullmatch(r"[^:\s'\\]+", str(name))]
     found += [f"mesos_principals: {name} is one of the cluster's own principals: choose another." for name in PRINCIPALS if name in values]
+    for name, each in ((name, each) for name, each in values.items() if isinstance(each, dict)):
+        found += [f"mesos_principals: {name}: {key} is no list of names: write [{value if isinstance(value, str) else ''}]."
+                  for key, value in each.items()
+                  if key in ("roles", "users") and not (isinstance(value, list) and all(isinstance(one, str) for one in value))]
+        found += [f"mesos_principals: {name} has {key}, which means nothing; there are secret, roles and users." for key in each
+                  if key not in ("secret", "roles", "users")]
     return found + [f"mesos_principals: {name} has no secret, without which it could not register: give it one, in a vault."
                     for name, each in values.items() if not (isinstance(each, dict) and each.get("secret"))]
 

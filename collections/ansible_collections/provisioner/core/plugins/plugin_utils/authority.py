@@ -69,6 +69,9 @@ class Authority:
             return "it is for other names"
         if request and x509.load_pem_x509_csr(request.encode()).public_key() != found.public_key():
             return "it is for another key"
+        # Nothing lasts longer than what signs it: another one would end as soon.
+        if found.not_valid_after_utc >= self.certificate.not_valid_after_utc:
+            return ""
         left = found.not_valid_after_utc - datetime.datetime.now(datetime.UTC)
         return "" if left > datetime.timedelta(days=renew_days) else f"it ends in {left.days} days"
 
