@@ -164,6 +164,11 @@ def networks(value: object) -> str:
     return ""
 
 
+def several_lines(value: object) -> str:
+    """Text that is a file of its own."""
+    return ""
+
+
 #: The checks that go beyond a variable's type.
 CHECKS: Mapping[str, Check] = {
     "cluster_name": cluster_name,
@@ -173,6 +178,8 @@ CHECKS: Mapping[str, Check] = {
     "cluster_https_proxy": proxy,
     "cluster_registry": registry,
     "cluster_versions": versions,
+    "cluster_ca_certificate": several_lines,
+    "cluster_ca_key": several_lines,
     "cluster_networks": networks,
     "cluster_operator_networks": networks,
     "zookeeper_id": zookeeper_id,

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.provisioner.core.plugins.plugin_utils.authority import Authority, end_of
 
-from provisioner.state.authority import make_authority
+from provisioner.state.authority import make_authority, problem
 
 NAMES = ["10.0.0.1", "m1"]
 
@@ -82,3 +82,20 @@ def test_what_cannot_sign_is_refused() -> None:
         Authority(certificate, make_authority("demo")[0])
     with pytest.raises(ValueError, match="PEM"):
         Authority("none", key)
+
+
+def test_a_companys_authority_is_refused_before_anything_is_done() -> None:
+    key, certificate = make_authority("demo")
+    assert problem(certificate, key) == ("", "")
+    assert problem(certificate, "") == ("cluster_ca_certificate", "cluster_ca_certificate is nothing without cluster_ca_key")
+    assert problem("", key)[0] == "cluster_ca_key"
+    assert problem("rubbish", key) == ("cluster_ca_certificate", "cluster_ca_certificate is no certificate (PEM)")
+    assert problem(certificate, "rubbish")[1] == "cluster_ca_key is no private key (PEM) without a password"
+    assert problem(certificate, make_authority("demo")[0])[1].startswith("cluster_ca_key does not belong")
+
+
+def test_an_authority_that_ends_soon_does_not_make_every_run_sign_anew(request_: str) -> None:
+    key, certificate = make_authority("demo")
+    authority = Authority(certificate, key)
+    made = authority.sign(request_, "m1", NAMES, 4000)
+    assert authority.why_not(made, request_, NAMES, 4000) == "", "another one would end as soon"

@@ -13,7 +13,7 @@ from provisioner.cli import main
 from provisioner.cluster.model import Cluster, Host
 from provisioner.errors import InventoryError
 from provisioner.inventory.load import load as read
-from provisioner.state.ledger import Ledger, assign, ledger_path, load, save, take_over
+from provisioner.state.ledger import Ledger, assign, ledger_path, load, save, switch, take_over
 
 EMPTY = Ledger("00000000-0000-4000-8000-000000000000")
 
@@ -214,3 +214,14 @@ def test_a_new_cluster_is_closed_and_one_that_was_built_open_stays_so_until_told
     assert (access(new), access(new, cluster_access="open")) == ("closed", "open")
     assert (access(older), access(older, cluster_access="closed")) == ("open", "closed")
     assert access(replace(older, access="closed")) == "closed"
+
+
+def test_a_cluster_that_was_built_is_not_switched_unnoticed() -> None:
+    def becomes(known: Ledger, **variables: str) -> str:
+        return switch(known, replace(cluster("m1"), variables=variables))
+
+    older = Ledger("id", {"m1": 1})
+    assert (becomes(Ledger("id")), becomes(Ledger("id"), cluster_access="open")) == ("", ""), "there is none yet"
+    assert (becomes(older), becomes(older, cluster_access="open"), becomes(older, cluster_access="closed")) == ("", "", "closed")
+    closed = replace(older, access="closed")
+    assert (becomes(closed), becomes(closed, cluster_access="open")) == ("", "open")

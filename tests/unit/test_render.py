@@ -17,6 +17,7 @@ from provisioner.inventory.load import load
 from provisioner.inventory.render import host_variables, render, to_json, to_yaml
 from provisioner.inventory.schema import load_schema
 from provisioner.state import ledger
+from provisioner.state.authority import make_authority
 
 DEFAULTS = load_schema().all_defaults()
 GOLDEN = Path(__file__).parent / "golden"
@@ -183,3 +184,10 @@ def test_a_proxy_reaches_what_fetches_on_the_hosts_and_the_engine_and_a_new_agen
     grown = host_variables(more, "a1")
     assert grown["proxy_environment"]["no_proxy"] == "localhost,127.0.0.1,192.0.2.13,lan,10.0.0.0/8", "m1, one place further"
     assert "proxy_environment" not in host_variables(rendered(tmp_path, inventory(["m1"], ["a1"])), "m1")
+
+
+def test_the_companys_key_is_in_no_rendered_inventory(tmp_path: Path) -> None:
+    key, certificate = make_authority("company")
+    text = to_yaml(rendered(tmp_path, inventory(["m1"], ["a1"], cluster_ca_key=key, cluster_ca_certificate=certificate)))
+    assert "PRIVATE KEY" not in text
+    assert "{{ vault_cluster_ca_key }}" in text

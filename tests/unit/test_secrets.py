@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ import pytest
 from provisioner.cluster.model import Cluster
 from provisioner.errors import ProvisionError, UsageError
 from provisioner.state import secrets
+from provisioner.state.authority import make_authority
 
 
 @pytest.fixture
@@ -188,3 +190,13 @@ def test_the_day_on_which_a_secret_was_made_is_remembered(cluster: Cluster, monk
     known = secrets.since(cluster)
     assert [*known] == ["vault_new_secret"], "what was there before is not said to be new"
     assert re.fullmatch(r"\d{4}-\d\d-\d\d", known["vault_new_secret"])
+
+
+def test_the_companys_authority_takes_the_place_of_the_clusters_own(cluster: Cluster) -> None:
+    secrets.ensure(cluster)
+    own = secrets.load(cluster)
+    key, certificate = make_authority("company")
+    secrets.ensure(replace(cluster, variables={"cluster_ca_key": key, "cluster_ca_certificate": certificate}))
+    given = secrets.load(cluster)
+    assert (given[secrets.AUTHORITY_KEY], given[secrets.AUTHORITY_CERTIFICATE]) == (key, certificate)
+    assert {name for name in own if own[name] != given[name]} == {secrets.AUTHORITY_KEY, secrets.AUTHORITY_CERTIFICATE}

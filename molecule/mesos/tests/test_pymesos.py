@@ -24,9 +24,10 @@ SECONDS = str(10_000_000 + os.getpid())
 
 
 @pytest.fixture
-def start(cluster: ClusterUnderTest, members: Members) -> Start:
+def start(cluster: ClusterUnderTest, members: Members, variable: Variable) -> Start:
     """`start(secret)`: a framework of the cluster's masters."""
-    return lambda secret: framework(members("mesos_master"), cluster.zookeeper, PRINCIPAL, secret, f"exec sleep {SECONDS}")
+    zookeeper = cluster.zookeeper, f"mesos:{variable('m1', 'vault_zookeeper_mesos_password')}"
+    return lambda secret: framework(members("mesos_master"), zookeeper, PRINCIPAL, secret, f"exec sleep {SECONDS}")
 
 
 def processes(on: On, members: Members) -> dict[str, list[str]]:

@@ -86,15 +86,19 @@ class Framework:
 
 
 @contextlib.contextmanager
-def framework(masters: Mapping[str, str], zookeeper: str, principal: str, secret: str | None, command: str) -> Iterator[Framework]:
-    """One that runs `command` as its task, as long as this lasts. `masters`: addresses by name; `zookeeper`: a connection string."""
+def framework(masters: Mapping[str, str], zookeeper: tuple[str, str], principal: str, secret: str | None,
+              command: str) -> Iterator[Framework]:
+    """One that runs `command` as its task, as long as this lasts.
+
+    `masters`: addresses by name; `zookeeper`: a connection string, and the login by which Mesos' nodes can be read.
+    """
     environment = {**os.environ, "PYTHONPATH": f"{installed(HERE / 'requirements.lock')}{os.pathsep}{_http_parser()}"}
     with subprocess.Popen([sys.executable, str(HERE / "framework.py")], env=environment, text=True, stdin=subprocess.PIPE,
                           stdout=subprocess.PIPE) as process:
         started = Framework(process)
         try:
-            started.tell(json.dumps({"master": f"zk://{zookeeper}/mesos", "addresses": dict(masters), "principal": principal,
-                                     "secret": secret, "command": command}))
+            started.tell(json.dumps({"master": f"zk://{zookeeper[0]}/mesos", "login": zookeeper[1], "addresses": dict(masters),
+                                     "principal": principal, "secret": secret, "command": command}))
             yield started
         finally:
             started.ended()

@@ -1,11 +1,12 @@
 """A framework made with pymesos: runs one command on Mesos and prints what happens, one line of JSON for each event.
 
-Standard input: a line of JSON (master, addresses, principal, secret, command), then the lines `reconcile` and `kill`, each for its
-task. At the end of the input the framework is torn down. Exit code 1 when the master refuses it.
+Standard input: a line of JSON (master, login for ZooKeeper, addresses, principal, secret, command), then the lines `reconcile` and
+`kill`, each for its task. At the end of the input the framework is torn down. Exit code 1 when the master refuses it.
 """
 
 from __future__ import annotations
 
+import functools
 import json
 import sys
 import threading
@@ -13,7 +14,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from pymesos import MesosSchedulerDriver, Scheduler
+from pymesos import MesosSchedulerDriver, Scheduler, detector
 
 NEEDED = {"cpus": 0.1, "mem": 32.0}
 NEEDS = [{"name": name, "type": "SCALAR", "scalar": {"value": value}} for name, value in NEEDED.items()]
@@ -90,6 +91,8 @@ def _obey(driver: Any) -> None:
 
 def main() -> int:
     settings = json.loads(sys.stdin.readline())
+    # In a closed cluster who may not read Mesos' nodes finds no leader; pymesos has no setting for it.
+    detector.ZKClient = functools.partial(detector.ZKClient, auth_data=[("digest", settings["login"])])
     framework = {"user": "nobody", "name": "pymesos", "principal": settings["principal"], "failover_timeout": 120}
     driver = Driver(OneTask(settings["command"]), framework, settings["master"], principal=settings["principal"], secret=settings["secret"])
     driver.addresses = settings["addresses"]
