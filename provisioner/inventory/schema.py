@@ -165,7 +165,7 @@ CLUSTER_VARIABLES = (
     Variable("cluster_accept_eol", "bool", "Accept the software of legacy-mirror, which gets no security updates any more.", False),
     Variable("cluster_verify_image", "str", "Image with busybox's httpd, of which 'provision verify' runs an app.", ""),
     Variable("cluster_access", "str", "Who may use the cluster without a password: closed, nobody; open, everybody who reaches it. A new "
-             "cluster is closed, one that was built open stays so until this says closed.", "", ("closed", "open")),
+             "cluster is closed; one that was built keeps what it has.", "", ("closed", "open")),
     Variable("cluster_networks", "list", "Where the hosts' addresses in the cluster are, as networks (10.1.0.0/16) or ranges "
              "(10.1.0.5-10.1.0.9): in a closed cluster nobody else reaches what only members need. Else the /24 around each; a host in "
              "none of them is refused.", [], elements="str"),
