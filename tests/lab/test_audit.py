@@ -14,7 +14,7 @@ from provisioner.observe.proof import test_image as image
 from provisioner.state import secrets
 from provisioner_lab.under_test import ClusterUnderTest
 
-pytestmark = pytest.mark.provision(masters=1, agents=1)
+pytestmark = pytest.mark.provision(masters=3, agents=2)
 
 PLACES = {"operator", "user", "container", "overlay"}
 #: Says yes to everybody, at an address and port.

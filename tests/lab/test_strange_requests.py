@@ -17,7 +17,7 @@ from provisioner.inventory.render import host_variables
 from provisioner.state import secrets
 from provisioner_lab.under_test import ClusterUnderTest
 
-pytestmark = [pytest.mark.provision(masters=1, agents=1), pytest.mark.nightly]
+pytestmark = [pytest.mark.provision(masters=3, agents=2), pytest.mark.nightly]
 
 REQUESTS, SEED, SECONDS = 10_000, 25, 3.0
 #: Component → variable of its port, whether it speaks TLS, paths that it locks.
@@ -74,7 +74,7 @@ def answer(server: tuple[str, int, bool], sent: bytes) -> str:
 def running(cluster: ClusterUnderTest) -> dict[str, str]:
     """The main process of every unit that was knocked at, by host and unit."""
     units = "mesos-master mesos-agent marathon chronos"
-    return {host: cluster.host(host).run(f"systemctl show -p MainPID --value {units}") for host in ("m1", "a1")}
+    return {host: cluster.host(host).run(f"systemctl show -p MainPID --value {units}") for host in ("m1", "m2", "m3", "a1", "a2")}
 
 
 def test_nobody_is_let_in_nothing_falls_and_no_secret_is_logged(cluster: ClusterUnderTest) -> None:
@@ -95,5 +95,5 @@ def test_nobody_is_let_in_nothing_falls_and_no_secret_is_logged(cluster: Cluster
     assert running(cluster) == before, "nothing was restarted"
     cluster.wait_healthy()
     known = secrets.load(context.cluster)
-    logs = {host: cluster.host(host).run("journalctl -o cat --since=-1h --no-pager") for host in ("m1", "a1")}
+    logs = {host: cluster.host(host).run("journalctl -o cat --since=-1h --no-pager") for host in ("m1", "m2", "m3", "a1", "a2")}
     assert [(host, name) for host, text in logs.items() for name, value in known.items() if value in text] == []
