@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -19,27 +19,55 @@ SEED = "0b0e8d2c-9d5e-4b0e-8a55-1f2a3b4c5d6e"
 GIVEN = {"management": "M", "recovery": "R", "agent": "A", "dns": "D"}
 
 
-def serving(servers: str, clients: str) -> Mapping[str, Mapping[str, Any]]:
-    return {**{f"m{i}": {"server": True, "acl": acl} for i, acl in enumerate(servers.split(), 1)},
-            **{f"a{i}": {"server": False, "acl": acl} for i, acl in enumerate(clients.split(), 1)}}
+#: What a server says of itself at each stage of its way.
+STAGES: dict[str, dict[str, Any]] = {
+    "off": {"acl": "off", "speaks_tls": False}, "accept": {"acl": "allow", "speaks_tls": False},
+    "use": {"acl": "allow", "speaks_tls": True}, "deny": {"acl": "deny", "speaks_tls": True}}
+
+
+def serving(servers: str, clients: str) -> dict[str, dict[str, Any]]:
+    return {**{f"m{i}": {"server": True, **STAGES[stage]} for i, stage in enumerate(servers.split(), 1)},
+            **{f"a{i}": {"server": False, "acl": acl, "speaks_tls": acl != "off"} for i, acl in enumerate(clients.split(), 1)}}
+
+
+def way(wanted: str, servers: str, clients: str) -> list[tuple[str, str]]:
+    """The passes that are planned: on whom, and what they bring."""
+    return [(" ".join(phase.hosts), str(phase.variables.get("consul_tls") or phase.variables["consul_acl"]))
+            for phase in phases({"consul_acl": wanted}, serving(servers, clients))]
 
 
 @pytest.mark.parametrize(("wanted", "servers", "clients", "expected"), [
-    ("deny", "off off off", "off off", [(("m1", "m2", "m3"), "allow"), (("a1", "a2"), "allow")]),
-    # Cut off after one server; after all of them; after all clients; in the last roll; at the end.
-    ("deny", "allow off off", "off off", [(("m2", "m3"), "allow"), (("a1", "a2"), "allow")]),
-    ("deny", "allow allow allow", "allow off", [(("a2",), "allow")]),
-    ("deny", "allow allow allow", "allow allow", []),
-    ("deny", "deny allow allow", "allow allow", []),
+    ("deny", "off off off", "off off", [("m1 m2 m3", "accept"), ("a1 a2", "allow"), ("m1 m2 m3", "use")]),
+    # Cut off after one server; after all of them; after all clients; on the way to TLS; in the last roll; at the end.
+    ("deny", "accept off off", "off off", [("m2 m3", "accept"), ("a1 a2", "allow"), ("m1 m2 m3", "use")]),
+    ("deny", "accept accept accept", "allow off", [("a2", "allow"), ("m1 m2 m3", "use")]),
+    ("deny", "accept accept accept", "allow allow", [("m1 m2 m3", "use")]),
+    ("deny", "use accept accept", "allow allow", [("m2 m3", "use")]),
+    ("deny", "deny use use", "allow allow", []),
     ("deny", "deny deny deny", "deny deny", []),
-    ("off", "deny deny deny", "deny deny", [(("m1", "m2", "m3"), "allow"), (("a1", "a2"), "off")]),
-    ("off", "allow allow deny", "deny deny", [(("m3",), "allow"), (("a1", "a2"), "off")]),
-    ("off", "allow off allow", "off off", []),
+    ("off", "deny deny deny", "deny deny", [("m1 m2 m3", "use"), ("m1 m2 m3", "accept"), ("a1 a2", "off")]),
+    ("off", "use use deny", "deny deny", [("m3", "use"), ("m1 m2 m3", "accept"), ("a1 a2", "off")]),
+    ("off", "accept off accept", "off off", []),
     ("off", "off off off", "off off", []),
 ])
 def test_nobody_is_shut_out_on_the_way(wanted: str, servers: str, clients: str, expected: list[Any]) -> None:
-    found = phases({"consul_acl": wanted}, serving(servers, clients))
-    assert [(phase.hosts, phase.variables["consul_acl"]) for phase in found] == expected
+    assert way(wanted, servers, clients) == expected
+
+
+@pytest.mark.parametrize("wanted", ["deny", "off"])
+def test_on_the_way_no_server_speaks_what_another_refuses(wanted: str) -> None:
+    """One server after the other is brought from stage to stage; at every moment each understands each."""
+    stage = dict.fromkeys(("m1", "m2", "m3"), "off" if wanted == "deny" else "deny")
+    passes = [({"accept": "accept", "use": "use"}[how], hosts.split()) for hosts, how in
+              way(wanted, " ".join(stage.values()), "off" if wanted == "deny" else "deny") if hosts.startswith("m")]
+    for end, hosts in [*passes, (wanted, list(stage))]:
+        for host in hosts:
+            stage[host] = end
+            for one in stage.values():
+                for other in stage.values():
+                    assert not (STAGES[one]["speaks_tls"] and other == "off"), "it has no certificate"
+                    assert not (not STAGES[one]["speaks_tls"] and other == "deny"), "it takes TLS only"
+    assert set(stage.values()) == {wanted}
 
 
 def test_every_agent_has_a_token_of_its_own_that_follows_from_its_name() -> None:
@@ -63,11 +91,12 @@ def test_tokens_are_called_as_the_version_calls_them(version: str, names: dict[s
     assert list(consul_acl("allow", version, {"management": "", "agent": "A"})["tokens"]) == ["agent"]
 
 
-@pytest.mark.parametrize(("policy", "server", "incoming", "outgoing"), [
-    ("deny", True, True, True), ("deny", False, False, True), ("allow", True, False, False), ("allow", False, False, True),
+@pytest.mark.parametrize(("how", "server", "incoming", "outgoing"), [
+    ("require", True, True, True), ("use", True, False, True), ("accept", True, False, False), ("require", False, False, True),
+    ("accept", False, False, True),
 ])
-def test_who_speaks_and_takes_only_tls(policy: str, server: bool, incoming: bool, outgoing: bool) -> None:
-    old, new = consul_tls(policy, "1.11.11", server), consul_tls(policy, "1.12.0", server)["tls"]["internal_rpc"]
+def test_who_speaks_and_takes_only_tls(how: str, server: bool, incoming: bool, outgoing: bool) -> None:
+    old, new = consul_tls(how, "1.11.11", server), consul_tls(how, "1.12.0", server)["tls"]["internal_rpc"]
     assert old["verify_incoming_rpc"] == new["verify_incoming"] == incoming
     for made in (old, new):
         assert made["verify_outgoing"] == made["verify_server_hostname"] == outgoing

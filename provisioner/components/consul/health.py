@@ -34,11 +34,12 @@ def health(request: "dict[str, Any]") -> "dict[str, Any]":
 def membership(own: "dict[str, Any]", members: "list[dict[str, Any]]") -> "dict[str, Any]":
     """What this agent is, and whom it sees."""
     statistics = own.get("Stats", {}).get("consul", {})
-    acl = own.get("DebugConfig", {})
-    acl = acl.get("ACLResolverSettings", acl)
+    debug = own.get("DebugConfig", {})
+    acl = debug.get("ACLResolverSettings", debug)
     return {
         "server": bool(own.get("Config", {}).get("Server")),
         "acl": acl["ACLDefaultPolicy"] if acl.get("ACLsEnabled") else "off",
+        "speaks_tls": bool(debug.get("TLS", {}).get("InternalRPC", debug).get("VerifyOutgoing")),
         "leading": statistics.get("leader") == "true",
         "known_servers": number(statistics.get("known_servers"), 0),
         "alive": sum(1 for m in members if m.get("Status") == ALIVE),

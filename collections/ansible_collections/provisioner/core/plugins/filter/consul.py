@@ -38,18 +38,20 @@ def consul_acl(policy: str, version: str, tokens: dict[str, str]) -> dict[str, A
     }
 
 
-def consul_tls(policy: str, version: str, server: bool) -> dict[str, Any]:
+def consul_tls(how: str, version: str, server: bool) -> dict[str, Any]:
     """The settings that encrypt what agents and servers say to each other, from 1.12 on in an object of their own.
 
-    A server that lets everybody in takes both, and speaks as before: the others may have no certificate yet.
+    `how` is for servers, which can't all change at once: `accept` takes both and speaks in clear, as the others may have no certificate
+    yet; `use` takes both and speaks TLS; `require` takes nothing else. Clients speak TLS.
     """
-    strict = policy == "deny"
-    verified = {"verify_outgoing": strict or not server, "verify_server_hostname": strict or not server}
+    speaks = not server or how in ("use", "require")
+    verified = {"verify_outgoing": speaks, "verify_server_hostname": speaks}
     files = {name: f"/etc/consul.d/tls/{file}.pem" for name, file in
              (("ca_file", "ca"), ("cert_file", "certificate"), ("key_file", "key"))}
+    strict = server and how == "require"
     if [int(part) for part in re.findall(r"\d+", version)[:2]] >= [1, 12]:
-        return {"tls": {"internal_rpc": {**files, **verified, "verify_incoming": server and strict}}}
-    return {**files, **verified, "verify_incoming_rpc": server and strict}
+        return {"tls": {"internal_rpc": {**files, **verified, "verify_incoming": strict}}}
+    return {**files, **verified, "verify_incoming_rpc": strict}
 
 
 class FilterModule:
