@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from provisioner.components.zookeeper import health
 from provisioner.components.zookeeper.phases import ORDER, STATES, phases
 
 CLOSED: dict[str, Any] = {"common_authority": {"key": "k"}}
@@ -42,3 +44,24 @@ def test_a_lone_member_and_an_old_one_stay_as_they_are() -> None:
     assert phases(CLOSED, {"m1": member("off", servers=0)}) == []
     assert phases(CLOSED, dict.fromkeys(("m1", "m2", "m3"), member("off", "3.4.13"))) == []
     assert ORDER == ("off", "accept", "use", "require")
+
+
+@pytest.mark.parametrize(("written", "started", "found"), [
+    ("", "", []),
+    # A run was killed after it had written the settings: the process does not speak TLS yet, or less of it than they say.
+    ("sslQuorum=false\nportUnification=true\n", "", []),
+    ("sslQuorum=true\nportUnification=true\n", "sslQuorum=false\nportUnification=true\n", ["portUnification"]),
+    ("sslQuorum=true\nportUnification=false\n", "sslQuorum=true\nportUnification=false\n", ["sslQuorum"]),
+    # What is left of an earlier start.
+    ("", "sslQuorum=true\nportUnification=true\n", []),
+])
+def test_a_member_says_what_it_was_started_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, written: str, started: str,
+                                                found: list[str]) -> None:
+    for name, text in (("SETTINGS", written), ("STARTED", started)):
+        monkeypatch.setattr(health, name, tmp_path / name)
+        if text:
+            (tmp_path / name).write_text(text)
+    answers = {"srvr": "Zookeeper version: 3.8.0-1\nMode: follower\nZxid: 0x1\n", "conf": "membership:\nserver.1=a\nserver.2=b\n"}
+    monkeypatch.setattr(health, "_words", lambda request, command: answers[command])
+    monkeypatch.setattr(health, "running", lambda unit, steady: None)
+    assert health.health({"unit": "zookeeper", "members": 2})["facts"]["tls"] == found

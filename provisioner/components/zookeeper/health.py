@@ -11,8 +11,8 @@ from provisioner.probe.health.systemd import running
 TIMEOUT = 2.0
 #: Where role `zookeeper` lets it keep its data, unless the request says where its transaction logs are.
 DATA = "/var/lib/zookeeper"
-#: And what it is started with.
-SETTINGS = Path("/etc/zookeeper/provisioner/zoo.cfg")
+#: What it is to be started with, and, where members speak TLS, what it was started with.
+SETTINGS, STARTED = Path("/etc/zookeeper/provisioner/zoo.cfg"), Path("/run/zookeeper/zoo.cfg")
 
 
 def health(request: "dict[str, Any]") -> "dict[str, Any]":
@@ -37,7 +37,9 @@ def _serving(request: "dict[str, Any]") -> "dict[str, Any]":
     tells = found["mode"] == "standalone" or "membership:" in conf
     settings = SETTINGS.read_text(errors="replace") if SETTINGS.exists() else ""
     found["servers"] = servers(conf if tells else settings)
-    found["tls"] = re.findall(r"(sslQuorum|port\w+)=true", settings)
+    # A copy may be left of an earlier start with TLS.
+    started = STARTED.read_text(errors="replace") if "sslQuorum" in settings and STARTED.exists() else ""
+    found["tls"] = re.findall(r"(sslQuorum|port\w+)=true", started)
     if found["mode"] == "leader":
         found["synced_followers"] = followers(_words(request, "mntr"))
     return judge(found, int(request["members"]))
