@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from provisioner.components import COMPONENTS
 from provisioner.inventory.role_rules import filters, internals, known_flags
 from provisioner.inventory.settings import Problem, Values
 
@@ -17,3 +18,8 @@ def problems(values: Values) -> Iterator[Problem]:
         yield FLAGS, message
     for message in flags.scallop_problems(extra, "Chronos"):
         yield FLAGS, message
+    top = str(values.get("chronos_zk_path", "")).strip("/").partition("/")[0]
+    taken = {"zookeeper": "ZooKeeper itself"} | {node.strip("/").partition("/")[0]: c.title for c in COMPONENTS for node in c.znodes
+                                                 if not node.startswith("{")}
+    if top in taken:
+        yield "chronos_zk_path", f"chronos_zk_path: /{top} belongs to {taken[top]}: choose a path of its own, like /chronos/state"
