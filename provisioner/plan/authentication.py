@@ -43,7 +43,8 @@ def wanted(cluster: Cluster) -> bool:
     return bool(cluster.variables.get(SETTING, True))
 
 
-def switched_on(steps: Sequence[Step], cluster: Cluster, seen: Observation, *, partial: bool, moving: bool) -> list[Step]:
+def switched_on(steps: Sequence[Step], cluster: Cluster, seen: Observation, rendered: Mapping[str, Any], *, partial: bool,
+                moving: bool) -> list[Step]:
     """The same steps in the order in which authentication is switched on, where masters serve that do not require it yet.
 
     `partial`: not all components or hosts are asked for; `moving`: a version changes. Raises UsageError and StepFailed when
@@ -62,6 +63,9 @@ def switched_on(steps: Sequence[Step], cluster: Cluster, seen: Observation, *, p
     if moving or len(last) > 1:
         raise StepFailed(f"nothing was changed: {SETTING} is switched on in a run of its own",
                          hint="put the old versions and masters back into the inventory for this run")
+    if any(host_variables(rendered, host).get("mesos_closed") for host in last[0].hosts):
+        raise StepFailed(f"nothing was changed: a cluster whose masters require no credentials yet gets them before it is closed "
+                         f"({SETTING})", hint="'provision up' with 'cluster_access: open' first, then with 'closed'")
     silent = sorted(name for name, host in seen.hosts.items() if not host.reachable)
     if silent:
         raise StepFailed(f"nothing was changed: {no_answer(silent)}, so the passwords can't be brought there and they would "

@@ -9,7 +9,7 @@ from typing import Any
 from provisioner.cluster.model import Cluster
 from provisioner.cluster.names import host_list
 from provisioner.components import COMPONENTS, QUORUMS
-from provisioner.errors import UsageError
+from provisioner.errors import StepFailed, UsageError
 from provisioner.observe.frameworks import removed
 from provisioner.observe.observation import Observation
 from provisioner.plan.authentication import switched_on
@@ -45,10 +45,13 @@ def make_plan(cluster: Cluster, rendered: Mapping[str, Any], seen: Observation, 
     for component in order(moving or {}):
         if component.name in todo:
             hosts = [name for name in todo[component.name] if name not in drained or not (component.ends_tasks or component.runs_tasks)]
-            before = passes(component, cluster, seen, rendered, batch, limit=limit) if hosts else []
+            before = passes(component, cluster, seen, rendered, batch, partial=bool(only or limit), moving=moving or {}) if hosts else []
             grown = growth(component, hosts, cluster, seen, rendered)
             if grown and limit:
                 raise UsageError(f"{component.title} gets new members, which concerns all of them", hint="leave out --limit")
+            if grown and before:
+                raise StepFailed(f"nothing was changed: {component.title}: {before[0].why}, and gets new members in a run of its own",
+                                 hint="take the new ones out of the inventory for this run")
             own = grown or migrated(component, hosts, seen, moving or {}) or rolled(component, hosts, cluster, seen, batch)
             # What is asked for in the end the others have to bring by then, too.
             steps += before or own
@@ -57,7 +60,7 @@ def make_plan(cluster: Cluster, rendered: Mapping[str, Any], seen: Observation, 
         if component.runs_tasks:
             steps += with_agents_drained(drained, todo, cluster, seen, batch)
     steps += last
-    steps = switched_on(steps, cluster, seen, partial=bool(only or limit), moving=bool(moving))
+    steps = switched_on(steps, cluster, seen, rendered, partial=bool(only or limit), moving=bool(moving))
     return Plan(cluster.name, tuple(_explained(steps, seen, moving or {})), voters(cluster))
 
 

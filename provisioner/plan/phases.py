@@ -7,16 +7,32 @@ that was cut off is gone on with by the next one, from what the members then say
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from provisioner.cluster.model import Cluster
+from provisioner.cluster.names import no_answer
 from provisioner.components.model import Component
-from provisioner.errors import UsageError
+from provisioner.errors import StepFailed, UsageError
 from provisioner.observe.observation import Observation
 from provisioner.plan.rolling import rolled
 from provisioner.plan.steps import Step, running
+from provisioner.plan.versions import Moves
+
+
+@dataclass(frozen=True)
+class Members:
+    """Those of one component that has members which serve: the facts of each of these by its host, and the hosts where it does not serve.
+
+    `wanted` are the role variables that hold in the whole cluster. `moving`: the component itself gets another version.
+    """
+
+    cluster: Cluster
+    wanted: Mapping[str, Any]
+    serving: Mapping[str, Mapping[str, Any]]
+    absent: frozenset[str] = frozenset()
+    moving: bool = False
 
 
 @dataclass(frozen=True)
@@ -28,20 +44,32 @@ class Phase:
     why: str
 
 
-def passes(component: Component, cluster: Cluster, seen: Observation, rendered: Mapping[str, Any], batch: str, *,
-           limit: Collection[str] = ()) -> list[Step]:
+def passes(component: Component, cluster: Cluster, seen: Observation, rendered: Mapping[str, Any], batch: str, *, partial: bool,
+           moving: Moves) -> list[Step]:
     """The steps before the one that brings a component to what its inventory asks for; none where its members can go there at once.
 
-    The part's function is `phases(wanted, serving)`: the role variables that hold in the whole cluster, and the facts of each member that
-    serves. Raises UsageError where a phase concerns more hosts than the run is limited to.
+    The part's function is `phases(members)`; members that do not serve go along where others need a pass, so that they understand each
+    other. `partial`: the run is limited to some hosts or components. Raises UsageError and StepFailed where it must not be gone yet.
     """
     part = component.part("phases")
     serving = running(seen, component)
     if part is None or not serving:
         return []
-    found: list[Phase] = part.phases(rendered["all"]["vars"], serving)
-    silent = [name for phase in found for name in phase.hosts if limit and name not in limit]
+    members = {h.name for h in cluster.members(component.name)}
+    moves = component.name in moving
+    found: list[Phase] = part.phases(Members(cluster, rendered["all"]["vars"], serving, frozenset(members - serving.keys()), moves))
+    if not found:
+        return []
+    what = f"{component.title}: {found[0].why}, which concerns all of its members"
+    silent = sorted(name for name in members if not seen.hosts[name].reachable)
+    if partial:
+        raise UsageError(what, hint="leave out --only and --limit")
     if silent:
-        raise UsageError(f"{component.title}: {found[0].why}, which concerns all of its members", hint="leave out --limit")
+        raise StepFailed(f"nothing was changed: {what}, and {no_answer(silent)}",
+                         hint="bring them back, or take them out with 'provision remove'")
+    if moving and not moves:
+        raise StepFailed(f"nothing was changed: {what}, in a run of its own",
+                         hint="put the old versions back into the inventory for this run")
     return [replace(step, variables=phase.variables, why=phase.why)
             for phase in found for step in rolled(component, list(phase.hosts), cluster, seen, batch)]
+

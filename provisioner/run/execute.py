@@ -25,7 +25,7 @@ from provisioner.run.outcome import Executor
 from provisioner.run.prepare import Voice
 from provisioner.run.reboot import Reboots
 from provisioner.run.znode_acls import owners
-from provisioner.state import secrets
+from provisioner.state import ledger, secrets
 from provisioner.state.files import write_private
 from provisioner.state.journal import open_run
 
@@ -46,6 +46,8 @@ def execute(context: Context, display: Display, plan: Plan, held: Lock, *, facts
     Hosts in `unreachable` were left out of the plan and are only counted. `also` carries out verbs that only this command has. Ctrl-C
     stops a plan of several steps between two of them, a second one at once. Raises as `Engine.run` does, and StoppedError.
     """
+    if context.switched:
+        ledger.save(context.cluster, context.ledger)
     journal = open_run(context.cluster.state_dir, sys.argv[1:])
     reboots = Reboots(context.cluster, context.rendered, context.transport, display.say)
     playbook = PlaybookExecutor(open_playbooks(context, journal.folder, facts), questions or {})

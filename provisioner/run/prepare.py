@@ -96,17 +96,11 @@ def check_scope(so_far: Preparation) -> Preparation:
     return replace(so_far, hosts=so_far.context.limited(so_far.scope.limit))
 
 
-def refuse_switch(so_far: Preparation) -> Preparation:
-    """A cluster that was built open is not closed, and the other way round: its Consul would not come through. Raises StepFailed."""
-    if wanted := so_far.context.switched:
-        was = "open" if wanted == "closed" else "closed"
-        raise StepFailed(f"nothing was changed: this cluster was built {was}, and a living cluster can't be switched yet",
-                         where=str(so_far.context.path), hint=f"write cluster_access: {was}, or build it anew: 'provision reset' first")
-    return so_far
-
-
 def warn(so_far: Preparation) -> Preparation:
-    """What the inventory and the catalogue alone give reason to."""
+    """What the inventory, the catalogue and the ledger alone give reason to."""
+    if wanted := so_far.context.switched:
+        means = "nobody gets in without a password from then on ('provision credentials')" if wanted == "closed" else "anybody gets in then"
+        so_far.voice.warn(f"this cluster becomes {wanted}, as cluster_access says: {means}")
     for text in (*so_far.context.cluster.warnings, *_unmaintained(so_far.context)):
         so_far.voice.warn(text)
     return so_far
@@ -147,7 +141,9 @@ def keep_identity(so_far: Preparation) -> Preparation:
     """Ids and secrets are saved before anything is made of them: another run would hand out others."""
     from provisioner.state import secrets
 
-    ledger.save(so_far.context.cluster, so_far.context.ledger)
+    now, wanted = so_far.context.ledger, so_far.context.switched
+    # Until the first change it is what it was, also if this run is refused.
+    ledger.save(so_far.context.cluster, replace(now, access="open" if wanted == "closed" else "closed") if wanted else now)
     secrets.ensure(so_far.context.cluster)
     return so_far
 
@@ -230,13 +226,13 @@ LOCKING: tuple[Phase, ...] = (keep_identity, trust_hosts, take_lock)
 #: From hosts that can be trusted to a plan.
 ASSESSING: tuple[Phase, ...] = (inspect_hosts, keep_facts, observe_hosts, check_versions, decide, refuse)
 #: Before anything is changed.
-TO_CHANGE: tuple[Phase, ...] = (check_scope, refuse_switch, warn, ask_once, *LOCKING, warn_of_moved, *ASSESSING)
+TO_CHANGE: tuple[Phase, ...] = (check_scope, warn, ask_once, *LOCKING, warn_of_moved, *ASSESSING)
 #: The same for a command that holds the lock already.
-UNDER_LOCK: tuple[Phase, ...] = (check_scope, refuse_switch, warn, ask_once, *ASSESSING)
+UNDER_LOCK: tuple[Phase, ...] = (check_scope, warn, ask_once, *ASSESSING)
 #: Before a plan is only shown: no lock, and no ids and secrets handed out.
-TO_SHOW: tuple[Phase, ...] = (check_scope, refuse_switch, warn, warn_of_moved, ask_once, trust_hosts, *ASSESSING)
+TO_SHOW: tuple[Phase, ...] = (check_scope, warn, warn_of_moved, ask_once, trust_hosts, *ASSESSING)
 #: The same before it is kept in a file, as ids and secrets are part of what is planned.
-TO_KEEP: tuple[Phase, ...] = (check_scope, refuse_switch, warn, warn_of_moved, keep_identity, ask_once, trust_hosts, *ASSESSING)
+TO_KEEP: tuple[Phase, ...] = (check_scope, warn, warn_of_moved, keep_identity, ask_once, trust_hosts, *ASSESSING)
 
 
 @contextmanager

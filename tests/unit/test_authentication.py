@@ -100,6 +100,12 @@ def test_what_would_shut_somebody_out_is_refused(found: Observation, setting: bo
     assert text in f"{error.message} {error.hint}"
 
 
+def test_masters_without_credentials_get_them_before_the_cluster_is_closed() -> None:
+    closed = {**RENDERED, "all": {**RENDERED["all"], "vars": {**RENDERED["all"]["vars"], "mesos_closed": True}}}
+    with pytest.raises(StepFailed, match="gets them before it is closed"):
+        make_plan(dataclasses.replace(cluster(), variables={"cluster_authentication": True}), closed, observed())
+
+
 def test_other_components_can_be_brought_up_alone_before_the_switch() -> None:
     assert {s.component.name for s in steps(observed(), only=("logstash",))} == {"logstash"}
 

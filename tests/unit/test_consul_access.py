@@ -14,6 +14,8 @@ from ansible_collections.provisioner.core.plugins.filter.consul import consul_ac
 from ansible_collections.provisioner.core.plugins.modules import consul_acl as consul_module
 
 from provisioner.components.consul.phases import phases
+from provisioner.plan.phases import Members
+from tests.unit.builders import cluster
 
 SEED = "0b0e8d2c-9d5e-4b0e-8a55-1f2a3b4c5d6e"
 GIVEN = {"management": "M", "recovery": "R", "agent": "A", "dns": "D"}
@@ -30,10 +32,11 @@ def serving(servers: str, clients: str) -> dict[str, dict[str, Any]]:
             **{f"a{i}": {"server": False, "acl": acl, "speaks_tls": acl != "off"} for i, acl in enumerate(clients.split(), 1)}}
 
 
-def way(wanted: str, servers: str, clients: str) -> list[tuple[str, str]]:
+def way(wanted: str, servers: str, clients: str, absent: tuple[str, ...] = ()) -> list[tuple[str, str]]:
     """The passes that are planned: on whom, and what they bring."""
+    facts = {host: own for host, own in serving(servers, clients).items() if host not in absent}
     return [(" ".join(phase.hosts), str(phase.variables.get("consul_tls") or phase.variables["consul_acl"]))
-            for phase in phases({"consul_acl": wanted}, serving(servers, clients))]
+            for phase in phases(Members(cluster(), {"consul_acl": wanted}, facts, frozenset(absent)))]
 
 
 @pytest.mark.parametrize(("wanted", "servers", "clients", "expected"), [
@@ -52,6 +55,20 @@ def way(wanted: str, servers: str, clients: str) -> list[tuple[str, str]]:
 ])
 def test_nobody_is_shut_out_on_the_way(wanted: str, servers: str, clients: str, expected: list[Any]) -> None:
     assert way(wanted, servers, clients) == expected
+
+
+@pytest.mark.parametrize(("wanted", "servers", "clients", "absent", "expected"), [
+    # A server was killed while it was changed, an agent is new.
+    ("deny", "accept off off", "off off", ("m2", "a2"), [("m2 m3", "accept"), ("a1 a2", "allow"), ("m1 m2 m3", "use")]),
+    ("deny", "use use accept", "allow allow", ("m1", "a2"), [("a2", "allow"), ("m1 m3", "use")]),
+    # The others refuse clear text, or know no tokens any more: who comes back joins them as they are.
+    ("deny", "deny deny deny", "deny deny", ("m2", "a2"), []),
+    ("deny", "deny use use", "allow allow", ("m2",), []),
+    ("off", "off off accept", "off off", ("m1", "a1"), []),
+])
+def test_who_does_not_serve_comes_back_as_one_of_those_on_their_way(
+        wanted: str, servers: str, clients: str, absent: tuple[str, ...], expected: list[Any]) -> None:
+    assert way(wanted, servers, clients, absent) == expected
 
 
 @pytest.mark.parametrize("wanted", ["deny", "off"])

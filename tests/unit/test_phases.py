@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,11 +9,12 @@ import pytest
 
 from provisioner.components import component
 from provisioner.components.model import Component
-from provisioner.errors import UsageError
-from provisioner.observe.observation import Observation
+from provisioner.errors import StepFailed, UsageError
+from provisioner.observe.observation import HostObservation, Observation
 from provisioner.plan.make import make_plan
-from provisioner.plan.phases import Phase
+from provisioner.plan.phases import Members, Phase
 from provisioner.plan.steps import Step
+from provisioner.plan.versions import Move
 from tests.unit.builders import cluster
 from tests.unit.test_plan import RENDERED, seen
 from tests.unit.test_upgrade_steps import living
@@ -22,9 +22,9 @@ from tests.unit.test_upgrade_steps import living
 CONSUL = component("consul")
 
 
-def phases(wanted: Mapping[str, Any], serving: Mapping[str, Mapping[str, Any]]) -> list[Phase]:
+def phases(members: Members) -> list[Phase]:
     """A component whose members must all bring a token before anybody asks for one."""
-    without = tuple(sorted(name for name, facts in serving.items() if not facts.get("token")))
+    without = tuple(sorted(name for name, facts in members.serving.items() if not facts.get("token")))
     return [Phase(without, {"consul_acl": "allow"}, "bring a token that nobody asks for yet")] if without else []
 
 
@@ -70,11 +70,28 @@ def test_a_run_that_was_cut_off_goes_on_with_those_that_are_left() -> None:
     assert not [s for s in of_consul(observed(bringing=("m1", "m2", "m3", "a1", "a2"))) if s.variables]
 
 
+def test_new_members_of_a_quorum_come_in_a_run_of_their_own() -> None:
+    health = living()
+    del health["m3"]
+    for name, answers in health.items():
+        answers["consul"]["facts"] = {"server": name in ("m1", "m2"), "raft_peers": ["m1", "m2"]}
+    with pytest.raises(StepFailed, match="Consul: bring a token that nobody asks for yet, and gets new members in a run of its own"):
+        of_consul(seen(health))
+
+
 def test_a_cluster_that_does_not_serve_yet_goes_there_at_once() -> None:
     assert [s.variables for s in of_consul(seen({}))] == [{}]
 
 
 def test_a_phase_concerns_all_members() -> None:
-    with pytest.raises(UsageError, match="Consul: bring a token that nobody asks for yet, which concerns all of its members"):
-        of_consul(observed(), limit=["m1"])
-    assert of_consul(observed(bringing=("m2", "m3", "a1", "a2")), limit=["m1"])
+    for options in ({"limit": ["m1"]}, {"only": ["consul"]}):
+        with pytest.raises(UsageError, match="Consul: bring a token that nobody asks for yet, which concerns all of its members"):
+            of_consul(observed(), **options)
+
+
+def test_nothing_else_is_changed_in_the_same_run() -> None:
+    with pytest.raises(StepFailed, match="in a run of its own"):
+        of_consul(observed(), moving={"docker": {"a1": Move("1", "2")}})
+    away = {name: host for name, host in observed().hosts.items() if name != "a2"} | {"a2": HostObservation(False)}
+    with pytest.raises(StepFailed, match="all of its members, and a2 does not answer"):
+        of_consul(Observation(away))

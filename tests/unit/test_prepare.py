@@ -26,8 +26,19 @@ from provisioner.plan.assess import Assessment, refuse_lost_voters, refuse_unfit
 from provisioner.plan.saved import SavedPlan
 from provisioner.plan.scope import Scope
 from provisioner.plan.steps import Plan
-from provisioner.run.prepare import ASSESSING, TO_CHANGE, TO_KEEP, TO_SHOW, Preparation, ask_once, check_scope, prepared, warn
-from provisioner.state import fact_cache
+from provisioner.run.prepare import (
+    ASSESSING,
+    TO_CHANGE,
+    TO_KEEP,
+    TO_SHOW,
+    Preparation,
+    ask_once,
+    check_scope,
+    keep_identity,
+    prepared,
+    warn,
+)
+from provisioner.state import fact_cache, ledger
 from provisioner.verbs import up
 from provisioner.verbs.up import Options
 from provisioner.verbs.up.work import run_up
@@ -118,6 +129,17 @@ def asked(context: Any, *, drift: str = "", changed: str = "", away: str = "",
     context.transport.behaviour = {h.name: host(h.name) for h in context.cluster.hosts}
     with prepared(context, Console(), Scope(only=tuple(only)), ONE_QUESTION, approved=approved) as done:
         return done.found, done.silent
+
+
+def test_a_living_cluster_is_what_it_was_until_the_first_change(context: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    """Not the one that a refused run would have made of it: a later inventory may say nothing of it."""
+    ledger.save(context.cluster, replace(context.ledger, access="open"))
+    path = context.path
+    path.write_text(path.read_text().replace("cluster_name:", "cluster_access: closed\n    cluster_name:"))
+    switching = Context(path, transport=FakeTransport())
+    with prepared(switching, Console(), Scope(), (check_scope, warn, keep_identity)):
+        assert "this cluster becomes closed, as cluster_access says" in capsys.readouterr().err
+    assert (switching.ledger.access, ledger.load(switching.cluster).access) == ("closed", "open")
 
 
 def test_with_nothing_to_do_every_host_is_asked_once(context: Any) -> None:

@@ -180,3 +180,18 @@ def test_a_changed_option_reaches_the_engine_and_one_that_it_refuses_fails_the_r
         mended = converge("docker", "a2")
     assert mended.returncode == 0, f"the next run does not mend it:\n{mended.stdout[-3000:]}"
     assert engine("a2").info()["Debug"] is False
+
+
+def test_opening_and_closing_a_living_host_ends_no_container(engine: Engine, on: On, converge: Converge, busybox: str) -> None:
+    """Without live restore a restart would; what CIS asks for counts from the next start on."""
+    container = engine("a2").containers.run(busybox, ["sleep", "600"], detach=True)
+    try:
+        for closed in (False, True):
+            done = converge("docker", "a2", docker_closed=closed)
+            assert done.returncode == 0, done.stdout[-3000:]
+            told = on("a2").check_output("cat /etc/docker/daemon.json")
+            assert ('"no-new-privileges": true' in told) is closed, told
+            container.reload()
+            assert container.status == "running", "the engine was restarted"
+    finally:
+        container.remove(force=True)

@@ -5,31 +5,37 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from provisioner.plan.phases import Phase
+from provisioner.plan.phases import Members, Phase
 
 #: What a server is like, in this order: it knows no tokens; it knows them, refuses nobody, and takes TLS; it also speaks TLS; it refuses.
 OFF, ACCEPTS, USES, REFUSES = range(4)
 ACCEPT, USE = ({"consul_acl": "allow", "consul_tls": how} for how in ("accept", "use"))
 
 
-def phases(wanted: Mapping[str, Any], serving: Mapping[str, Mapping[str, Any]]) -> list[Phase]:
+def phases(members: Members) -> list[Phase]:
     """See `plan/phases`. Tokens are made when all servers know of them; TLS is spoken when all take it, and asked for when all speak it."""
-    servers = {name: _state(facts) for name, facts in serving.items() if facts.get("server")}
+    closed = members.wanted.get("consul_acl") == "deny"
+    voters = {h.name for h in members.cluster.members("consul_server")}
+    servers = {name: _state(facts) for name, facts in members.serving.items() if name in voters}
+    clients = {name for name, facts in members.serving.items() if name not in voters
+               and facts.get("acl") in (("off",) if closed else ("allow", "deny"))}
 
-    def of(servers_at: Callable[[int], bool]) -> tuple[str, ...]:
-        return tuple(sorted(name for name, state in servers.items() if servers_at(state)))
+    def passing(variables: Mapping[str, str], servers_at: Callable[[int], bool], why: str) -> list[Phase]:
+        behind = {name for name, state in servers.items() if servers_at(state)}
+        return [Phase(tuple(sorted(behind | members.absent & voters)), variables, why)] if behind else []
 
-    if wanted.get("consul_acl") == "deny":
-        clients = tuple(sorted(name for name, facts in serving.items() if not facts.get("server") and facts.get("acl") == "off"))
-        found = [Phase(of(lambda state: state < ACCEPTS), ACCEPT, "know tokens and take TLS, and refuse nobody yet"),
-                 Phase(clients, {"consul_acl": "allow"}, "bring a token, by TLS"),
-                 Phase(of(lambda state: state < USES), USE, "speak TLS to each other")]
+    if closed:
+        before = passing(ACCEPT, lambda state: state < ACCEPTS, "know tokens and take TLS, and refuse nobody yet")
+        after = passing(USE, lambda state: state < USES, "speak TLS to each other")
     else:
-        clients = tuple(sorted(name for name, facts in serving.items() if not facts.get("server") and facts.get("acl") != "off"))
-        found = [Phase(of(lambda state: state > USES), USE, "refuse nobody any more, and still know tokens"),
-                 Phase(of(lambda state: state > ACCEPTS), ACCEPT, "speak in clear to each other, and still take TLS"),
-                 Phase(clients, {"consul_acl": "off"}, "bring no token any more")]
-    return [phase for phase in found if phase.hosts]
+        before = [*passing(USE, lambda state: state > USES, "refuse nobody any more, and still know tokens"),
+                  *passing(ACCEPT, lambda state: state > ACCEPTS, "speak in clear to each other, and still take TLS")]
+        after = []
+    # A client that does not serve is not left to the last pass of all, as what comes before that may need it.
+    clients |= members.absent - voters if before or clients or after else set()
+    own = [Phase(tuple(sorted(clients)), {"consul_acl": "allow"}, "bring a token, by TLS") if closed else
+           Phase(tuple(sorted(clients)), {"consul_acl": "off"}, "bring no token any more")] if clients else []
+    return [*before, *own, *after]
 
 
 def _state(facts: Mapping[str, Any]) -> int:

@@ -7,31 +7,38 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from provisioner.plan.phases import Phase
+from provisioner.plan.phases import Members, Phase
 
 #: What a member's settings switch on, by how far it is.
 STATES: Mapping[str, list[str]] = {
     "off": [], "accept": ["portUnification"], "use": ["portUnification", "sslQuorum"], "require": ["sslQuorum"]}
 ORDER = tuple(STATES)
-WHY = {"accept": "members accept TLS from each other beside clear text", "use": "members use TLS and still accept clear text"}
+WHY = {"off": "members get a version that can speak TLS",
+       "accept": "members accept TLS from each other beside clear text", "use": "members use TLS and still accept clear text"}
 #: The first version that can.
 FIRST = (3, 5, 5)
 
 
-def phases(wanted: Mapping[str, Any], serving: Mapping[str, Mapping[str, Any]]) -> list[Phase]:
-    """The passes before the last one, from where the members are."""
-    # Of several members, as a lone one has nobody to speak to; it gets company by `ensemble`.
-    if any(len(facts.get("servers", [])) < 2 or _version(facts) < FIRST for facts in serving.values()):
-        return []
-    at = {host: next((i for i, name in enumerate(ORDER) if STATES[name] == sorted(facts.get("tls", []))), 0)
-          for host, facts in serving.items()}
+def phases(members: Members) -> list[Phase]:
+    """The passes before the last one, from where the members are; see `plan/phases`."""
     # Few variables are those of all hosts; this one every host of a closed cluster has.
-    closed = bool(wanted.get("common_authority"))
+    closed = bool(members.wanted.get("common_authority"))
+    everybody = members.serving.keys() | members.absent
+    # A lone one has nobody to speak to; it gets company by `ensemble`.
+    if any(len(facts.get("servers", [])) < 2 for facts in members.serving.values()):
+        return []
+    if any(_version(facts) < FIRST for facts in members.serving.values()):
+        if not (closed and members.moving):
+            return []
+        at = dict.fromkeys(everybody, -1)
+    else:
+        at = {host: next((i for i, name in enumerate(ORDER) if STATES[name] == sorted(facts.get("tls", []))), 0)
+              for host, facts in members.serving.items()}
     found = []
-    for name in ("accept", "use") if closed else ("use", "accept"):
+    for name in ORDER[:3] if closed else ORDER[2:0:-1]:
         aim = ORDER.index(name)
-        behind = tuple(sorted(host for host, now in at.items() if (now < aim if closed else now > aim)))
-        found += [Phase(behind, {"zookeeper_quorum_tls": name}, WHY[name])] if behind else []
+        behind = {host for host, now in at.items() if (now < aim if closed else now > aim)}
+        found += [Phase(tuple(sorted(behind | members.absent)), {"zookeeper_quorum_tls": name}, WHY[name])] if behind else []
     return found
 
 

@@ -108,12 +108,18 @@ def left_behind(before: str, now: str, what: str = "*") -> list[dict[str, str]]:
     return [{"from": str(Path(before, what)), "to": str(Path(now, what).parent)}] if moved else []
 
 
+def docker_settings() -> dict[str, Any]:
+    """What the daemon is told; nothing where that can't be read."""
+    try:
+        found = json.loads(text_of("/etc/docker/daemon.json") or "{}")
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
 def docker_data() -> str:
     """The folder in which Docker keeps all it has, as the daemon is told."""
-    try:
-        return str(json.loads(text_of("/etc/docker/daemon.json") or "{}").get("data-root") or "/var/lib/docker")
-    except (ValueError, AttributeError):
-        return "/var/lib/docker"
+    return str(docker_settings().get("data-root") or "/var/lib/docker")
 
 
 def has_user(name: str) -> bool:

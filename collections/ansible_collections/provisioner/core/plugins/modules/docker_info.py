@@ -11,6 +11,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.provisioner.core.plugins.module_utils.host import (
     Listener,
     docker_data,
+    docker_settings,
     left_behind,
     printed,
     refused,
@@ -39,6 +40,7 @@ candidate: {description: "Version that apt would install, empty if unknown.", re
 running: {description: Whether the daemon runs., returned: always, type: bool}
 held: {description: Those of the packages that apt leaves alone., returned: always, type: list}
 folder: {description: Whether the folder for our addition to the unit exists., returned: always, type: bool}
+settings: {description: "What the daemon is told by its file, empty if there is none.", returned: always, type: dict}
 left: {description: "{from, to} of data that is where the daemon was told before.", returned: always, type: list}
 absent: {description: The address if this host does not have it., returned: always, type: list}
 """
@@ -65,6 +67,7 @@ def look(asked: dict[str, Any]) -> dict[str, Any]:
         "running": bool(running("docker")),
         "held": [line.split()[0] for line in wishes.splitlines() if line.endswith(" hold")],
         "folder": OURS.parent.is_dir(),
+        "settings": docker_settings(),
         # An engine that others have installed is taken over with nothing.
         "left": left_behind(docker_data() if OURS.exists() else "", asked["data"]),
         "absent": refused([Listener(asked["address"], 0)])[0],
