@@ -18,12 +18,15 @@ cd "$1" && mkdir lower upper work merged && echo below >lower/file || exit 1
 mount -t overlay overlay -o lowerdir=lower,upperdir=upper,workdir=work merged || exit 1
 echo above >merged/file && [ "$(cat upper/file)" = above ]
 """
+# What Docker asks the kernel for between two hosts of an encrypted network (libnetwork, drivers/overlay/encryption.go).
+_ESP = ("ip xfrm state add src 192.0.2.1 dst 192.0.2.2 proto esp spi 0x1000 mode transport "
+        "aead 'rfc4106(gcm(aes))' 0x0102030405060708090a0b0c0d0e0f1011121314 64")
 _VXLAN = "ip link add provision0 type vxlan id 4242 dstport 4789 && ip link add provision1 type bridge"
 
 
 def capabilities(root: str) -> "dict[str, str]":
-    """`overlayfs`, `vxlan` and `br_netfilter`: '' when it works, else one sentence with the reason."""
-    return {"overlayfs": overlayfs(root), "vxlan": vxlan(), "br_netfilter": br_netfilter()}
+    """`overlayfs`, `vxlan`, `br_netfilter` and `esp`: '' when it works, else one sentence with the reason."""
+    return {"overlayfs": overlayfs(root), "vxlan": vxlan(), "br_netfilter": br_netfilter(), "esp": esp()}
 
 
 def overlayfs(root: str) -> str:
@@ -46,6 +49,12 @@ def vxlan() -> str:
     """Make a VXLAN link and a bridge in a network namespace."""
     wrong = complaint(["unshare", "--net", "sh", "-c", _VXLAN])
     return wrong and f"a VXLAN link can't be made: {wrong}"
+
+
+def esp() -> str:
+    """Make a state of IPsec in a network namespace."""
+    wrong = complaint(["unshare", "--net", "sh", "-c", _ESP])
+    return wrong and f"the kernel can't encrypt between hosts: {wrong}"
 
 
 def br_netfilter() -> str:

@@ -99,6 +99,7 @@ def docker() -> "dict[str, Any]":
 
 def _network(found: "dict[str, Any]") -> "dict[str, Any]":
     return {"name": found.get("Name", ""), "driver": found.get("Driver", ""), "mtu": int((found.get("Options") or {}).get(MTU, 0)),
+            "encrypted": "encrypted" in (found.get("Options") or {}),
             "subnets": [str(part.get("Subnet")) for part in (found.get("IPAM") or {}).get("Config") or []]}
 
 

@@ -16,6 +16,7 @@ from provisioner.components.common.preflight import clock_kept
 from provisioner.components.docker.preflight import (
     addresses,
     cluster_store,
+    encryption,
     flags_of_others,
     made_before,
     overlay,
@@ -301,6 +302,18 @@ def test_the_kernel() -> None:
     assert list(overlay(seen(capabilities={}))) == []
 
 
+def test_an_encrypted_overlay_needs_a_kernel_that_can() -> None:
+    wanted = {"docker_overlay": "swarm", "docker_overlay_encrypted": True}
+    cannot = {"esp": "the kernel can't encrypt between hosts: no AEAD"}
+    assert "leave out docker_overlay_encrypted" in only(encryption, seen(variables=wanted, capabilities=cannot)).hint
+    assert list(encryption(seen(variables=wanted, capabilities={"esp": ""}))) == list(encryption(seen(capabilities=cannot))) == []
+    there = {"version": "29.1", "error": "", "networks": [
+        {"name": "cluster", "driver": "overlay", "mtu": 0, "encrypted": False, "subnets": ["10.32.0.0/16"]}]}
+    made = only(made_before, seen(variables={**wanted, "docker_overlay_network": "cluster", "docker_overlay_subnet": "10.32.0.0/16"},
+                                  docker=there))
+    assert "was made without encryption" in made.message
+
+
 LINKS: dict[str, Any] = found()["links"]
 
 
@@ -346,7 +359,8 @@ def test_the_network_carries_what_the_overlay_sends(carries: int, told: int, sev
     ("10.33.0.0/16", 0, "with subnet 10.33.0.0/16 and MTU 1500, wanted are 10.32.0.0/16"),
 ])
 def test_a_network_that_is_there_can_not_be_changed(subnet: str, mtu: int, words: str) -> None:
-    there = {"version": "29.1", "error": "", "networks": [{"name": "cluster", "driver": "overlay", "mtu": mtu, "subnets": [subnet]}]}
+    there = {"version": "29.1", "error": "", "networks": [
+        {"name": "cluster", "driver": "overlay", "mtu": mtu, "encrypted": False, "subnets": [subnet]}]}
     findings = list(made_before(seen("docker", docker=there)))
     assert [words in f.message for f in findings] == ([True] if words else [])
 

@@ -15,6 +15,8 @@ from provisioner.observe.preflight.report import Finding, Seen
 CLUSTER_STORE_REMOVED = "23.0"
 #: Without it containers of one overlay network on one host may not see each other; the role kernel loads the module.
 SOFT = ("br_netfilter",)
+#: Needed by an encrypted overlay network only.
+ENCRYPTION = "esp"
 #: Where Docker keeps its data when it is told nothing.
 ROOT = "/var/lib/docker"
 #: What Docker gives its first bridge, unless a route is in its way.
@@ -40,7 +42,7 @@ def cluster_store(seen: Seen) -> Iterator[Finding]:
 
 def overlay(seen: Seen) -> Iterator[Finding]:
     """What the kernel was really seen to do."""
-    tried = seen.found["capabilities"]
+    tried = {name: wrong for name, wrong in seen.found["capabilities"].items() if name != ENCRYPTION}
     for name, wrong in tried.items():
         if wrong and name in SOFT:
             yield seen.warn("overlay", wrong, "the role kernel tries to load it at boot")
@@ -48,6 +50,13 @@ def overlay(seen: Seen) -> Iterator[Finding]:
             yield seen.fail("overlay", wrong, "use a kernel with this feature (kernel_upgrade: true), or set docker_overlay: none")
     if tried and not any(tried.values()):
         yield seen.ok("overlay", "overlayfs, VXLAN and br_netfilter work")
+
+
+def encryption(seen: Seen) -> Iterator[Finding]:
+    """Docker makes an encrypted network on any kernel; where one can't encrypt, its containers reach nobody."""
+    wrong = seen.found["capabilities"].get(ENCRYPTION, "")
+    if wrong and seen.variables.get("docker_overlay_encrypted") and seen.variables.get("docker_overlay") == "swarm":
+        yield seen.fail("overlay", wrong, "use a kernel with ESP and AES-GCM (modules esp4, gcm), or leave out docker_overlay_encrypted")
 
 
 def networks(variables: Mapping[str, Any], running: bool) -> dict[str, ipaddress.IPv4Network]:
@@ -150,13 +159,17 @@ def made_before(seen: Seen) -> Iterator[Finding]:
     """A network can't be changed."""
     name = seen.variables.get("docker_overlay_network")
     wanted = (str(seen.variables.get("docker_overlay_subnet", "")), int(seen.variables.get("docker_overlay_mtu") or 0))
+    encrypted = bool(seen.variables.get("docker_overlay_encrypted"))
     for one in seen.found["docker"]["networks"]:
         if one["name"] == name and one["driver"] == "overlay" and seen.variables.get("docker_overlay") == "swarm":
             has = (", ".join(one["subnets"]), one["mtu"])
+            cure = f"choose another docker_overlay_network, or end the containers in it and run 'docker network rm {name}'"
             if has != wanted:
                 yield seen.fail("overlay", f"the network {name} is there with subnet {has[0]} and MTU {has[1] or DOCKERS_MTU}, wanted are "
-                                f"{wanted[0]} and {wanted[1] or DOCKERS_MTU}",
-                                f"choose another docker_overlay_network, or end the containers in it and run 'docker network rm {name}'")
+                                f"{wanted[0]} and {wanted[1] or DOCKERS_MTU}", cure)
+            if one["encrypted"] != encrypted:
+                yield seen.fail("overlay", f"the network {name} was made with{'' if one['encrypted'] else 'out'} encryption, which "
+                                f"docker_overlay_encrypted contradicts", cure)
 
 
 def _interface(seen: Seen) -> str:
@@ -181,4 +194,4 @@ def _address(text: str) -> ipaddress.IPv4Address | None:
         return None
 
 
-RULES = (cluster_store, overlay, addresses, packets, made_before, settings_of_others, flags_of_others)
+RULES = (cluster_store, overlay, encryption, addresses, packets, made_before, settings_of_others, flags_of_others)

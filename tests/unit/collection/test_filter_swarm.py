@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from ansible_collections.provisioner.core.plugins.filter.swarm import swarm
 
-NETWORK = {"cluster": {"subnets": ["10.32.0.0/16"], "attachable": True, "mtu": 0}}
+NETWORK = {"cluster": {"subnets": ["10.32.0.0/16"], "attachable": True, "mtu": 0, "encrypted": False}}
 NODES = [
     {"id": "N1", "address": "10.0.0.1", "role": "manager", "availability": "active", "state": "ready"},
     {"id": "N2", "address": "10.0.0.2", "role": "manager", "availability": "drain", "state": "ready"},
@@ -25,7 +25,7 @@ def manager(node: str, **more: Any) -> dict[str, Any]:
     return member(node, manager=True, nodes=NODES, networks=NETWORK, **more)
 
 
-UNNUMBERED = {"cluster": {"subnets": [None], "attachable": True, "mtu": 0}}
+UNNUMBERED = {"cluster": {"subnets": [None], "attachable": True, "mtu": 0, "encrypted": False}}
 
 
 def judged(first: dict[str, Any], second: dict[str, Any], here: dict[str, Any], host: int = 1, **more: Any) -> dict[str, Any]:
@@ -34,7 +34,7 @@ def judged(first: dict[str, Any], second: dict[str, Any], here: dict[str, Any], 
     asked = [{**standing, "item": item} for standing, item in zip((first, second), managers, strict=True)]
     names = {1: "m1", 2: "m2", 9: "a1"}
     wanted = {"managers": managers, "host": names[host], "address": f"10.0.0.{host}", "playing": list(names.values()), "network": "cluster",
-              "subnet": "10.32.0.0/16", "mtu": 0, **more}
+              "subnet": "10.32.0.0/16", "mtu": 0, "encrypted": False, **more}
     return swarm(asked, here, wanted)
 
 
@@ -77,6 +77,7 @@ def test_what_a_skipped_task_is_delegated_to_can_be_told_without_having_asked() 
     (manager("N1"), ALONE, member("OTHER"), 9, {}, "in another swarm than that of m1"),
     (manager("N1"), ALONE, ALONE, 9, {"subnet": "10.33.0.0/16"}, r"exists with other addresses \(10.32.0.0/16\)"),
     (manager("N1"), ALONE, ALONE, 9, {"mtu": 1400}, r"exists with another MTU \(Docker's\) than docker_overlay_mtu \(1400\)"),
+    (manager("N1"), ALONE, ALONE, 9, {"encrypted": True}, r"exists without encryption, unlike docker_overlay_encrypted"),
     (member("N1", manager=True, nodes=NODES, networks=UNNUMBERED), ALONE, ALONE, 9, {}, r"exists with other addresses \(None\)"),
 ])
 def test_what_cannot_work_is_said_once(first: Any, second: Any, here: Any, host: int, more: Any, sentence: str) -> None:
@@ -87,5 +88,5 @@ def test_what_cannot_work_is_said_once(first: Any, second: Any, here: Any, host:
 
 def test_a_host_that_leaves_need_not_be_told_who_manages() -> None:
     wanted = {"managers": [], "host": "a1", "address": "10.0.0.9", "playing": ["a1"], "network": "cluster", "subnet": "10.32.0.0/16",
-              "mtu": 0}
+              "mtu": 0, "encrypted": False}
     assert swarm([], member("N9"), wanted)["other"] == ""

@@ -20,7 +20,8 @@ def swarm(asked: Sequence[Mapping[str, Any]], here: Standing, wanted: Mapping[st
 
     `asked` are the results of docker_swarm_info on the managers, one for each in a loop over them (without a state who did not answer);
     `here` is that of this host, without a state where it was not asked. `wanted` says `managers` ([{name, address}], the founder first),
-    `host` and `address` (of this one), `playing` (the hosts of this run), `network`, `subnet` and `mtu` (of the overlay).
+    `host` and `address` (of this one), `playing` (the hosts of this run), `network`, `subnet`, `mtu`
+    and `encrypted` (of the overlay).
 
     Gives: door {name, address}; exists; manages and founds (whether this host is to); drained (whether it runs no services);
     former (ids under which the swarm knew this host before); other (another manager in service, "" for none); network (whether the
@@ -47,7 +48,7 @@ def swarm(asked: Sequence[Mapping[str, Any]], here: Standing, wanted: Mapping[st
         "network": wanted["network"] in door["networks"],
     }
     problems = [*_membership(here, door, bool(doors)), *_founding(bool(doors), silent, founder["name"], wanted["playing"]),
-                *_network(door["networks"], wanted["network"], wanted["subnet"], wanted["mtu"])]
+                *_network(door["networks"], wanted["network"], wanted["subnet"], wanted["mtu"], wanted["encrypted"])]
     return {**found, "problems": problems}
 
 
@@ -71,8 +72,8 @@ def _founding(exists: bool, silent: Sequence[str], founder: str, playing: Sequen
     return []
 
 
-def _network(networks: Mapping[str, Mapping[str, Any]], name: str, subnet: str, mtu: int) -> list[str]:
-    now = networks.get(name, {"subnets": [subnet], "attachable": True, "mtu": mtu})
+def _network(networks: Mapping[str, Mapping[str, Any]], name: str, subnet: str, mtu: int, encrypted: bool) -> list[str]:
+    now = networks.get(name, {"subnets": [subnet], "attachable": True, "mtu": mtu, "encrypted": encrypted})
     other = f"The network {name} exists with"
     cure = "A network cannot be changed: choose another docker_overlay_network, or end the containers in it and remove it, and run again."
     problems = []
@@ -81,6 +82,8 @@ def _network(networks: Mapping[str, Mapping[str, Any]], name: str, subnet: str, 
     if now["mtu"] != mtu:
         has = now["mtu"] or "Docker's"
         problems.append(f"{other} another MTU ({has}) than docker_overlay_mtu ({mtu}). {cure}")
+    if now["encrypted"] != encrypted:
+        problems.append(f"{other}{'' if now['encrypted'] else 'out'} encryption, unlike docker_overlay_encrypted. {cure}")
     return problems
 
 

@@ -33,7 +33,7 @@ error: {description: The engine's own words., returned: always, type: str}
 manager: {description: Whether the host manages the swarm., returned: always, type: bool}
 node: {description: Its id there., returned: always, type: str}
 nodes: {description: "On a manager, {id, address, role, availability, state} of each member.", returned: always, type: list}
-networks: {description: "On a manager, the overlay networks, {name: {subnets, attachable, mtu}}.", returned: always, type: dict}
+networks: {description: "On a manager, the overlay networks, {name: {subnets, attachable, mtu, encrypted}}.", returned: always, type: dict}
 """
 ARGUMENTS: dict[str, Any] = {}
 #: The option by which a network was made with another MTU than Docker's own.
@@ -71,6 +71,8 @@ def network(details: dict[str, Any]) -> dict[str, Any]:
         "subnets": [part.get("Subnet") for part in details["IPAM"].get("Config") or []],
         "attachable": details["Attachable"],
         "mtu": int((details.get("Options") or {}).get(MTU, 0)),
+        # An option without a value.
+        "encrypted": "encrypted" in (details.get("Options") or {}),
     }
 
 
