@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from provisioner.components.logstash.health import told
 from provisioner.components.registrator import health as registrator
 from provisioner.probe.health import ask, docker_engine, web
 
@@ -218,3 +219,11 @@ def test_forwarder_is_degraded_when_its_collector_is_away() -> None:
         assert ask("logstash", request)["state"] == "ok"
     found = ask("logstash", request)
     assert found["state"] == "degraded" and target in found["detail"]
+
+
+def test_a_forwarder_is_asked_about_the_collector_that_it_is_told_of() -> None:
+    """While a cluster is closed the inventory asks for another port already."""
+    clear = 'action(type="omfwd"\n  target="10.0.0.1" port="5140" protocol="tcp"'
+    assert told(clear) == ("10.0.0.1:5140", "")
+    assert told(clear + '\n StreamDriver="ossl" StreamDriverPermittedPeers="logstash"') == ("10.0.0.1:5140", "logstash")
+    assert told("") is None
