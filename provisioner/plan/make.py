@@ -45,7 +45,8 @@ def make_plan(cluster: Cluster, rendered: Mapping[str, Any], seen: Observation, 
     for component in order(moving or {}):
         if component.name in todo:
             hosts = [name for name in todo[component.name] if name not in drained or not (component.ends_tasks or component.runs_tasks)]
-            before = passes(component, cluster, seen, rendered, batch, partial=bool(only or limit), moving=moving or {}) if hosts else []
+            before, late = passes(component, cluster, seen, rendered, batch, partial=bool(only or limit),
+                                  moving=moving or {}) if hosts else ([], False)
             grown = growth(component, hosts, cluster, seen, rendered)
             if grown and limit:
                 raise UsageError(f"{component.title} gets new members, which concerns all of them", hint="leave out --limit")
@@ -54,8 +55,8 @@ def make_plan(cluster: Cluster, rendered: Mapping[str, Any], seen: Observation, 
                                  hint="take the new ones out of the inventory for this run")
             own = grown or migrated(component, hosts, seen, moving or {}) or rolled(component, hosts, cluster, seen, batch)
             # What is asked for in the end the others have to bring by then, too.
-            steps += before or own
-            last += own if before else []
+            steps += before if late else own
+            last += own if late else []
             steps += reboots(component, hosts, cluster, seen, rendered)
         if component.runs_tasks:
             steps += with_agents_drained(drained, todo, cluster, seen, batch)

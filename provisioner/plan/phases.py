@@ -45,21 +45,25 @@ class Phase:
 
 
 def passes(component: Component, cluster: Cluster, seen: Observation, rendered: Mapping[str, Any], batch: str, *, partial: bool,
-           moving: Moves) -> list[Step]:
-    """The steps before the one that brings a component to what its inventory asks for; none where its members can go there at once.
+           moving: Moves) -> tuple[list[Step], bool]:
+    """The steps before the one that brings a component to what its inventory asks for, none where its members can go there at once; and
+    whether that one has to wait until the others have changed too.
 
-    The part's function is `phases(members)`; members that do not serve go along where others need a pass, so that they understand each
-    other. `partial`: the run is limited to some hosts or components. Raises UsageError and StepFailed where it must not be gone yet.
+    The part's functions are `phases(members)`; members that do not serve go along where others need a pass, so that they understand each
+    other; and, where others ask the component, `arrived(members)`: all that serve ask of them what the inventory says. `partial`: the run is limited to some hosts or
+    components. Raises UsageError and StepFailed where it must not be gone yet.
     """
     part = component.part("phases")
     serving = running(seen, component)
     if part is None or not serving:
-        return []
+        return [], False
     members = {h.name for h in cluster.members(component.name)}
     moves = component.name in moving
-    found: list[Phase] = part.phases(Members(cluster, rendered["all"]["vars"], serving, frozenset(members - serving.keys()), moves))
+    asked = Members(cluster, rendered["all"]["vars"], serving, frozenset(members - serving.keys()), moves)
+    found: list[Phase] = part.phases(asked)
     if not found:
-        return []
+        arrived = getattr(part, "arrived", None)
+        return [], arrived is not None and not arrived(asked)
     what = f"{component.title}: {found[0].why}, which concerns all of its members"
     silent = sorted(name for name in members if not seen.hosts[name].reachable)
     if partial:
@@ -71,5 +75,5 @@ def passes(component: Component, cluster: Cluster, seen: Observation, rendered: 
         raise StepFailed(f"nothing was changed: {what}, in a run of its own",
                          hint="put the old versions back into the inventory for this run")
     return [replace(step, variables=phase.variables, why=phase.why)
-            for phase in found for step in rolled(component, list(phase.hosts), cluster, seen, batch)]
+            for phase in found for step in rolled(component, list(phase.hosts), cluster, seen, batch)], True
 

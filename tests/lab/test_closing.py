@@ -90,7 +90,8 @@ def test_a_switch_that_stops_half_way_leaves_a_working_cluster(cluster: ClusterU
     code, said = interrupted(lambda text: bool(re.search(r"\] Mesos master +m", text)), "up", *cluster.select, "--yes")
     assert code == 130, said
     assert unlocked(members) not in (set(), everybody(members)), "nothing is locked yet, or all is"
-    eventually("all is well", 90, lambda: bool(cluster.status()["healthy"]))
+    # Consul's servers refuse whoever brings no token in the very last steps; until then `status` says that they do not.
+    eventually("all else is well", 90, lambda: {p.rpartition(", ")[2] for p in cluster.status()["problems"]} <= {"ACLs are allow"})
     assert set(before.items()) <= set(tasks(masters).items())
 
 

@@ -13,7 +13,7 @@ from ansible.module_utils.testing import patch_module_args
 from ansible_collections.provisioner.core.plugins.filter.consul import consul_acl, consul_agent_tokens, consul_tls, consul_token
 from ansible_collections.provisioner.core.plugins.modules import consul_acl as consul_module
 
-from provisioner.components.consul.phases import phases
+from provisioner.components.consul.phases import arrived, phases
 from provisioner.plan.phases import Members
 from tests.unit.builders import cluster
 
@@ -69,6 +69,13 @@ def test_nobody_is_shut_out_on_the_way(wanted: str, servers: str, clients: str, 
 def test_who_does_not_serve_comes_back_as_one_of_those_on_their_way(
         wanted: str, servers: str, clients: str, absent: tuple[str, ...], expected: list[Any]) -> None:
     assert way(wanted, servers, clients, absent) == expected
+
+
+@pytest.mark.parametrize(("wanted", "servers", "there"), [
+    ("deny", "use use use", False), ("deny", "deny use use", False), ("deny", "deny deny deny", True), ("off", "off off accept", False),
+    ("off", "off off off", True)])
+def test_the_last_pass_waits_for_others_until_the_servers_are_there(wanted: str, servers: str, there: bool) -> None:
+    assert arrived(Members(cluster(), {"consul_acl": wanted}, serving(servers, "allow"))) is there
 
 
 @pytest.mark.parametrize("wanted", ["deny", "off"])

@@ -28,18 +28,23 @@ def phases(members: Members) -> list[Phase]:
     return [Phase(without, {"consul_acl": "allow"}, "bring a token that nobody asks for yet")] if without else []
 
 
+def arrived(members: Members) -> bool:
+    """All ask for it."""
+    return all(facts.get("asks") for facts in members.serving.values())
+
+
 @pytest.fixture(autouse=True)
 def part(monkeypatch: pytest.MonkeyPatch) -> None:
     """Consul has such a part."""
     before = Component.part
-    monkeypatch.setattr(Component, "part", lambda self, name: SimpleNamespace(phases=phases) if (self.name, name) == ("consul", "phases")
-                        else before(self, name))
+    own = SimpleNamespace(phases=phases, arrived=arrived)
+    monkeypatch.setattr(Component, "part", lambda self, name: own if (self.name, name) == ("consul", "phases") else before(self, name))
 
 
-def observed(bringing: tuple[str, ...] = ()) -> Observation:
+def observed(bringing: tuple[str, ...] = (), asking: tuple[str, ...] = ()) -> Observation:
     health = living()
     for name, answers in health.items():
-        answers["consul"]["facts"] = {**answers["consul"].get("facts", {}), "token": name in bringing}
+        answers["consul"]["facts"] = {**answers["consul"].get("facts", {}), "token": name in bringing, "asks": name in asking}
     return seen(health)
 
 
@@ -77,6 +82,14 @@ def test_new_members_of_a_quorum_come_in_a_run_of_their_own() -> None:
         answers["consul"]["facts"] = {"server": name in ("m1", "m2"), "raft_peers": ["m1", "m2"]}
     with pytest.raises(StepFailed, match="Consul: bring a token that nobody asks for yet, and gets new members in a run of its own"):
         of_consul(seen(health))
+
+
+def test_what_is_asked_for_still_comes_last_in_a_run_that_goes_on() -> None:
+    """All bring it, and only one member asks for it: the others have to bring it first, also those that are of another component."""
+    everybody = ("m1", "m2", "m3", "a1", "a2")
+    for asking, last in ((("m2",), "consul"), (everybody, "logstash")):
+        plan = make_plan(cluster(), RENDERED, observed(bringing=everybody, asking=asking)).steps
+        assert plan[-1].component.name == last and not any(step.variables for step in plan)
 
 
 def test_a_cluster_that_does_not_serve_yet_goes_there_at_once() -> None:

@@ -38,6 +38,12 @@ def phases(members: Members) -> list[Phase]:
     return [*before, *own, *after]
 
 
+def arrived(members: Members) -> bool:
+    """See `plan/phases`: servers that refuse whom they are to refuse are the end."""
+    end = REFUSES if members.wanted.get("consul_acl") == "deny" else OFF
+    return all(_state(facts) == end for facts in members.serving.values() if facts.get("server"))
+
+
 def _state(facts: Mapping[str, Any]) -> int:
     if facts.get("acl") == "allow":
         return USES if facts.get("speaks_tls") else ACCEPTS
