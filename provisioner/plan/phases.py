@@ -50,8 +50,8 @@ def passes(component: Component, cluster: Cluster, seen: Observation, rendered: 
     whether that one has to wait until the others have changed too.
 
     The part's functions are `phases(members)`; members that do not serve go along where others need a pass, so that they understand each
-    other; and, where others ask the component, `arrived(members)`: all that serve ask of them what the inventory says. `partial`: the run is limited to some hosts or
-    components. Raises UsageError and StepFailed where it must not be gone yet.
+    other; and, where others ask the component, `arrived(members)`: all that serve ask of them what the inventory says. `partial`: the
+    run is limited to some hosts or components. Raises UsageError and StepFailed where it must not be gone yet.
     """
     part = component.part("phases")
     serving = running(seen, component)

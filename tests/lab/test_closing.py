@@ -6,6 +6,7 @@ How long each of two clients had to wait meanwhile is printed as a table.
 from __future__ import annotations
 
 import re
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -53,6 +54,12 @@ def everybody(members: Members) -> set[str]:
     return {*members("mesos_master"), *members("mesos_agent")}
 
 
+def well_so_far(cluster: ClusterUnderTest) -> None:
+    """All works, half way. Consul's servers refuse whoever brings no token in the very last steps; until then `status` says so."""
+    not_yet = {"ACLs are off", "ACLs are allow"}
+    eventually("all else is well", 90, lambda: {p.rpartition(", ")[2] for p in cluster.status()["problems"]} <= not_yet)
+
+
 @pytest.fixture(scope="module")
 def cluster(lab: str) -> Iterator[ClusterUnderTest]:
     """Built open."""
@@ -85,13 +92,20 @@ def test_frameworks_that_would_be_denied_their_users_stop_the_plan(cluster: Clus
     cluster.inventory.write_text(text.replace("cluster_access: closed", "cluster_access: closed\n    mesos_task_users: [root]"))
 
 
+def test_a_switch_that_is_killed_among_consuls_servers_leaves_a_working_cluster(cluster: ClusterUnderTest, before: Tasks,
+                                                                                masters: Masters) -> None:
+    code, said = interrupted(lambda text: bool(re.search(r"\] Consul +m", text)), "up", *cluster.select, "--yes", by=signal.SIGKILL)
+    assert code == -signal.SIGKILL, said
+    well_so_far(cluster)
+    assert set(before.items()) <= set(tasks(masters).items())
+
+
 def test_a_switch_that_stops_half_way_leaves_a_working_cluster(cluster: ClusterUnderTest, before: Tasks, masters: Masters,
                                                                 members: Members) -> None:
     code, said = interrupted(lambda text: bool(re.search(r"\] Mesos master +m", text)), "up", *cluster.select, "--yes")
     assert code == 130, said
     assert unlocked(members) not in (set(), everybody(members)), "nothing is locked yet, or all is"
-    # Consul's servers refuse whoever brings no token in the very last steps; until then `status` says that they do not.
-    eventually("all else is well", 90, lambda: {p.rpartition(", ")[2] for p in cluster.status()["problems"]} <= {"ACLs are allow"})
+    well_so_far(cluster)
     assert set(before.items()) <= set(tasks(masters).items())
 
 

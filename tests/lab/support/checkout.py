@@ -40,8 +40,9 @@ def provision(*arguments: str, check: bool = True) -> subprocess.CompletedProces
     return under_test.provision(*arguments, directory=HOME, check=check)
 
 
-def interrupted(when: Callable[[str], bool], *arguments: str) -> tuple[int, str]:
-    """Run one command as at a terminal and press Ctrl-C when `when` is true of all it said so far: its exit code, and what it said."""
+def interrupted(when: Callable[[str], bool], *arguments: str, by: signal.Signals = signal.SIGINT) -> tuple[int, str]:
+    """Run one command as at a terminal and press Ctrl-C (or kill all of it) when `when` is true of all it said so far: its exit code, and
+    what it said."""
     # Whoever runs the tests in the background has SIGINT ignored, and a child would inherit that.
     run = subprocess.Popen([PROVISION, *arguments], cwd=HOME, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                            text=True, start_new_session=True, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
@@ -50,7 +51,7 @@ def interrupted(when: Callable[[str], bool], *arguments: str) -> tuple[int, str]
         line = run.stdout.readline()
         assert line, f"it ended by itself: {said}"
         said += line
-    os.killpg(run.pid, signal.SIGINT)
+    os.killpg(run.pid, by)
     said += run.communicate(timeout=COMMAND_SECONDS)[0]
     return run.returncode, said
 
