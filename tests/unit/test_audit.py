@@ -382,6 +382,12 @@ def test_the_table_says_once_what_is_the_same_and_the_worst_first() -> None:
     assert json.loads(json.dumps(report.as_json()))["open"] == [{"host": "m3", "door": "Door 1/tcp"}]
 
 
+@pytest.mark.parametrize(("silent", "said"), [((), "0 open doors of 3"), (("m1: x",), "0 open doors of 3, 1 of which has no listener"),
+                                              (("m1: x", "m1: y"), "0 open doors of 3, 2 of which have no listener")])
+def test_where_nothing_listens_no_lock_was_tried_and_the_summary_says_so(silent: tuple[str, ...], said: str) -> None:
+    assert Report("demo", "closed", 3, (row("m1", "user"),), silent=silent).summary == said
+
+
 @pytest.mark.parametrize(("verdict", "severity", "closed"), [("shut", "warn", True), ("gap", "note", True), ("locked out", "note", False),
                                                              ("shut", "fail", False), ("open", "note", False)])
 def test_what_counts(verdict: str, severity: str, closed: bool) -> None:
@@ -529,7 +535,9 @@ def test_a_whole_audit_and_what_travels_for_it(tmp_path: Path, monkeypatch: pyte
     assert "nobody could knock from container: no image" in texts
     assert any(text.startswith("1 of ") and "not tried from user" in text for text in texts), "the first door has no row"
     assert any("is in the answer to GET /state" in text for text in texts)
-    assert any(text.startswith("m1: ZooKeeper") for text in report.silent)
+    assert {"m1: ZooKeeper 2181/tcp", "m1: Docker's API over TCP 2375/tcp"} <= set(report.silent), "also what nobody is to have"
+    assert not any("5050" in text for text in report.silent)
+    assert report.summary.startswith(f"1 open door of {report.doors}, {len(report.silent)} of which have no listener (")
     right = [key for call in seen if "knock" in call for door in call["knock"]["doors"] for key in door["keys"] if key != "wrong"]
     assert {"operator's", "viewer's"} <= set(right)
     assert all("digests" in call["look"] for call in seen if "look" in call)

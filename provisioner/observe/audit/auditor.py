@@ -64,7 +64,7 @@ class Auditor:
         idle = {(t.host.name, t.name) for t in silent}
         rows = [row for row in rows if row.verdict != "locked out" or (row.host, row.door) not in idle]
         return Report(self.cluster.name, self.access, len(tried), tuple(rows), tuple(found),
-                      tuple(f"{t.host.name}: {t.name}" for t in silent if not t.door.port),
+                      tuple(f"{t.host.name}: {t.name}" for t in silent),
                       tuple(f"{t.host.name}: {t.name}" for t in there if not t.knocks), lost)
 
     @property

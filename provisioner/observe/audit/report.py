@@ -41,7 +41,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Report:
-    """Everything. `doors` counts those that were tried, `silent` are those where nothing listens."""
+    """Everything. `doors` counts those that were tried, `silent` are those of them where nothing listens: shut, and no lock was tried."""
 
     cluster: str
     access: str
@@ -79,9 +79,9 @@ class Report:
         more = [f"{len(self.failed)} findings" if len(self.failed) != 1 else "1 finding"] if self.failed else []
         more += [f"right credentials refused {len(self.locked_out)} times"] if self.locked_out else []
         more += [f"{gaps} with what nobody can lock"] if gaps else []
-        more += [f"{len(self.silent)} where nothing listens"] if self.silent else []
-        count = len(self.open_doors)
-        return f"{count} open door{'s' if count != 1 else ''} of {self.doors}" + (f" ({', '.join(more)})" if more else "")
+        count, silent = len(self.open_doors), len(self.silent)
+        listening = f", {silent} of which {'has' if silent == 1 else 'have'} no listener" if silent else ""
+        return f"{count} open door{'s' if count != 1 else ''} of {self.doors}{listening}" + (f" ({', '.join(more)})" if more else "")
 
     def as_json(self) -> dict[str, Any]:
         """The object that `audit --json` prints."""
