@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
+from string import Formatter
 from typing import Any
 
 import yaml
@@ -18,7 +19,7 @@ _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 def witness(component: Component, variables: Mapping[str, Any]) -> Witness:
     """The files, units (with the files that their process reads), packages and listeners that prove a component on a host.
 
-    `{name}` in an entry stands for the host's value of that role variable.
+    `{name}` in an entry stands for the host's value of that role variable; where that has keys, there is an entry for each.
     """
     own: Witness = _filled(_declared(component), variables)
     return own
@@ -34,5 +35,12 @@ def _filled(value: Any, variables: Mapping[str, Any]) -> Any:
     if isinstance(value, dict):
         return {key: _filled(item, variables) for key, item in value.items()}
     if isinstance(value, list):
-        return [_filled(item, variables) for item in value]
+        return [entry for item in value for entry in _entries(str(item), variables)]
     return str(value).format_map(variables)
+
+
+def _entries(entry: str, variables: Mapping[str, Any]) -> list[str]:
+    for _, name, _, _ in Formatter().parse(entry):
+        if name and isinstance(variables[name], Mapping):
+            return [entry.format_map({**variables, name: key}) for key in variables[name]]
+    return [entry.format_map(variables)]

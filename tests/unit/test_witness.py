@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import time
 from collections.abc import Callable
@@ -14,8 +15,10 @@ from typing import Any
 import pytest
 
 from provisioner.components import COMPONENTS, component
+from provisioner.components.model import Component
 from provisioner.inventory.schema import load_schema
 from provisioner.inventory.witness import witness
+from provisioner.paths import roles_dir
 from provisioner.plan.fingerprint import digest
 from provisioner.probe import applied as host
 from provisioner.probe import notes
@@ -246,3 +249,22 @@ def test_every_component_has_witnesses_that_can_be_asked_for() -> None:
             port, protocol = listener.rpartition(":")[2].split("/")
             assert port.isdigit(), listener
             assert protocol in ("tcp", "udp"), listener
+
+
+@pytest.mark.parametrize("each", COMPONENTS, ids=lambda each: str(each.name))
+def test_what_root_asks_with_is_watched_by_the_role_that_writes_it(each: Component) -> None:
+    """Without it nobody of ours gets in any more, and no other witness shows that."""
+    role = roles_dir() / each.role
+    written = {path for file in ("tasks/configure.yml", "vars/main.yml") if (role / file).exists()
+               for path in re.findall(r"/etc/provisioner/credentials/\w+\.\w+", (role / file).read_text())}
+    defaults = {**load_schema().all_defaults(), "mesos_package": "mesos", "logstash_package": "logstash"}
+    watched = [witness(c, defaults) for c in COMPONENTS if c.role == each.role]
+    assert written <= {path for one in watched for path in [*one["files"], *(file for files in one["units"].values() for file in files)]}
+
+
+def test_an_entry_stands_for_each_key_of_a_variable_that_has_some() -> None:
+    defaults = load_schema().all_defaults()
+    asked = {"common_credentials": {"one": {"user": "viewer"}, "two": {}}}
+    paths = [path for path in witness(component("common"), {**defaults, **asked})["files"] if "/credentials/" in path]
+    assert paths == ["/etc/provisioner/credentials/one.json", "/etc/provisioner/credentials/two.json"]
+    assert not any("{" in path for path in witness(component("common"), defaults)["files"])
