@@ -43,6 +43,9 @@ SHARE = DOCS / "share"
 #: Where each shell looks for a script.
 COMPLETIONS = {"bash": "bash-completion/completions/provision", "zsh": "zsh/site-functions/_provision",
                "fish": "fish/vendor_completions.d/provision.fish"}
+#: Who has to reach a port, in words.
+_REACHED_BY = {"host": "the host itself", "members": "hosts of the cluster", "operators": "hosts of the cluster, and operators",
+               "users": "users of what runs on the cluster"}
 PICTURE = DOCS / "status.svg"
 PICTURE_WIDTH = 132
 HELP_WIDTH = 80
@@ -145,8 +148,9 @@ def components_reference() -> str:
     for c in COMPONENTS:
         for port in c.ports:
             number = "ranges in it" if port.ranges else f"{port.number}/{'+'.join(port.protocols)}"
-            when = f", where `{port.when[0]}` is {port.when[1]}" if port.when[0] else ""
-            reach = "the other hosts" if port.public else "the host itself"
+            conditions = [port.when, ("cluster_access", port.access)]
+            when = "".join(f", where `{name}` is {value}" for name, value in conditions if name and value)
+            reach = _REACHED_BY[port.reached_by] + (" and its containers" if port.public and port.reached_by == "host" else "")
             variable = f"`{port.variable}`" if port.variable else ""
             parts.append(f"| {port.title} | {number} | {variable} | {port.group or c.name}{when} | {reach} |")
     return "\n".join(parts) + "\n"
