@@ -62,13 +62,13 @@ def entries(context: Context, known: dict[str, str], *, show: bool) -> list[dict
     from provisioner.components import COMPONENTS
     from provisioner.components.door import of
 
-    found = []
+    found, closed = [], context.ledger.access == "closed"
     for component in COMPONENTS:
         for login in of(component, "LOGINS"):
             secret, members = known.get(f"vault_{login.secret}"), context.cluster.members(component.server_group or component.name)
             if not secret or not members:
                 continue
-            where = login.url or component.endpoint
+            where = login.url or (closed and component.closed_endpoint) or component.endpoint
             addresses = dict.fromkeys(where.format_map({**context.variables(host), "address": host.cluster_address}) for host in members)
             found.append({"service": component.title, "addresses": list(addresses), "user": login.user, "may": login.may,
                           "name": f"vault_{login.secret}", **({"secret": secret} if show else {})})

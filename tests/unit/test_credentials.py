@@ -44,6 +44,15 @@ def test_a_secret_is_printed_only_when_it_is_asked_for(context: Context, capsys:
     assert ("ZooKeeper", ["192.0.2.11:2181"], "super") in [(one["service"], one["addresses"], one["user"]) for one in found]
 
 
+@pytest.mark.parametrize(("access", "address"), [("closed", "https://192.0.2.11:8443/"), ("open", "http://192.0.2.11:8080/")])
+def test_a_password_is_not_to_be_told_in_clear_where_that_can_be_helped(tmp_path: Path, access: str, address: str) -> None:
+    (tmp_path / "inventory.yml").write_text(INVENTORY + f"all:\n  vars: {{cluster_access: {access}}}\n")
+    context = Context(tmp_path / "inventory.yml")
+    secrets.ensure(context.cluster)
+    found = credentials.entries(context, secrets.load(context.cluster), show=False)
+    assert [one["addresses"] for one in found if one["service"] == "Marathon"] == [[address]]
+
+
 def test_every_secret_is_listed_with_its_purpose_and_who_uses_it(context: Context, capsys: pytest.CaptureFixture[str]) -> None:
     secrets_verb.run_list(context, Console(), secrets_verb.List(json=True))
     said = capsys.readouterr().out

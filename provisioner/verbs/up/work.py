@@ -76,3 +76,5 @@ def _endpoints(context: Context, console: Console) -> None:
                 where = component.closed_endpoint if closed and component.closed_endpoint else component.endpoint
                 rows.append([component.title, host.name, where.format(**values)])
     console.table("endpoints", ("component", "host", "address"), rows)
+    if closed:
+        console.say("they ask for a password: 'provision credentials --show' prints who may what with which")
