@@ -1,8 +1,9 @@
 """Doors: how the ports of components are locked, and the requests that try the locks.
 
 `components/<name>/doors.py` holds, of what a component has: `DOORS`, `LOGINS` (who gets in, with which secret), `SECRETS` (what each
-secret of its row is for), `PRIVATE` (patterns of files that only their owner may read) and `LISTENERS` (its programs that listen where they
-like, and why nobody can lock that).
+secret of its row is for), `PRIVATE` (patterns of files that only their owner may read), `LISTENERS` (its programs that listen where they
+like, and why nobody can lock that), `weak(version)` (why this version can't lock a port, by the port's variable), `members(variables)` (the
+networks that a host's network rules let in) and `networks(variables)` (those of containers from which doors are tried).
 """
 
 from __future__ import annotations
@@ -13,12 +14,13 @@ from typing import Any, Literal
 
 from provisioner.components.model import Component, Port, Protocol
 
-Place = Literal["operator", "user", "container", "overlay"]
+Place = Literal["operator", "user", "container", "overlay", "member"]
 Way = Literal["http", "say", "jute", "dns", "tls", "unix"]
 #: From where doors are tried, and what is meant by it.
 PLACES: Mapping[Place, str] = {
     "operator": "the machine that the command runs on", "user": "an unprivileged user of a host",
     "container": "a container on an agent's bridge", "overlay": "a container on the overlay network",
+    "member": "root on a host of the cluster, whom the network rules let in",
 }
 
 
@@ -31,10 +33,11 @@ class Knock:
     (ZooKeeper's protocol: `ask` is what is tried), `dns` (a question), `tls` (does it let in a client without a certificate?), `unix` (an
     HTTP question to the socket `ask`).
 
-    An `http` answer that is `empty` says nothing, one of a status in `refusals` neither; with `any_answer` one of any status is too much.
+    An `http` answer that is `empty` says nothing, one of a status in `refusals` neither; one of a status in `admits` shows that no lock was
+    in the way; with `any_answer` one of any status is too much.
     `{own}` in a header stands for the address that the request comes from. Where `tls_is_enough`,
-    what is behind TLS asks for more than a certificate. `gap` says why nobody can lock what this tries: it is shown, and not counted as an
-    open door.
+    what is behind TLS asks for more than a certificate. `for_members`: nothing but the network rules keeps anybody from it.
+    `gap` says why nobody can lock what this tries: it is shown, and not counted as an open door.
     """
 
     title: str
@@ -45,9 +48,11 @@ class Knock:
     protocol: Protocol = "tcp"
     empty: tuple[str, ...] = ()
     refusals: tuple[int, ...] = ()
+    admits: tuple[int, ...] = ()
     any_answer: bool = False
     sealed: str = ""
     tls_is_enough: bool = False
+    for_members: bool = False
     gap: str = ""
 
 
@@ -88,11 +93,12 @@ class Login:
 
 JSON = {"Content-Type": "application/json"}
 #: To the libprocess of a framework, from what says that it is the master.
-MESSAGE = Knock("a message of Mesos", "http", "POST /provisioner/nobody", any_answer=True,
+MESSAGE = Knock("a message of Mesos", "http", "POST /provisioner/nobody", any_answer=True, for_members=True,
                 headers={"Libprocess-From": "master@192.0.2.1:5050"})
-#: The question of a gossip of HashiCorp's (memberlist), in clear: "are you there?". Who has a key does not answer it.
+#: The question of a gossip of HashiCorp's (memberlist), in clear: "are you there?". Who has a key does not answer it; in a connection it
+#: says why, sealed.
 PING = b"\x00\x82\xa5SeqNo\x2a\xa4Node\xa0".hex()
-GOSSIP = (Knock("a ping in clear", "say", PING, sealed="0a"), Knock("a ping in clear", "say", PING, protocol="udp", sealed="0a"))
+GOSSIP = (Knock("a ping in clear", "say", PING, sealed="0a"), Knock("a ping in clear", "say", PING, protocol="udp"))
 #: Tried at every port that no door speaks of.
 STRANGER = Knock("a connection without a certificate", "tls")
 

@@ -1,4 +1,4 @@
-"""`provision audit`: try every door of the cluster from four places."""
+"""`provision audit`: try every door of the cluster from five places."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from provisioner.context import Context
 
 EPILOG = """\
-Tries each door from this machine, as an unprivileged user of a host, and from
-containers on an agent's bridge and on the overlay network: with nothing, with
-wrong and with the right credentials. Nothing is changed, also where a door is
-open. The exit code is 1 when one is, when a secret can be seen, or when the
+Tries each door from this machine, as an unprivileged user of a host, as root
+of one, and from containers on an agent's bridge and on the overlay network:
+with nothing, with wrong and with the right credentials. Nothing is changed,
+also where a door is open. The exit code is 1 when one is, when a secret can be seen, or when the
 right credentials do not open."""
 #: What a script asks for: not everything is locked.
 OPEN = 1
@@ -61,7 +61,7 @@ def run(context: Context, console: Console, options: Options) -> int:
         console.table(f"{cluster.name}: {report.summary}", ("host", "door", "from", "with", "answer", ""), report.table())
         console.table("findings", ("", "host", "check", "finding"), ([f.severity, f.host, f.check, f.text] for f in report.findings))
         if report.access != "closed":
-            console.warn("this cluster is open: cluster_access: closed in its inventory locks its doors")
+            console.warn("this cluster is open: docs/access.md says how doors are locked")
         for name, why in report.unreachable.items():
             console.warn(f"{name} was not looked at: {why}")
         console.say(report.summary)

@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from ansible_collections.provisioner.core.plugins.plugin_utils.authority import 
 
 from provisioner.cluster.model import Host
 from provisioner.components import COMPONENTS
-from provisioner.components.door import GOSSIP, JSON, STRANGER, Door, Knock, Login, door_of, get, messages, of, post
+from provisioner.components.door import GOSSIP, JSON, PLACES, STRANGER, Door, Knock, Login, Place, door_of, get, messages, of, post
 from provisioner.components.model import Port
 from provisioner.hosts.openssh import Completed
 from provisioner.inventory.schema import load_schema
@@ -34,6 +35,7 @@ from provisioner.probe.knocking import knock_at
 from provisioner.state import secrets
 from provisioner.state.authority import make_authority
 from provisioner_lab.testing import Call, FakeTransport, said
+from tests.lab.support.unlocked import UNLOCKED
 from tests.unit.builders import agents, cluster, masters
 
 #: Seconds that a server which says nothing is waited for.
@@ -159,14 +161,16 @@ def test_a_server_behind_tls_is_told_the_right_password_only_when_the_authority_
 
 @pytest.mark.parametrize(("answer", "kind"), [(b"HTTP/1.1 200 OK\r\n\r\n{}", "refused"), (b'HTTP/1.1 200 OK\r\n\r\n{"a": []}', "open"),
                                               (b"HTTP/1.1 422 No\r\n\r\n", "open"), (b"HTTP/1.1 404 No\r\n\r\n", "refused"),
-                                              (b"HTTP/1.1 307 Go\r\nLocation: //x\r\n\r\n", "refused"), (b"", "refused")])
+                                              (b"HTTP/1.1 307 Go\r\nLocation: //x\r\n\r\n", "refused"),
+                                              (b"HTTP/1.1 302 Go\r\nLocation: //x\r\n\r\n", "open"),
+                                              (b"", "refused")])
 def test_what_an_answer_means(answer: bytes, kind: str) -> None:
     def handle(stream: socket.socket) -> None:
         stream.recv(1000)
         stream.sendall(answer)
 
     with serving(handle) as port:
-        assert tried(target(port, get("/x", empty=("{}",)), login="none"))[("GET /x", "nothing")] == kind
+        assert tried(target(port, get("/x", empty=("{}",), admits=(302,)), login="none"))[("GET /x", "nothing")] == kind
 
 
 def test_a_message_says_where_it_comes_from() -> None:
@@ -307,7 +311,7 @@ def test_every_door_is_tried_from_every_place() -> None:
     every = targets(of_all, variables)
     found = visits(of_all, every, {a.name: {"container": "bridge", "overlay": "net"} for a in of_all.members("agents")})
     doors = {(t.host.name, t.name) for t in every if t.knocks and t.port}
-    for place in ("operator", "user", "container", "overlay"):
+    for place in PLACES:
         tried_there = {(t.host.name, t.name) for v in found if v.place == place for t, _ in v.doors}
         assert doors <= tried_there, place
         foreign = {(t.host.name, t.name) for v in found if v.place == place for t, _ in v.doors if v.here != t.host}
@@ -323,6 +327,12 @@ def test_a_large_cluster_is_not_tried_by_everybody() -> None:
     assert max(hosts) <= 5
 
 
+def test_of_every_door_a_lock_is_taken_away_in_a_lab() -> None:
+    """By one of the rows of tests/lab/test_locks.py."""
+    tried_doors = {t.name.partition("/")[0] for t in targets(cluster(*masters(3), *agents(2)), variables) if t.knocks}
+    assert {door.partition("/")[0] for lock in UNLOCKED for door in lock.doors} == tried_doors
+
+
 @pytest.mark.parametrize(("reach", "place", "own", "key", "kind", "verdict"), [
     ("operators", "operator", False, "nothing", "open", "open"), ("members", "user", True, "wrong", "open", "open"),
     ("operators", "operator", False, "nothing", "refused", "shut"), ("operators", "operator", False, "operator's", "open", "opens"),
@@ -330,11 +340,35 @@ def test_a_large_cluster_is_not_tried_by_everybody() -> None:
     ("operators", "container", False, "operator's", "shut", "shut"),
     ("host", "user", True, "operator's", "refused", "locked out"), ("host", "user", False, "operator's", "shut", "shut"),
     ("host", "container", True, "nothing", "open", "answers"), ("host", "container", False, "nothing", "open", "open"),
+    ("members", "member", False, "nothing", "open", "open"), ("members", "member", False, "nothing", "refused", "shut"),
 ])
-def test_verdicts(reach: str, place: str, own: bool, key: str, kind: str, verdict: str) -> None:
+def test_verdicts(reach: str, place: Place, own: bool, key: str, kind: str, verdict: str) -> None:
     knock = get("/x")
     one = target(1, knock, reach=reach, door=Door(knocks=(knock,), answers=("container",)))
     assert [row.verdict for row in judged(one, place, own, [(0, key, kind, "said")], ["operator's"])] == [verdict]
+
+
+@pytest.mark.parametrize(("reach", "place", "own", "address", "verdict"), [
+    ("members", "operator", False, "192.0.2.7", "open"), ("members", "operator", False, "10.0.0.7", "shut"),
+    ("members", "user", True, "", "open"), ("members", "container", False, "", "open"), ("members", "member", False, "", "shut"),
+    ("host", "user", True, "", "shut"), ("host", "user", False, "", "open"), ("host", "member", False, "", "open"),
+    ("host", "operator", False, "10.0.0.7", "open"), ("operators", "operator", False, "192.0.2.7", "shut"),
+    ("users", "user", True, "", "shut"),
+])
+def test_who_is_no_member_and_gets_a_connection_has_found_the_network_rules_gone(
+        reach: str, place: Place, own: bool, address: str, verdict: str) -> None:
+    guarded = replace(target(1, get("/x"), reach=reach), members=("10.0.0.0/24",))
+    refused = [(0, "nothing", "refused", "401")]
+    assert [row.verdict for row in judged(guarded, place, own, refused, [], address)] == [verdict]
+    assert [row.verdict for row in judged(guarded, place, own, [(-1, "", "shut", "no answer")], [], address)] == ["shut"]
+    assert [row.verdict for row in judged(replace(guarded, members=()), place, own, refused, [], address)] == ["shut"], "an open cluster"
+    assert [row.verdict for row in judged(replace(guarded, protocol="udp"), place, own, refused, [], address)] == ["shut"]
+
+
+def test_what_only_the_network_keeps_from_strangers_answers_to_members() -> None:
+    one = target(1, get("/x", for_members=True), reach="members")
+    assert {place: judged(one, place, False, [(0, "nothing", "open", "200")], [])[0].verdict for place in PLACES} == {
+        **dict.fromkeys(PLACES, "open"), "member": "answers"}
 
 
 def test_a_gap_is_said_and_not_counted_and_a_shut_port_locks_out_whoever_is_to_come_in() -> None:
@@ -514,10 +548,12 @@ def test_a_whole_audit_and_what_travels_for_it(tmp_path: Path, monkeypatch: pyte
         if "look" in call.request["sections"]:
             assert SECRET.encode() not in call.stdin
             answer["look"] = {"found": [["note", "sudo", "said"]], "listening": ["tcp/5050"], "strange": []}
+            old = {"state": "ok", "detail": "", "version": "3.4.13", "leader": False}
+            answer["health"] = dict.fromkeys(call.request["health"], old)
         else:
             doors = call.request["knock"]["doors"]
             silent = call.request["knock"]["network"] == "bridge"
-            rows = [[door["id"], 0, "nothing", "refused", "401"] for door in doors[1:]]
+            rows = [[door["id"], 0, "nothing", "open" if door["port"] == 3888 else "refused", "401"] for door in doors[1:]]
             answer["knock"] = {"rows": [], "error": "no image"} if silent else {"rows": rows}
         return said(json.dumps(answer))
 
@@ -538,6 +574,8 @@ def test_a_whole_audit_and_what_travels_for_it(tmp_path: Path, monkeypatch: pyte
     assert {"m1: ZooKeeper 2181/tcp", "m1: Docker's API over TCP 2375/tcp"} <= set(report.silent), "also what nobody is to have"
     assert not any("5050" in text for text in report.silent)
     assert report.summary.startswith(f"1 open door of {report.doors}, {len(report.silent)} of which have no listener (")
+    assert [call["knock"]["root"] for call in seen if "knock" in call].count(True) == 2
+    assert any(row.verdict == "gap" and "members of ZooKeeper 3.4.13 speak no TLS" in row.answer for row in report.rows)
     right = [key for call in seen if "knock" in call for door in call["knock"]["doors"] for key in door["keys"] if key != "wrong"]
     assert {"operator's", "viewer's"} <= set(right)
     assert all("digests" in call["look"] for call in seen if "look" in call)

@@ -1,10 +1,12 @@
 """ZooKeeper's doors: its protocol can't be encrypted for Mesos' client, so that what is stored is locked by rules on each node."""
 
+import re
+
 from provisioner.components.door import Door, Knock, Login
 
 DOORS = (
     Door(("zookeeper_client_port",), "a network of the cluster, and the password of a node's owner", knocks=(
-        Knock("srvr", "say", b"srvr".hex()),
+        Knock("srvr", "say", b"srvr".hex(), for_members=True),
         Knock("list /", "jute", "list"),
         Knock("create /…", "jute", "create"),
     )),
@@ -18,3 +20,10 @@ SECRETS = {
     "zookeeper_super_digest": "what ZooKeeper knows of that password",
 }
 PRIVATE = ("/etc/zookeeper/provisioner/super.args",)
+
+
+def weak(version: str) -> dict[str, str]:
+    """Members of this version speak in clear."""
+    if [int(part) for part in re.findall(r"\d+", version)[:3]] >= [3, 5, 5]:
+        return {}
+    return dict.fromkeys(("zookeeper_peer_port", "zookeeper_election_port"), f"members of ZooKeeper {version} speak no TLS")

@@ -1,14 +1,17 @@
-"""Trying every door of the cluster from four places, and looking for secrets where others can see them."""
+"""Trying every door of the cluster from five places, and looking for secrets where others can see them."""
 
 from __future__ import annotations
 
+import functools
 import secrets as random
+import socket
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from typing import Any
 
 from provisioner.cluster.model import Cluster, Host
-from provisioner.components import COMPONENTS
+from provisioner.components import COMPONENTS, component
 from provisioner.components.door import Place, of
 from provisioner.errors import UnreachableError
 from provisioner.hosts.openssh import Transport, fan_out
@@ -22,6 +25,8 @@ from provisioner.state.secrets import AUTHORITY_CERTIFICATE
 
 #: A host looks through a journal and may start two containers.
 TIMEOUT_SECONDS = 240.0
+#: Nobody listens there (discard); it takes no packet to learn by which address a host is reached.
+NO_PORT = 9
 #: For a place that is no host.
 HERE = "(here)"
 #: How long a place may knock.
@@ -51,7 +56,7 @@ class Auditor:
         looked = fan_out(asked, lambda host: self._look(host, every))
         lost = {name: error.message for name, error in looked.items() if isinstance(error, UnreachableError)}
         answers = {name: answer for name, answer in looked.items() if not isinstance(answer, UnreachableError)}
-        there = [t for t in every if t.host.name in answers]
+        there = [self._weakened(t, answers[t.host.name]["weak"]) for t in every if t.host.name in answers]
         found = [Finding(severity, name, check, text) for name, answer in answers.items() for severity, check, text in answer["found"]]
         listening = {name: set(answer["listening"]) for name, answer in answers.items()}
         tried = [t for t in there if t.knocks]
@@ -66,6 +71,12 @@ class Auditor:
         return Report(self.cluster.name, self.access, len(tried), tuple(rows), tuple(found),
                       tuple(f"{t.host.name}: {t.name}" for t in silent),
                       tuple(f"{t.host.name}: {t.name}" for t in there if not t.knocks), lost)
+
+    @staticmethod
+    def _weakened(target: Target, weak: Mapping[str, str]) -> Target:
+        """The same door, where its program can't lock it."""
+        why = weak.get(f"{target.component.name} {target.variable}", "")
+        return replace(target, knocks=tuple(replace(knock, gap=why) for knock in target.knocks)) if why else target
 
     @property
     def _authority(self) -> str:
@@ -84,10 +95,13 @@ class Auditor:
                   for first, last in port.ranges(str(variables.get(port.variable) or ""))]
         asked = {"salt": salt, "digests": digests(self.secrets, salt.encode(), self._logins()), "doors": known, "private": private,
                  "user": host.user}
-        answer = ask(self.transport, host, {"sections": ["look"], "look": asked}, timeout=TIMEOUT_SECONDS)
+        probes = {c.name: variables[f"{c.name}_probe"] for c in COMPONENTS if c.name in host.groups and of(c, "weak")}
+        answer = ask(self.transport, host, {"sections": ["look", "health"], "look": asked, "health": probes}, timeout=TIMEOUT_SECONDS)
+        weak = {f"{name} {port}": why for name, one in answer.health.items()
+                for port, why in of(component(name), "weak")(one["version"]).items() if one["version"]}
         if "look" in answer.errors:
-            return {"found": [["fail", "look", answer.errors["look"]]], "listening": [], "strange": []}
-        return answer.more["look"]
+            return {"found": [["fail", "look", answer.errors["look"]]], "listening": [], "strange": [], "weak": weak}
+        return {**answer.more["look"], "weak": weak}
 
     def _logins(self) -> list[str]:
         """What travels instead of a password: the headers of logins."""
@@ -97,9 +111,8 @@ class Auditor:
     def _networks(self, host: Host) -> dict[Place, str]:
         variables = self.variables(host)
         found: dict[Place, str] = {}
-        for component in (c for c in COMPONENTS if c.name in host.groups):
-            part = component.part("doors")
-            found.update(part.networks(variables) if part and hasattr(part, "networks") else {})
+        for one in (c for c in COMPONENTS if c.name in host.groups):
+            found.update(of(one, "networks")(variables) if of(one, "networks") else {})
         return found
 
     def _visit(self, every: Sequence[Visit], problems: list[Finding]) -> tuple[list[Row], list[Finding]]:
@@ -107,23 +120,29 @@ class Auditor:
         self.say(f"knocking from {len(every)} places …")
         rows: list[Row] = []
         seen: list[Finding] = []
-        mine = [visit for visit in every if visit.here is None]
         theirs: dict[str, list[Visit]] = {}
         for visit in every:
             if visit.here is not None:
                 theirs.setdefault(visit.here.name, []).append(visit)
 
         def one(host: Host) -> list[tuple[Visit, Mapping[str, Any]]]:
-            return [(visit, self._knock(host, visit)) for visit in theirs[host.name]]
+            with ThreadPoolExecutor(len(theirs[host.name])) as pool:
+                return list(zip(theirs[host.name], pool.map(functools.partial(self._knock, host), theirs[host.name]), strict=True))
 
-        for visit in mine:
-            doors = [request(i, t, a, self.secrets, self._authority) for i, (t, a) in enumerate(visit.doors)]
+        def here(visit: Visit) -> tuple[list[dict[str, Any]], list[list[Any]]]:
+            doors = self._requests(visit)
             for door in doors:
                 door["read"] = self._reader(visit.doors[door["id"]][0], seen)
-            said = knock_at(doors, KNOCK_SECONDS)
+            return doors, knock_at(doors, KNOCK_SECONDS)
+
+        with ThreadPoolExecutor(1) as pool:
+            mine = [(visit, pool.submit(here, visit)) for visit in every if visit.here is None]
+            there = fan_out([self.cluster.host(name) for name in theirs], one)
+        for visit, asked in mine:
+            doors, said = asked.result()
             rows += _rows(visit, doors, said)
             problems += untried(visit, said)
-        for name, done in fan_out([self.cluster.host(name) for name in theirs], one).items():
+        for name, done in there.items():
             if isinstance(done, UnreachableError):
                 problems.append(Finding("fail", name, "place", f"nobody could knock from here: {done.message}"))
                 continue
@@ -131,14 +150,16 @@ class Auditor:
                 if answer.get("error"):
                     problems.append(Finding("fail", name, "place", f"nobody could knock from {visit.place}: {answer['error']}"))
                     continue
-                doors = [request(i, t, a, self.secrets, self._authority) for i, (t, a) in enumerate(visit.doors)]
-                rows += _rows(visit, doors, answer["rows"])
+                rows += _rows(visit, self._requests(visit), answer["rows"])
                 problems += untried(visit, answer["rows"])
         return rows, list(dict.fromkeys(seen))
 
+    def _requests(self, visit: Visit) -> list[dict[str, Any]]:
+        return [request(i, t, a, self.secrets, self._authority) for i, (t, a) in enumerate(visit.doors)]
+
     def _knock(self, host: Host, visit: Visit) -> Mapping[str, Any]:
-        doors = [request(i, t, a, self.secrets, self._authority) for i, (t, a) in enumerate(visit.doors)]
-        asked = {"doors": doors, "network": visit.network, "image": test_image(self.cluster), "container": f"audit-{random.token_hex(4)}"}
+        asked = {"doors": self._requests(visit), "root": visit.place == "member", "network": visit.network,
+                 "image": test_image(self.cluster), "container": f"audit-{random.token_hex(4)}"}
         answer = ask(self.transport, host, {"sections": ["knock"], "knock": asked}, timeout=TIMEOUT_SECONDS)
         return answer.more["knock"] if "knock" not in answer.errors else {"rows": [], "error": answer.errors["knock"]}
 
@@ -179,7 +200,18 @@ def _rows(visit: Visit, doors: Sequence[Mapping[str, Any]], answers: Sequence[Se
         right = [name for name, key in door["keys"].items() if key.get("right")]
         by_target.setdefault(id(target), (target, [], right))[1].extend(answered.get(int(door["id"]), []))
     own = visit.here.name if visit.here else ""
-    return [row for target, said, right in by_target.values() for row in judged(target, visit.place, target.host.name == own, said, right)]
+    return [row for target, said, right in by_target.values()
+            for row in judged(target, visit.place, target.host.name == own, said, right, "" if visit.here else _reaching(target.host))]
+
+
+def _reaching(host: Host) -> str:
+    """The address of this machine from which it reaches a host; '' where it does not."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as nothing_is_sent:
+        try:
+            nothing_is_sent.connect((host.cluster_address, NO_PORT))
+        except OSError:
+            return ""
+        return str(nothing_is_sent.getsockname()[0])
 
 
 def untried(visit: Visit, answers: Sequence[Sequence[Any]]) -> list[Finding]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from provisioner.cluster.names import host_list
+from provisioner.components.door import Knock, Place
 from provisioner.observe.audit.visits import Target
 
 #: open: a stranger gets something. locked out: the right credentials get nothing. gap: nobody can lock it. answers: it is meant to.
@@ -115,18 +116,24 @@ def _merged(rows: Iterable[Sequence[Any]], column: int) -> list[Any]:
     return list(alike.values())
 
 
-def judged(target: Target, place: str, own: bool, answers: Iterable[Sequence[Any]], right: Sequence[str]) -> list[Row]:
+def judged(target: Target, place: Place, own: bool, answers: Sequence[Sequence[Any]], right: Sequence[str], address: str = "") -> list[Row]:
     """One door from one place: for each thing that it was tried with the answer that says most, and gaps on their own.
 
-    `answers`: number of the knock, with what, kind, words. `own`: the place is on the door's own host. `right`: the keys that are.
+    `answers`: number of the knock, with what, kind, words. `own`: the place is on the door's own host. `right`: the keys that are. Whom the
+    network rules are to keep from connecting has found a door open when there is a connection, whatever is said then; an operator comes
+    from `address`.
     """
     best: dict[tuple[str, bool], tuple[int, Row]] = {}
+    connected = target.protocol == "tcp" and any(number >= 0 and kind != "failed" for number, _, kind, _ in answers)
+    if connected and target.stranger(place, own, address):
+        row = Row(target.host.name, target.name, place, "nothing", "a connection", "no network rule stops it", "open")
+        best[("nothing", False)] = (-1, row)
     for number, key, kind, words in answers:
         if kind == "failed":
             continue
         for name in [key] if number >= 0 else ["nothing", *right]:
             knock = target.knocks[number] if number >= 0 else None
-            verdict = _verdict(target, place, own, name in right, kind, bool(knock and knock.gap))
+            verdict = _verdict(target, place, own, name in right, kind, knock)
             text = f"{words}: {knock.gap}" if knock and verdict == "gap" else words
             row = Row(target.host.name, target.name, place, name, knock.title if knock else "", text, verdict)
             known = best.get((name, verdict == "gap"))
@@ -137,18 +144,19 @@ def judged(target: Target, place: str, own: bool, answers: Iterable[Sequence[Any
     return [row for _, row in best.values()]
 
 
-def _verdict(target: Target, place: str, own: bool, right: bool, kind: str, gap: bool) -> str:
+def _verdict(target: Target, place: Place, own: bool, right: bool, kind: str, knock: Knock | None) -> str:
     if right:
         if kind == "open":
             return "opens"
         return "locked out" if place in LET_IN.get(target.reach, ()) and (own or place == "operator") else "shut"
     if kind != "open":
         return "shut"
-    if gap:
+    if knock and knock.gap:
         return "gap"
-    if own and place in target.door.answers:
+    # What is said to every user of a host root hears, too.
+    if own and ({place, "user"} if place == "member" else {place}) & set(target.door.answers):
         return "answers"
-    return "open"
+    return "answers" if place == "member" and knock and knock.for_members else "open"
 
 
 def by_door(rows: Iterable[Sequence[Any]]) -> Mapping[int, list[Sequence[Any]]]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from provisioner.cluster.model import Cluster, Host
 from provisioner.components import AGENT, COMPONENTS
 from provisioner.components.door import Door, Knock, Login, Place, door_of, of
 from provisioner.components.model import LOOPBACK, Component, Port
+from provisioner.inventory.networks import span
 
 #: Nobody has these: a user, a password and a token.
 WRONG = {"Authorization": "Basic YXVkaXQ6d3Jvbmc=", "X-Consul-Token": "00000000-0000-4000-8000-000000000000"}
@@ -30,6 +32,18 @@ class Target:
     door: Door
     knocks: tuple[Knock, ...]
     logins: tuple[Login, ...] = ()
+    members: tuple[str, ...] = ()
+    variable: str = ""
+
+    def stranger(self, place: Place, own: bool, address: str = "") -> bool:
+        """Whether its host's network rules are to keep who comes from there from connecting. `own`: from its own host; an operator comes
+        from `address`.
+        """
+        if not self.members:
+            return False
+        if self.reach == "members":
+            return place != "member" and not (place == "operator" and within(address, self.members))
+        return self.reach == "host" and not own
 
     @property
     def name(self) -> str:
@@ -54,7 +68,9 @@ def targets(cluster: Cluster, variables: Callable[[Host], Mapping[str, Any]], ho
 
 def _of_host(host: Host, variables: Mapping[str, Any]) -> Iterator[Target]:
     found: dict[tuple[int, str], Target] = {}
-    for component in (c for c in COMPONENTS if c.name in host.groups):
+    own = [c for c in COMPONENTS if c.name in host.groups]
+    members = tuple(network for c in own if of(c, "members") for network in of(c, "members")(variables))
+    for component in own:
         ports = [(port, door_of(component, port)) for port in component.ports if port.opened_by(host.groups, variables) and not port.ranges]
         ports += [(door.port, door) for door in of(component, "DOORS") if door.port]
         for port, door in ports:
@@ -62,7 +78,7 @@ def _of_host(host: Host, variables: Mapping[str, Any]) -> Iterator[Target]:
                 knocks = tuple(knock for knock in door.knocks if knock.protocol == protocol)
                 logins = of(component, "LOGINS") if any(k.way == "http" for k in knocks) and not door.port else ()
                 one = Target(host, component, _capital(port.title), port.on(variables), protocol, _address(port, variables),
-                             port.reached_by, door, knocks, logins)
+                             port.reached_by, door, knocks, logins, members, port.variable)
                 # What listens on loopback and on the host's address, too, is one door, to be tried at both.
                 if found.get((one.port, protocol), one).address in (LOOPBACK, one.address) or not one.port:
                     found[(one.port, protocol)] = one
@@ -78,8 +94,8 @@ def _address(port: Port, variables: Mapping[str, Any]) -> str:
 
 
 def visits(cluster: Cluster, every: Sequence[Target], networks: Mapping[str, Mapping[Place, str]]) -> list[Visit]:
-    """Who tries what. From this machine every door; on each host a user tries its own and the next one's; containers on agents try their
-    own and together every host's.
+    """Who tries what. From this machine every door; on each host a user and root try its own and the next one's; containers on agents try
+    their own and together every host's.
 
     `networks` are those of containers, by agent and place.
     """
@@ -88,15 +104,25 @@ def visits(cluster: Cluster, every: Sequence[Target], networks: Mapping[str, Map
     found = [Visit("operator", None, doors=tuple((t, a) for t in tried if not _is_socket(t) for a in _addresses(t)))]
     for number, name in enumerate(names):
         near = {name, names[(number + 1) % len(names)]}
-        found.append(Visit("user", cluster.host(name), doors=tuple(
-            (t, a) for t in tried if t.host.name in near and not (_is_socket(t) and t.host.name != name)
-            for a in (_own_addresses(t) if t.host.name == name else (t.host.cluster_address,)))))
+        doors = tuple((t, a) for t in tried if t.host.name in near and not (_is_socket(t) and t.host.name != name)
+                      for a in (_own_addresses(t) if t.host.name == name else (t.host.cluster_address,)))
+        found.append(Visit("user", cluster.host(name), doors=doors))
+        found.append(Visit("member", cluster.host(name), doors=tuple((replace(t, logins=()), a) for t, a in doors if not _is_socket(t))))
     agents = [name for name in networks if name in names and AGENT.name in cluster.host(name).groups]
     for number, name in enumerate(agents):
         near = {name, *names[number::len(agents)], *names[(number + 1) % len(agents)::len(agents)]}
         doors = tuple((t, t.host.cluster_address) for t in tried if t.host.name in near and not _is_socket(t))
         found += [Visit(place, cluster.host(name), network, doors) for place, network in networks[name].items()]
     return found
+
+
+def within(address: str, networks: Sequence[str]) -> bool:
+    """Whether an address is in one of these networks; one of a name nobody knows that here."""
+    try:
+        number = int(ipaddress.IPv4Address(address))
+    except ValueError:
+        return False
+    return any(first <= number <= last for first, last in map(span, networks))
 
 
 def _is_socket(target: Target) -> bool:
