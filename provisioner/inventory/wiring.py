@@ -138,7 +138,8 @@ class Wiring:
         """References to the authority that signs the certificates of the cluster's services; empty in an open cluster."""
         if not self.closed:
             return {}
-        return {"certificate": "{{ vault_cluster_ca_certificate }}", "key": "{{ vault_cluster_ca_key }}"}
+        return {"certificate": "{{ vault_cluster_ca_certificate }}", "key": "{{ vault_cluster_ca_key }}",
+                "also": also("cluster_ca_certificate")}
 
     def zk_url(self, user: str, path: str) -> str:
         """A `zk://` URL with its password as a reference."""
@@ -148,6 +149,11 @@ class Wiring:
     def secret(self, name: str) -> str:
         """A reference to the secret of this name; empty where nobody brings one."""
         return f"{{{{ vault_{name} }}}}" if self.authentication else ""
+
+
+def also(name: str) -> str:
+    """A reference to the other value of a secret that counts while it is rotated: the one to come, or the one before; else empty."""
+    return f"{{{{ vault_{name}_next | default(vault_{name}_old | default('')) }}}}"
 
 
 def named(hosts: tuple[Host, ...]) -> list[dict[str, str]]:

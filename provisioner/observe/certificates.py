@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from provisioner.cluster.model import Cluster
+from provisioner.components.rotation import NEXT, OLD
 from provisioner.context import Context
 from provisioner.errors import UnreachableError
 from provisioner.hosts.openssh import Transport, fan_out
@@ -37,12 +38,13 @@ class Certificate:
 
 
 def authority(context: Context) -> list[x509.Certificate]:
-    """Its certificate, with those above it. Raises UsageError where there is none yet."""
+    """Its certificate; that of the other one, too, while one follows the other. Raises UsageError where there is none yet."""
     from cryptography import x509
 
-    company = context.cluster.variables.get("cluster_ca_certificate")
-    text = str(company or secrets.load(context.cluster)[secrets.AUTHORITY_CERTIFICATE])
-    return x509.load_pem_x509_certificates(text.encode())
+    known = secrets.load(context.cluster)
+    texts = (known.get(f"{secrets.AUTHORITY_CERTIFICATE}{suffix}") for suffix in ("", NEXT, OLD))
+    # Of each the first signs; those above it come after.
+    return [x509.load_pem_x509_certificates(text.encode())[0] for text in texts if text]
 
 
 def ask_hosts(cluster: Cluster, transport: Transport, hosts: Sequence[str]) -> tuple[dict[str, Mapping[str, str]], dict[str, str]]:
@@ -74,7 +76,7 @@ def _row(host: str, path: str, one: x509.Certificate, trusted: Sequence[x509.Cer
     left = (one.not_valid_after_utc - now).total_seconds()
     due = 0 < left < RENEWED_SECONDS and host != CONTROLLER
     problem = "it has ended" if left <= 0 else "'provision up' renews it" if due else ""
-    if trusted and not _signed(one, trusted[0]):
+    if trusted and not any(_signed(one, each) for each in trusted):
         problem, due = "the cluster's authority did not sign it", False
     names = [str(each.value) for each in one.subject]
     return Certificate(host, path, ", ".join(names), one.not_valid_after_utc.date().isoformat(), int(left // 86400), problem, due)

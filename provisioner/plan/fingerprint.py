@@ -3,7 +3,8 @@
 A role may be skipped on a host only when the host has a note with exactly this digest and everything the note names
 still looks as it did (`probe/applied.py`). The digest covers the role's files, the plugins that they name and the playbook, the tool's
 and Ansible's version, the cluster's identity, the facts and the variables that the role reads (what its check asks the probe left out:
-that is asked anew each time), and the secrets (as the encrypted file, so that no digest of a secret itself exists anywhere).
+that is asked anew each time), and the secrets that those name (by marks that tell nothing of them, so that no digest of a secret itself
+exists anywhere).
 """
 
 from __future__ import annotations
@@ -24,12 +25,14 @@ from provisioner.components.model import Component
 from provisioner.inventory.render import host_variables
 from provisioner.inventory.witness import witness
 from provisioner.paths import collection_dir, playbooks_dir, roles_dir
-from provisioner.state.secrets import secrets_path
+from provisioner.state.secrets import marks
 
 #: What a host is asked about one component: its witnesses and the digest.
 Question = Mapping[str, Any]
 #: How a role reads a fact (a convention that a test keeps). Only what it reads counts: others differ from run to run.
 _FACT = re.compile(r"ansible_facts\['(\w+)'\]")
+#: How variables refer to a secret.
+_SECRET = re.compile(r"\bvault_\w+")
 #: How a role names a plugin of the collection, how a file names its filters, and how one plugin imports what it shares with others.
 _PLUGIN = re.compile(r"\bprovisioner\.core\.(\w+)")
 _FILTER = re.compile(r'"(\w+)": \w')
@@ -42,7 +45,7 @@ def questions(cluster: Cluster, rendered: Mapping[str, Any], defaults: Mapping[s
 
     With `only` about these components alone, of the hosts that run one of them.
     """
-    secrets = _secrets_identity(secrets_path(cluster))
+    secrets = marks(cluster)
     asked: dict[str, dict[str, Question]] = {}
     for host in cluster.hosts:
         if host.name in facts:
@@ -62,35 +65,34 @@ def that_count(facts: Mapping[str, Any]) -> dict[str, Any]:
     return {name: facts.get(f"ansible_{name}") for name in names}
 
 
-def digest(component: Component, variables: Mapping[str, Any], facts: Mapping[str, Any], cluster_id: str, secrets: str) -> str:
+def digest(component: Component, variables: Mapping[str, Any], facts: Mapping[str, Any], cluster_id: str,
+           secrets: Mapping[str, str]) -> str:
     """The first half of a hexadecimal sha256 (against accidents that is plenty, and it travels to every host for every component)
     over everything that decides what the role does on one host.
 
-    `variables` are the host's, of the rendered inventory; `facts` as Ansible gets them; `secrets` identifies the secrets.
+    `variables` are the host's, of the rendered inventory; `facts` as Ansible gets them; `secrets` are the marks of the secrets.
     """
     prefix = f"{component.role}_"
+    own = {k: v for k, v in variables.items() if k.startswith(prefix) and not k.endswith("_probe")}
+    # Once: of ten thousand hosts it is long.
+    text = json.dumps(own, sort_keys=True, default=str)
+    named = set(_SECRET.findall(text))
     parts = {
         "tool": _tool(),
         "role": _tree(roles_dir() / component.role),
         "plugins": _plugins(component.role, collection_dir()),
         "playbook": _tree(playbooks_dir()),
         "cluster": cluster_id,
-        "secrets": secrets,
+        "secrets": {name: mark for name, mark in secrets.items() if not name or name in named},
         "component": component.name,
-        "variables": {k: v for k, v in variables.items() if k.startswith(prefix) and not k.endswith("_probe")},
         "facts": {name: facts.get(f"ansible_{name}") for name in _facts_digested(component)},
     }
-    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:32]
+    return hashlib.sha256(f"{json.dumps(parts, sort_keys=True, default=str)}\n{text}".encode()).hexdigest()[:32]
 
 
 @functools.cache
 def _tool() -> tuple[str, ...]:
     return (__version__, version("ansible-core"))
-
-
-def _secrets_identity(path: Path) -> str:
-    """Changes whenever any secret does; '' where there are none yet."""
-    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
 
 
 @functools.cache

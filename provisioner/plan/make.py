@@ -17,6 +17,7 @@ from provisioner.plan.phases import passes
 from provisioner.plan.quorum import growth
 from provisioner.plan.reboots import reboots
 from provisioner.plan.rolling import rolled
+from provisioner.plan.rotation import together
 from provisioner.plan.scope import BATCH
 from provisioner.plan.steps import Plan, Step, leads, serves
 from provisioner.plan.upgrade_order import drained_agents, migrated, order, with_agents_drained
@@ -24,14 +25,15 @@ from provisioner.plan.versions import Moves
 
 
 def make_plan(cluster: Cluster, rendered: Mapping[str, Any], seen: Observation, *, only: Collection[str] = (), limit: Collection[str] = (),
-              full: bool = False, batch: str = BATCH, moving: Moves | None = None) -> Plan:
+              full: bool = False, batch: str = BATCH, moving: Moves | None = None,
+              rotating: Mapping[str, str] | None = None) -> Plan:
     """The steps that bring every component up, on the hosts where it is not, or no longer, as it should be.
 
     In build order; where versions change (`moving`), in the order and manner of `upgrade_order`. `only` keeps the named components,
     `limit` the named hosts; hosts that did not answer are left out; with `full`, hosts where everything is as applied are done
     again; for `batch` see `rolled`. An ensemble that gets new members is changed by the rules in `ensemble`, a cluster that gets
-    passwords by those in `authentication`, a component whose members can't take up a setting one by one by those in `phases`. Raises
-    UsageError and StepFailed when that can't be done.
+    passwords by those in `authentication`, a component whose members can't take up a setting one by one by those in `phases`, a secret that
+    is being replaced (`rotating`) by those in `rotation`. Raises UsageError and StepFailed when that can't be done.
     """
     usable = {name for name, host in seen.hosts.items() if host.reachable and (not limit or name in limit)}
     # Where Mesos has removed the framework, no role brings the component back: only what differs there is done.
@@ -53,7 +55,8 @@ def make_plan(cluster: Cluster, rendered: Mapping[str, Any], seen: Observation, 
             if grown and before:
                 raise StepFailed(f"nothing was changed: {component.title}: {before[0].why}, and gets new members in a run of its own",
                                  hint="take the new ones out of the inventory for this run")
-            own = grown or migrated(component, hosts, seen, moving or {}) or rolled(component, hosts, cluster, seen, batch)
+            own = (grown or migrated(component, hosts, seen, moving or {}) or together(component, hosts, cluster, seen, rotating or {})
+                   or rolled(component, hosts, cluster, seen, batch))
             # What is asked for in the end the others have to bring by then, too.
             steps += before if late else own
             last += own if late else []

@@ -31,7 +31,7 @@ from provisioner.plan.fingerprint import questions
 from provisioner.plan.quorum import interruption
 from provisioner.plan.scope import Scope
 from provisioner.plan.versions import moves, refuse_bad_changes
-from provisioner.state import fact_cache, ledger
+from provisioner.state import fact_cache, ledger, secrets
 
 if TYPE_CHECKING:
     from provisioner.plan.saved import SavedPlan
@@ -101,7 +101,7 @@ def warn(so_far: Preparation) -> Preparation:
     if wanted := so_far.context.switched:
         means = "nobody gets in without a password from then on ('provision credentials')" if wanted == "closed" else "anybody gets in then"
         so_far.voice.warn(f"this cluster becomes {wanted}, as cluster_access says: {means}")
-    for text in (*so_far.context.cluster.warnings, *_unmaintained(so_far.context)):
+    for text in (*so_far.context.cluster.warnings, *_unmaintained(so_far.context), *_rotating(so_far.context)):
         so_far.voice.warn(text)
     return so_far
 
@@ -119,6 +119,8 @@ def ask_once(so_far: Preparation) -> Preparation:
     Needs no lock: whoever changes a host has removed its notes before. Hosts that do not answer are not waited for again.
     """
     context, cluster, only = so_far.context, so_far.context.cluster, so_far.scope.only
+    if secrets.stages(cluster):
+        return so_far
     so_far.voice.say(f"looking at {len(so_far.hosts or [h for h in cluster.hosts if not only or h.groups & {*only}])} hosts …")
     before = {} if so_far.scope.full or so_far.approved else fact_cache.read(cluster)
     if set(before) < {h.name for h in cluster.hosts} or not all_known(cluster):
@@ -139,8 +141,6 @@ def ask_once(so_far: Preparation) -> Preparation:
 
 def keep_identity(so_far: Preparation) -> Preparation:
     """Ids and secrets are saved before anything is made of them: another run would hand out others."""
-    from provisioner.state import secrets
-
     now, wanted = so_far.context.ledger, so_far.context.switched
     # Until the first change it is what it was, also if this run is refused.
     ledger.save(so_far.context.cluster, replace(now, access="open" if wanted == "closed" else "closed") if wanted else now)
@@ -202,7 +202,7 @@ def decide(so_far: Preparation) -> Preparation:
     """The plan. Raises as `assess` does."""
     context = so_far.context
     found = assess(context.cluster, context.rendered, so_far.observation, so_far.scope, hosts=so_far.hosts, facts=so_far.facts,
-                   questions=so_far.questions, wanted=_wanted(context))
+                   questions=so_far.questions, wanted=_wanted(context), rotating=secrets.stages(context.cluster))
     if told := interruption(found.plan, context.cluster, so_far.observation):
         so_far.voice.warn(told)
     return replace(so_far, found=found)
@@ -229,6 +229,10 @@ ASSESSING: tuple[Phase, ...] = (inspect_hosts, keep_facts, observe_hosts, check_
 TO_CHANGE: tuple[Phase, ...] = (check_scope, warn, ask_once, *LOCKING, warn_of_moved, *ASSESSING)
 #: The same for a command that holds the lock already.
 UNDER_LOCK: tuple[Phase, ...] = (check_scope, warn, ask_once, *ASSESSING)
+#: For one stage of several, under a lock that is held.
+STAGE: tuple[Phase, ...] = ASSESSING
+#: Before secrets are rotated: as before any change, but that a cluster with nothing to do is no reason to end.
+TO_ROTATE: tuple[Phase, ...] = (check_scope, warn, *LOCKING, warn_of_moved, *ASSESSING)
 #: Before a plan is only shown: no lock, and no ids and secrets handed out.
 TO_SHOW: tuple[Phase, ...] = (check_scope, warn, warn_of_moved, ask_once, trust_hosts, *ASSESSING)
 #: The same before it is kept in a file, as ids and secrets are part of what is planned.
@@ -281,6 +285,11 @@ def _wanted(context: Context) -> dict[str, str]:
     """The version of each role that has one, as the inventory or the catalogue says."""
     entries = {c.role: context.catalogue.find(c.role, context.version(c.role)) for c in COMPONENTS}
     return {role: entry.version for role, entry in entries.items() if entry}
+
+
+def _rotating(context: Context) -> list[str]:
+    found = secrets.stages(context.cluster)
+    return [f"a rotation is under way ({', '.join(sorted(found))}), which a whole 'provision up' completes"] if found else []
 
 
 def _unmaintained(context: Context) -> list[str]:

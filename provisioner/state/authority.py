@@ -33,6 +33,14 @@ def problem(certificate: str, key: str) -> tuple[str, str]:
     return ("", "") if may_sign else ("cluster_ca_certificate", "cluster_ca_certificate is not that of an authority: it may sign no others")
 
 
+def called_alike(one: str, other: str) -> bool:
+    """Whether two authorities (PEM) have one name and different keys, so that not everybody could tell them apart."""
+    from cryptography import x509
+
+    first, second = (x509.load_pem_x509_certificates(each.encode())[0] for each in (one, other))
+    return first.subject == second.subject and first.public_key() != second.public_key()
+
+
 def make_authority(cluster: str) -> tuple[str, str]:
     """Key and certificate (PEM) of a new authority that may sign for services and for no other authority."""
     # Imported where it is used: a tenth of a second, for something that is done once.
@@ -41,12 +49,14 @@ def make_authority(cluster: str) -> tuple[str, str]:
     from cryptography.hazmat.primitives.asymmetric import ec
 
     key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, f"{cluster[:40]} authority")])
+    # A name of its own: ZooKeeper keeps those whom it trusts by their names, also while one follows the other.
+    serial = x509.random_serial_number()
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, f"{cluster[:40]} authority {serial:040x}"[:-32])])
     now = datetime.datetime.now(datetime.UTC)
     usage = x509.KeyUsage(key_cert_sign=True, crl_sign=True, digital_signature=False, content_commitment=False, key_encipherment=False,
                           data_encipherment=False, key_agreement=False, encipher_only=False, decipher_only=False)
     certificate = (
-        x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key()).serial_number(x509.random_serial_number())
+        x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key()).serial_number(serial)
         # A clock may be a little behind ours.
         .not_valid_before(now - datetime.timedelta(days=1)).not_valid_after(now + datetime.timedelta(days=DAYS))
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True).add_extension(usage, critical=True)

@@ -12,14 +12,16 @@ import json
 import os
 import secrets
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from provisioner.cluster.model import Cluster
 from provisioner.components import COMPONENTS
 from provisioner.components.model import SecretKind
+from provisioner.components.rotation import NEXT, OLD, Rotation, rotations
 from provisioner.errors import UsageError
-from provisioner.state.authority import make_authority
+from provisioner.state import rotation
+from provisioner.state.authority import called_alike, make_authority
 from provisioner.state.files import private_dir, read_private, write_private
 from provisioner.state.yaml_document import parse
 
@@ -53,6 +55,8 @@ AUTHORITY_KEY, AUTHORITY_CERTIFICATE = "vault_cluster_ca_key", "vault_cluster_ca
 
 #: When each was made, beside the secrets.
 SINCE = "secrets_since.json"
+#: What stands for each where its value must not be.
+MARKS = "secrets_marks.json"
 
 
 def secrets_path(cluster: Cluster) -> Path:
@@ -77,20 +81,105 @@ def ensure(cluster: Cluster) -> Path:
         password = _vault_password(cluster, create=True)
         made = _complete(_given(cluster), cluster.name)
         if write_private(path, _encrypt(made, password), replace=False):
+            _mark(cluster, dict.fromkeys(made, ""))
             _remember(cluster, made)
             return path
-    password, known = _vault_password(cluster), load(cluster)
-    complete = _complete({**known, **_given(cluster)}, cluster.name)
+    known = load(cluster)
+    complete = _complete(_with_given(known, _given(cluster)), cluster.name)
     if complete != known:
-        write_private(path, _encrypt(complete, password))
-        _remember(cluster, {name: value for name, value in complete.items() if known.get(name) != value})
+        _change(cluster, known, complete)
+    elif "" in marks(cluster):
+        _mark(cluster, dict.fromkeys(known, ""))
     return path
+
+
+def begin(cluster: Cluster, chosen: Iterable[Rotation]) -> None:
+    """Make new values, of which the next `up` tells the hosts. Raises UsageError where there are no secrets yet."""
+    known = found = load(cluster)
+    for each in chosen:
+        found = rotation.begun(found, each, _new(each, cluster.name))
+    _change(cluster, known, _complete(found, cluster.name))
+
+
+def advance(cluster: Cluster) -> None:
+    """Go to the next stage of what is being rotated: every host has taken the one before."""
+    known = load(cluster)
+    _change(cluster, known, _complete(rotation.advanced(known), cluster.name))
+    ensure(cluster)
+
+
+def stages(cluster: Cluster) -> dict[str, str]:
+    """What is being rotated and how far it is; see `rotation.stages`. The names alone tell it, so that nothing need be decrypted."""
+    names: Iterable[str] = marks(cluster)
+    return rotation.stages(load(cluster) if "" in names else names)
+
+
+def trusted(known: Mapping[str, str]) -> str:
+    """The certificates (PEM) of those whom the hosts believe: of two authorities while one follows the other."""
+    return "".join(known.get(f"{AUTHORITY_CERTIFICATE}{suffix}", "") for suffix in ("", NEXT, OLD))
 
 
 def _given(cluster: Cluster) -> dict[str, str]:
     """The inventory's own authority. Here it is encrypted, as nothing else that is written for Ansible would be."""
     key, certificate = (str(cluster.variables.get(name) or "") for name in ("cluster_ca_key", "cluster_ca_certificate"))
     return {AUTHORITY_KEY: key, AUTHORITY_CERTIFICATE: certificate} if key and certificate else {}
+
+
+def _with_given(known: dict[str, str], given: Mapping[str, str]) -> dict[str, str]:
+    """What is known, with what the inventory gives: in a cluster that has an authority another one takes its place by stages."""
+    _, authority = rotations()["authority"]
+    if not given or AUTHORITY_CERTIFICATE not in known:
+        return {**known, **given}
+    if known[AUTHORITY_CERTIFICATE] == given[AUTHORITY_CERTIFICATE]:
+        return rotation.without({**known, **given}, authority, NEXT)
+    if called_alike(known[AUTHORITY_CERTIFICATE], given[AUTHORITY_CERTIFICATE]):
+        raise UsageError("the new authority has the name of the one before, and ZooKeeper can't tell them apart while both are trusted",
+                         where="cluster_ca_certificate", hint="make it with another name (subject)")
+    # A rotation that is under way is ended first.
+    return known if f"{AUTHORITY_CERTIFICATE}{OLD}" in known else rotation.begun(known, authority, given)
+
+
+def _new(each: Rotation, cluster: str) -> dict[str, str]:
+    if AUTHORITY_KEY in each.variables:
+        return dict(zip((AUTHORITY_KEY, AUTHORITY_CERTIFICATE), make_authority(cluster), strict=True))
+    return {name: PURPOSES[name]() for name in each.variables}
+
+
+def _change(cluster: Cluster, known: Mapping[str, str], wanted: Mapping[str, str]) -> None:
+    """Write them. What stands for them is written first, beside what stands for those before: one of both is always true."""
+    changed = {name: value for name, value in wanted.items() if known.get(name) != value}
+    encrypted = _encrypt(wanted, _vault_password(cluster))
+    before = marks(cluster)
+    own = {name: "" if name in changed else before.get(name, "") for name in wanted}
+    _mark(cluster, own, encrypted)
+    write_private(secrets_path(cluster), encrypted)
+    _remember(cluster, changed)
+
+
+def marks(cluster: Cluster) -> dict[str, str]:
+    """By name what changes whenever the secret does, and tells nothing of it; the whole file's under '' where somebody else wrote that."""
+    path = secrets_path(cluster)
+    if not path.is_file():
+        return {}
+    content = hashlib.sha256(path.read_bytes()).hexdigest()
+    return _kept(cluster).get(content) or {"": content}
+
+
+def _kept(cluster: Cluster) -> dict[str, dict[str, str]]:
+    try:
+        found: dict[str, dict[str, str]] = json.loads((cluster.state_dir / MARKS).read_text())
+    except (OSError, ValueError):
+        return {}
+    return found
+
+
+def _mark(cluster: Cluster, own: Mapping[str, str], encrypted: bytes = b"") -> None:
+    """Keep the marks of the file as it is and as it will be; a new one for each that is empty."""
+    now = secrets_path(cluster).read_bytes()
+    before = {} if "" in marks(cluster) else {hashlib.sha256(now).hexdigest(): marks(cluster)}
+    made = {name: mark or secrets.token_hex(8) for name, mark in own.items()}
+    kept = {**before, hashlib.sha256(encrypted or now).hexdigest(): made}
+    write_private(cluster.state_dir / MARKS, json.dumps(kept, indent=1).encode())
 
 
 def since(cluster: Cluster) -> dict[str, str]:
@@ -139,7 +228,10 @@ def _complete(known: Mapping[str, str], cluster: str) -> dict[str, str]:
     if not {AUTHORITY_KEY, AUTHORITY_CERTIFICATE} <= values.keys():
         values[AUTHORITY_KEY], values[AUTHORITY_CERTIFICATE] = make_authority(cluster)
     for user in ZOOKEEPER_USERS:
-        values[f"vault_zookeeper_{user}_digest"] = zookeeper_digest(user, values[f"vault_zookeeper_{user}_password"])
+        for suffix in ("", NEXT, OLD):
+            values.pop(f"vault_zookeeper_{user}_digest{suffix}", None)
+            if password := values.get(f"vault_zookeeper_{user}_password{suffix}"):
+                values[f"vault_zookeeper_{user}_digest{suffix}"] = zookeeper_digest(user, password)
     return dict(sorted(values.items()))
 
 

@@ -71,7 +71,7 @@ VERBS = (
     Verb("undrain", "operate", "let a drained agent accept tasks again"),
     Verb("certificates", "operate", "show which certificate ends when"),
     Verb("credentials", "operate", "show who gets into which service, and with --show how"),
-    Verb("secrets", "operate", "list the cluster's secrets, without their values"),
+    Verb("secrets", "operate", "list the cluster's secrets without values, or rotate them"),
     Verb("ssh", "operate", "open a shell on one host, or run one command there"),
     Verb("run", "operate", "run one command on all hosts, or on some, in parallel"),
     Verb("upgrade", "change", "move to new versions: back up first, pause where you ask"),

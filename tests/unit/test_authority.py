@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.provisioner.core.plugins.plugin_utils.authority import Authority, end_of
 
-from provisioner.state.authority import make_authority, problem
+from provisioner.state.authority import called_alike, make_authority, problem
 
 NAMES = ["10.0.0.1", "m1"]
 
@@ -99,3 +99,21 @@ def test_an_authority_that_ends_soon_does_not_make_every_run_sign_anew(request_:
     authority = Authority(certificate, key)
     made = authority.sign(request_, "m1", NAMES, 4000)
     assert authority.why_not(made, request_, NAMES, 4000) == "", "another one would end as soon"
+
+
+def test_while_one_authority_follows_the_other_both_are_trusted_whoever_signs(tmp_path: Path, request_: str) -> None:
+    old, new = make_authority("demo"), make_authority("demo")
+    introduced, used = Authority(old[1], old[0], also=new[1]), Authority(new[1], new[0], also=old[1])
+    assert introduced.trusted == used.trusted, "a change of who signs changes nothing here"
+    before, after = introduced.sign(request_, "m1", NAMES, 397), used.sign(request_, "m1", NAMES, 397)
+    for made in (before, after):
+        assert verified(tmp_path, introduced.trusted, made, "-verify_ip", "10.0.0.1")
+    assert introduced.why_not(before, request_, NAMES, 60) == used.why_not(after, request_, NAMES, 60) == ""
+    assert used.why_not(before, request_, NAMES, 60) == "there is none of this authority"
+    alone = Authority(new[1], new[0], also="")
+    assert verified(tmp_path, alone.trusted, after) and not verified(tmp_path, alone.trusted, before)
+
+
+def test_no_two_authorities_are_called_alike() -> None:
+    one, other = make_authority("demo"), make_authority("demo")
+    assert not called_alike(one[1], other[1]) and not called_alike(one[1], one[1])

@@ -48,6 +48,7 @@ def test_nothing_is_readable_by_others_and_nothing_is_left_behind(cluster: Clust
     root = cluster.path.parent / ".provision"
     modes = {str(p.relative_to(root)): p.stat().st_mode & 0o777 for p in (root, *root.rglob("*"))}
     assert modes == {".": 0o700, "demo": 0o700, "demo/secrets.yml": 0o600, "demo/secrets_since.json": 0o600,
+                     "demo/secrets_marks.json": 0o600,
                      "demo/vault_password": 0o600}
 
 
@@ -85,7 +86,7 @@ def test_two_at_once_agree(cluster: Cluster) -> None:
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(secrets.ensure, [cluster] * 8))
     assert secrets.load(cluster).keys() > secrets.PURPOSES.keys()
-    assert sorted(p.name for p in cluster.state_dir.iterdir()) == ["secrets.yml", secrets.SINCE, "vault_password"]
+    assert sorted(p.name for p in cluster.state_dir.iterdir()) == ["secrets.yml", secrets.MARKS, secrets.SINCE, "vault_password"]
 
 
 def test_derived_values() -> None:
@@ -118,7 +119,7 @@ def test_a_password_file_of_ones_own(cluster: Cluster, monkeypatch: pytest.Monke
     own.write_text("correct horse\n")
     monkeypatch.setenv(secrets.ENVIRONMENT, str(own))
     secrets.ensure(cluster)
-    assert sorted(p.name for p in cluster.state_dir.iterdir()) == ["secrets.yml", secrets.SINCE]
+    assert sorted(p.name for p in cluster.state_dir.iterdir()) == ["secrets.yml", secrets.MARKS, secrets.SINCE]
     assert secrets.load(cluster)
     own.write_text("wrong\n")
     with pytest.raises(UsageError, match=r"the password in .*/password does not open the secrets"):
@@ -179,7 +180,7 @@ def test_a_full_disk_leaves_what_was_there(cluster: Cluster, monkeypatch: pytest
     with pytest.raises(ProvisionError, match="can't write the file: No space left on device"):
         secrets.ensure(cluster)
     assert path.read_bytes() == content
-    assert sorted(p.name for p in cluster.state_dir.iterdir()) == ["secrets.yml", secrets.SINCE, "vault_password"]
+    assert sorted(p.name for p in cluster.state_dir.iterdir()) == ["secrets.yml", secrets.MARKS, secrets.SINCE, "vault_password"]
 
 
 def test_the_day_on_which_a_secret_was_made_is_remembered(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -193,10 +194,8 @@ def test_the_day_on_which_a_secret_was_made_is_remembered(cluster: Cluster, monk
 
 
 def test_the_companys_authority_takes_the_place_of_the_clusters_own(cluster: Cluster) -> None:
-    secrets.ensure(cluster)
-    own = secrets.load(cluster)
     key, certificate = make_authority("company")
     secrets.ensure(replace(cluster, variables={"cluster_ca_key": key, "cluster_ca_certificate": certificate}))
     given = secrets.load(cluster)
     assert (given[secrets.AUTHORITY_KEY], given[secrets.AUTHORITY_CERTIFICATE]) == (key, certificate)
-    assert {name for name in own if own[name] != given[name]} == {secrets.AUTHORITY_KEY, secrets.AUTHORITY_CERTIFICATE}
+    assert secrets.stages(cluster) == {}, "from the beginning: nobody has to be told of another one"

@@ -223,17 +223,22 @@ def test_the_start_of_a_process_is_known() -> None:
 
 
 def test_the_digest_covers_what_decides_and_nothing_else() -> None:
-    variables = {"zookeeper_tick_ms": 2000, "zookeeper_probe": {"members": 3}, "consul_server": True}
+    variables = {"zookeeper_tick_ms": 2000, "zookeeper_probe": {"members": 3}, "consul_server": True,
+                 "zookeeper_super_digest": "{{ vault_super }}"}
+    marks = {"vault_super": "a", "vault_other": "b"}
     facts = {"ansible_os_family": "Debian", "ansible_machine_id": "a", "ansible_fqdn": "m1"}
     zookeeper = component("zookeeper")
 
-    def of(changed: dict[str, Any] | None = None, other: dict[str, Any] | None = None, cluster: str = "id", secrets: str = "s") -> str:
-        return digest(zookeeper, {**variables, **(changed or {})}, {**facts, **(other or {})}, cluster, secrets)
+    def of(changed: dict[str, Any] | None = None, other: dict[str, Any] | None = None, cluster: str = "id",
+           secrets: dict[str, str] | None = None) -> str:
+        return digest(zookeeper, {**variables, **(changed or {})}, {**facts, **(other or {})}, cluster, {**marks, **(secrets or {})})
 
     for different in (of({"zookeeper_tick_ms": 1}), of(None, {"ansible_os_family": "RedHat"}), of(None, {"ansible_machine_id": "b"}),
-                      of(cluster="other"), of(secrets="t"), digest(component("dns"), variables, facts, "id", "s")):
+                      of(cluster="other"), of(secrets={"vault_super": "c"}), of(secrets={"": "of all"}),
+                      digest(component("dns"), variables, facts, "id", marks)):
         assert different != of()
-    for same in (of({"zookeeper_probe": {"members": 5}}), of({"consul_server": False}), of(None, {"ansible_fqdn": "m1.example"})):
+    for same in (of({"zookeeper_probe": {"members": 5}}), of({"consul_server": False}), of(None, {"ansible_fqdn": "m1.example"}),
+                 of(secrets={"vault_other": "c"})):
         assert same == of()
 
 

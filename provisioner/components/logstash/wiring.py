@@ -25,7 +25,8 @@ def variables(host: Host, w: Wiring) -> Variables:
         "logstash_address": host.cluster_address,
         "logstash_target": target,
         "logstash_tls": w.closed,
-        "logstash_authority": w.authority if server else {},
+        # Also where it only forwards, as that program reads its certificate when it starts.
+        "logstash_authority": w.authority,
         "logstash_probe": {"unit": "logstash", "server": server, "api": f"127.0.0.1:{w.value(host, 'logstash_api_port')}",
                            "forwarder": "rsyslog", "target": target, "peer": "logstash" if w.closed else ""},
     }

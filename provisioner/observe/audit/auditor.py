@@ -21,7 +21,7 @@ from provisioner.observe.probe_client import ask
 from provisioner.observe.proof import test_image
 from provisioner.probe.knocking import connect, knock_at
 from provisioner.probe.look import WORDS, digest
-from provisioner.state.secrets import AUTHORITY_CERTIFICATE
+from provisioner.state.secrets import AUTHORITY_CERTIFICATE, trusted
 
 #: A host looks through a journal and may start two containers.
 TIMEOUT_SECONDS = 240.0
@@ -80,9 +80,8 @@ class Auditor:
 
     @property
     def _authority(self) -> str:
-        """Who is trusted, as a certificate (PEM); nobody in an open cluster."""
-        company = self.cluster.variables.get("cluster_ca_certificate")
-        return str(company or self.secrets.get(AUTHORITY_CERTIFICATE, "")) if self.access == "closed" else ""
+        """Who is trusted, as certificates (PEM); nobody in an open cluster."""
+        return trusted(self.secrets) if self.access == "closed" else ""
 
     def _look(self, host: Host, every: Sequence[Target]) -> Mapping[str, Any]:
         """What root sees there."""
@@ -228,7 +227,7 @@ def untried(visit: Visit, answers: Sequence[Sequence[Any]]) -> list[Finding]:
 
 def words_of(secrets: Mapping[str, str], logins: Sequence[str]) -> list[tuple[str, bytes]]:
     """The words by which each secret is known where it is seen, without those that everybody may read."""
-    values = [(name, value) for name, value in secrets.items() if name != AUTHORITY_CERTIFICATE]
+    values = [(name, value) for name, value in secrets.items() if not name.startswith(AUTHORITY_CERTIFICATE) and not name.endswith("_turn")]
     values += [("a password", value.removeprefix("Basic ")) for value in logins]
     return [(name, word) for name, value in values for line in value.splitlines() if not line.startswith("-----")
             for pattern in WORDS for word in pattern.findall(line.encode())]

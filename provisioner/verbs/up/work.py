@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from provisioner.plan.assess import Assessment
 from provisioner.plan.scope import Scope
 from provisioner.run.engine import Result, RunFailed
 from provisioner.run.prepare import prepared
+from provisioner.state import secrets
 from provisioner.verbs.shared.confirm import confirm
 from provisioner.verbs.up import Options
 
@@ -33,7 +35,13 @@ def run_up(context: Context, console: Console, options: Options) -> Result:
     with prepared(context, console, scope, doing="looking at the hosts", approved=approved) as ready:
         if ready.over:
             return conclude(context, console, ready.assessment)
-        return carry_out(context, console, ready.assessment, ready.held, yes=options.yes, json=options.json)
+        result = carry_out(context, console, ready.assessment, ready.held, yes=options.yes, json=options.json)
+        if not secrets.stages(context.cluster):
+            return result
+        from provisioner.verbs.shared.rotating import go_on
+
+        more = go_on(context, console, ready.held, ready.assessment, scope)
+        return replace(result, changed=result.changed + more.changed, seconds=result.seconds + more.seconds) if more else result
 
 
 def carry_out(context: Context, console: Console, found: Assessment, held: Lock, *, yes: bool, json: bool = False) -> Result:

@@ -98,7 +98,7 @@ def test_a_changed_plugin_is_a_reason_to_run_the_roles_that_use_it_and_no_others
             copy.parent.mkdir(parents=True, exist_ok=True)
             copy.write_text(path.read_text() + ("# changed\n" if changed == path.name else ""))
         monkeypatch.setattr(fingerprint, "collection_dir", lambda: folder)
-        zookeeper, mesos = (fingerprint.digest(component(name), {}, {}, "id", "") for name in ("zookeeper", "mesos_agent"))
+        zookeeper, mesos = (fingerprint.digest(component(name), {}, {}, "id", {}) for name in ("zookeeper", "mesos_agent"))
         return zookeeper, mesos
 
     before = digests("")

@@ -35,7 +35,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible ships no types
         if not asked["authority"]:
             return {**result, **self._on_host({**there, "absent": True}, task_vars), "ends": ""}
         try:
-            authority = Authority(str(asked["authority"]["certificate"]), str(asked["authority"]["key"]))
+            authority = Authority(str(asked["authority"]["certificate"]), str(asked["authority"]["key"]),
+                                  str(asked["authority"].get("also") or ""))
         except (KeyError, ValueError) as error:
             raise AnsibleActionFail(f"the authority can't sign: {error}; see cluster_ca_certificate and cluster_ca_key") from error
         names = sorted(set(asked["names"]))
@@ -44,11 +45,11 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible ships no types
             return {**result, **found}
         request, certificate = str(found.get("request", "")), str(found.get("certificate", ""))
         why = authority.why_not(certificate, request, names, int(asked["renew_days"]))
+        made = authority.sign(request, str(asked["name"]), names, int(asked["days"])) if why and not self._task.check_mode else certificate
         if not why and found.get("ca") != authority.trusted:
             why = "others are trusted"
         if not why or self._task.check_mode:
             return {**result, "changed": bool(why) or bool(found.get("changed")), "ends": end_of(certificate), "why": why}
-        made = authority.sign(request, str(asked["name"]), names, int(asked["days"]))
         written = self._on_host({**there, "certificate": made, "ca": authority.trusted}, task_vars)
         return {**result, **written, "ends": end_of(made), "why": why}
 

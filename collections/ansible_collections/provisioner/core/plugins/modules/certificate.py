@@ -24,7 +24,9 @@ options:
   name: {description: What the certificate is made out to., type: str, required: true}
   names: {description: Names and addresses that it is valid for., type: list, elements: str, default: []}
   authority:
-    description: Certificate and key of the authority, as C(certificate) and C(key). The files are removed where it is empty.
+    description:
+      - Certificate and key of the authority, as C(certificate) and C(key). The files are removed where it is empty.
+      - While another authority takes its place, C(also) is that one's certificate; both are trusted, and the first one signs.
     type: dict
     default: {}
   days: {description: How long a new certificate lasts., type: int, default: 397}

@@ -16,12 +16,14 @@ SigningKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519Pri
 
 
 class Authority:
-    """An authority by its certificate and key (PEM). Raises ValueError where they are none, or do not belong together."""
+    """An authority by its certificate and key (PEM), and whom others trust `also`. Raises ValueError where they are none, or do not belong
+    together."""
 
-    def __init__(self, certificate: str, key: str) -> None:
+    def __init__(self, certificate: str, key: str, also: str = "") -> None:
         # A company's may bring the chain up to its root along.
         self.chain = x509.load_pem_x509_certificates(certificate.encode())
         self.certificate = self.chain[0]
+        self.also = x509.load_pem_x509_certificates(also.encode()) if also.strip() else []
         found = serialization.load_pem_private_key(key.encode(), password=None)
         if not isinstance(found, SigningKey):
             raise ValueError("the authority's key is of a kind that does not sign certificates")
@@ -54,8 +56,11 @@ class Authority:
 
     @property
     def trusted(self) -> str:
-        """What others trust: all that the authority's certificate came with (PEM)."""
-        return "".join(each.public_bytes(serialization.Encoding.PEM).decode() for each in self.chain)
+        """What others trust: all that the authority's certificate came with (PEM), and those of the other one. Two of them in the same
+        order whoever signs, so that a change of who signs changes nothing here."""
+        every = {each.public_bytes(serialization.Encoding.PEM).decode() for each in self.also}
+        own = [each.public_bytes(serialization.Encoding.PEM).decode() for each in self.chain]
+        return "".join(sorted(every | set(own)) if every else own)
 
     def why_not(self, certificate: str, request: str, names: Sequence[str], renew_days: int) -> str:
         """Why a certificate has to be made new, or ''; without a request (a preview) its key is not compared."""

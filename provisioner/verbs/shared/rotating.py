@@ -1,0 +1,143 @@
+"""Taking secrets that are being replaced through the stages that are left: each is an ordinary run, the last proves that all is over."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Sequence
+
+from provisioner.components import COMPONENTS
+from provisioner.components.rotation import NEXT, OLD, Rotation, rotations
+from provisioner.console import Console, summary
+from provisioner.context import Context
+from provisioner.errors import StepFailed, UnreachableError, UsageError
+from provisioner.plan.assess import Assessment
+from provisioner.plan.scope import Scope
+from provisioner.run.engine import Result
+from provisioner.run.execute import execute
+from provisioner.run.lock import Lock
+from provisioner.run.prepare import STAGE, TO_ROTATE, prepared
+from provisioner.run.settled import await_back
+from provisioner.state import secrets
+from provisioner.verbs.shared.confirm import confirm
+
+#: What is said of a stage.
+SAID = {NEXT: "the new value is introduced beside the old one", OLD: "the new value is used; the old one still counts where both can"}
+
+
+def complete(context: Context, console: Console, held: Lock, *, batch: str) -> Result:
+    """Do what each stage asks for until nothing is being rotated; gives the counts of all of them.
+
+    The stage goes on only when every host has taken it: one that is away would be locked out. Raises UnreachableError, and as a run does.
+    """
+    changed, seconds = 0, 0.0
+    while under_way := secrets.stages(context.cluster):
+        for stage in dict.fromkeys(under_way.values()):
+            console.say(f"{', '.join(sorted(n for n, s in under_way.items() if s == stage))}: {SAID[stage]}")
+        done = _stage(context, console, held, batch)
+        changed, seconds = changed + done.changed, seconds + done.seconds
+        secrets.advance(context.cluster)
+    last = _stage(context, console, held, batch)
+    return Result(context.cluster.name, changed=changed + last.changed, seconds=seconds + last.seconds)
+
+
+def go_on(context: Context, console: Console, held: Lock, found: Assessment, scope: Scope) -> Result | None:
+    """After an `up`: the stage that it brought about is over when it concerned everything. None where nothing is being rotated."""
+    names = sorted(secrets.stages(context.cluster))
+    if not names:
+        return None
+    if scope.only or scope.limit or found.unreachable:
+        console.warn(f"{', '.join(names)}: not completed, as not every host was told: run 'provision up' when all of them answer")
+        return None
+    secrets.advance(context.cluster)
+    return complete(context, console, held, batch=scope.batch)
+
+
+def _stage(context: Context, console: Console, held: Lock, batch: str) -> Result:
+    with prepared(context, console, Scope(batch=batch), STAGE) as ready:
+        found = ready.assessment
+        if found.unreachable:
+            raise UnreachableError(f"the rotation waits: {', '.join(sorted(found.unreachable))} would be locked out",
+                                   hint="bring them back, or take them out with 'provision remove'; then 'provision up' completes it")
+        if not found.plan.steps:
+            return Result(context.cluster.name)
+        console.plan(found.plan)
+        result = execute(context, console, found.plan, held, facts=found.facts, questions=found.questions)
+        await_back(context, found.observation, found.plan)
+        console.say(summary(result))
+        return result
+
+
+def run_rotate(context: Context, console: Console, names: Sequence[str], *, every: bool, batch: str, yes: bool) -> Result:
+    """New values for these, or for all. A rotation that was cut off is completed first.
+
+    Raises UsageError for what can't be, StepFailed where something else is to be done first, UnreachableError, and as a run does.
+    """
+    chosen = chosen_of(names, every=every)
+    refused = {name: why for name, each in chosen.items() if (why := why_not(context, each))}
+    if refused and not every:
+        raise UsageError("; ".join(f"{name} can't be rotated: {why}" for name, why in refused.items()), hint="provision secrets list")
+    for name, why in refused.items():
+        console.warn(f"{name} is left out: {why}")
+    wanted = {name: each for name, each in chosen.items() if name not in refused}
+    secrets.load(context.cluster)
+    with prepared(context, console, Scope(batch=batch), TO_ROTATE, doing=f"rotate {', '.join(wanted)}") as ready:
+        found, begun = ready.assessment, secrets.stages(context.cluster)
+        if found.unreachable:
+            raise UnreachableError(f"nothing was changed: {', '.join(sorted(found.unreachable))} would be locked out",
+                                   hint="bring them back, or take them out with 'provision remove'")
+        if found.plan.steps and not begun:
+            raise StepFailed("nothing was changed: the cluster is not as its inventory says, and two changes at once can't be told apart",
+                             hint="run 'provision up', then the same command again")
+        if begun:
+            console.say(f"first the rotation that is under way: {', '.join(sorted(begun))}")
+        console.say("new values for")
+        for name, each in wanted.items():
+            console.say(f"  {name} ({', '.join(concerned(context, each))}): {each.felt}")
+        confirm(f"Rotate {len(wanted)} secrets of {context.cluster.name}?", yes=yes)
+        done = [complete(context, console, ready.held, batch=batch)] if begun else []
+        rest = {name: each for name, each in wanted.items() if name not in begun}
+        for part in (False, True):
+            together = [each for each in rest.values() if each.alone is part]
+            if together:
+                secrets.begin(context.cluster, together)
+                done.append(complete(context, console, ready.held, batch=batch))
+    result = Result(context.cluster.name, changed=sum(r.changed for r in done), seconds=sum(r.seconds for r in done))
+    console.say(f"rotated: {', '.join(wanted)}; {summary(result)}")
+    return result
+
+
+def chosen_of(names: Sequence[str], *, every: bool) -> dict[str, Rotation]:
+    """Those that are named, also by the name of one of their secrets. Raises UsageError for what there is not."""
+    known = {name: each for name, (_, each) in rotations().items()}
+    if every or not names:
+        if names or not every:
+            raise UsageError("name what is to be rotated, or say --all" if not every else "--all and names exclude each other",
+                             hint=f"one of {', '.join(known)}")
+        return known
+    by_secret = {variable: name for name, each in known.items() for secret in each.secrets for variable in (secret, f"vault_{secret}")}
+    found = {}
+    for asked in names:
+        name = asked if asked in known else by_secret.get(asked, "")
+        if not name:
+            like = difflib.get_close_matches(asked, [*known, *by_secret], n=1)
+            raise UsageError(f"no secret {asked!r}" + (f": did you mean {like[0]!r}?" if like else ""), hint=f"one of {', '.join(known)}")
+        found[name] = known[name]
+    return found
+
+
+def why_not(context: Context, each: Rotation) -> str:
+    """Why this cluster's can't be rotated; '' where it can."""
+    if secrets.AUTHORITY_KEY in each.variables and context.cluster.variables.get("cluster_ca_key"):
+        return "the inventory gives it; write another cluster_ca_certificate and cluster_ca_key there, and 'provision up' does the rest"
+    if each.closed and context.ledger.access != "closed":
+        return each.closed
+    return ""
+
+
+def concerned(context: Context, each: Rotation) -> list[str]:
+    """The titles of the components that are told of it."""
+    every = context.rendered["all"]
+    texts = {key: json.dumps(value, default=str) for own in (every["vars"], *every["hosts"].values()) for key, value in own.items()}
+    named = {key for key, text in texts.items() if any(variable in text for variable in each.variables)}
+    return [c.title for c in COMPONENTS if any(key.startswith(f"{c.role}_") for key in named)]

@@ -1,0 +1,222 @@
+"""New values for secrets of a living cluster: the stages, where they stand, and what is refused."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from provisioner.cluster.model import Cluster
+from provisioner.components import COMPONENTS, component
+from provisioner.components.rotation import NEXT, OLD, Rotation, of, rotations
+from provisioner.context import Context
+from provisioner.errors import UsageError
+from provisioner.plan.rotation import together
+from provisioner.state import rotation, secrets
+from provisioner.state.authority import make_authority
+from provisioner.verbs.shared import rotating
+from tests.unit.builders import cluster as some
+from tests.unit.builders import masters, observed
+
+KEY, CERTIFICATE = secrets.AUTHORITY_KEY, secrets.AUTHORITY_CERTIFICATE
+BOTH, ONE = Rotation("both", ("a", "b")), Rotation("one", ("c",), both=False)
+TURNS = Rotation("turns", ("d",), turns=True)
+BEFORE = {"vault_a": "a1", "vault_b": "b1", "vault_c": "c1", "vault_d": "d1", "vault_z": "z"}
+
+
+@pytest.fixture
+def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cluster:
+    monkeypatch.delenv(secrets.ENVIRONMENT, raising=False)
+    found = Cluster("demo", tmp_path / "inventory.yml", ())
+    secrets.ensure(found)
+    return found
+
+
+@pytest.fixture
+def known(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rotation, "rotations", lambda: {each.name: (component("common"), each) for each in (BOTH, ONE, TURNS)})
+
+
+@pytest.mark.usefixtures("known")
+def test_both_values_are_there_until_the_new_one_is_used_by_all() -> None:
+    first = rotation.begun(BEFORE, BOTH, {"vault_a": "a2", "vault_b": "b2"})
+    assert first == BEFORE | {"vault_a_next": "a2", "vault_b_next": "b2"}
+    assert rotation.stages(first) == {"both": NEXT}
+    second = rotation.advanced(first)
+    assert second == BEFORE | {"vault_a": "a2", "vault_b": "b2", "vault_a_old": "a1", "vault_b_old": "b1"}
+    assert rotation.stages(second) == {"both": OLD}
+    assert rotation.advanced(second) == BEFORE | {"vault_a": "a2", "vault_b": "b2"}
+    assert rotation.stages(rotation.advanced(second)) == {}
+
+
+@pytest.mark.usefixtures("known")
+def test_what_counts_alone_is_used_at_once_and_who_brings_it_may_get_another_name() -> None:
+    assert rotation.begun(BEFORE, ONE, {"vault_c": "c2"}) == BEFORE | {"vault_c": "c2", "vault_c_old": "c1"}
+    first = rotation.begun(BEFORE, TURNS, {"vault_d": "d2"})
+    assert "vault_d_turn" not in first, "the old one is still brought under its name"
+    done = rotation.advanced(rotation.advanced(first))
+    assert (done["vault_d"], done["vault_d_turn"]) == ("d2", "2")
+    again = rotation.advanced(rotation.begun(done, TURNS, {"vault_d": "d3"}))
+    assert (again["vault_d"], again["vault_d_old"], again["vault_d_turn"]) == ("d3", "d2", "")
+
+
+def test_every_rotation_is_of_secrets_that_there_are_and_no_secret_is_in_two() -> None:
+    there = {*secrets.PURPOSES, KEY, CERTIFICATE}
+    named = [variable for _, each in rotations().values() for variable in each.variables]
+    assert len(named) == len(set(named)) and {*named} <= there
+    assert len(rotations()) == sum(len(of(c)) for c in COMPONENTS)
+    assert all(each.felt for _, each in rotations().values())
+
+
+def test_the_stage_is_told_by_marks_that_tell_nothing_else(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, authority = rotations()["authority"]
+    before = secrets.marks(cluster)
+    assert before.keys() == secrets.load(cluster).keys() and len({*before.values()}) == len(before)
+    values = secrets.load(cluster)
+    secrets.begin(cluster, [authority])
+    now, kept = secrets.marks(cluster), (cluster.state_dir / secrets.MARKS).read_text()
+    assert {name for name in now if now[name] != before.get(name)} == {f"{KEY}_next", f"{CERTIFICATE}_next"}
+    assert not [value for value in {**values, **secrets.load(cluster)}.values() if value in kept]
+    monkeypatch.setattr(secrets, "load", lambda _: pytest.fail("what is not asked for is not decrypted"))
+    assert secrets.stages(cluster) == {"authority": NEXT}
+
+
+def test_marks_follow_values_through_all_stages(cluster: Cluster) -> None:
+    _, authority = rotations()["authority"]
+    old = secrets.load(cluster)
+    secrets.begin(cluster, [authority])
+    introduced = secrets.load(cluster)
+    assert secrets.trusted(introduced) == old[CERTIFICATE] + introduced[f"{CERTIFICATE}_next"]
+    secrets.advance(cluster)
+    used, marks = secrets.load(cluster), secrets.marks(cluster)
+    assert (used[CERTIFICATE], used[f"{CERTIFICATE}_old"]) == (introduced[f"{CERTIFICATE}_next"], old[CERTIFICATE])
+    secrets.advance(cluster)
+    done = secrets.load(cluster)
+    assert done == old | {KEY: used[KEY], CERTIFICATE: used[CERTIFICATE]}
+    assert {name: marks[name] for name in done} == secrets.marks(cluster)
+    assert secrets.stages(cluster) == {}
+
+
+@pytest.mark.parametrize("broken", [secrets.MARKS, "secrets.yml"])
+def test_a_change_that_was_cut_off_is_known_by_the_file_that_is_there(
+        cluster: Cluster, broken: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, authority = rotations()["authority"]
+    before = secrets.marks(cluster)
+    write = secrets.write_private
+
+    def cut_off(path: Path, content: bytes, **more: bool) -> bool:
+        if path.name == broken:
+            raise KeyboardInterrupt
+        return write(path, content, **more)
+
+    monkeypatch.setattr(secrets, "write_private", cut_off)
+    with pytest.raises(KeyboardInterrupt):
+        secrets.begin(cluster, [authority])
+    assert secrets.marks(cluster) == before and secrets.stages(cluster) == {}
+
+
+def test_a_file_that_somebody_else_wrote_counts_as_a_whole(cluster: Cluster) -> None:
+    _, authority = rotations()["authority"]
+    secrets.begin(cluster, [authority])
+    before = secrets.marks(cluster)
+    (cluster.state_dir / secrets.MARKS).unlink()
+    (whole,) = secrets.marks(cluster)
+    assert whole == "" and secrets.stages(cluster) == {"authority": NEXT}
+    secrets.ensure(cluster)
+    assert secrets.marks(cluster).keys() == before.keys() and not {*secrets.marks(cluster).values()} & {*before.values()}
+
+
+def given(cluster: Cluster, pair: tuple[str, str]) -> Cluster:
+    return replace(cluster, variables={"cluster_ca_key": pair[0], "cluster_ca_certificate": pair[1]})
+
+
+def test_another_authority_in_the_inventory_takes_the_place_of_the_one_before_by_stages(cluster: Cluster) -> None:
+    old, company, other = secrets.load(cluster), make_authority("company"), make_authority("other")
+    secrets.ensure(given(cluster, company))
+    first = secrets.load(cluster)
+    assert first == old | {f"{KEY}_next": company[0], f"{CERTIFICATE}_next": company[1]}
+    secrets.ensure(given(cluster, company))
+    assert secrets.load(cluster) == first
+    secrets.advance(given(cluster, company))
+    assert secrets.load(cluster)[CERTIFICATE] == company[1]
+    secrets.ensure(given(cluster, other))
+    assert f"{CERTIFICATE}_next" not in secrets.load(cluster), "one after the other"
+    secrets.advance(given(cluster, other))
+    assert secrets.load(cluster)[f"{CERTIFICATE}_next"] == other[1], "and then the other"
+    secrets.ensure(given(cluster, company))
+    assert secrets.stages(cluster) == {}, "the inventory has changed its mind before it was used"
+
+
+def test_members_that_cannot_serve_with_different_secrets_stop_and_start_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    marathon = component("marathon")
+    monkeypatch.setattr("provisioner.plan.rotation.of", lambda _: (Rotation("pair", ("p",), both=False, together=True), BOTH))
+    hosts = ["m1", "m2", "m3"]
+    seen = observed(some(), {"m1": {"marathon": {"state": "ok"}}, "m2": {"marathon": {"state": "degraded"}},
+                             "m3": {"marathon": {"state": "down"}}})
+    stop, start = together(marathon, hosts, some(), seen, {"pair": OLD})
+    assert (stop.verb, stop.hosts, start.verb, start.hosts, start.batch) == ("stop", ("m1", "m2"), "up", ("m1", "m2", "m3"), 0)
+    assert "pair" in stop.why and start.all_or_none
+    assert together(marathon, hosts, some(), seen, {"pair": NEXT}) == together(marathon, hosts, some(), seen, {"both": OLD}) == []
+    assert together(marathon, ["m3"], some(), seen, {"pair": OLD}) == [], "nobody serves who would have to stop"
+    assert together(marathon, ["m1"], some(*masters(1)), seen, {"pair": OLD}) == [], "a lone one is beside nobody"
+
+
+def test_two_authorities_of_one_name_are_refused(cluster: Cluster) -> None:
+    import datetime
+
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    name = x509.load_pem_x509_certificate(secrets.load(cluster)[CERTIFICATE].encode()).subject
+    key, now = ec.generate_private_key(ec.SECP256R1()), datetime.datetime.now(datetime.UTC)
+    made = (x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key()).serial_number(1)
+            .not_valid_before(now).not_valid_after(now + datetime.timedelta(days=9))
+            .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True).sign(key, hashes.SHA256()))
+    private = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    pair = private.decode(), made.public_bytes(serialization.Encoding.PEM).decode()
+    with pytest.raises(UsageError, match="has the name of the one before"):
+        secrets.ensure(given(cluster, pair))
+
+
+@pytest.mark.parametrize(("names", "every", "said"), [
+    ((), False, "name what is to be rotated, or say --all"), (("authority",), True, "exclude each other"),
+    (("autority",), False, "no secret 'autority': did you mean 'authority'"), (("xyz",), False, "no secret 'xyz'$"),
+])
+def test_what_there_is_not_is_refused_before_anything_is_done(names: tuple[str, ...], every: bool, said: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        rotating.chosen_of(names, every=every)
+    import re
+
+    assert re.search(said, caught.value.message) and "authority" in caught.value.hint
+
+
+def test_a_secret_is_found_by_its_own_name_too() -> None:
+    assert [*rotating.chosen_of(["vault_cluster_ca_key"], every=False)] == ["authority"]
+    assert [*rotating.chosen_of([], every=True)] == [*rotations()]
+
+
+def context(folder: Path, more: str = "") -> Context:
+    (folder / "inventory.yml").write_text(f"""\
+masters:
+  hosts:
+    m1: {{ansible_host: 192.0.2.11}}
+agents:
+  hosts:
+    a1: {{ansible_host: 192.0.2.101}}
+{more}""")
+    return Context(folder / "inventory.yml")
+
+
+def test_an_authority_that_the_inventory_gives_is_changed_there(tmp_path: Path) -> None:
+    key, certificate = make_authority("company")
+    own = f"all:\n  vars:\n    cluster_ca_key: {json.dumps(key)}\n    cluster_ca_certificate: {json.dumps(certificate)}\n"
+    assert "the inventory gives it" in rotating.why_not(context(tmp_path, own), rotations()["authority"][1])
+    assert rotating.why_not(context(tmp_path), rotations()["authority"][1]) == ""
+
+
+def test_who_is_told_of_a_secret_is_said_before(tmp_path: Path) -> None:
+    assert rotating.concerned(context(tmp_path), rotations()["authority"][1]) == [
+        "Base system", "Consul", "ZooKeeper", "Marathon", "Chronos", "Logstash"]
