@@ -53,7 +53,7 @@ class Rotate:
 
 def add_rotate(parser: argparse.ArgumentParser) -> None:
     """The arguments of `secrets rotate`."""
-    parser.add_argument("names", metavar="NAME", nargs="*", help="what is to get a new value, as in the last column of 'secrets list'")
+    parser.add_argument("names", metavar="NAME", nargs="*", help="what gets a new value, or a pattern; see 'rotated as' in 'secrets list'")
     parser.add_argument("--all", action="store_true", help="everything that can be rotated")
     add_batch(parser)
     add_yes(parser, "the first change")
@@ -106,7 +106,7 @@ ROTATE_EPILOG = """\
 Old and new values are accepted beside each other while hosts change one after
 the other, where the program can do that. A run that ends half way is completed
 by the next 'provision up'. Examples:
-  provision secrets rotate consul_tokens
+  provision secrets rotate 'consul_*_token'
   provision secrets rotate authority --yes"""
 
 ACTIONS = (

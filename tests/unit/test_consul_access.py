@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 from ansible.module_utils.testing import patch_module_args
-from ansible_collections.provisioner.core.plugins.filter.consul import consul_acl, consul_agent_tokens, consul_tls, consul_token
+from ansible_collections.provisioner.core.plugins.filter.consul import consul_acl, consul_agent_tokens, consul_tls
+from ansible_collections.provisioner.core.plugins.module_utils.consul import consul_token
 from ansible_collections.provisioner.core.plugins.modules import consul_acl as consul_module
+from ansible_collections.provisioner.core.plugins.modules import consul_keyring as keyring_module
 
 from provisioner.components.consul.phases import arrived, phases
 from provisioner.plan.phases import Members
@@ -142,7 +144,7 @@ class Fake:
         if method == "GET":
             if kind in ("policies", "tokens"):
                 return list((self.policies if kind == "policies" else self.tokens).values())
-            return {} if path == "token/self" else self.policies[name]
+            return {"AccessorID": "initial"} if path == "token/self" else self.policies[name]
         self.written += 1
         if kind == "policy":
             number = name or str(len(self.policies) + 1)
@@ -162,8 +164,8 @@ def made(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) ->
     monkeypatch.setattr(consul_module, "Consul", lambda agent, token: fake)
 
     def run(secret: str, *, check: bool = False, **more: Any) -> tuple[Fake, dict[str, Any]]:
-        asked = {"management": "M", "policies": {"look": "r"}, "_ansible_check_mode": check, **more,
-                 "tokens": [{"name": "DNS", "secret": secret, "policy": "look"}, *consul_agent_tokens(SEED, ["a1"], "look")]}
+        asked = {"management": "M", "policies": {"look": "r"}, "_ansible_check_mode": check,
+                 "tokens": [{"name": "DNS", "secret": secret, "policy": "look"}, *consul_agent_tokens(SEED, ["a1"], "look")], **more}
         with patch_module_args(asked), pytest.raises(SystemExit):
             consul_module.main()
         return fake, json.loads(capsys.readouterr().out)
@@ -197,3 +199,88 @@ def test_a_consul_that_cannot_be_asked_yet_is_no_error(monkeypatch: pytest.Monke
         consul_module.main()
     said = json.loads(capsys.readouterr().out)
     assert (said["changed"], said["ready"]) == (False, False) and "refused" in said["why"]
+
+
+def test_two_tokens_of_one_name_count_while_one_is_replaced(made: Callable[..., tuple[Fake, dict[str, Any]]]) -> None:
+    accessor, other = consul_module.accessor, str(uuid.uuid4())
+    both = [*consul_agent_tokens(SEED, ["a1", "m1"], "look"), *consul_agent_tokens(other, ["a1", "m1"], "look"),
+            *({"name": "DNS", "secret": secret, "policy": "look"} for secret in ("one", "two"))]
+    fake, _ = made("one", tokens=both, agents=[SEED, other])
+    assert {accessor("one"), accessor("two"), accessor(consul_token(SEED, "a1")), accessor(consul_token(other, "a1"))} <= fake.tokens.keys()
+    # Of agents of other hosts those go that follow from neither, and nothing goes where nothing is to be deleted.
+    made("two", agents=[other], tokens=consul_agent_tokens(other, ["m1"], "look"), prune=False)
+    assert accessor(consul_token(SEED, "a1")) in fake.tokens
+    _, said = made("two", agents=[other], tokens=consul_agent_tokens(other, ["m1"], "look"))
+    assert sorted(said["made"]) == ["agent a1", "agent m1"]
+    assert accessor(consul_token(other, "a1")) in fake.tokens and accessor(consul_token(SEED, "a1")) not in fake.tokens
+
+
+def test_the_token_that_makes_the_others_is_replaced_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake = Fake()
+    fake.tokens["first"] = {"AccessorID": "first", "Description": "Initial Management Token"}
+    change: Any = consul_module.changed_management
+    assert change(fake, "new", False, True, True) == ["management"] and len(fake.tokens) == 2
+    assert change(fake, "new", False, True, False) == ["management"]
+    assert fake.tokens[consul_module.accessor("new")]["Policies"] == [{"Name": "global-management"}]
+    assert change(fake, "new", True, True, False) == [], "it is there"
+    own = consul_module.accessor("new")
+    asked = fake.ask
+    monkeypatch.setattr(fake, "ask", lambda how, path, body=None: {"AccessorID": own} if path == "token/self" else asked(how, path, body))
+    assert change(fake, "", False, False, False) == []
+    assert change(fake, "", False, True, False) == ["management"]
+    assert own in fake.tokens and "first" not in fake.tokens
+    assert change(fake, "", False, True, False) == []
+
+
+SETTLE: Any = keyring_module.settle
+
+
+class Ring:
+    """Agents and the keys that they have; the last one takes a key that is given so often (`late`)."""
+
+    def __init__(self, agents: int, *keys: str, tells: bool = True) -> None:
+        self.agents, self.keys, self.first, self.tells = agents, dict.fromkeys(keys, agents), keys[0], tells
+        self.done: list[tuple[str, str]] = []
+        self.late = 0
+
+    def rings(self) -> list[dict[str, Any]]:
+        """As Consul tells it."""
+        more = {"PrimaryKeys": {self.first: self.agents}} if self.tells else {}
+        return [{"Keys": dict(self.keys), "NumNodes": self.agents, **more}]
+
+    def do(self, what: str, key: str) -> None:
+        """As Consul does it."""
+        self.done.append((what, key))
+        if what == "install":
+            self.late, self.keys[key] = self.late - 1, self.agents - (self.late > 0)
+        elif what == "use":
+            assert self.keys[key] == self.agents
+            self.first = key
+        else:
+            assert key != self.first
+            del self.keys[key]
+
+
+def test_a_key_is_used_when_all_have_it_and_others_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keyring_module, "PAUSE", 0)
+    ring, settle = Ring(5, "old"), SETTLE
+    assert settle(ring, "old", "", 0, False) == [] == ring.done
+    assert settle(ring, "old", "new", 9, True) == ["install"] and ring.done == []
+    ring.late = 1
+    assert settle(ring, "old", "new", 9, False) == ["install"]
+    assert ring.done == [("install", "new")] * 2 and ring.first == "old", "asked again until the last one has it"
+    assert settle(ring, "new", "old", 9, False) == ["use"] and settle(ring, "new", "old", 9, False) == []
+    assert settle(ring, "new", "", 9, False) == ["remove"] and ring.keys == {"new": 5}
+
+
+def test_a_key_that_somebody_did_not_get_is_not_used() -> None:
+    ring = Ring(5, "old")
+    ring.late = 99
+    with pytest.raises(keyring_module.RefusedError, match="4 of 5 agents have the key"):
+        SETTLE(ring, "new", "old", 0, False)
+    assert ring.first == "old"
+
+
+def test_where_consul_does_not_tell_which_key_is_used_it_is_said_again_and_counts_as_no_change() -> None:
+    ring = Ring(3, "old", tells=False)
+    assert SETTLE(ring, "old", "", 0, False) == [] and ring.done == [("use", "old")]

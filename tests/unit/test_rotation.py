@@ -14,7 +14,7 @@ from provisioner.components.rotation import NEXT, OLD, Rotation, of, rotations
 from provisioner.context import Context
 from provisioner.errors import UsageError
 from provisioner.plan.rotation import together
-from provisioner.state import rotation, secrets
+from provisioner.state import files, rotation, secrets
 from provisioner.state.authority import make_authority
 from provisioner.verbs.shared import rotating
 from tests.unit.builders import cluster as some
@@ -104,7 +104,7 @@ def test_a_change_that_was_cut_off_is_known_by_the_file_that_is_there(
         cluster: Cluster, broken: str, monkeypatch: pytest.MonkeyPatch) -> None:
     _, authority = rotations()["authority"]
     before = secrets.marks(cluster)
-    write = secrets.write_private
+    write = files.write_private
 
     def cut_off(path: Path, content: bytes, **more: bool) -> bool:
         if path.name == broken:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from ansible_collections.provisioner.core.plugins.filter.consul import consul_token
+from ansible_collections.provisioner.core.plugins.module_utils.consul import consul_token
 
 from tests.lab.support.checkout import eventually
 

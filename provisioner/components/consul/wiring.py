@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from provisioner.cluster.model import Host
 from provisioner.components.consul.component import COMPONENT
-from provisioner.inventory.wiring import Variables, Wiring
+from provisioner.inventory.wiring import Variables, Wiring, also
 
 #: All but the gossip's are for whoever asks Consul.
 TOKENS = tuple(name for name, kind in COMPONENT.secrets.items() if kind == "token")
@@ -24,6 +24,8 @@ def variables(host: Host, w: Wiring) -> Variables:
         "consul_acl": _acl(w),
         # In an open cluster too: one that was closed goes through a phase in which servers still know them.
         **{name: f"{{{{ vault_{name} }}}}" for name in TOKENS},
+        # On the servers, which let in who brings one.
+        "consul_also": {name.removeprefix("consul_"): also(name) for name in COMPONENT.secrets} if server else {},
         "consul_keepers": [h.name for h in servers],
         "consul_authority": w.authority,
         "consul_probe": {"unit": "consul", "http": "127.0.0.1:8500", "server": server, "servers": len(servers),

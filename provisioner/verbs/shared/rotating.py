@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import fnmatch
 import json
 from collections.abc import Sequence
 
@@ -108,7 +109,7 @@ def run_rotate(context: Context, console: Console, names: Sequence[str], *, ever
 
 
 def chosen_of(names: Sequence[str], *, every: bool) -> dict[str, Rotation]:
-    """Those that are named, also by the name of one of their secrets. Raises UsageError for what there is not."""
+    """Those that are named, also by the name of one of their secrets or by a pattern. Raises UsageError for what there is not."""
     known = {name: each for name, (_, each) in rotations().items()}
     if every or not names:
         if names or not every:
@@ -118,7 +119,10 @@ def chosen_of(names: Sequence[str], *, every: bool) -> dict[str, Rotation]:
     by_secret = {variable: name for name, each in known.items() for secret in each.secrets for variable in (secret, f"vault_{secret}")}
     found = {}
     for asked in names:
-        name = asked if asked in known else by_secret.get(asked, "")
+        if like := fnmatch.filter(known, asked):
+            found.update({name: known[name] for name in like})
+            continue
+        name = by_secret.get(asked, "")
         if not name:
             like = difflib.get_close_matches(asked, [*known, *by_secret], n=1)
             raise UsageError(f"no secret {asked!r}" + (f": did you mean {like[0]!r}?" if like else ""), hint=f"one of {', '.join(known)}")

@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import re
-import uuid
 from typing import Any
 
-
-def consul_token(secret: str, node: str) -> str:
-    """The token of the agent of this name, which tells nothing of the secret and of other agents' tokens."""
-    return str(uuid.UUID(bytes=hmac.new(secret.encode(), node.encode(), hashlib.sha256).digest()[:16], version=4))
+from ansible_collections.provisioner.core.plugins.module_utils.consul import consul_token
 
 
 def consul_agent_tokens(secret: str, nodes: list[str], policy: str) -> list[dict[str, str]]:

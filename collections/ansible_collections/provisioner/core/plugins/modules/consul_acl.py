@@ -11,17 +11,21 @@ import uuid
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.provisioner.core.plugins.module_utils.consul import consul_token
 
 DOCUMENTATION = r"""
 module: consul_acl
 short_description: Policies and tokens in Consul
 description:
-  - Makes what is missing, corrects what differs and deletes an older token of the same name. Whoever brings no token gets nothing, so
-    what somebody gave to the anonymous token is taken away.
+  - Makes what is missing, corrects what differs and, where it is to O(prune), deletes other tokens of the same name. Whoever brings no
+    token gets nothing, so what somebody gave to the anonymous token is taken away.
   - Runs on a server's host. A server that can not be asked yet is no error; C(ready) says so.
 options:
   agent: {description: "Consul's HTTP API, as host:port.", type: str, default: "127.0.0.1:8500"}
   management: {description: A token that may do everything., type: str, required: true}
+  management_also: {description: "Another such token that is to be known, while it is replaced.", type: str, default: ""}
+  agents: {description: What the tokens of agents follow from., type: list, elements: str, default: []}
+  prune: {description: "Whether to delete what is ours and not named here.", type: bool, default: true}
   datacenter: {description: Where the nodes are., type: str, default: dc1}
   policies: {description: Rules by the policy's name., type: dict, default: {}}
   tokens:
@@ -56,6 +60,9 @@ made: {description: Names of the policies and tokens that are new or others now.
 ARGUMENTS: dict[str, Any] = {
     "agent": {"type": "str", "default": "127.0.0.1:8500"},
     "management": {"type": "str", "required": True, "no_log": True},
+    "management_also": {"type": "str", "default": "", "no_log": True},
+    "agents": {"type": "list", "elements": "str", "default": [], "no_log": True},
+    "prune": {"type": "bool", "default": True},
     "datacenter": {"type": "str", "default": "dc1"},
     "policies": {"type": "dict", "default": {}},
     "tokens": {"type": "list", "elements": "dict", "default": [], "no_log": False, "options": {
@@ -69,6 +76,9 @@ ARGUMENTS: dict[str, Any] = {
 ANONYMOUS = "00000000-0000-0000-0000-000000000002"
 #: What is ours begins so.
 PREFIX = "provisioner: "
+#: How those call it who made the first management token: Consul itself, by its settings, up to 1.10 and after.
+MANAGEMENT = (f"{PREFIX}management", "Initial Management Token", "Master Token")
+AGENT = f"{PREFIX}agent "
 SECONDS = 10
 
 
@@ -131,7 +141,32 @@ def changed_policies(consul: Consul, wanted: dict[str, str], dry: bool) -> list[
     return made
 
 
-def changed_tokens(consul: Consul, wanted: list[dict[str, Any]], absent: list[str], datacenter: str, dry: bool) -> list[str]:
+def changed_management(consul: Consul, also: str, known: bool, prune: bool, dry: bool) -> list[str]:
+    """Make the other management token, unless it is `known`; without one the one that is asked with stays alone."""
+    if also and not known:
+        if not dry:
+            consul.ask("PUT", "token", {"AccessorID": accessor(also), "SecretID": also, "Description": MANAGEMENT[0],
+                                        "Policies": [{"Name": "global-management"}]})
+        return ["management"]
+    if also or not prune:
+        return []
+    own = consul.ask("GET", "token/self")["AccessorID"]
+    known_as = {each["AccessorID"]: each.get("Description") for each in consul.ask("GET", "tokens")}
+    old = [name for name, about in known_as.items() if name != own and about in MANAGEMENT]
+    for name in () if dry else old:
+        consul.ask("DELETE", "token/" + name)
+    return ["management"] if old else []
+
+
+def strange(found: dict[str, Any], agents: list[str]) -> bool:
+    """Whether it is an agent's token, and follows from none of these."""
+    about = str(found.get("Description"))
+    return bool(agents) and about.startswith(AGENT) and found["AccessorID"] not in {
+        accessor(consul_token(secret, about[len(AGENT):])) for secret in agents}
+
+
+def changed_tokens(consul: Consul, wanted: list[dict[str, Any]], absent: list[str], datacenter: str, dry: bool,
+                   agents: list[str], prune: bool = True) -> list[str]:
     """Names of those that are new, have other rights now or are gone."""
     known = {each["AccessorID"]: each for each in consul.ask("GET", "tokens")}
     made = []
@@ -145,11 +180,12 @@ def changed_tokens(consul: Consul, wanted: list[dict[str, Any]], absent: list[st
             body = {"AccessorID": name, "SecretID": each["secret"], "Description": PREFIX + each["name"],
                     "Policies": [{"Name": each["policy"]}], "NodeIdentities": nodes}
             consul.ask("PUT", "token/" + name if found else "token", body)
-    old = {PREFIX + each["name"]: accessor(each["secret"]) for each in wanted}
-    gone = {PREFIX + name: "" for name in absent}
+    kept = {accessor(each["secret"]) for each in wanted}
+    ours = {PREFIX + each["name"] for each in wanted} if prune else set()
+    gone = {PREFIX + name for name in absent}
     for name, found in known.items():
         about = str(found.get("Description"))
-        if {**old, **gone}.get(about, name) != name:
+        if about in gone or (about in ours and name not in kept) or (prune and strange(found, agents)):
             made.append(about[len(PREFIX):])
             if not dry:
                 consul.ask("DELETE", "token/" + name)
@@ -171,7 +207,11 @@ def main() -> None:
     if not why:
         try:
             made = changed_policies(consul, asked["policies"], module.check_mode)
-            made += changed_tokens(consul, asked["tokens"], asked["absent"], asked["datacenter"], module.check_mode)
+            other = asked["management_also"]
+            known = bool(other) and not unready(Consul(asked["agent"], other), 0)
+            made += changed_management(consul, other, known, asked["prune"], module.check_mode)
+            made += changed_tokens(consul, asked["tokens"], asked["absent"], asked["datacenter"], module.check_mode, asked["agents"],
+                                   asked["prune"])
         except RefusedError as error:
             module.fail_json(msg=f"Consul at {asked['agent']} refuses: {error}")
     module.exit_json(changed=bool(made), ready=not why, why=why, made=made)

@@ -1,0 +1,133 @@
+#!/usr/bin/python
+"""Ansible module: see DOCUMENTATION."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import time
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+DOCUMENTATION = r"""
+module: consul_keyring
+short_description: The keys of Consul's gossip
+description:
+  - Agents keep the keys that they have had, so that a setting alone changes nothing. A key is given to all agents of the cluster, is used
+    when all of them have it, and others are taken away.
+  - Runs on a server's host, and changes what agents hold in memory and on disk; none restarts. An agent that is away meanwhile stays out.
+options:
+  agent: {description: "Consul's HTTP API, as host:port.", type: str, default: "127.0.0.1:8500"}
+  token: {description: A token that may change keys. Empty where Consul asks for none., type: str, default: ""}
+  key: {description: "The key that what is sent is encrypted with, 32 bytes in base64.", type: str, required: true}
+  also: {description: Another one that is understood. Empty for none., type: str, default: ""}
+  wait: {description: "How long to wait until every agent has a key, in seconds.", type: int, default: 60}
+author: [provisioner]
+"""
+EXAMPLES = r"""
+- name: Have one key
+  provisioner.core.consul_keyring:
+    token: "{{ consul_management_token }}"
+    key: "{{ consul_gossip_key }}"
+  no_log: true
+"""
+RETURN = r"""
+made: {description: "What was done with keys: install, use, remove.", returned: always, type: list}
+"""
+ARGUMENTS: dict[str, Any] = {
+    "agent": {"type": "str", "default": "127.0.0.1:8500"},
+    "token": {"type": "str", "default": "", "no_log": True},
+    "key": {"type": "str", "required": True, "no_log": True},
+    "also": {"type": "str", "default": "", "no_log": True},
+    "wait": {"type": "int", "default": 60},
+}
+SECONDS = 30
+PAUSE = 1.0
+METHODS = {"install": "POST", "use": "PUT", "remove": "DELETE"}
+
+
+class RefusedError(Exception):
+    """Consul does not do what it is asked."""
+
+
+class Keyring:
+    """Consul's HTTP API for the keys of its gossip: one ring within the datacenter, one between the servers of several."""
+
+    def __init__(self, agent: str, token: str) -> None:
+        self._agent, self._headers = agent, {"X-Consul-Token": token} if token else {}
+
+    def rings(self) -> list[dict[str, Any]]:
+        """Each with its keys, how many agents have which, and how many there are."""
+        found: list[dict[str, Any]] = json.loads(self._ask("GET", None))
+        return found
+
+    def do(self, what: str, key: str) -> None:
+        """See METHODS."""
+        self._ask(METHODS[what], {"Key": key})
+
+    def _ask(self, method: str, body: object) -> str:
+        connection = http.client.HTTPConnection(self._agent, timeout=SECONDS)
+        try:
+            connection.request(method, "/v1/operator/keyring", None if body is None else json.dumps(body), self._headers)
+            answer = connection.getresponse()
+            text = answer.read().decode(errors="replace")
+        except (OSError, http.client.HTTPException) as error:
+            raise RefusedError(str(error) or repr(error)) from error
+        finally:
+            connection.close()
+        if answer.status != 200:
+            raise RefusedError(f"{answer.status} {text.strip()}")
+        return text
+
+
+def lacking(rings: list[dict[str, Any]], key: str) -> list[str]:
+    """For each ring in which not everybody has the key, how many have it."""
+    return [f"{ring['Keys'].get(key, 0)} of {ring['NumNodes']}" for ring in rings if ring["Keys"].get(key, 0) != ring["NumNodes"]]
+
+
+def used(rings: list[dict[str, Any]], key: str) -> bool:
+    """Whether everybody encrypts with it; old releases do not tell."""
+    return all("PrimaryKeys" in ring and ring["PrimaryKeys"].get(key, 0) == ring["NumNodes"] for ring in rings)
+
+
+def settle(keyring: Keyring, key: str, also: str, wait: float, dry: bool) -> list[str]:
+    """Bring the rings to these keys; what was done. RefusedError where not every agent takes one."""
+    made = []
+    rings = keyring.rings()
+    for each in filter(None, (key, also)):
+        if lacking(rings, each):
+            made.append("install")
+            end = time.monotonic() + wait
+            while not dry and lacking(rings, each):
+                keyring.do("install", each)
+                rings = keyring.rings()
+                if (left := lacking(rings, each)) and time.monotonic() >= end:
+                    raise RefusedError(f"{', '.join(left)} agents have the key; who has not would be shut out")
+                if left:
+                    time.sleep(PAUSE)
+    if not used(rings, key):
+        made.append("use")
+        if not dry:
+            keyring.do("use", key)
+    for old in sorted({each for ring in rings for each in ring["Keys"]} - {key, also}):
+        made.append("remove")
+        if not dry:
+            keyring.do("remove", old)
+    # Where Consul does not tell which one is used it was used already.
+    return made if made != ["use"] or all("PrimaryKeys" in ring for ring in rings) else []
+
+
+def main() -> None:
+    """Run as a module."""
+    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    asked = module.params
+    try:
+        made = settle(Keyring(asked["agent"], asked["token"]), asked["key"], asked["also"], asked["wait"], module.check_mode)
+    except RefusedError as error:
+        module.fail_json(msg=f"Consul at {asked['agent']} refuses: {error}")
+    module.exit_json(changed=bool(made), made=made)
+
+
+if __name__ == "__main__":
+    main()
