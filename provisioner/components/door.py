@@ -9,7 +9,7 @@ networks that a host's network rules let in) and `networks(variables)` (those of
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from provisioner.components.model import Component, Port, Protocol
@@ -89,6 +89,11 @@ class Login:
     header: str = ""
     url: str = ""
     digest: bool = False
+
+
+def called(login: Login, known: Mapping[str, str]) -> Login:
+    """The login by the name that it has now: one of two, where the secret is rotated by turns."""
+    return replace(login, user=f"{login.user}-2") if known.get(f"vault_{login.secret}_turn") else login
 
 
 JSON = {"Content-Type": "application/json"}

@@ -22,7 +22,8 @@ class Rotation:
     """Secrets that change together. `name` is what people call them, `secrets` are their names without `vault_`.
 
     `both`: old and new are accepted beside each other; without, it begins with the second stage, and each member goes from one to the
-    other. `together`: members of the component with different values can't serve beside each other, so all of them stop and start as one.
+    other. `together`: members of the component with different values can't serve beside each other, so all of them stop and start as one;
+    meanwhile the component `between` is brought up on one host, to give them what they left.
     `alone`: nothing else may change in the same run. With `turns` who brings it is called otherwise each time (`vault_X_turn`), as the
     server knows one secret for each name. `closed` says why it can't be rotated in an open cluster; `felt` is what people notice of it.
     """
@@ -33,6 +34,7 @@ class Rotation:
     together: bool = False
     alone: bool = False
     turns: bool = False
+    between: str = ""
     closed: str = ""
     felt: str = ""
 

@@ -89,8 +89,8 @@ class KazooTree:
 
 
 @contextmanager
-def open_tree(cluster: Cluster, host: Host, port: int, password: str) -> Iterator[KazooTree]:
-    """The tree as the super user of the ensemble sees it, through the member on this host.
+def open_tree(cluster: Cluster, host: Host, port: int, passwords: Sequence[str]) -> Iterator[KazooTree]:
+    """The tree as the super user of the ensemble sees it, through the member on this host, which knows one of these passwords.
 
     Raises UnreachableError when the host can't be entered, StepFailed when its ZooKeeper does not answer.
     """
@@ -99,7 +99,7 @@ def open_tree(cluster: Cluster, host: Host, port: int, password: str) -> Iterato
     from kazoo.handlers.threading import KazooTimeoutError
 
     with tunnel(cluster, host, port) as server:
-        client = KazooClient(server, timeout=START_SECONDS, auth_data=[("digest", f"super:{password}")])
+        client = KazooClient(server, timeout=START_SECONDS, auth_data=[("digest", f"super:{each}") for each in passwords])
         try:
             client.start(START_SECONDS)
             yield KazooTree(client)

@@ -156,6 +156,17 @@ def also(name: str) -> str:
     return f"{{{{ vault_{name}_next | default(vault_{name}_old | default('')) }}}}"
 
 
+def to_come(name: str) -> str:
+    """A reference to a secret that is handed out before it counts: who holds it brings it when it is asked for it again."""
+    return f"{{{{ vault_{name}_next | default(vault_{name}) }}}}"
+
+
+def in_turn(user: str, name: str, *, other: bool = False) -> str:
+    """Who brings a secret where the server knows one for each name: one of two names, by turns; the `other` is not current."""
+    turn = f"vault_{name}_turn | default('')"
+    return f"{user}{{{{ '' if {turn} else '-2' }}}}" if other else f"{user}{{{{ '-2' if {turn} else '' }}}}"
+
+
 def named(hosts: tuple[Host, ...]) -> list[dict[str, str]]:
     """Name and address of each."""
     return [{"name": h.name, "address": h.cluster_address} for h in hosts]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from provisioner.cluster.model import Cluster
+from provisioner.components import COMPONENTS
 from provisioner.components.model import Component
 from provisioner.components.rotation import OLD, of
 from provisioner.observe.observation import Observation
@@ -13,9 +14,12 @@ from provisioner.plan.steps import Step, serves
 
 def together(component: Component, hosts: Sequence[str], cluster: Cluster, seen: Observation, rotating: Mapping[str, str]) -> list[Step]:
     """The steps where such a secret is to be used from now on; none where it is not, or where nobody serves who would have to stop."""
-    changed = [each.name for each in of(component) if each.together and rotating.get(each.name) == OLD]
+    changed = [each for each in of(component) if each.together and rotating.get(each.name) == OLD]
     serving = tuple(h for h in hosts if serves(seen, h, component))
-    if not changed or not serving or len(cluster.members(component.name)) == 1:
+    between = [Step(one, keeper[:1], why=f"what {component.title} left is for the new one, too") for one in COMPONENTS
+               if one.name in {each.between for each in changed} and (keeper := tuple(h.name for h in cluster.members(one.name)))]
+    if not changed or not (serving or between) or (len(cluster.members(component.name)) == 1 and not between):
         return []
-    return [Step(component, serving, verb="stop", why=f"members with and without the new {' and '.join(changed)} can't serve together"),
-            Step(component, tuple(hosts), all_or_none=True)]
+    why = f"members with and without the new {' and '.join(each.name for each in changed)} can't serve together"
+    stop = [Step(component, serving, verb="stop", why=why)] if serving else []
+    return [*stop, *between, Step(component, tuple(hosts), all_or_none=True)]

@@ -77,8 +77,8 @@ def owners(context: Context) -> Owners:
         return host_variables(context.rendered, host).get(name, context.defaults[name])
 
     def tree(host: str) -> AbstractContextManager[Nodes]:
-        password = secrets.load(context.cluster)["vault_zookeeper_super_password"]
-        return open_tree(context.cluster, context.cluster.host(host), int(value(host, "zookeeper_client_port")), password)
+        passwords = secrets.counting(secrets.load(context.cluster), "vault_zookeeper_super_password")
+        return open_tree(context.cluster, context.cluster.host(host), int(value(host, "zookeeper_client_port")), passwords)
 
     def digests() -> dict[str, str]:
         known = secrets.load(context.cluster)

@@ -114,9 +114,14 @@ def stages(cluster: Cluster) -> dict[str, str]:
     return rotation.stages(load(cluster) if "" in names else names)
 
 
+def counting(known: Mapping[str, str], name: str) -> list[str]:
+    """The values of a secret that somebody may count on, the current one first."""
+    return [known[each] for each in (name, f"{name}{NEXT}", f"{name}{OLD}") if each in known]
+
+
 def trusted(known: Mapping[str, str]) -> str:
     """The certificates (PEM) of those whom the hosts believe: of two authorities while one follows the other."""
-    return "".join(known.get(f"{AUTHORITY_CERTIFICATE}{suffix}", "") for suffix in ("", NEXT, OLD))
+    return "".join(counting(known, AUTHORITY_CERTIFICATE))
 
 
 def _given(cluster: Cluster) -> dict[str, str]:

@@ -60,11 +60,11 @@ def _few(addresses: list[str]) -> str:
 def entries(context: Context, known: dict[str, str], *, show: bool) -> list[dict[str, Any]]:
     """Each login that this cluster has a secret for: where, who, what they may do; with `show` the secret."""
     from provisioner.components import COMPONENTS
-    from provisioner.components.door import of
+    from provisioner.components.door import called, of
 
     found, closed = [], context.ledger.access == "closed"
     for component in COMPONENTS:
-        for login in of(component, "LOGINS"):
+        for login in (called(each, known) for each in of(component, "LOGINS")):
             secret, members = known.get(f"vault_{login.secret}"), context.cluster.members(component.server_group or component.name)
             if not secret or not members:
                 continue

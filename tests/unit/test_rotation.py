@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
+import jinja2
 import pytest
 
 from provisioner.cluster.model import Cluster
@@ -13,9 +17,11 @@ from provisioner.components import COMPONENTS, component
 from provisioner.components.rotation import NEXT, OLD, Rotation, of, rotations
 from provisioner.context import Context
 from provisioner.errors import UsageError
+from provisioner.inventory.render import host_variables
 from provisioner.plan.rotation import together
 from provisioner.state import files, rotation, secrets
 from provisioner.state.authority import make_authority
+from provisioner.verbs import credentials
 from provisioner.verbs.shared import rotating
 from tests.unit.builders import cluster as some
 from tests.unit.builders import masters, observed
@@ -163,6 +169,19 @@ def test_members_that_cannot_serve_with_different_secrets_stop_and_start_as_one(
     assert together(marathon, ["m1"], some(*masters(1)), seen, {"pair": OLD}) == [], "a lone one is beside nobody"
 
 
+def test_what_a_stopped_component_left_is_given_to_it_before_it_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    marathon = component("marathon")
+    seen = observed(some(), {"m1": {"marathon": {"state": "ok"}}})
+    steps = together(marathon, ["m1", "m2", "m3"], some(), seen, {"zookeeper_marathon": OLD})
+    assert [(s.component.name, s.verb, s.hosts) for s in steps] == [
+        ("marathon", "stop", ("m1",)), ("zookeeper", "up", ("m1",)), ("marathon", "up", ("m1", "m2", "m3"))]
+    cut_off = together(marathon, ["m1", "m2", "m3"], some(), observed(some()), {"zookeeper_marathon": OLD})
+    assert cut_off == steps[1:], "also where a run was cut off after they stopped"
+    lone = together(marathon, ["m1"], some(*masters(1)), observed(some(*masters(1)), {"m1": {"marathon": {"state": "ok"}}}),
+                    {"zookeeper_marathon": OLD})
+    assert [(s.component.name, s.verb) for s in lone] == [("marathon", "stop"), ("zookeeper", "up"), ("marathon", "up")]
+
+
 def test_two_authorities_of_one_name_are_refused(cluster: Cluster) -> None:
     import datetime
 
@@ -220,3 +239,136 @@ def test_an_authority_that_the_inventory_gives_is_changed_there(tmp_path: Path) 
 def test_who_is_told_of_a_secret_is_said_before(tmp_path: Path) -> None:
     assert rotating.concerned(context(tmp_path), rotations()["authority"][1]) == [
         "Base system", "Consul", "ZooKeeper", "Marathon", "Chronos", "Logstash"]
+
+
+class Told:
+    """What hosts are told at one stage: the rendered inventory with the secrets of that stage filled in."""
+
+    def __init__(self, context: Context, values: dict[str, str]) -> None:
+        self._context, self._values = context, values
+
+    def __call__(self, host: str, name: str) -> Any:
+        """A role variable of a host."""
+        return self._filled(host_variables(self._context.rendered, host)[name])
+
+    def _filled(self, value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: self._filled(each) for key, each in value.items()}
+        if isinstance(value, list):
+            return [self._filled(each) for each in value]
+        return jinja2.Template(value).render(self._values) if isinstance(value, str) else value
+
+
+def pairs(rows: list[dict[str, str]]) -> set[tuple[str, str]]:
+    return {(row["principal"], row["secret"]) for row in rows if row["secret"]}
+
+
+def also_of(name: str) -> Callable[[Told], set[Any]]:
+    return lambda told: {told("m1", f"consul_{name}"), told("m1", "consul_also")[name]}
+
+
+def mesos_login(told: Told) -> tuple[str, str]:
+    found = told("a1", "common_credentials")["mesos"]
+    return found["user"], found["password"]
+
+
+def digest_in(url: str) -> str:
+    user, password = url.removeprefix("zk://").partition("@")[0].split(":")
+    return secrets.zookeeper_digest(user, password)
+
+
+def owners(path: str) -> Callable[[Told], set[Any]]:
+    return lambda told: {rule["id"] for node in told("m1", "zookeeper_nodes") if node["path"] == path for rule in node["acl"]}
+
+
+def certificate(told: Told) -> str:
+    return str(told("a1", "common_authority")["certificate"])
+
+
+def believed(told: Told) -> set[Any]:
+    return {told("a1", "common_authority")[name] for name in ("certificate", "also")}
+
+
+#: Rotation → what is brought, and what is accepted.
+WAYS: dict[str, list[tuple[Callable[[Told], Any], Callable[[Told], set[Any]]]]] = {
+    "authority": [(certificate, believed)],
+    "consul_gossip_key": [(lambda told: told("a1", "consul_gossip_key"), also_of("gossip_key"))],
+    "consul_dns_token": [(lambda told: told("a1", "consul_dns_token"), also_of("dns_token"))],
+    "consul_agent_token": [(lambda told: told("a1", "consul_agent_token"), also_of("agent_token"))],
+    "consul_registrator_token": [(lambda told: told("a1", "registrator_token"), also_of("registrator_token"))],
+    "consul_operator_token": [(lambda told: told("m1", "consul_operator_token"), also_of("operator_token"))],
+    "consul_management_token": [(lambda told: told("m1", "consul_management_token"), also_of("management_token"))],
+    "mesos_agent": [(lambda told: tuple(told("a1", "mesos_agent_credential").values()),
+                     lambda told: pairs(told("m1", "mesos_credentials")))],
+    "mesos_viewer": [(mesos_login, lambda told: pairs(told("m1", "mesos_credentials"))),
+                     (mesos_login, lambda told: pairs(told("a1", "mesos_agent_http_credentials")))],
+    "mesos_operator": [(lambda told: tuple(told("m1", "mesos_operator").values()), lambda told: pairs(told("m1", "mesos_credentials")))],
+    "mesos_agent_operator": [(lambda told: tuple(told("a1", "mesos_agent_http_credentials")[0].values()),
+                              lambda told: pairs(told("a1", "mesos_agent_http_credentials")))],
+    "zookeeper_mesos": [(lambda told: digest_in(told("a1", "mesos_zk_url")), owners("/mesos")),
+                        (lambda told: digest_in(told("m1", "marathon_mesos_zk_url")), owners("/mesos"))],
+}
+
+
+@pytest.mark.parametrize("name", WAYS)
+def test_whoever_has_this_stage_or_the_one_before_is_let_in_by_whoever_has_this_one_or_the_one_before(name: str, tmp_path: Path) -> None:
+    found = context(tmp_path)
+    secrets.ensure(found.cluster)
+    stages = [Told(found, secrets.load(found.cluster))]
+    secrets.begin(found.cluster, [rotations()[name][1]])
+    for _ in range(3):
+        stages.append(Told(found, secrets.load(found.cluster)))
+        if secrets.stages(found.cluster):
+            secrets.advance(found.cluster)
+    for brings, accepts in WAYS[name]:
+        for before, now in pairwise(stages):
+            for caller in (before, now):
+                for server in (before, now):
+                    assert brings(caller) in accepts(server), f"{stages.index(caller)} to {stages.index(server)}"
+        assert brings(stages[0]) != brings(stages[-1])
+        assert brings(stages[0]) not in accepts(stages[-1]), "the old one is worth nothing in the end"
+
+
+def test_frameworks_have_the_new_secret_before_masters_ask_for_it(tmp_path: Path) -> None:
+    found = context(tmp_path)
+    secrets.ensure(found.cluster)
+    old = secrets.load(found.cluster)["vault_marathon_secret"]
+    assert rotations()["marathon_secret"][1].alone, "else a restart for another reason would bring it too early"
+    secrets.begin(found.cluster, [rotations()["marathon_secret"][1]])
+    told = Told(found, secrets.load(found.cluster))
+    assert told("m1", "marathon_secret") != old and ("marathon", old) in pairs(told("m1", "mesos_credentials"))
+    secrets.advance(found.cluster)
+    used = Told(found, secrets.load(found.cluster))
+    assert used("m1", "marathon_secret") == told("m1", "marathon_secret")
+    assert ("marathon", used("m1", "marathon_secret")) in pairs(used("m1", "mesos_credentials"))
+
+
+def test_every_rotation_of_two_values_is_tried_here() -> None:
+    assert {name for name, (_, each) in rotations().items() if each.both and not each.alone and not each.together} == {*WAYS}
+
+
+def test_credentials_are_shown_by_the_name_that_they_have_now(tmp_path: Path) -> None:
+    found = context(tmp_path)
+    secrets.ensure(found.cluster)
+
+    def viewers() -> set[tuple[str, str]]:
+        rows = credentials.entries(found, secrets.load(found.cluster), show=True)
+        return {(row["user"], row["secret"]) for row in rows if row["name"] == "vault_mesos_viewer_secret"}
+
+    (before,) = viewers()
+    secrets.begin(found.cluster, [rotations()["mesos_viewer"][1]])
+    assert viewers() == {before} and before[0] == "viewer"
+    secrets.advance(found.cluster)
+    (now,) = viewers()
+    assert now == ("viewer-2", secrets.load(found.cluster)["vault_mesos_viewer_secret"])
+
+
+@pytest.mark.parametrize(("asked", "found"), [("consul_*_token", 5), ("zookeeper_*", 4), ("marathon_http", 1)])
+def test_several_are_named_by_a_pattern(asked: str, found: int) -> None:
+    assert len(rotating.chosen_of([asked], every=False)) == found
+
+
+def test_in_an_open_cluster_what_nobody_would_follow_is_refused(tmp_path: Path) -> None:
+    opened = context(tmp_path, "all:\n  vars:\n    cluster_access: open\n")
+    assert "open cluster" in rotating.why_not(opened, rotations()["zookeeper_mesos"][1])
+    assert rotating.why_not(opened, rotations()["mesos_agent"][1]) == ""

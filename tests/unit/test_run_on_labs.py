@@ -20,7 +20,8 @@ def test_without_names_it_is_everything_own_labs_first_and_clusters_last() -> No
 def test_what_is_marked_nightly_is_left_out_of_a_short_run() -> None:
     short = run.chosen([], [], short=True)
     assert {*run.chosen([], [], short=False)} - {*short} == {
-        "logstash", "authentication", "chaos", "closing", "drift", "failover", "locks", "rebuild", "scale", "strange_requests", "upgrade"}
+        "logstash", "authentication", "chaos", "closing", "drift", "failover", "locks", "rebuild", "rotate", "scale", "strange_requests",
+        "upgrade"}
 
 
 def test_groups_and_names_are_taken_in_the_order_given() -> None:

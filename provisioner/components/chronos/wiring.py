@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from provisioner.cluster.model import Host
 from provisioner.components.mesos_master.wiring import task_user
-from provisioner.inventory.wiring import Variables, Wiring
+from provisioner.inventory.wiring import Variables, Wiring, to_come
 
 
 def variables(host: Host, w: Wiring) -> Variables:
@@ -18,7 +18,7 @@ def variables(host: Host, w: Wiring) -> Variables:
         "chronos_zk_secret": w.secret("zookeeper_chronos_password"),
         "chronos_mesos_zk_url": w.zk_url("mesos", "mesos"),
         "chronos_principal": "chronos",
-        "chronos_secret": w.secret("chronos_secret"),
+        "chronos_secret": to_come("chronos_secret") if w.authentication else "",
         "chronos_task_user": task_user(host, w),
         "chronos_http_password": "{{ vault_chronos_http_password }}" if w.closed else "",
         "chronos_authority": w.authority,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from provisioner.cluster.model import Host
 from provisioner.components.mesos_master.wiring import task_user
-from provisioner.inventory.wiring import Variables, Wiring
+from provisioner.inventory.wiring import Variables, Wiring, to_come
 
 
 def variables(host: Host, w: Wiring) -> Variables:
@@ -16,7 +16,7 @@ def variables(host: Host, w: Wiring) -> Variables:
         "marathon_zk_url": w.zk_url("marathon", "marathon"),
         "marathon_mesos_zk_url": w.zk_url("mesos", "mesos"),
         "marathon_principal": "marathon",
-        "marathon_secret": w.secret("marathon_secret"),
+        "marathon_secret": to_come("marathon_secret") if w.authentication else "",
         "marathon_task_user": task_user(host, w),
         "marathon_http_password": "{{ vault_marathon_http_password }}" if w.closed else "",
         "marathon_authority": w.authority,

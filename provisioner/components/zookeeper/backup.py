@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager
 
 from provisioner.hosts.zookeeper import Node, Tree, open_tree
 from provisioner.run.backup_parts import Part, Sources
+from provisioner.state.secrets import counting
 
 #: What belongs to ZooKeeper itself and to services that are saved through their own interface or keep nothing that outlives them.
 OWN_TREES = ("/zookeeper", "/mesos", "/marathon", "/chronos")
@@ -17,8 +18,8 @@ OWN_TREES = ("/zookeeper", "/mesos", "/marathon", "/chronos")
 def part(sources: Sources) -> Part:
     """Through a member that works, as the one who may do everything."""
     member, cluster = sources.working[0], sources.context.cluster
-    port, password = int(sources.value(member, "zookeeper_client_port")), sources.secrets["vault_zookeeper_super_password"]
-    return ZooKeeperNodes(lambda: open_tree(cluster, member, port, password))
+    port, passwords = int(sources.value(member, "zookeeper_client_port")), counting(sources.secrets, "vault_zookeeper_super_password")
+    return ZooKeeperNodes(lambda: open_tree(cluster, member, port, passwords))
 
 
 class ZooKeeperNodes:

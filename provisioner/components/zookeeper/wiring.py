@@ -6,7 +6,7 @@ from typing import Any
 
 from provisioner.cluster.model import Host
 from provisioner.components import COMPONENTS
-from provisioner.inventory.wiring import Variables, Wiring
+from provisioner.inventory.wiring import Variables, Wiring, also
 
 #: ZooKeeper's permission bits: read, write, create, delete and administer.
 ALL = 31
@@ -54,5 +54,6 @@ def _nodes(host: Host, w: Wiring) -> list[dict[str, Any]]:
 
 
 def _node(path: str, user: str, *, below: bool = False) -> dict[str, Any]:
-    rules = [{"perms": ALL, "scheme": "digest", "id": f"{{{{ vault_zookeeper_{user}_digest }}}}"}]
+    digest = f"zookeeper_{user}_digest"
+    rules = [{"perms": ALL, "scheme": "digest", "id": each} for each in (f"{{{{ vault_{digest} }}}}", also(digest))]
     return {"path": path, "acl": rules, **({"below": True} if below else {})}

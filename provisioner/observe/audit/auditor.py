@@ -12,7 +12,7 @@ from typing import Any
 
 from provisioner.cluster.model import Cluster, Host
 from provisioner.components import COMPONENTS, component
-from provisioner.components.door import Place, of
+from provisioner.components.door import Place, called, of
 from provisioner.errors import UnreachableError
 from provisioner.hosts.openssh import Transport, fan_out
 from provisioner.observe.audit.report import Finding, Report, Row, by_door, judged
@@ -104,7 +104,8 @@ class Auditor:
 
     def _logins(self) -> list[str]:
         """What travels instead of a password: the headers of logins."""
-        return [value for c in COMPONENTS for login in of(c, "LOGINS") if (secret := self.secrets.get(f"vault_{login.secret}"))
+        logins = [called(each, self.secrets) for c in COMPONENTS for each in of(c, "LOGINS")]
+        return [value for login in logins if (secret := self.secrets.get(f"vault_{login.secret}"))
                 for value in headers(login, secret).values() if value.startswith("Basic ")]
 
     def _networks(self, host: Host) -> dict[Place, str]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from provisioner.cluster.model import Cluster, Host
 from provisioner.components import AGENT, COMPONENTS
-from provisioner.components.door import Door, Knock, Login, Place, door_of, of
+from provisioner.components.door import Door, Knock, Login, Place, called, door_of, of
 from provisioner.components.model import LOOPBACK, Component, Port
 from provisioner.inventory.networks import span
 
@@ -141,7 +141,7 @@ def _own_addresses(target: Target) -> tuple[str, ...]:
 def request(number: int, target: Target, address: str, secrets: Mapping[str, str], authority: str) -> dict[str, Any]:
     """What the knocking program is told of one door."""
     keys: dict[str, dict[str, Any]] = {"wrong": {"headers": WRONG, "digest": WRONG_DIGEST}}
-    for login in target.logins:
+    for login in (called(each, secrets) for each in target.logins):
         secret = secrets.get(f"vault_{login.secret}")
         if secret and not login.digest:
             keys[f"{login.user}'s"] = {"right": True, "headers": headers(login, secret)}

@@ -136,8 +136,8 @@ def _tree(context: Context, seen: Observation) -> AbstractContextManager[KazooTr
     working = [h for h in context.cluster.members("zookeeper") if serves(seen, h.name, component("zookeeper"))]
     if not working:
         raise StepFailed("nothing was changed: ZooKeeper is down on all of its hosts", hint="'provision up' first")
-    password = secrets.load(context.cluster)["vault_zookeeper_super_password"]
-    return open_tree(context.cluster, working[0], int(_variables(context, working[0])["zookeeper_client_port"]), password)
+    passwords = secrets.counting(secrets.load(context.cluster), "vault_zookeeper_super_password")
+    return open_tree(context.cluster, working[0], int(_variables(context, working[0])["zookeeper_client_port"]), passwords)
 
 
 def _variables(context: Context, host: Host) -> dict[str, Any]:

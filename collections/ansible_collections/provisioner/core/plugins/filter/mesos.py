@@ -12,7 +12,7 @@ RANGE = re.compile(r"\s*(\d+)\s*-\s*(\d+)\s*")
 #: What Mesos takes for an amount of a resource: a number without a unit (memory and disk are in MB).
 SCALAR = re.compile(r"\+?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE)
 #: Whom the masters know already.
-PRINCIPALS = ("agent", "chronos", "marathon", "operator", "verify", "viewer")
+PRINCIPALS = ("agent", "agent-2", "chronos", "marathon", "operator", "operator-2", "verify", "viewer", "viewer-2")
 #: Mesos detects these itself where --resources does not name them.
 DETECTED = ("cpus", "mem", "disk", "ports", "gpus")
 LINUX_ISOLATION = "cgroups/cpu,cgroups/mem,filesystem/linux,docker/runtime"

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-#: Who may do all that is done over HTTP, who may only look, and what agents register as.
-OPERATOR, VIEWER, AGENT = "operator", "viewer", "agent"
+#: Who may do all that is done over HTTP, who may only look, and what agents register as. Each has two names, as Mesos knows one secret of a
+#: name: while a secret is replaced both count, else one of them has none.
+OPERATOR, VIEWER, AGENT = (("operator", "operator-2"), ("viewer", "viewer-2"), ("agent", "agent-2"))
 #: Action → what it is done to. What shows the state of the cluster, and nothing that its users wrote or its logs.
 LOOK = {
     "get_maintenance_schedules": "machines", "get_maintenance_statuses": "machines", "get_quotas": "roles", "view_containers": "users",
@@ -41,11 +42,11 @@ def acls(frameworks: dict[str, Any]) -> dict[str, Any]:
     tasks."""
     found: dict[str, Any] = {"permissive": False}
     for action, on in LOOK.items():
-        found[action] = [_rule((OPERATOR, VIEWER), on)]
-    found["get_endpoints"] = [_rule((OPERATOR,), "paths"), _rule((VIEWER,), "paths", LOOK_AT)]
+        found[action] = [_rule((*OPERATOR, *VIEWER), on)]
+    found["get_endpoints"] = [_rule(OPERATOR, "paths"), _rule(VIEWER, "paths", LOOK_AT)]
     for action, on in {**OPERATE, **RESERVE, **OWN}.items():
-        found[action] = [_rule((OPERATOR,), on)]
-    found["register_agents"] = [_rule((AGENT,), "agents")]
+        found[action] = [_rule(OPERATOR, on)]
+    found["register_agents"] = [_rule(AGENT, "agents")]
     found["register_frameworks"] = [_rule((name,), "roles", rights["roles"]) for name, rights in frameworks.items()]
     found["run_tasks"] = [_rule((name,), "users", rights["users"]) for name, rights in frameworks.items() if rights["users"]]
     for name, rights in frameworks.items():

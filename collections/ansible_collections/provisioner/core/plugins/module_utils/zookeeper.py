@@ -127,5 +127,5 @@ def _rules(rules: list[tuple[int, str, str]]) -> bytes:
 
 
 def as_rules(rows: list[dict[str, Any]]) -> list[tuple[int, str, str]]:
-    """The rules that a role writes as rows of `perms`, `scheme` and `id`."""
-    return sorted((int(row["perms"]), str(row["scheme"]), str(row["id"])) for row in rows)
+    """The rules that a role writes as rows of `perms`, `scheme` and `id`; without those for nobody."""
+    return sorted((int(row["perms"]), str(row["scheme"]), str(row["id"])) for row in rows if row["id"])

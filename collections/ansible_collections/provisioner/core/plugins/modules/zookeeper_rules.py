@@ -27,7 +27,11 @@ options:
     required: true
     options:
       path: {description: Its path., type: str, required: true}
-      acl: {description: "Rows of C(perms) (bits), C(scheme) and C(id).", type: list, elements: dict, required: true}
+      acl:
+        description: Rows of C(perms) (bits), C(scheme) and C(id); those without an id are left out.
+        type: list
+        elements: dict
+        required: true
       below: {description: Whether all nodes below get the same., type: bool, default: false}
 author: [provisioner]
 """
