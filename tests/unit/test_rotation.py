@@ -7,7 +7,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import jinja2
 import pytest
@@ -16,9 +17,11 @@ from provisioner.cluster.model import Cluster
 from provisioner.components import COMPONENTS, component
 from provisioner.components.rotation import NEXT, OLD, Rotation, of, rotations
 from provisioner.context import Context
-from provisioner.errors import UsageError
+from provisioner.errors import UnreachableError, UsageError
 from provisioner.inventory.render import host_variables
 from provisioner.plan.rotation import together
+from provisioner.plan.scope import Scope
+from provisioner.run.engine import Result
 from provisioner.state import files, rotation, secrets
 from provisioner.state.authority import make_authority
 from provisioner.verbs import credentials
@@ -372,3 +375,64 @@ def test_in_an_open_cluster_what_nobody_would_follow_is_refused(tmp_path: Path) 
     opened = context(tmp_path, "all:\n  vars:\n    cluster_access: open\n")
     assert "open cluster" in rotating.why_not(opened, rotations()["zookeeper_mesos"][1])
     assert rotating.why_not(opened, rotations()["mesos_agent"][1]) == ""
+
+
+class Said:
+    """A console that keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self.say = self.warn = self.lines.append
+
+
+@pytest.fixture
+def living(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Context, list[dict[str, str]]]:
+    """A cluster, and the stages that its hosts were brought to."""
+    found, taken = context(tmp_path), list[dict[str, str]]()
+    secrets.ensure(found.cluster)
+
+    def bring_up(*_: object) -> Result:
+        taken.append(secrets.stages(found.cluster))
+        return Result(found.cluster.name, changed=1)
+
+    monkeypatch.setattr("provisioner.verbs.shared.rotating._stage", bring_up)
+    return found, taken
+
+
+Living = tuple[Context, list[dict[str, str]]]
+
+
+def test_every_stage_is_brought_to_the_hosts_before_the_next_one(living: Living) -> None:
+    found, taken = living
+    said: Any = Said()
+    secrets.begin(found.cluster, [rotations()[name][1] for name in ("authority", "marathon_http")])
+    result = rotating.complete(found, said, cast(Any, None), batch="20%")
+    assert taken == [{"authority": NEXT, "marathon_http": OLD}, {"authority": OLD}, {}], "the last run takes the old value away"
+    assert result.changed == 3 and [line.partition(":")[0] for line in said.lines] == ["authority", "marathon_http", "authority"]
+
+
+def test_a_stage_that_fails_stays_and_the_next_run_goes_on_with_it(living: Living, monkeypatch: pytest.MonkeyPatch) -> None:
+    found, taken = living
+    said: Any = Said()
+    secrets.begin(found.cluster, [rotations()["authority"][1]])
+    with monkeypatch.context() as patched, pytest.raises(UnreachableError):
+        def away(*_: object) -> Result:
+            raise UnreachableError("a1 is away")
+
+        patched.setattr("provisioner.verbs.shared.rotating._stage", away)
+        rotating.complete(found, said, cast(Any, None), batch="20%")
+    assert secrets.stages(found.cluster) == {"authority": NEXT}
+    whole = SimpleNamespace(unreachable=frozenset())
+    assert rotating.go_on(found, said, cast(Any, None), cast(Any, whole), Scope()) is not None
+    assert taken == [{"authority": OLD}, {}], "what `up` brought about itself is not done again"
+
+
+@pytest.mark.parametrize(("scope", "lost"), [(Scope(only=("consul",)), ()), (Scope(limit="m1"), ()), (Scope(), ("a1",))])
+def test_an_up_that_did_not_tell_everybody_does_not_go_on(living: Living, scope: Scope, lost: tuple[str, ...]) -> None:
+    found, taken = living
+    said: Any = Said()
+    secrets.begin(found.cluster, [rotations()["authority"][1]])
+    part = SimpleNamespace(unreachable=frozenset(lost))
+    assert rotating.go_on(found, said, cast(Any, None), cast(Any, part), scope) is None
+    assert (taken, secrets.stages(found.cluster)) == ([], {"authority": NEXT})
+    assert "not every host was told" in said.lines[-1]
