@@ -176,6 +176,7 @@ def test_the_new_value_counts_and_the_old_one_does_not(cluster: ClusterUnderTest
     gaps = written[0].gap(), asked.gap()
     after = known(cluster)
     marathon.auth = USER, after["vault_marathon_http_password"]
+    written[0].session.add_auth("digest", f"super:{after['vault_zookeeper_super_password']}")
     GAPS.append((f"{' '.join(patterns)} ({seconds:.0f} s)", *gaps))
     print(GAPS[-1], flush=True)
     variables = [variable for name in changed for variable in rotations()[name][1].variables]

@@ -27,9 +27,10 @@ PAUSE_SECONDS = 0.1
 
 @dataclass
 class Client:
-    """Asks again and again in a thread; `longest` is the longest time between two answers since `reset`."""
+    """Asks again and again in a thread; `longest` is the longest time between two answers since `reset`. `session` is what it asks by."""
 
     ask: Callable[[], None]
+    session: Any = None
     longest: float = 0.0
     answered: float = field(default_factory=time.monotonic)
     errors: int = 0
@@ -77,7 +78,7 @@ def writer(zookeepers: str, password: str) -> Iterator[tuple[Client, list[str]]]
     def write() -> None:
         acknowledged.append(zookeeper.create_async(f"{PATH}/n", sequence=True).get(timeout=5))
 
-    with Client(write) as client:
+    with Client(write, zookeeper) as client:
         yield client, acknowledged
     zookeeper.delete(PATH, recursive=True)
     zookeeper.stop()
