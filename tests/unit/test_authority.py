@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
+from ansible_collections.provisioner.core.plugins.action.certificate import ActionModule
 from ansible_collections.provisioner.core.plugins.plugin_utils.authority import Authority, end_of
 
 from provisioner.state.authority import called_alike, make_authority, problem
+from tests.unit.fake_action import fake_action
 
 NAMES = ["10.0.0.1", "m1"]
 
@@ -117,3 +120,31 @@ def test_while_one_authority_follows_the_other_both_are_trusted_whoever_signs(tm
 def test_no_two_authorities_are_called_alike() -> None:
     one, other = make_authority("demo"), make_authority("demo")
     assert not called_alike(one[1], other[1]) and not called_alike(one[1], one[1])
+
+
+def test_a_certificate_is_made_anew_for_another_who_signs_and_not_for_others_who_are_trusted(
+        request_: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    old, new = make_authority("demo"), make_authority("demo")
+    host = {"request": request_, "certificate": "", "ca": ""}
+    written: list[str] = []
+
+    def on_host(_: Any, arguments: dict[str, Any], __: Any) -> dict[str, Any]:
+        if "certificate" not in arguments:
+            return {**host, "changed": False}
+        written.append(str(arguments["certificate"]))
+        host.update(certificate=written[-1], ca=arguments["ca"])
+        return {"changed": True}
+
+    monkeypatch.setattr(ActionModule, "_on_host", on_host)
+
+    def run(pair: tuple[str, str], also: str = "") -> str:
+        asked = {"path": "/etc/a/tls", "name": "m1", "names": NAMES, "authority": {"certificate": pair[1], "key": pair[0], "also": also}}
+        done = fake_action(ActionModule, asked, []).run(None, {})
+        assert done["changed"] is bool(done["why"])
+        return str(done["why"])
+
+    assert run(old) == "there is none of this authority" and run(old) == ""
+    assert run(old, new[1]) == "others are trusted" and written[1] == written[0]
+    assert host["ca"] == Authority(new[1], new[0], also=old[1]).trusted
+    assert run(new, old[1]) == "there is none of this authority" and written[2] != written[1]
+    assert run(new) == "others are trusted" and (written[3], host["ca"]) == (written[2], new[1])
