@@ -4,6 +4,7 @@ The secrets themselves are not told to the host: it compares salted digests of w
 """
 
 import hashlib
+import json
 import os
 import re
 import subprocess
@@ -38,7 +39,7 @@ def look(asked: "dict[str, Any]") -> "dict[str, Any]":
     """
     known = Known(asked["salt"], asked["digests"])
     found = [row for check in (in_processes, in_journal, in_files, in_containers) for row in tried(check, known)]
-    found += [*modes(asked["private"]), *docker_socket(), *sshd(), *sudo(asked["user"]), *holds()]
+    found += [*modes(asked["private"]), *docker_socket(), *docker_settings(), *sshd(), *sudo(asked["user"]), *holds()]
     opened = [s for protocol in ("tcp", "udp") for s in sockets(protocol)]
     return {"found": found, "listening": sorted({"{}/{}".format(s["protocol"], s["port"]) for s in opened}),
             "strange": strange(opened, asked["doors"])}
@@ -166,6 +167,22 @@ def docker_socket() -> "Iterator[list[str]]":
                         if line.split(":")[2:3] == [str(path.stat().st_gid)]), "")
         if members and path.stat().st_gid:
             yield ["warn", "docker", f"{members} can be root through {path}"]
+
+
+def docker_settings() -> "Iterator[list[str]]":
+    """What the engine was told and has not taken up: it does when it starts next, as a restart would end tasks. Of no-new-privileges old
+    engines tell nothing; it is told them together."""
+    icc = _output("docker", "network", "inspect", "bridge", "--format", '{{index .Options "com.docker.network.bridge.enable_icc"}}')
+    if _settings("/etc/docker/daemon.json").get("icc") is False and icc.strip() == "true":
+        yield ["note", "docker", "containers on the bridge reach each other until Docker starts next: it has not taken up its icc: false"]
+
+
+def _settings(path: str) -> "dict[str, Any]":
+    try:
+        found = json.loads(read(path))
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def sshd() -> "Iterator[list[str]]":

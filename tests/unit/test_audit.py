@@ -510,6 +510,16 @@ def test_what_sshd_takes_is_asked_of_sshd(tmp_path: Path, monkeypatch: pytest.Mo
     assert [row[0] for row in look.sshd()] == ["note"]
 
 
+@pytest.mark.parametrize(("told", "icc", "notes"), [
+    ('{"icc": false}', "true\n", 1), ('{"icc": false}', "false\n", 0), ('{"icc": false}', "", 0), ("{}", "true\n", 0), ("", "true\n", 0),
+    ("[]", "true\n", 0),
+])
+def test_what_docker_was_told_and_has_not_taken_up_is_noted(monkeypatch: pytest.MonkeyPatch, told: str, icc: str, notes: int) -> None:
+    monkeypatch.setattr(look, "read", lambda path: told)
+    monkeypatch.setattr(look, "_output", lambda *command: icc)
+    assert [row[:2] for row in look.docker_settings()] == [["note", "docker"]] * notes
+
+
 def test_listeners_that_are_no_known_door_are_named() -> None:
     opened = [{"protocol": "tcp", "address": address, "port": port, "inode": "0"}
               for address, port in (("10.0.0.1", 5050), ("10.0.0.1", 39111), ("127.0.0.1", 39112))]
