@@ -9,6 +9,7 @@ import base64
 import hashlib
 import json
 import os
+import shlex
 import signal
 import subprocess
 import time
@@ -41,6 +42,13 @@ GAP_SECONDS = 10.0
 TOGETHER = (("consul_*",), ("mesos_*", "verify"), ("marathon_http", "chronos_http"), ("*_keystore",), ("marathon_secret", "chronos_secret"),
             ("zookeeper_super",), ("zookeeper_mesos",), ("zookeeper_marathon", "zookeeper_chronos"), ("authority",))
 GAPS: list[tuple[str, float, float]] = []
+ASK = """
+import http.client, json, sys
+connection = http.client.HTTPConnection("127.0.0.1", 8500, timeout=20)
+connection.request("GET", sys.argv[1], headers={"X-Consul-Token": sys.argv[2]})
+answer = connection.getresponse()
+print(json.dumps([answer.status, answer.read().decode()]))
+"""
 LISTED = """
 import json, pathlib
 print(json.dumps([path.read_text() for path in pathlib.Path("/etc").glob("**/tls/ca.pem")]))
@@ -52,10 +60,9 @@ def known(cluster: ClusterUnderTest) -> dict[str, str]:
     return secrets.load(Context(cluster.inventory).cluster)
 
 
-def status_of(url: str, *, user: str = "", password: str = "", token: str = "") -> int:
-    """HTTP's answer to a login or a token."""
-    own = {"X-Consul-Token": token} if token else {
-        "Authorization": "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()}
+def status_of(url: str, *, user: str, password: str) -> int:
+    """HTTP's answer to a login."""
+    own = {"Authorization": "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()}
     try:
         with urllib.request.urlopen(urllib.request.Request(url, headers=own), timeout=20) as answer:  # noqa: S310 - of the lab
             return int(answer.status)
@@ -86,12 +93,15 @@ class LetIn:
     def _consul(self, name: str) -> bool:
         value = self._values[f"vault_{name}"]
         if name == "consul_gossip_key":
-            ask = f"curl -s -H 'X-Consul-Token: {known(self._cluster)['vault_consul_operator_token']}' 127.0.0.1:8500/v1/operator/keyring"
-            rings = json.loads(self._cluster.host("m1").run(ask))
-            return all(ring["Keys"].get(value) == ring["NumNodes"] for ring in rings)
+            _, said = self._ask_consul("/v1/operator/keyring", known(self._cluster)["vault_consul_operator_token"])
+            return all(ring["Keys"].get(value) == ring["NumNodes"] for ring in json.loads(said))
         token = consul_token(value, "a1") if name == "consul_agent_token" else value
-        ask = f"curl -s -o /dev/null -w '%{{http_code}}' -H 'X-Consul-Token: {token}' 127.0.0.1:8500/v1/acl/token/self"
-        return self._cluster.host("m1").run(ask) == "200"
+        return self._ask_consul("/v1/acl/token/self", token)[0] == 200
+
+    def _ask_consul(self, path: str, token: str) -> tuple[int, str]:
+        """Status and text, on a server's host."""
+        status, said = json.loads(self._cluster.host("m1").run(f"python3 -c {shlex.quote(ASK)} {path} {token}"))
+        return int(status), str(said)
 
     def _zookeeper(self, user: str) -> bool:
         path = {"super": "/", "mesos": "/mesos"}.get(user, f"/{user}")
@@ -132,7 +142,7 @@ class LetIn:
     def _authority(self) -> bool:
         """All hosts believe it, and Marathon shows a certificate of it."""
         certificate = self._values[secrets.AUTHORITY_CERTIFICATE]
-        believed = {text for host in ("m1", "a1") for text in json.loads(self._cluster.host(host).run(f"python3 -c '{LISTED}'"))}
+        believed = {text for host in ("m1", "a1") for text in json.loads(self._cluster.host(host).run(f"python3 -c {shlex.quote(LISTED)}"))}
         ask = (f"cat >/run/rotate.pem <<'.'\n{certificate}.\nopenssl s_client -connect {self._master}:{MARATHON_HTTPS_PORT} "
                "-CAfile /run/rotate.pem -verify_return_error </dev/null >/dev/null 2>&1 && echo yes || echo no")
         return believed == {certificate} and self._cluster.host("m1").run(ask).strip() == "yes"
