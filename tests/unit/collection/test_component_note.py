@@ -52,6 +52,11 @@ def test_the_note_is_written_when_no_unit_is_stale() -> None:
     assert sent(action.asked[1][1])[1]["notes"]["zookeeper"]["digest"] == "d"
 
 
+def test_a_stale_unit_that_the_role_leaves_running_is_left() -> None:
+    action = fake_action(ActionModule, {**DONE, "leave": ["zookeeper"]}, [said("stale", ["zookeeper"]), said("record", [])])
+    assert action.run(None, {})["changed"] is False
+
+
 def test_a_stale_unit_is_restarted_and_must_work_before_anything_is_noted() -> None:
     action = fake_action(ActionModule, DONE, [said("stale", ["zookeeper"]), {"rc": 0}, healthy("ok"), said("record", [])])
     assert action.run(None, {})["changed"] is True

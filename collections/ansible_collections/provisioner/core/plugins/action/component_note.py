@@ -21,6 +21,7 @@ options:
   state: {description: Before the first change or after the last., type: str, choices: [begin, done, removed], required: true}
   witness: {description: "What proves that the role is still applied: files, units, packages, listeners.", type: dict, default: {}}
   digest: {description: Digest of what was asked for; nothing is noted without one., type: str, default: ""}
+  leave: {description: Units that go on with older settings until they are started anew., type: list, elements: str, default: []}
   request: {description: What the probe is asked to see whether a restarted unit works again., type: dict, default: {}}
 """
 
@@ -29,6 +30,7 @@ ARGUMENTS = {
     "state": {"type": "str", "choices": ["begin", "done", "removed"], "required": True},
     "witness": {"type": "dict", "default": {}},
     "digest": {"type": "str", "default": ""},
+    "leave": {"type": "list", "elements": "str", "default": []},
     "request": {"type": "dict", "default": {}},
 }
 #: Finishes what a host that died, say, left half installed. Services are started by their roles, after their settings are there.
@@ -93,7 +95,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible ships no types
     def _refresh(self, arguments: dict[str, Any]) -> bool:
         """Restart what runs with older settings than its files have, and wait until it works."""
         component = arguments["component"]
-        if not restart_stale(self, component, arguments["witness"]):
+        if not restart_stale(self, component, arguments["witness"], arguments["leave"]):
             return False
         answer = exchange(self, {"sections": ["health"], "health": {component: arguments["request"]}, "wait": WAIT_SECONDS})
         health = answer.get("health", {}).get(component, {})
