@@ -38,9 +38,10 @@ def ask_for(cluster: ClusterUnderTest, wanted: bool) -> None:
 
 
 def without_passwords(inventory: Path) -> None:
-    """An inventory that wants none."""
+    """An inventory that wants none, of a cluster that stays open: passwords alone let everybody still look for a leader."""
     text = inventory.read_text()
-    inventory.write_text(re.sub(r"^( +)cluster_name:", r"\1cluster_authentication: false\n\g<0>", text, count=1, flags=re.MULTILINE))
+    wishes = r"\1cluster_authentication: false\n\1cluster_access: open\n\g<0>"
+    inventory.write_text(re.sub(r"^( +)cluster_name:", wishes, text, count=1, flags=re.MULTILINE))
 
 
 def subscribe(master: str) -> Any:

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
+import socket
+import urllib.error
+import urllib.request
 import uuid
 from collections.abc import Callable
 from typing import Any
@@ -12,6 +16,7 @@ import pytest
 from kazoo.client import KazooClient
 
 from tests.lab.support.checkout import ClusterUnderTest, eventually, provision
+from tests.lab.support.fixtures import Members
 
 pytestmark = pytest.mark.provision(masters=3, agents=2)
 
@@ -27,6 +32,23 @@ found = json.load(urllib.request.urlopen(catalogue, timeout=5))
 ports = {one["ServiceAddress"] or one["Address"]: one["ServicePort"] for one in found}
 address = socket.gethostbyname("survivor.service.consul")
 print(urllib.request.urlopen("http://%s:%d/" % (address, ports[address]), timeout=5).read().decode())
+"""
+
+
+#: To Consul's keys, and whether ZooKeeper's and Logstash's ports of that address take a connection.
+WRITE = """
+import socket, sys, urllib.error, urllib.request
+try:
+    asked = urllib.request.Request("http://127.0.0.1:8500/v1/kv/intruder", b"x", method="PUT")
+    print(urllib.request.urlopen(asked, timeout=10).status)
+except urllib.error.HTTPError as error:
+    print(error.code)
+for port in (2181, 6514):
+    try:
+        socket.create_connection((sys.argv[1], port), 5)
+        print("connected")
+    except ConnectionRefusedError:
+        print("refused")
 """
 
 
@@ -63,6 +85,47 @@ def test_a_znode_written_on_one_member_is_read_on_another(zookeeper: Callable[[s
     writer.delete(path)
     acl = {a.id.scheme: a.perms for a in reader.get_acls("/mesos")[0]}
     assert acl == {"digest": 31}, "strangers may read /mesos"
+
+
+@pytest.mark.parametrize(("component", "port", "requests"), [
+    ("marathon", 8080, [("/v2/apps", {"id": "/intruder", "cmd": "id", "instances": 1}), ("/v2/apps", None)]),
+    ("chronos", 4400, [("/v1/scheduler/iso8601", {"name": "intruder", "schedule": "R1//PT1M", "command": "id"}),
+                       ("/v1/scheduler/jobs", None)]),
+    ("mesos_master", 5050, [("/state", None), ("/api/v1", {"type": "GET_STATE"}), ("/teardown", {"frameworkId": "nobody"}),
+                            ("/files/browse?path=/", None)]),
+    ("mesos_agent", 5051, [("/state", None), ("/containers", None), ("/api/v1", {"type": "GET_STATE"}), ("/files/browse?path=/", None)]),
+])
+def test_whoever_brings_no_password_is_refused_by_every_member(
+        members: Members, component: str, port: int, requests: list[tuple[str, Any]]) -> None:
+    """As one `curl` would do it, from this machine, which is no host of the cluster: whether they see or start something."""
+    said = {}
+    for host, address in members(component).items():
+        for path, body in requests:
+            data = None if body is None else json.dumps(body).encode()
+            asked = urllib.request.Request(f"http://{address}:{port}{path}", data, {"Content-Type": "application/json"})
+            with pytest.raises(urllib.error.HTTPError) as refused:
+                urllib.request.urlopen(asked, timeout=20)  # noqa: S310 - an address of the lab
+            said[host, path] = refused.value.code
+    assert set(said.values()) == {401}, said
+
+
+def test_nobody_of_these_started_anything(cluster: ClusterUnderTest) -> None:
+    assert "intruder" not in json.dumps([cluster.marathon.ask("GET", "/v2/apps"), cluster.chronos.ask("GET", "/v1/scheduler/jobs")])
+
+
+@pytest.mark.parametrize(("component", "port"), [("consul", 8500), ("zookeeper", 2181), ("logstash_server", 6514)])
+def test_what_only_members_need_is_not_even_reached(members: Members, component: str, port: int) -> None:
+    """From this machine: nothing is written to Consul's keys, ZooKeeper's nodes, or the logs."""
+    for address in members(component).values():
+        with pytest.raises(OSError, match=r"timed out|refused"):
+            socket.create_connection((address, port), 2)
+
+
+def test_a_user_of_a_host_writes_nothing_either(cluster: ClusterUnderTest, members: Members) -> None:
+    """By loopback or by the host's address."""
+    leader, address = next(iter(members("zookeeper").items()))
+    said = cluster.host(leader).run(f"setpriv --reuid=65534 --regid=65534 --clear-groups python3 -c {shlex.quote(WRITE)} {address}")
+    assert said.split() == ["403", "refused", "refused"]
 
 
 def test_verify_passes(cluster: ClusterUnderTest) -> None:
