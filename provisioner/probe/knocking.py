@@ -15,6 +15,8 @@ from threading import Thread
 from typing import Any
 
 SECONDS = 2.0
+#: How often, and how long apart, somebody who seems to take strangers is asked.
+TRIES, PAUSE = 3, 1.0
 MAX_BODY = 4 << 20
 PARALLEL = 32
 #: What an HTTP server answers that has looked into the request of a stranger, if only to find it wrong.
@@ -179,7 +181,17 @@ def ask_name(door: "dict[str, Any]", one: "dict[str, Any]", key: "dict[str, Any]
 
 
 def shake_hands(door: "dict[str, Any]", one: "dict[str, Any]", key: "dict[str, Any]") -> "tuple[str, str]":
-    """Is whoever has no certificate let in?"""
+    """Is whoever has no certificate let in? Asked again where that is seen by waiting: a server that takes one connection after the other
+    may have been busy."""
+    for _ in range(TRIES):
+        kind, words = _shaken(door, one)
+        if kind != "open":
+            break
+        time.sleep(PAUSE)
+    return kind, words
+
+
+def _shaken(door: "dict[str, Any]", one: "dict[str, Any]") -> "tuple[str, str]":
     with connect(door) as stream:
         stream.settimeout(1.0)
         stream.sendall(CLEAR)

@@ -47,6 +47,7 @@ RIGHT = "Basic " + base64.b64encode(f"operator:{SECRET}".encode()).decode()
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("provisioner.probe.knocking.SECONDS", PATIENCE)
+    monkeypatch.setattr("provisioner.probe.knocking.PAUSE", 0.0)
 
 
 def target(port: int, *knocks: Knock, protocol: Any = "tcp", reach: Any = "operators", door: Door | None = None,
@@ -204,6 +205,15 @@ def test_tls_that_wants_a_certificate_is_told_from_tls_and_from_none(server_tls:
     context.load_verify_locations(tmp_path / "ca.pem")
     context.verify_mode = ssl.CERT_REQUIRED
     with serving(wait, context) as port:
+        assert tried(target(port, STRANGER)) == {(title, "nothing"): "refused"}
+    busy = iter((True, False))
+
+    def slow(stream: socket.socket) -> None:
+        if next(busy, False):
+            wait(stream)
+        context.wrap_socket(stream, server_side=True)
+
+    with serving(slow) as port:
         assert tried(target(port, STRANGER)) == {(title, "nothing"): "refused"}
     with serving(lambda stream: None) as port:
         assert tried(target(port, STRANGER)) == {(title, "nothing"): "open"}, "it hangs up on everybody: that is no lock"
