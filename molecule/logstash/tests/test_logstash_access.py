@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from tests.lab.support.checkout import eventually
 
 On = Callable[[str], Any]
 Members = Callable[[str], dict[str, str]]
+Converge = Callable[..., subprocess.CompletedProcess[str]]
 FILES = "/var/log/logstash/cluster/*.log"
 #: Sends one line to a collector; prints "sent" or why not. What TLS 1.3 thinks of the client it tells afterwards only.
 SEND = """
@@ -92,3 +94,29 @@ def test_a_collector_with_another_name_gets_nothing(on: On, members: Members) ->
     for host in members("logstash"):
         names = on(host).check_output("openssl x509 -in /etc/provisioner/tls/certificate.pem -noout -subject -ext subjectAltName")
         assert "logstash" not in names
+
+
+@pytest.fixture
+def as_on_ubuntu(on: On, members: Members, converge: Converge) -> Iterator[str]:
+    """A sender whose rsyslog is root only while it starts."""
+    sender = next(iter(set(members("logstash")) - set(members("logstash_server"))))
+    spools = "/var/spool/rsyslog /var/lib/rsyslog"
+    on(sender).check_output(f"""cp -p /etc/rsyslog.conf /root/rsyslog.conf; useradd --system --groups adm scenario
+        echo '$PrivDropToUser scenario' >>/etc/rsyslog.conf; chown scenario {spools} || true""")
+    done = converge("logstash", sender)
+    assert done.returncode == 0, done.stdout[-3000:]
+    yield sender
+    on(sender).check_output(f"""mv /root/rsyslog.conf /etc/rsyslog.conf; systemctl restart rsyslog
+        chown -R root {spools} || true; userdel scenario""")
+    done = converge("logstash", sender)
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert not on(sender).file("/etc/rsyslog.d/provisioner-tls").exists
+
+
+def test_an_rsyslog_that_is_not_root_reads_a_copy_of_the_key(as_on_ubuntu: str, on: On, members: Members) -> None:
+    host, word = on(as_on_ubuntu), f"scenario-{uuid.uuid4().hex}"
+    assert host.check_output("ps -o user= -C rsyslogd").strip() == "scenario"
+    host.check_output(f"logger {word}-end")
+    eventually("its line has arrived", 60, lambda: arrived(on, members, f"{word}-end") == 1)
+    assert host.check_output("stat -c '%U %a' /etc/rsyslog.d/provisioner-tls/key.pem") == "scenario 600"
+    assert host.check_output("stat -c '%U %a' /etc/provisioner/tls/key.pem") == "root 600"

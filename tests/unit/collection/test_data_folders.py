@@ -149,3 +149,11 @@ def test_an_inventory_of_a_small_var_is_valid(tmp_path: Path) -> None:
     folders = {v: f"/data/{v.partition('_')[0]}" for v in (variable for _, variable in RENDERED.values())}
     (tmp_path / "inventory.yml").write_text(inventory(["m1"], ["a1"], **folders))
     assert json.loads(json.dumps(dict(load(tmp_path / "inventory.yml").hosts[0].variables)))["mesos_work_dir"] == "/data/mesos"
+
+
+@pytest.mark.parametrize(("settings", "user"), [
+    ("$FileOwner syslog\n$PrivDropToUser syslog\n$PrivDropToGroup syslog\n", "syslog"), ("#$PrivDropToUser syslog\n", "root"), ("", "root"),
+    ('global(workDirectory="/x" privdrop.user.name="logger" privdrop.group.name="adm")\n', "logger"), ("$FileOwner syslog\n", "root"),
+])
+def test_as_which_user_rsyslog_works(settings: str, user: str) -> None:
+    assert logstash_info.works_as(settings) == user

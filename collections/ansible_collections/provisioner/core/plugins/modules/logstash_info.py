@@ -39,6 +39,7 @@ running: {description: Whether Logstash runs., returned: always, type: bool}
 absent: {description: Addresses that this host does not have., returned: always, type: list}
 taken: {description: "{address, port} that another program holds.", returned: always, type: list}
 rsyslog: {description: Whether rsyslog runs., returned: always, type: bool}
+forwarder: {description: The user as which rsyslog works., returned: always, type: str}
 spool: {description: Whether the folder is there., returned: always, type: bool}
 above: {description: Folders above that of Logstash's data that are not there., returned: always, type: list}
 left: {description: "{from, to} of data that is where the settings said before.", returned: always, type: list}
@@ -57,11 +58,18 @@ def stored(settings: str) -> str:
     return found[1] if found else ""
 
 
+def works_as(settings: str) -> str:
+    """The user that rsyslog's settings make it, as Ubuntu's do; else it stays root."""
+    found = re.findall(r'^\s*(?:\$PrivDropToUser\s+|global\(.*privdrop\.user\.name=")([\w.-]+)', settings, re.MULTILINE | re.IGNORECASE)
+    return found[-1] if found else "root"
+
+
 def look(asked: dict[str, Any]) -> dict[str, Any]:
     """See RETURN."""
     return {
         **service("logstash", [Listener(**each) for each in asked["listeners"]]),
         "rsyslog": bool(running("rsyslog")),
+        "forwarder": works_as(text_of("/etc/rsyslog.conf")),
         "spool": Path(asked["spool"]).is_dir(),
         "above": missing_above(asked["data"]),
         "left": left_behind(stored(text_of("/etc/logstash/logstash.yml")), asked["data"]),
