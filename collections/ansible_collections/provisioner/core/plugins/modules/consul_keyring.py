@@ -56,6 +56,8 @@ class Keyring:
 
     def __init__(self, agent: str, token: str) -> None:
         self._agent, self._headers = agent, {"X-Consul-Token": token} if token else {}
+        #: What was done so far.
+        self.done: list[str] = []
 
     def rings(self) -> list[dict[str, Any]]:
         """Each with its keys, how many agents have which, and how many there are."""
@@ -65,6 +67,7 @@ class Keyring:
     def do(self, what: str, key: str) -> None:
         """See METHODS."""
         self._ask(METHODS[what], {"Key": key})
+        self.done.append(what)
 
     def _ask(self, method: str, body: object) -> str:
         connection = http.client.HTTPConnection(self._agent, timeout=SECONDS)
@@ -91,21 +94,17 @@ def used(rings: list[dict[str, Any]], key: str) -> bool:
     return all("PrimaryKeys" in ring and ring["PrimaryKeys"].get(key, 0) == ring["NumNodes"] for ring in rings)
 
 
-def settle(keyring: Keyring, key: str, also: str, wait: float, dry: bool) -> list[str]:
-    """Bring the rings to these keys; what was done. RefusedError where not every agent takes one."""
-    made = []
-    rings = keyring.rings()
+def settled(keyring: Keyring, key: str, also: str, dry: bool) -> list[str]:
+    """Bring the rings to these keys; what was done. RefusedError where not every agent answers, or takes one."""
+    made, rings = [], keyring.rings()
     for each in filter(None, (key, also)):
         if lacking(rings, each):
             made.append("install")
-            end = time.monotonic() + wait
-            while not dry and lacking(rings, each):
+            if not dry:
                 keyring.do("install", each)
                 rings = keyring.rings()
-                if (left := lacking(rings, each)) and time.monotonic() >= end:
+                if left := lacking(rings, each):
                     raise RefusedError(f"{', '.join(left)} agents have the key; who has not would be shut out")
-                if left:
-                    time.sleep(PAUSE)
     if not used(rings, key):
         made.append("use")
         if not dry:
@@ -116,6 +115,19 @@ def settle(keyring: Keyring, key: str, also: str, wait: float, dry: bool) -> lis
             keyring.do("remove", old)
     # Where Consul does not tell which one is used it was used already.
     return made if made != ["use"] or all("PrimaryKeys" in ring for ring in rings) else []
+
+
+def settle(keyring: Keyring, key: str, also: str, wait: float, dry: bool) -> list[str]:
+    """The same, until it works: an agent that has just started may not answer the others yet."""
+    end = time.monotonic() + wait
+    while True:
+        before = list(dict.fromkeys(keyring.done))
+        try:
+            return list(dict.fromkeys([*before, *settled(keyring, key, also, dry)]))
+        except RefusedError:
+            if time.monotonic() >= end:
+                raise
+        time.sleep(PAUSE)
 
 
 def main() -> None:
