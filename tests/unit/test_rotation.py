@@ -242,6 +242,9 @@ def test_an_authority_that_the_inventory_gives_is_changed_there(tmp_path: Path) 
 def test_who_is_told_of_a_secret_is_said_before(tmp_path: Path) -> None:
     assert rotating.concerned(context(tmp_path), rotations()["authority"][1]) == [
         "Base system", "Consul", "ZooKeeper", "Marathon", "Chronos", "Logstash"]
+    assert rotating.concerned(context(tmp_path), rotations()["zookeeper_mesos"][1]) == [
+        "ZooKeeper", "Mesos master", "Mesos agent", "Marathon", "Chronos"]
+    assert rotating.concerned(context(tmp_path), rotations()["mesos_agent_operator"][1]) == ["Mesos agent"]
 
 
 class Told:

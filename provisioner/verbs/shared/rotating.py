@@ -5,7 +5,8 @@ from __future__ import annotations
 import difflib
 import fnmatch
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from provisioner.components import COMPONENTS
 from provisioner.components.rotation import NEXT, OLD, Rotation, rotations
@@ -140,8 +141,18 @@ def why_not(context: Context, each: Rotation) -> str:
 
 
 def concerned(context: Context, each: Rotation) -> list[str]:
-    """The titles of the components that are told of it."""
+    """The titles of the components that are told of it, or of what follows from it (the digest of a password)."""
+    stems = [variable.removesuffix("_password") for variable in each.variables]
     every = context.rendered["all"]
-    texts = {key: json.dumps(value, default=str) for own in (every["vars"], *every["hosts"].values()) for key, value in own.items()}
-    named = {key for key, text in texts.items() if any(variable in text for variable in each.variables)}
-    return [c.title for c in COMPONENTS if any(key.startswith(f"{c.role}_") for key in named)]
+    shared = _naming(every["vars"], stems)
+    found = set()
+    for host in context.cluster.hosts:
+        named = shared | _naming(every["hosts"][host.name], stems)
+        found |= {c.name for c in COMPONENTS if c.name in host.groups and any(key.startswith(f"{c.role}_") for key in named)}
+    return [c.title for c in COMPONENTS if c.name in found]
+
+
+def _naming(variables: Mapping[str, Any], stems: Sequence[str]) -> set[str]:
+    """The variables that refer to one of these secrets."""
+    texts = {key: json.dumps(value, default=str) for key, value in variables.items()}
+    return {key for key, text in texts.items() if any(stem in text for stem in stems)}
