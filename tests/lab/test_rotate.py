@@ -39,8 +39,8 @@ Values = Mapping[str, str]
 #: The longest time that a client may be without an answer.
 GAP_SECONDS = 10.0
 #: What is rotated together; all of them are everything that there is.
-TOGETHER = (("consul_*",), ("mesos_*", "verify"), ("marathon_http", "chronos_http"), ("*_keystore",), ("marathon_secret", "chronos_secret"),
-            ("zookeeper_super",), ("zookeeper_mesos",), ("zookeeper_marathon", "zookeeper_chronos"), ("authority",))
+TOGETHER = (("consul_*",), ("mesos_*", "verify", "zookeeper_*", "*_http", "*_keystore"), ("marathon_secret", "chronos_secret"),
+            ("authority",))
 GAPS: list[tuple[str, float, float]] = []
 ASK = """
 import http.client, json, sys
