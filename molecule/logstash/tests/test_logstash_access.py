@@ -120,3 +120,8 @@ def test_an_rsyslog_that_is_not_root_reads_a_copy_of_the_key(as_on_ubuntu: str, 
     eventually("its line has arrived", 60, lambda: arrived(on, members, f"{word}-end") == 1)
     assert host.check_output("stat -c '%U %a' /etc/rsyslog.d/provisioner-tls/key.pem") == "scenario 600"
     assert host.check_output("stat -c '%U %a' /etc/provisioner/tls/key.pem") == "root 600"
+
+
+def test_its_own_api_is_told_to_stay_on_loopback(on: On, members: Members) -> None:
+    for host in members("logstash_server"):
+        assert "api.http.host: 127.0.0.1" in on(host).check_output("cat /etc/logstash/logstash.yml").splitlines(), host
