@@ -98,9 +98,7 @@ def ask_http(door: "dict[str, Any]", one: "dict[str, Any]", key: "dict[str, Any]
             return _judged(door, one, key, http.client.HTTPConnection(door["address"], door["port"], timeout=SECONDS))
         except (http.client.BadStatusLine, ConnectionError):
             door["tls"] = True
-    context = ssl.create_default_context(cadata=door["ca"] or None)
-    if not (key.get("right") and door["ca"]):
-        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context = ssl.create_default_context(cadata=door["ca"]) if key.get("right") and door["ca"] else _trusting()
     try:
         secure = http.client.HTTPSConnection(door["address"], door["port"], timeout=SECONDS, context=context)
         return _judged(door, one, key, secure)
@@ -201,8 +199,7 @@ def _shaken(door: "dict[str, Any]", one: "dict[str, Any]") -> "tuple[str, str]":
             return "open", "it waits for what a stranger sends, in clear"
         except ConnectionError:
             pass
-    context = ssl.create_default_context()
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context = _trusting()
     spoke = False
     try:
         with context.wrap_socket(connect(door)) as secure:
@@ -223,6 +220,13 @@ def _shaken(door: "dict[str, Any]", one: "dict[str, Any]") -> "tuple[str, str]":
     except ConnectionError:
         # Whoever speaks TLS says why it hangs up.
         return ("refused", "it hangs up") if spoke else ("open", "it takes connections in clear")
+
+
+def _trusting() -> ssl.SSLContext:
+    """Believes everybody. Without the authorities of the system, which take longer to read than a door to answer."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
 
 
 def ask_socket(door: "dict[str, Any]", one: "dict[str, Any]", key: "dict[str, Any]") -> "tuple[str, str]":

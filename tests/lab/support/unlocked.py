@@ -67,12 +67,16 @@ def beside(title: str, host: str, program: str, port: int, *doors: str) -> Unloc
 
 _MASTER, _AGENT = "The Mesos master 5050/tcp", "The Mesos agent 5051/tcp"
 _RULES = ("nft delete table inet provisioner", "systemctl reload provisioner-network")
+_FRAMEWORKS = [started(f"audit-yes-{port}", "python3", "-c", YES, "", str(port)) for port in (15101, 15202)]
 UNLOCKED = (
     Unlocked("no network rules", "masters", *_RULES, (
         "Docker swarm's managers 2377/tcp", "Docker swarm's gossip 7946/tcp", "A Consul server 8300/tcp", "Consul's gossip 8301/tcp",
         "Consul's gossip between sites 8302/tcp", "Dnsmasq 53/tcp", "Dnsmasq 53/udp", "ZooKeeper 2181/tcp", "ZooKeeper's peers 2888/tcp",
-        "ZooKeeper's election 3888/tcp", "Marathon's libprocess 15101/tcp", "Chronos's libprocess 15202/tcp",
-        "Logstash over TLS, in a closed one 6514/tcp")),
+        "ZooKeeper's election 3888/tcp", "Logstash over TLS, in a closed one 6514/tcp")),
+    # A lab's own Marathon and Chronos speak HTTP with Mesos, and listen for no messages.
+    Unlocked("no network rules before frameworks", "m1", "; ".join((*_FRAMEWORKS, _RULES[0])),
+             f"systemctl stop audit-yes-15101 audit-yes-15202; {_RULES[1]}",
+             ("Marathon's libprocess 15101/tcp", "Chronos's libprocess 15202/tcp"), others=True),
     Unlocked("a network rule that lets everybody in", "a1", "nft insert rule inet provisioner members_only accept", _RULES[1], (
         "Docker swarm's gossip 7946/tcp", "Consul's gossip 8301/tcp")),
     Unlocked("Docker's socket is for all", "a1", "chmod 0666 /run/docker.sock", "chmod 0660 /run/docker.sock", ("Docker's socket",)),
@@ -86,9 +90,10 @@ UNLOCKED = (
     edited("Mesos agent: who reads", "a1", "/etc/mesos/agent.env", "s/(HTTP_READONLY=).*/\\1false/", "mesos-agent", 5051, _AGENT),
     edited("Mesos agent: who writes", "a1", "/etc/mesos/agent.env", "s/(HTTP_READWRITE=).*/\\1false/", "mesos-agent", 5051, _AGENT),
     edited("Mesos agent: senders", "a2", "/etc/mesos/agent.env", "/PEER_ADDRESS_IP_MATCH/d", "mesos-agent", 5051, _AGENT),
-    edited("Marathon's password", "m1", "/etc/marathon/args", "/^--http_credentials/,+1d", "marathon", 8080, "Marathon 8080/tcp",
+    # One that does not lead passes requests on to the leader, which asks for the password.
+    edited("Marathon's password", "masters", "/etc/marathon/args", "/^--http_credentials /d", "marathon", 8080, "Marathon 8080/tcp",
            "Marathon's HTTPS 8443/tcp"),
-    edited("Chronos' password", "m1", "/etc/chronos/args", "/^--http_credentials/,+1d", "chronos", 4400, "Chronos 4400/tcp",
+    edited("Chronos' password", "masters", "/etc/chronos/args", "/^--http_credentials /d", "chronos", 4400, "Chronos 4400/tcp",
            "Chronos's HTTPS 4443/tcp"),
     edited("Consul: who brings no token", "m1", "/etc/consul.d/acl.json", 's/("default_policy": )"deny"/\\1"allow"/', "consul", 8500,
            "Consul's API 8500/tcp"),
