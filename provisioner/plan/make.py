@@ -41,13 +41,14 @@ def make_plan(cluster: Cluster, rendered: Mapping[str, Any], seen: Observation, 
     reason = {c.name: seen.drift if c.name in lost else seen.why for c in COMPONENTS}
     todo = {c.name: [h.name for h in cluster.members(c.name) if h.name in usable and (full or reason[c.name](h.name, c.name))]
             for c in COMPONENTS if not only or c.name in only}
+    partial = bool(only or limit)
     drained = drained_agents(todo, seen, moving or {})
     steps: list[Step] = []
     last: list[Step] = []
     for component in order(moving or {}):
         if component.name in todo:
             hosts = [name for name in todo[component.name] if name not in drained or not (component.ends_tasks or component.runs_tasks)]
-            before, late = passes(component, cluster, seen, rendered, batch, partial=bool(only or limit),
+            before, late = passes(component, cluster, seen, rendered, batch, partial=partial,
                                   moving=moving or {}) if hosts else ([], False)
             grown = growth(component, hosts, cluster, seen, rendered)
             if grown and limit:
@@ -55,7 +56,8 @@ def make_plan(cluster: Cluster, rendered: Mapping[str, Any], seen: Observation, 
             if grown and before:
                 raise StepFailed(f"nothing was changed: {component.title}: {before[0].why}, and gets new members in a run of its own",
                                  hint="take the new ones out of the inventory for this run")
-            own = (grown or migrated(component, hosts, seen, moving or {}) or together(component, hosts, cluster, seen, rotating or {})
+            own = (grown or migrated(component, hosts, seen, moving or {})
+                   or together(component, hosts, cluster, seen, rotating or {}, partial=partial)
                    or rolled(component, hosts, cluster, seen, batch))
             # What is asked for in the end the others have to bring by then, too.
             steps += before if late else own
@@ -64,7 +66,7 @@ def make_plan(cluster: Cluster, rendered: Mapping[str, Any], seen: Observation, 
         if component.runs_tasks:
             steps += with_agents_drained(drained, todo, cluster, seen, batch)
     steps += last
-    steps = switched_on(steps, cluster, seen, rendered, partial=bool(only or limit), moving=bool(moving))
+    steps = switched_on(steps, cluster, seen, rendered, partial=partial, moving=bool(moving))
     return Plan(cluster.name, tuple(_explained(steps, seen, moving or {})), voters(cluster))
 
 

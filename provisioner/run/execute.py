@@ -46,7 +46,7 @@ def execute(context: Context, display: Display, plan: Plan, held: Lock, *, facts
     Hosts in `unreachable` were left out of the plan and are only counted. `also` carries out verbs that only this command has. Ctrl-C
     stops a plan of several steps between two of them, a second one at once. Raises as `Engine.run` does, and StoppedError.
     """
-    if context.switched:
+    if context.switched and any(step.verb == "up" for step in plan.steps):
         ledger.save(context.cluster, context.ledger)
     journal = open_run(context.cluster.state_dir, sys.argv[1:])
     reboots = Reboots(context.cluster, context.rendered, context.transport, display.say)

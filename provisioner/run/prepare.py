@@ -119,7 +119,7 @@ def ask_once(so_far: Preparation) -> Preparation:
     Needs no lock: whoever changes a host has removed its notes before. Hosts that do not answer are not waited for again.
     """
     context, cluster, only = so_far.context, so_far.context.cluster, so_far.scope.only
-    if secrets.stages(cluster):
+    if secrets.stages(cluster) or secrets.given_another(cluster):
         return so_far
     so_far.voice.say(f"looking at {len(so_far.hosts or [h for h in cluster.hosts if not only or h.groups & {*only}])} hosts …")
     before = {} if so_far.scope.full or so_far.approved else fact_cache.read(cluster)
@@ -252,8 +252,13 @@ def prepared(context: Context, voice: Voice, scope: Scope, phases: Sequence[Phas
 
 
 @contextmanager
-def locked(context: Context, voice: Voice, doing: str, *, strict: bool = False) -> Iterator[Lock]:
-    """The cluster is ours while this lasts. With `strict` unknown host keys are refused. Raises LockedError, UnreachableError."""
+def locked(context: Context, voice: Voice, doing: str, *, strict: bool = False, as_built: bool = True) -> Iterator[Lock]:
+    """The cluster is ours while this lasts. With `strict` unknown host keys are refused; with `as_built`, a cluster that is to be closed or
+    opened, as everything is rendered for what it is not yet. Raises LockedError, UnreachableError and StepFailed.
+    """
+    if as_built and (wanted := context.switched):
+        raise StepFailed(f"nothing was changed: this cluster is to become {wanted}, as cluster_access says, and that comes first",
+                         where=str(context.path), hint="'provision up', then the same command again")
     with prepared(context, voice, Scope(strict=strict), LOCKING, doing=doing) as so_far:
         yield so_far.held
 
@@ -289,6 +294,9 @@ def _wanted(context: Context) -> dict[str, str]:
 
 def _rotating(context: Context) -> list[str]:
     found = secrets.stages(context.cluster)
+    if not found and secrets.given_another(context.cluster):
+        return ["the inventory has another authority than the cluster: 'provision up' puts it in its place, in three stages, in each of "
+                "which services restart one after the other"]
     return [f"a rotation is under way ({', '.join(sorted(found))}), which a whole 'provision up' completes"] if found else []
 
 

@@ -111,7 +111,11 @@ def advance(cluster: Cluster) -> None:
 def stages(cluster: Cluster) -> dict[str, str]:
     """What is being rotated and how far it is; see `rotation.stages`. The names alone tell it, so that nothing need be decrypted."""
     names: Iterable[str] = marks(cluster)
-    return rotation.stages(load(cluster) if "" in names else names)
+    try:
+        return rotation.stages(load(cluster) if "" in names else names)
+    except UsageError:
+        # Who only looks needs no password; whoever changes something is told that it is missing.
+        return {}
 
 
 def counting(known: Mapping[str, str], name: str) -> list[str]:
@@ -128,6 +132,12 @@ def _given(cluster: Cluster) -> dict[str, str]:
     """The inventory's own authority. Here it is encrypted, as nothing else that is written for Ansible would be."""
     key, certificate = (str(cluster.variables.get(name) or "") for name in ("cluster_ca_key", "cluster_ca_certificate"))
     return {AUTHORITY_KEY: key, AUTHORITY_CERTIFICATE: certificate} if key and certificate else {}
+
+
+def given_another(cluster: Cluster) -> bool:
+    """Does the inventory give another authority than the one that signs now? Raises as `load`."""
+    given = _given(cluster)
+    return bool(given) and secrets_path(cluster).exists() and load(cluster).get(AUTHORITY_CERTIFICATE) != given[AUTHORITY_CERTIFICATE]
 
 
 def _with_given(known: dict[str, str], given: Mapping[str, str]) -> dict[str, str]:

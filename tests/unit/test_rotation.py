@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import ExitStack, nullcontext
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -17,11 +18,12 @@ from provisioner.cluster.model import Cluster
 from provisioner.components import COMPONENTS, component
 from provisioner.components.rotation import NEXT, OLD, Rotation, of, rotations
 from provisioner.context import Context
-from provisioner.errors import UnreachableError, UsageError
+from provisioner.errors import StepFailed, UnreachableError, UsageError
 from provisioner.inventory.render import host_variables
 from provisioner.plan.rotation import together
 from provisioner.plan.scope import Scope
 from provisioner.run.engine import Result
+from provisioner.run.prepare import Preparation, ask_once, warn
 from provisioner.state import files, rotation, secrets
 from provisioner.state.authority import make_authority
 from provisioner.verbs import credentials
@@ -137,6 +139,14 @@ def test_a_file_that_somebody_else_wrote_counts_as_a_whole(cluster: Cluster) -> 
     assert secrets.marks(cluster).keys() == before.keys() and not {*secrets.marks(cluster).values()} & {*before.values()}
 
 
+def test_who_only_looks_needs_no_password(cluster: Cluster) -> None:
+    (cluster.state_dir / secrets.MARKS).unlink()
+    secrets.password_file(cluster).unlink()
+    assert secrets.stages(cluster) == {}
+    with pytest.raises(UsageError, match="password is missing"):
+        secrets.ensure(cluster)
+
+
 def given(cluster: Cluster, pair: tuple[str, str]) -> Cluster:
     return replace(cluster, variables={"cluster_ca_key": pair[0], "cluster_ca_certificate": pair[1]})
 
@@ -145,6 +155,7 @@ def test_another_authority_in_the_inventory_takes_the_place_of_the_one_before_by
     old, company, other = secrets.load(cluster), make_authority("company"), make_authority("other")
     secrets.ensure(given(cluster, company))
     first = secrets.load(cluster)
+    assert secrets.given_another(given(cluster, company)) and not secrets.given_another(cluster)
     assert first == old | {f"{KEY}_next": company[0], f"{CERTIFICATE}_next": company[1]}
     secrets.ensure(given(cluster, company))
     assert secrets.load(cluster) == first
@@ -169,6 +180,10 @@ def test_members_that_cannot_serve_with_different_secrets_stop_and_start_as_one(
     assert "pair" in stop.why and start.all_or_none
     assert together(marathon, hosts, some(), seen, {"pair": NEXT}) == together(marathon, hosts, some(), seen, {"both": OLD}) == []
     assert together(marathon, ["m3"], some(), seen, {"pair": OLD}) == [], "nobody serves who would have to stop"
+    with pytest.raises(UsageError, match="can't serve together, which concerns all of them"):
+        together(marathon, hosts, some(), seen, {"pair": OLD}, partial=True)
+    with pytest.raises(StepFailed, match="m2 does not answer"):
+        together(marathon, ["m1", "m3"], some(), observed(some(), {"m1": {"marathon": {"state": "ok"}}}, ("m2",)), {"pair": OLD})
     assert together(marathon, ["m1"], some(*masters(1)), seen, {"pair": OLD}) == [], "a lone one is beside nobody"
 
 
@@ -385,7 +400,8 @@ class Said:
 
     def __init__(self) -> None:
         self.lines: list[str] = []
-        self.say = self.warn = self.lines.append
+        self.say: Any = self.lines.append
+        self.warn = self.plan = self.say
 
 
 @pytest.fixture
@@ -439,3 +455,27 @@ def test_an_up_that_did_not_tell_everybody_does_not_go_on(living: Living, scope:
     assert rotating.go_on(found, said, cast(Any, None), cast(Any, part), scope) is None
     assert (taken, secrets.stages(found.cluster)) == ([], {"authority": NEXT})
     assert "not every host was told" in said.lines[-1]
+
+
+def test_a_host_that_goes_away_during_a_stage_keeps_it_from_going_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = context(tmp_path)
+    secrets.ensure(found.cluster)
+    secrets.begin(found.cluster, [rotations()["authority"][1]])
+    ready = SimpleNamespace(assessment=SimpleNamespace(unreachable=frozenset(), plan=SimpleNamespace(steps=(1,)), facts={}, questions={},
+                                                       observation=None))
+    monkeypatch.setattr("provisioner.verbs.shared.rotating.prepared", lambda *_, **__: nullcontext(ready))
+    monkeypatch.setattr("provisioner.verbs.shared.rotating.execute", lambda *_, **__: Result("c", unreachable=frozenset({"a1"})))
+    said: Any = Said()
+    with pytest.raises(UnreachableError, match="a1 would be locked out"):
+        rotating.complete(found, said, cast(Any, None), batch="20%")
+    assert secrets.stages(found.cluster) == {"authority": NEXT}
+
+
+def test_an_authority_that_the_inventory_gives_is_no_end_of_an_up_with_nothing_else_to_do(tmp_path: Path) -> None:
+    secrets.ensure(context(tmp_path).cluster)
+    key, certificate = make_authority("company")
+    asked = context(tmp_path, f"all:\n  vars: {{cluster_ca_key: {json.dumps(key)}, cluster_ca_certificate: {json.dumps(certificate)}}}\n")
+    said: Any = Said()
+    before = Preparation(asked, Scope(), said, ExitStack())
+    assert ask_once(before) is before, "it is not over"
+    assert "another authority than the cluster" in " ".join(warn(before).voice.lines)  # type: ignore[attr-defined]

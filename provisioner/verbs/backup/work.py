@@ -41,7 +41,7 @@ def run_backup(context: Context, console: Console, options: backup.Options) -> P
     """
     if options.out:
         refuse_unwritable(Path(options.out))
-    with locked(context, console, "backup"):
+    with locked(context, console, "backup", as_built=False):
         return save(context, console, Path(options.out) if options.out else None)
 
 
@@ -72,7 +72,7 @@ def run_restore(context: Context, console: Console, options: restore.Options) ->
     if options.identity:
         _restore_identity(context, console, found)
         return
-    with locked(context, console, "restore"):
+    with locked(context, console, "restore", as_built=False):
         parts = [part for part in parts_of(context, working_hosts(context)) if part.file in found.parts]
         console.say(f"backup of cluster {found.cluster}, {found.made}: {', '.join(part.file for part in parts)}")
         confirm_by_name(options.yes, context.cluster.name, f"Whatever has the same name in {context.cluster.name} is replaced.")

@@ -32,7 +32,7 @@ def run_reset(context: Context, console: Console, options: Options) -> Result:
     """
     cluster = context.cluster
     refuse_unasked(options.yes, cluster.name)
-    with locked(context, console, "reset") as held:
+    with locked(context, console, "reset", as_built=False) as held:
         seen = observe(cluster, context.rendered, context.transport, sections=("facts",))
         silent = frozenset(name for name, host in seen.hosts.items() if not host.reachable)
         refuse(seen, silent, context.ledger.cluster_id, lost=options.lost)

@@ -13,7 +13,6 @@ from provisioner.components.rotation import NEXT, OLD, Rotation, rotations
 from provisioner.console import Console, summary
 from provisioner.context import Context
 from provisioner.errors import StepFailed, UnreachableError, UsageError
-from provisioner.plan.assess import Assessment
 from provisioner.plan.scope import Scope
 from provisioner.run.engine import Result
 from provisioner.run.execute import execute
@@ -43,16 +42,23 @@ def complete(context: Context, console: Console, held: Lock, *, batch: str) -> R
     return Result(context.cluster.name, changed=changed + last.changed, seconds=seconds + last.seconds)
 
 
-def go_on(context: Context, console: Console, held: Lock, found: Assessment, scope: Scope) -> Result | None:
+def go_on(context: Context, console: Console, held: Lock, result: Result, scope: Scope) -> Result | None:
     """After an `up`: the stage that it brought about is over when it concerned everything. None where nothing is being rotated."""
     names = sorted(secrets.stages(context.cluster))
     if not names:
         return None
-    if scope.only or scope.limit or found.unreachable:
+    if scope.only or scope.limit or result.unreachable:
         console.warn(f"{', '.join(names)}: not completed, as not every host was told: run 'provision up' when all of them answer")
         return None
     secrets.advance(context.cluster)
     return complete(context, console, held, batch=scope.batch)
+
+
+def _refuse_lost(result: Result) -> None:
+    """UnreachableError where a host went away meanwhile: without its word the stage is not over."""
+    if result.unreachable:
+        raise UnreachableError(f"the rotation waits: {', '.join(sorted(result.unreachable))} would be locked out",
+                               hint="bring them back, or take them out with 'provision remove'; then 'provision up' completes it")
 
 
 def _stage(context: Context, console: Console, held: Lock, batch: str) -> Result:
@@ -65,6 +71,7 @@ def _stage(context: Context, console: Console, held: Lock, batch: str) -> Result
             return Result(context.cluster.name)
         console.plan(found.plan)
         result = execute(context, console, found.plan, held, facts=found.facts, questions=found.questions)
+        _refuse_lost(result)
         await_back(context, found.observation, found.plan)
         console.say(summary(result))
         return result

@@ -40,7 +40,7 @@ def run_up(context: Context, console: Console, options: Options) -> Result:
             return result
         from provisioner.verbs.shared.rotating import go_on
 
-        more = go_on(context, console, ready.held, ready.assessment, scope)
+        more = go_on(context, console, ready.held, result, scope)
         return replace(result, changed=result.changed + more.changed, seconds=result.seconds + more.seconds) if more else result
 
 

@@ -16,6 +16,7 @@ from ansible_collections.provisioner.core.plugins.module_utils.host import (
     printed,
     refused,
     running,
+    text_of,
 )
 
 DOCUMENTATION = r"""
@@ -38,6 +39,8 @@ RETURN = r"""
 installed: {description: "Version of the engine, empty if there is none.", returned: always, type: str}
 candidate: {description: "Version that apt would install, empty if unknown.", returned: always, type: str}
 running: {description: Whether the daemon runs., returned: always, type: bool}
+invocation: {description: "What systemd calls this start of it.", returned: always, type: str}
+waits: {description: Whether this start of it was left running with older settings., returned: always, type: bool}
 held: {description: Those of the packages that apt leaves alone., returned: always, type: list}
 folder: {description: Whether the folder for our addition to the unit exists., returned: always, type: bool}
 settings: {description: "What the daemon is told by its file, empty if there is none.", returned: always, type: dict}
@@ -54,6 +57,9 @@ ARGUMENTS: dict[str, Any] = {
 #: Written by this role only.
 OURS = Path("/etc/systemd/system/docker.service.d/provisioner.conf")
 
+#: Which start of the daemon goes on with older settings.
+LEFT = "/run/provisioner-docker-left-running"
+
 
 def look(asked: dict[str, Any]) -> dict[str, Any]:
     """See RETURN."""
@@ -61,10 +67,13 @@ def look(asked: dict[str, Any]) -> dict[str, Any]:
     version = re.search(r"version ([0-9.]+)", printed("dockerd", "--version"))
     candidate = re.search(r"Candidate: (?:\d+:)?([0-9.]+)", printed("apt-cache", "policy", *packages[:1]))
     wishes = printed("dpkg-query", "--show", "--showformat", "${Package} ${db:Status-Want}\n", *packages)
+    invocation = printed("systemctl", "show", "--property=InvocationID", "--value", "docker").strip()
     return {
         "installed": version.group(1) if version else "",
         "candidate": candidate.group(1) if candidate else "",
         "running": bool(running("docker")),
+        "invocation": invocation,
+        "waits": bool(invocation) and text_of(LEFT).strip() == invocation,
         "held": [line.split()[0] for line in wishes.splitlines() if line.endswith(" hold")],
         "folder": OURS.parent.is_dir(),
         "settings": docker_settings(),
