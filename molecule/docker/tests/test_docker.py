@@ -191,7 +191,6 @@ def test_opening_and_closing_a_living_host_ends_no_container(engine: Engine, on:
             assert done.returncode == 0, done.stdout[-3000:]
             told = on("a2").check_output("cat /etc/docker/daemon.json")
             assert ('"no-new-privileges": true' in told) is closed, told
-            assert converge("docker", "a2", docker_closed=closed).returncode == 0, "nor does the run after it"
             container.reload()
             assert container.status == "running", "the engine was restarted"
     finally:
