@@ -39,7 +39,7 @@ RETURN = r"""
 installed: {description: "Version of the engine, empty if there is none.", returned: always, type: str}
 candidate: {description: "Version that apt would install, empty if unknown.", returned: always, type: str}
 running: {description: Whether the daemon runs., returned: always, type: bool}
-invocation: {description: "What systemd calls this start of it.", returned: always, type: str}
+start: {description: "What systemd calls this start of it.", returned: always, type: str}
 waits: {description: Whether this start of it was left running with older settings., returned: always, type: bool}
 held: {description: Those of the packages that apt leaves alone., returned: always, type: list}
 folder: {description: Whether the folder for our addition to the unit exists., returned: always, type: bool}
@@ -72,7 +72,7 @@ def look(asked: dict[str, Any]) -> dict[str, Any]:
         "installed": version.group(1) if version else "",
         "candidate": candidate.group(1) if candidate else "",
         "running": bool(running("docker")),
-        "invocation": invocation,
+        "start": invocation,
         "waits": bool(invocation) and text_of(LEFT).strip() == invocation,
         "held": [line.split()[0] for line in wishes.splitlines() if line.endswith(" hold")],
         "folder": OURS.parent.is_dir(),
