@@ -71,6 +71,7 @@ def test_nothing_is_left_behind_and_status_says_how_it_went(cluster: ClusterUnde
     assert f" of {before['doors']}" in json.loads(cluster.run("status", "--json", check=False).stdout)["audit"]
 
 
+@pytest.mark.nightly
 def test_a_door_that_nobody_is_to_have_is_named(cluster: ClusterUnderTest, opened: Callable[..., None]) -> None:
     opened("m1", *answering(2375))
     found = audit(cluster)
@@ -102,6 +103,7 @@ def test_secrets_in_sight_are_named_and_not_shown(cluster: ClusterUnderTest, ope
     assert not [name for name, value in known.items() if value in done.stdout + done.stderr]
 
 
+@pytest.mark.nightly
 def test_a_door_with_another_lock_than_ours_locks_the_operator_out(cluster: ClusterUnderTest, opened: Callable[..., None]) -> None:
     known = secrets.load(Context(cluster.inventory).cluster)
     if "vault_marathon_http_password" not in known:

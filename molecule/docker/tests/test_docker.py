@@ -182,6 +182,7 @@ def test_a_changed_option_reaches_the_engine_and_one_that_it_refuses_fails_the_r
     assert engine("a2").info()["Debug"] is False
 
 
+@pytest.mark.nightly
 def test_opening_and_closing_a_living_host_ends_no_container(engine: Engine, on: On, converge: Converge, busybox: str) -> None:
     """Without live restore a restart would; what CIS asks for counts from the next start on."""
     container = engine("a2").containers.run(busybox, ["sleep", "600"], detach=True)

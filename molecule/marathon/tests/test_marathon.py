@@ -162,6 +162,7 @@ def test_no_secret_is_to_be_seen(on: On, members: Members, client: Client, inven
         tells_no_secret(on(host), "marathon", inventory["all"]["vars"])
 
 
+@pytest.mark.nightly
 def test_what_an_open_cluster_is_told_lets_everybody_in_and_leaves_no_password(on: On, members: Members, converge: Callable[..., Any],
                                                                                inventory: dict[str, Any]) -> None:
     values = inventory["all"]["vars"]
