@@ -9,6 +9,8 @@ import urllib.request
 from collections.abc import Mapping
 from typing import Any
 
+from tests.lab.support.checkout import eventually
+
 
 class Unredirected(urllib.request.HTTPRedirectHandler):
     """Shows where an answer points instead of going there."""
@@ -48,9 +50,16 @@ class Masters:
         return json.loads(text)
 
     def leader(self) -> str:
-        """The host whose master leads, as all of them say."""
-        named = {ask(f"http://{a}:5050/redirect")[1].removeprefix("//").split(":")[0].split("/")[0] for a in self.addresses.values()}
-        assert len(named) == 1, f"the masters name {named}"
+        """The host whose master leads, as all of them say; one that has just been started needs some seconds to learn it."""
+        named: set[str] = set()
+
+        def agreed() -> bool:
+            found = [ask(f"http://{a}:5050/redirect")[1] for a in self.addresses.values()]
+            named.clear()
+            named.update(where.removeprefix("//").split(":")[0].split("/")[0] for where in found)
+            return len(named) == 1 and "" not in named
+
+        eventually("all masters name one leader", 20, agreed)
         (name,) = named
         return next(host for host, address in self.addresses.items() if name in (host, address))
 
