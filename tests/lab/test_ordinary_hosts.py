@@ -158,6 +158,7 @@ def test_managed_opens_exactly_the_needed_ports(cluster: ClusterUnderTest) -> No
     for port in ("2181/tcp", "5050/tcp", "8080/tcp", "8500/tcp"):
         assert port not in agents, port
     masters = cluster.host("m1").run("firewall-cmd --list-all-zones")
-    for port in ("2181/tcp", "2888/tcp", "3888/tcp", "5050/tcp", "8080/tcp", "4400/tcp", "8300/tcp", "5140/tcp"):
+    for port in ("2181/tcp", "2888/tcp", "3888/tcp", "5050/tcp", "8080/tcp", "4400/tcp", "8300/tcp", "6514/tcp"):
         assert port in masters, port
+    assert "5140/tcp" not in masters, "where lines went in clear"
     cluster.run("verify")
