@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from ansible.module_utils.testing import patch_module_args
 from ansible_collections.provisioner.core.plugins.filter.consul import consul_acl, consul_agent_tokens, consul_tls
-from ansible_collections.provisioner.core.plugins.module_utils.consul import consul_token
+from ansible_collections.provisioner.core.plugins.module_utils.consul import RefusedError, consul_token
 from ansible_collections.provisioner.core.plugins.modules import consul_acl as consul_module
 from ansible_collections.provisioner.core.plugins.modules import consul_keyring as keyring_module
 
@@ -248,7 +248,7 @@ class Ring:
         """As Consul tells it."""
         if self.silent:
             self.silent -= 1
-            raise keyring_module.RefusedError("500 4/5 nodes reported success")
+            raise RefusedError("500 4/5 nodes reported success")
         more = {"PrimaryKeys": {self.first: self.agents}} if self.tells else {}
         return [{"Keys": dict(self.keys), "NumNodes": self.agents, **more}]
 
@@ -286,7 +286,7 @@ def test_a_key_is_used_when_all_have_it_and_others_go(monkeypatch: pytest.Monkey
 def test_a_key_that_somebody_did_not_get_is_not_used() -> None:
     ring = Ring(5, "old")
     ring.late = 99
-    with pytest.raises(keyring_module.RefusedError, match="4 of 5 agents have the key"):
+    with pytest.raises(RefusedError, match="4 of 5 agents have the key"):
         SETTLE(ring, "new", "old", 0, False)
     assert ring.first == "old"
 

@@ -108,3 +108,25 @@ def test_nothing_else_is_changed_in_the_same_run() -> None:
     away = {name: host for name, host in observed().hosts.items() if name != "a2"} | {"a2": HostObservation(False)}
     with pytest.raises(StepFailed, match="all of its members, and a2 does not answer"):
         of_consul(Observation(away))
+
+
+def opening(*, locked: bool, closed: bool = False, new: str = "") -> list[Step]:
+    """The plan of a cluster whose hosts are `locked` and are to be `closed` or open; `new` is one with nothing."""
+    health = {name: {**answers, "common": {**answers["common"], "facts": {"authority": locked}}} for name, answers in living().items()}
+    everybody = tuple(health)
+    consul = observed(bringing=everybody, asking=everybody)
+    for name, answers in health.items():
+        answers["consul"] = dict(consul.hosts[name].health["consul"])
+    health.update({new: {}} if new else {})
+    variables = {**RENDERED["all"]["vars"], "common_authority": {"key": "K"} if closed else {}}
+    return list(make_plan(cluster(), {**RENDERED, "all": {**RENDERED["all"], "vars": variables}}, seen(health)).steps)
+
+
+def test_a_cluster_that_is_opened_keeps_what_members_know_each_other_by_until_nobody_asks_for_it() -> None:
+    names = [step.component.name for step in opening(locked=True)]
+    assert (names[-1], names.count("common")) == ("common", 1)
+    for plan in (opening(locked=False), opening(locked=True, closed=True)):
+        assert plan[0].component.name in ("common", "repos") and plan[-1].component.name == "logstash"
+    with_new = opening(locked=True, new="a2")
+    assert [step.hosts for step in with_new if step.component.name == "common"] == [("a2",), ("m1", "m2", "m3", "a1", "a2")]
+    assert with_new[-1].component.name == "common"

@@ -152,6 +152,18 @@ def test_what_let_a_host_join_is_worth_nothing_afterwards(on: On, converge: Conv
     assert after not in done.stdout
 
 
+@pytest.mark.nightly
+def test_a_run_that_was_cut_off_before_tickets_were_changed_is_made_up_for(on: On, converge: Converge) -> None:
+    ticket = "docker swarm join-token --quiet worker"
+    before = on("m1").check_output(ticket)
+    on("m1").check_output("sed -i 1d /etc/docker/provisioner-joined")
+    for changes in (True, False):
+        done = converge("docker", "a2")
+        assert done.returncode == 0, done.stdout[-3000:]
+        assert (on("m1").check_output(ticket) != before) is changes
+        before = on("m1").check_output(ticket)
+
+
 def test_the_engine_comes_back_however_often_it_crashes(engine: Engine, on: On) -> None:
     client = engine("a2")
 

@@ -13,6 +13,8 @@ expect(*FIREWALLS)
 #: Whether file and table are what they were when the unit provisioner-network loaded the one and noted the sum of both.
 RULES = "{ cat /etc/provisioner/network.nft; nft -s list table inet provisioner; } | sha256sum -c /run/provisioner-network"
 OS_RELEASE = Path("/etc/os-release")
+#: Whom a host of a closed cluster trusts.
+AUTHORITY = Path("/etc/provisioner/tls/ca.pem")
 
 
 def health(request: "dict[str, Any]") -> "dict[str, Any]":
@@ -25,7 +27,8 @@ def health(request: "dict[str, Any]") -> "dict[str, Any]":
         return answer("down", "the firewall is off, although it is to be managed", _system())
     if request.get("network") and os.system(RULES):
         return answer("degraded", "network rules changed", _system())
-    return answer("ok", "firewall {}".format(active[0] if active else "off"), _system(), facts={"firewall": active})
+    facts = {"firewall": active, "authority": AUTHORITY.exists()}
+    return answer("ok", "firewall {}".format(active[0] if active else "off"), _system(), facts=facts)
 
 
 def _system() -> str:

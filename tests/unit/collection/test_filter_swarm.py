@@ -14,7 +14,7 @@ NODES = [
     {"id": "N2", "address": "10.0.0.2", "role": "manager", "availability": "drain", "state": "ready"},
     {"id": "OLD", "address": "10.0.0.9", "role": "worker", "availability": "active", "state": "down"},
 ]
-ALONE = {"state": "inactive", "error": "", "manager": False, "node": "", "nodes": [], "networks": {}}
+ALONE = {"state": "inactive", "error": "", "manager": False, "node": "", "nodes": [], "joined": [], "networks": {}}
 
 
 def member(node: str, **more: Any) -> dict[str, Any]:
@@ -53,6 +53,13 @@ def test_the_first_manager_in_service_lets_others_in() -> None:
     assert (found["door"]["name"], found["exists"], found["founds"], found["network"], found["problems"]) == ("m2", True, False, True, [])
     assert found["former"] == ["OLD"], "as what the swarm knew this host before"
     assert judged(manager("N1"), manager("N2"), manager("N1"))["former"] == []
+
+
+def test_whose_tickets_would_still_let_others_in() -> None:
+    found = judged(manager("N1", joined=["N1", "GONE"]), manager("N2"), manager("N1"))
+    assert found["ticketed"] == ["N2", "OLD"], "the manager that lets others in has noted N1 only"
+    assert judged(manager("N1", joined=["N1", "N2", "OLD"]), manager("N2"), manager("N1"))["ticketed"] == []
+    assert judged(ALONE, ALONE, ALONE)["ticketed"] == []
 
 
 def test_who_is_drained_and_who_else_manages() -> None:

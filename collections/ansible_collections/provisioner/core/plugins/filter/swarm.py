@@ -24,6 +24,7 @@ def swarm(asked: Sequence[Mapping[str, Any]], here: Standing, wanted: Mapping[st
     and `encrypted` (of the overlay).
 
     Gives: door {name, address}; exists; manages and founds (whether this host is to); drained (whether it runs no services);
+    ticketed (ids of members whose tickets would still let others in);
     former (ids under which the swarm knew this host before); other (another manager in service, "" for none); network (whether the
     overlay is there); problems (sentences).
     """
@@ -33,7 +34,7 @@ def swarm(asked: Sequence[Mapping[str, Any]], here: Standing, wanted: Mapping[st
     answered = [{**result, "name": result["item"]["name"]} for result in asked if "state" in result]
     doors = [standing for standing in answered if standing["manager"]]
     founder = managers[0] if managers else {"name": "", "address": ""}  # a host that only leaves need not know who founded it
-    door = doors[0] if doors else {"name": founder["name"], "nodes": [], "networks": {}}
+    door = doors[0] if doors else {"name": founder["name"], "nodes": [], "joined": [], "networks": {}}
     # A manager whose engine is down may be one of a swarm that exists.
     sure = {standing["name"] for standing in answered if standing["state"] != "stopped"}
     silent = [m["name"] for m in managers if m["name"] not in sure]
@@ -43,6 +44,7 @@ def swarm(asked: Sequence[Mapping[str, Any]], here: Standing, wanted: Mapping[st
         "manages": wanted["address"] in [m["address"] for m in managers],
         "founds": not doors and founder["address"] == wanted["address"] and here["state"] == "inactive",
         "drained": here["node"] in [node["id"] for node in door["nodes"] if node["availability"] == "drain"],
+        "ticketed": [node["id"] for node in door["nodes"] if node["id"] not in door["joined"]],
         "former": [node["id"] for node in door["nodes"] if node["address"] == wanted["address"] and node["state"] == "down"],
         "other": next((standing["name"] for standing in doors if standing["name"] != wanted["host"]), ""),
         "network": wanted["network"] in door["networks"],

@@ -4,14 +4,13 @@
 from __future__ import annotations
 
 import hashlib
-import http.client
 import json
 import time
 import uuid
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.provisioner.core.plugins.module_utils.consul import consul_token
+from ansible_collections.provisioner.core.plugins.module_utils.consul import Agent, RefusedError, bearing, consul_token
 
 DOCUMENTATION = r"""
 module: consul_acl
@@ -82,35 +81,20 @@ AGENT = f"{PREFIX}agent "
 SECONDS = 10
 
 
-class RefusedError(Exception):
-    """Consul does not do what it is asked."""
-
-
 def accessor(secret: str) -> str:
     """What a token is called by. It follows from the token, so that a changed token is another one, and tells nothing of it."""
     return str(uuid.UUID(bytes=hashlib.sha256(b"accessor " + secret.encode()).digest()[:16], version=4))
 
 
 class Consul:
-    """Its HTTP API, with a token that may do everything."""
+    """What it knows of policies and tokens, asked with a token that may do everything."""
 
     def __init__(self, agent: str, token: str) -> None:
-        self._agent, self._headers = agent, {"X-Consul-Token": token}
+        self._agent = Agent(agent, bearing(token), SECONDS)
 
     def ask(self, method: str, path: str, body: object = None) -> Any:
-        """Its answer as data. RefusedError says why there is no good one."""
-        connection = http.client.HTTPConnection(self._agent, timeout=SECONDS)
-        try:
-            connection.request(method, "/v1/acl/" + path, None if body is None else json.dumps(body), self._headers)
-            answer = connection.getresponse()
-            text = answer.read().decode(errors="replace")
-        except (OSError, http.client.HTTPException) as error:
-            raise RefusedError(str(error) or repr(error)) from error
-        finally:
-            connection.close()
-        if answer.status != 200:
-            raise RefusedError(f"{answer.status} {text.strip()}")
-        return json.loads(text)
+        """Its answer as data. Raises RefusedError."""
+        return json.loads(self._agent.ask(method, "/v1/acl/" + path, body))
 
 
 def unready(consul: Consul, seconds: int) -> str:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 import re
 import socket
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.provisioner.core.plugins.module_utils.consul import Agent, RefusedError
 
 DOCUMENTATION = r"""
 module: consul_deregister
@@ -35,36 +35,27 @@ SECONDS = 30
 CREDENTIALS = Path("/etc/provisioner/credentials/registrator.json")
 
 
-def ask(agent: str, method: str, path: str) -> str:
-    """The agent's answer. ValueError says why there is no good one."""
-    connection = http.client.HTTPConnection(agent, timeout=SECONDS)
-    connection.request(method, path, headers=json.loads(CREDENTIALS.read_text()) if CREDENTIALS.exists() else {})
-    answer = connection.getresponse()
-    text = answer.read().decode(errors="replace")
-    if answer.status != 200:
-        raise ValueError(f"Consul answers {method} {path} with {answer.status}: {text}")
-    return text
-
-
-def registered(agent: str, host: str) -> list[str]:
+def registered(agent: Agent, host: str) -> list[str]:
     """Ids of the services that Registrator registers for a host of this name."""
     ours = re.compile(re.escape(host) + r":[^:]+:\d+(:udp)?")
     try:
-        return sorted(filter(ours.fullmatch, json.loads(ask(agent, "GET", "/v1/agent/services"))))
-    except ConnectionRefusedError:
-        return []
+        return sorted(filter(ours.fullmatch, json.loads(agent.ask("GET", "/v1/agent/services"))))
+    except RefusedError as error:
+        if isinstance(error.__cause__, ConnectionRefusedError):
+            return []
+        raise
 
 
 def main() -> None:
     """Run as a module."""
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
-    agent = module.params["agent"]
     try:
+        agent = Agent(module.params["agent"], json.loads(CREDENTIALS.read_text()) if CREDENTIALS.exists() else {}, SECONDS)
         services = registered(agent, socket.gethostname())
         for service in services if not module.check_mode else []:
-            ask(agent, "PUT", "/v1/agent/service/deregister/" + urllib.parse.quote(service, safe=""))
-    except (OSError, ValueError, http.client.HTTPException) as error:
-        module.fail_json(msg=f"The services of this host cannot be taken out of Consul at {agent}: {error}")
+            agent.ask("PUT", "/v1/agent/service/deregister/" + urllib.parse.quote(service, safe=""))
+    except (OSError, ValueError, RefusedError) as error:
+        module.fail_json(msg=f"The services of this host cannot be taken out of Consul at {module.params['agent']}: {error}")
     module.exit_json(changed=bool(services), services=services)
 
 

@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 import time
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.provisioner.core.plugins.module_utils.consul import Agent, RefusedError, bearing
 
 DOCUMENTATION = r"""
 module: consul_keyring
@@ -44,44 +44,27 @@ ARGUMENTS: dict[str, Any] = {
 }
 SECONDS = 30
 PAUSE = 1.0
+PATH = "/v1/operator/keyring"
 METHODS = {"install": "POST", "use": "PUT", "remove": "DELETE"}
-
-
-class RefusedError(Exception):
-    """Consul does not do what it is asked."""
 
 
 class Keyring:
     """Consul's HTTP API for the keys of its gossip: one ring within the datacenter, one between the servers of several."""
 
     def __init__(self, agent: str, token: str) -> None:
-        self._agent, self._headers = agent, {"X-Consul-Token": token} if token else {}
+        self._agent = Agent(agent, bearing(token), SECONDS)
         #: What was done so far.
         self.done: list[str] = []
 
     def rings(self) -> list[dict[str, Any]]:
         """Each with its keys, how many agents have which, and how many there are."""
-        found: list[dict[str, Any]] = json.loads(self._ask("GET", None))
+        found: list[dict[str, Any]] = json.loads(self._agent.ask("GET", PATH))
         return found
 
     def do(self, what: str, key: str) -> None:
         """See METHODS."""
-        self._ask(METHODS[what], {"Key": key})
+        self._agent.ask(METHODS[what], PATH, {"Key": key})
         self.done.append(what)
-
-    def _ask(self, method: str, body: object) -> str:
-        connection = http.client.HTTPConnection(self._agent, timeout=SECONDS)
-        try:
-            connection.request(method, "/v1/operator/keyring", None if body is None else json.dumps(body), self._headers)
-            answer = connection.getresponse()
-            text = answer.read().decode(errors="replace")
-        except (OSError, http.client.HTTPException) as error:
-            raise RefusedError(str(error) or repr(error)) from error
-        finally:
-            connection.close()
-        if answer.status != 200:
-            raise RefusedError(f"{answer.status} {text.strip()}")
-        return text
 
 
 def lacking(rings: list[dict[str, Any]], key: str) -> list[str]:

@@ -33,9 +33,12 @@ error: {description: The engine's own words., returned: always, type: str}
 manager: {description: Whether the host manages the swarm., returned: always, type: bool}
 node: {description: Its id there., returned: always, type: str}
 nodes: {description: "On a manager, {id, address, role, availability, state} of each member.", returned: always, type: list}
+joined: {description: "On a manager, the ids of the members after whose joining the tickets were changed.", returned: always, type: list}
 networks: {description: "On a manager, the overlay networks, {name: {subnets, attachable, mtu, encrypted}}.", returned: always, type: dict}
 """
 ARGUMENTS: dict[str, Any] = {}
+#: Where role docker notes them.
+JOINED = Path("/etc/docker/provisioner-joined")
 #: The option by which a network was made with another MTU than Docker's own.
 MTU = "com.docker.network.driver.mtu"
 
@@ -82,7 +85,7 @@ def look() -> dict[str, Any]:
         swarm = json.loads(docker("info", "--format", "{{json .Swarm}}"))
     except OSError as error:
         state = "stopped" if Path(docker_data(), "swarm/docker-state.json").exists() else "absent"
-        return {"state": state, "error": str(error), "manager": False, "node": "", "nodes": [], "networks": {}}
+        return {"state": state, "error": str(error), "manager": False, "node": "", "nodes": [], "joined": [], "networks": {}}
     manager = bool(swarm.get("ControlAvailable")) and swarm["LocalNodeState"] == "active"
     nodes = inspected("node", docker("node", "ls", "--quiet").split()) if manager else []
     overlays = docker("network", "ls", "--quiet", "--filter", "driver=overlay").split() if manager else []
@@ -92,6 +95,7 @@ def look() -> dict[str, Any]:
         "manager": manager,
         "node": swarm.get("NodeID", ""),
         "nodes": [node(details) for details in nodes],
+        "joined": JOINED.read_text(encoding="utf-8").split() if JOINED.exists() else [],
         "networks": {details["Name"]: network(details) for details in inspected("network", overlays)},
     }
 
