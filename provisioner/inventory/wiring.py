@@ -41,11 +41,6 @@ class Wiring:
     _entries: dict[str, Entry] = field(default_factory=dict, init=False, compare=False)
 
     @functools.cached_property
-    def everybody(self) -> list[dict[str, str]]:
-        """All hosts by name and address: made once, for ten thousand hosts it is long."""
-        return named(self.cluster.hosts)
-
-    @functools.cached_property
     def addresses(self) -> list[str]:
         """Of all hosts."""
         return [h.cluster_address for h in self.cluster.hosts]

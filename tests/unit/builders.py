@@ -121,11 +121,11 @@ def found(**changes: Any) -> dict[str, Any]:
 
 
 def seen(*components: str, host: str = "m1", variables: dict[str, Any] | None = None, facts: dict[str, Any] | None = None,
-         ahead: tuple[float, float] = (-0.1, 0.1), **found_changes: Any) -> Seen:
+         ahead: tuple[float, float] = (-0.1, 0.1), neighbours: dict[str, str] | None = None, **found_changes: Any) -> Seen:
     """A host as the rules of preflight see it."""
     own = copy.deepcopy({**globals()["facts"](), **(facts or {})})
     known = {**load_schema().all_defaults(), "common_address": "10.0.0.1", "docker_address": "10.0.0.1", **(variables or {})}
-    return Seen(host, frozenset(components), known, own, found(**found_changes), {}, ahead)
+    return Seen(host, frozenset(components), known, own, found(**found_changes), {}, ahead, neighbours=neighbours or {})
 
 
 # --- inventories as text, and a schema that does not depend on the roles --------------------------------------------------

@@ -327,14 +327,14 @@ def linked(*routes: tuple[str, str], mtu: int = 1500, peers: tuple[tuple[str, st
     (linked(("tun0", "10.32.4.0/22")), {}, "addresses of 10.32.0.0/16, but 10.32.4.0/22 is at tun0"),
     (linked(peers=(("10.32.0.53", "name server"),)), {}, "10.32.0.0/16, but its name server 10.32.0.53"),
     (linked(peers=(("172.17.5.9", "TCP connection"),)), {}, "172.17.0.0/16, but its TCP connection 172.17.5.9"),
-    (linked(), {"common_hosts": [{"name": "a1", "address": "172.17.0.9"}]}, "172.17.0.0/16, but a1 (172.17.0.9)"),
-    (linked(), {"docker_daemon_options": {"bip": "10.0.0.1/8"}, "common_hosts": [{"name": "a1", "address": "10.9.0.9"}]}, ""),
+    (linked(), {"neighbours": {"a1": "172.17.0.9"}}, "172.17.0.0/16, but a1 (172.17.0.9)"),
+    (linked(), {"docker_daemon_options": {"bip": "10.0.0.1/8"}, "neighbours": {"a1": "10.9.0.9"}}, ""),
     (linked(("eth1", "172.17.0.0/16"), peers=(("172.17.5.9", "gateway"),)), {}, ""),
     (linked(("tun0", "10.32.4.0/22")), {"docker_overlay": "none"}, ""),
     (linked(), {}, ""),
 ])
 def test_containers_take_nobodys_addresses(links: dict[str, Any], variables: dict[str, Any], words: str) -> None:
-    finding = only(addresses, seen("docker", variables=variables, links=links))
+    finding = only(addresses, seen("docker", variables=variables, links=links, neighbours=variables.get("neighbours")))
     assert (finding.severity, words in finding.message) == ("fail" if words else "ok", True)
     assert "172.17.0.0/16" in question(seen().variables)["networks"]
 

@@ -42,11 +42,13 @@ def listeners(walled: Any) -> Iterator[None]:
     walled.check_output(f"systemctl stop scenario-{OPEN} scenario-{SHUT}")
 
 
-def test_every_host_knows_every_other_by_name(on: On, members: Members) -> None:
-    """Also without any name server: the lab's own one would answer for them."""
-    wanted = members("common")
-    for host in wanted:
-        asked = on(host).run("for name in {}; do echo $name $(getent --service=hosts:files ahostsv4 $name); done".format(" ".join(wanted)))
+def test_every_host_knows_itself_and_the_masters_by_name(on: On, members: Members) -> None:
+    """Also without any name server: the lab's own one would answer. Others are known by DNS, so that a new host changes no other."""
+    everybody = members("common")
+    asking = "for name in {}; do echo $name $(getent --service=hosts:files ahostsv4 $name); done".format(" ".join(everybody))
+    for host in everybody:
+        wanted = {**members("masters"), host: everybody[host]}
+        asked = on(host).run(asking)
         found = {words[0]: words[1] for words in map(str.split, asked.stdout.splitlines()) if len(words) > 1}
         assert found == wanted, f"{host} finds {found}, not {wanted}"
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from provisioner.cluster.model import Host
-from provisioner.components import COMPONENTS
+from provisioner.components import COMPONENTS, QUORUMS
 from provisioner.inventory.networks import joined
-from provisioner.inventory.wiring import Variables, Wiring
+from provisioner.inventory.wiring import Variables, Wiring, named
 
 
 def variables(host: Host, w: Wiring) -> Variables:
@@ -14,14 +14,29 @@ def variables(host: Host, w: Wiring) -> Variables:
         "common_cluster": w.cluster.name,
         "common_cluster_id": w.ledger.cluster_id,
         "common_address": host.cluster_address,
-        "common_hosts": w.everybody,
+        "common_hosts": _known_without_dns(w),
         "common_firewall_ports": [{"port": each.port, "protocol": each.protocol} for each in w.open_ports(host)],
-        "common_firewall_sources": w.addresses,
+        "common_firewall_sources": _sources(host, w),
         "common_authority": w.authority,
         "common_credentials": _credentials(host, w),
         **(_network(host, w) if w.closed else {}),
         "common_probe": {"firewall": w.value(host, "common_firewall"), **({"network": True} if w.closed else {})},
     }
+
+
+def _known_without_dns(w: Wiring) -> list[dict[str, str]]:
+    """Whom each host knows although no name server answers: those on whom the names depend. Others by DNS, so that a new host changes no
+    other; all where a host has no DNS.
+    """
+    everybody = all("dns" in h.groups for h in w.cluster.hosts)
+    return named(tuple(h for h in w.cluster.hosts if not everybody or h.groups & {*QUORUMS.values()}))
+
+
+def _sources(host: Host, w: Wiring) -> list[str]:
+    """Whom a managed firewall lets in: the cluster's networks where they are named, else its hosts one by one."""
+    if w.value(host, "common_firewall") != "managed":
+        return []
+    return w.networks if w.setting("cluster_networks") else w.addresses
 
 
 def _network(host: Host, w: Wiring) -> Variables:

@@ -124,7 +124,7 @@ def addresses(seen: Seen) -> Iterator[Finding]:
     wanted = networks(seen.variables, bool(seen.found["docker"]["version"]))
     links = seen.found["links"]
     known = [(_address(peer["address"]), f"its {peer['what']} {peer['address']}") for peer in links["peers"]]
-    known += [(_address(host["address"]), f"{host['name']} ({host['address']})") for host in seen.variables.get("common_hosts", [])]
+    known += [(_address(address), f"{name} ({address})") for name, address in seen.neighbours.items()]
     told = False
     for variable, network in wanted.items():
         overlay = variable == "docker_overlay_subnet"

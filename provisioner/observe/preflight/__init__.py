@@ -75,6 +75,7 @@ class _Request:
     components: frozenset[str]
     variables: Mapping[str, Any]
     sources: Sources
+    neighbours: Mapping[str, str]
 
     @property
     def probe_request(self) -> dict[str, Any]:
@@ -96,7 +97,8 @@ class _Request:
 
     def seen(self, answer: Answer) -> Seen:
         """The host as the rules see it."""
-        return Seen(self.host, self.components, self.variables, answer.facts, answer.preflight, answer.errors, answer.ahead, self.sources)
+        return Seen(self.host, self.components, self.variables, answer.facts, answer.preflight, answer.errors, answer.ahead, self.sources,
+                    self.neighbours)
 
 
 def _requests(hosts: Collection[Host], rendered: Mapping[str, Any], cluster: Cluster,
@@ -104,12 +106,13 @@ def _requests(hosts: Collection[Host], rendered: Mapping[str, Any], cluster: Clu
     """One request per host. What a mirror serves is hashed by the first host that needs it, the others only look for it."""
     mirror, hashed = str(cluster.variables.get("cluster_mirror", "") or ""), set[str]()
     wanted = {*(component_names() if components is None else components), *SERVER_GROUPS}
+    neighbours = {h.name: h.cluster_address for h in cluster.hosts}
     requests, defaults = {}, load_schema().all_defaults()
     for host in hosts:
         runs, variables = host.groups & wanted, ChainMap(host_variables(rendered, host.name), defaults)
         found = Sources.of(runs, variables, mirror, hashed)
         hashed |= found.hashed
-        requests[host.name] = _Request(host.name, runs, variables, found)
+        requests[host.name] = _Request(host.name, runs, variables, found, neighbours)
     return requests
 
 

@@ -31,7 +31,8 @@ class Seen:
     """One host as the rules see it.
 
     `components` is what it is to run, `variables` its rendered variables and the roles' defaults, `facts` and `found` what the probe
-    answered, `errors` the sections that broke on the host, `ahead` the bounds of its clock's lead in seconds, `sources` what was asked for.
+    answered, `errors` the sections that broke on the host, `ahead` the bounds of its clock's lead in seconds, `sources` what was asked for,
+    `neighbours` the addresses of all hosts by their names.
     """
 
     host: str
@@ -42,6 +43,7 @@ class Seen:
     errors: Mapping[str, str] = field(default_factory=dict)
     ahead: tuple[float, float] = (0.0, 0.0)
     sources: Sources | None = None
+    neighbours: Mapping[str, str] = field(default_factory=dict)
 
     def ok(self, check: str, message: str) -> Finding:
         """Nothing to do."""
