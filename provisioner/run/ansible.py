@@ -8,8 +8,8 @@ import os
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -32,6 +32,9 @@ FORKS_PER_CORE = 4
 POLL_SECONDS = 0.1
 #: Ansible must end when we do, however that comes about: nobody holds the cluster's lock any more then.
 SUPERVISOR = Path(__file__).with_name("supervisor.py")
+SERVER = Path(__file__).with_name("ansible_server.py")
+#: How long Ansible may take to end when there is nothing left to do.
+END_SECONDS = 10.0
 #: How ansible-core 2.19 names and wraps the entries of its fact cache (plugins/cache/__init__.py: schema version 1).
 CACHE_PREFIX = "s1_"
 
@@ -59,47 +62,78 @@ class Playbooks(Protocol):
 
 
 class AnsiblePlaybooks:
-    """`ansible-playbook` as a process of its own, with this interpreter's Ansible. It ends when this process does."""
+    """This interpreter's Ansible, in processes of its own: loaded once for the run, and ended with it or when this process ends."""
 
     def __init__(self, run: Run) -> None:
         self._run = run
+        self._server: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> AnsiblePlaybooks:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let Ansible end."""
+        server, self._server = self._server, None
+        if server:
+            with suppress(OSError):
+                _tell(server, None)
+            with suppress(subprocess.TimeoutExpired):
+                server.wait(END_SECONDS)
+            _end(server)
 
     def play(self, verb: str, variables: Mapping[str, Any], on_event: Callable[[Event], None], *, check: bool = False) -> Outcome:
         """See Playbooks. The whole output goes to `ansible.log` in the run's folder."""
         events = self._run.folder / "events.jsonl"
         events.touch(mode=0o600)
         start = events.stat().st_size
-        outcome = Outcome()
-        with (self._run.folder / "ansible.log").open("ab") as log:
-            process = subprocess.Popen(
-                [sys.executable, "-IS", str(SUPERVISOR), *self._command(verb, variables, check)], stdin=subprocess.PIPE, stdout=log,
-                stderr=subprocess.STDOUT, env=self._environment(events), cwd=project_dir(), start_new_session=True,
-            )
-            follow = threading.Thread(target=_follow, args=(events, start, process, outcome, on_event))
-            follow.start()
-            try:
-                outcome.returncode = process.wait()
-            except BaseException:  # Ctrl-C
-                process.terminate()
-                process.wait()
-                raise
-            finally:
-                if process.stdin:
-                    process.stdin.close()
-                follow.join()
+        outcome, over = Outcome(), threading.Event()
+        follow = threading.Thread(target=_follow, args=(events, start, over, outcome, on_event))
+        follow.start()
+        try:
+            outcome.returncode = self._played(self._arguments(verb, variables, check), events)
+        finally:
+            over.set()
+            follow.join()
         if outcome.returncode and not (outcome.failures or outcome.unreachable):
             raise ProvisionError(f"ansible-playbook ended with {outcome.returncode}:\n{self._tail()}",
                                  where=str(self._run.folder / "ansible.log"), hint="the log above names the cause")
         return outcome
 
-    def _command(self, verb: str, variables: Mapping[str, Any], check: bool) -> Sequence[str]:
-        command = [
-            sys.executable, "-m", "ansible", "playbook", "-i", str(self._run.inventory),
+    def _played(self, arguments: Sequence[str], events: Path) -> int:
+        """Ansible's exit code; that of its server where that ended."""
+        server = self._server = self._server or self._serve(events)
+        try:
+            with suppress(BrokenPipeError):  # then there is no answer either
+                _tell(server, arguments)
+            answer = server.stdout.readline() if server.stdout else b""
+        except BaseException:  # Ctrl-C
+            self._server = None
+            _end(server)
+            raise
+        if answer:
+            return int(answer)
+        self._server = None
+        return server.wait() or 1
+
+    # -P: beside the server lies this file, which is not the Ansible that it looks for.
+    def _serve(self, events: Path) -> subprocess.Popen[bytes]:
+        with (self._run.folder / "ansible.log").open("ab") as log:
+            return subprocess.Popen(
+                [sys.executable, "-IS", str(SUPERVISOR), sys.executable, "-P", str(SERVER)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                stderr=log, env=self._environment(events), cwd=project_dir(), start_new_session=True, bufsize=0,
+            )
+
+    def _arguments(self, verb: str, variables: Mapping[str, Any], check: bool) -> Sequence[str]:
+        arguments = [
+            "-i", str(self._run.inventory),
             "-e", json.dumps(dict(variables)), *(word for path in self._run.secrets for word in ("-e", f"@{path}")),
             "--vault-password-file", str(self._run.vault_password),
             "--forks", str(min(self._run.hosts, FORKS_PER_CORE * (os.cpu_count() or 1))), str(playbooks_dir() / f"{verb}.yml"),
         ]
-        return [*command, "--check", "--diff"] if check else command
+        return [*arguments, "--check", "--diff"] if check else arguments
 
     def _environment(self, events: Path) -> dict[str, str]:
         return {
@@ -196,12 +230,29 @@ def seed_facts(folder: Path, facts: Mapping[str, Mapping[str, Any]]) -> None:
         (cache / f"{CACHE_PREFIX}{host}").write_text(json.dumps({"__payload__": payload}))
 
 
-def _follow(path: Path, start: int, process: subprocess.Popen[bytes], outcome: Outcome, on_event: Callable[[Event], None]) -> None:
+def _tell(server: subprocess.Popen[bytes], arguments: Sequence[str] | None) -> None:
+    """A line to Ansible's server. Not in its own arguments: what a step of a thousand hosts is told is longer than Linux lets those be."""
+    if server.stdin:
+        left = memoryview(json.dumps(arguments).encode() + b"\n")
+        while left:
+            left = left[server.stdin.write(left):]
+
+
+def _end(server: subprocess.Popen[bytes]) -> None:
+    """End it with all that it started."""
+    server.terminate()
+    server.wait()
+    for pipe in (server.stdin, server.stdout):
+        if pipe:
+            pipe.close()
+
+
+def _follow(path: Path, start: int, over: threading.Event, outcome: Outcome, on_event: Callable[[Event], None]) -> None:
     with path.open() as lines:
         lines.seek(start)
         pending = ""
         while True:
-            ended = process.poll() is not None
+            ended = over.is_set()
             *whole, pending = (pending + lines.read()).split("\n")
             for line in whole:
                 event = json.loads(line)
@@ -209,4 +260,4 @@ def _follow(path: Path, start: int, process: subprocess.Popen[bytes], outcome: O
                 on_event(event)
             if ended:
                 return
-            time.sleep(POLL_SECONDS)
+            over.wait(POLL_SECONDS)

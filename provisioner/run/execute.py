@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import sys
 from collections.abc import Collection, Mapping
-from contextlib import nullcontext
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Protocol
 
@@ -50,9 +50,11 @@ def execute(context: Context, display: Display, plan: Plan, held: Lock, *, facts
         ledger.save(context.cluster, context.ledger)
     journal = open_run(context.cluster.state_dir, sys.argv[1:])
     reboots = Reboots(context.cluster, context.rendered, context.transport, display.say)
-    playbook = PlaybookExecutor(open_playbooks(context, journal.folder, facts), questions or {})
-    executors: dict[str, Executor] = {**dict.fromkeys(VERBS, playbook), REBOOT: reboots, PROTECT: owners(context), **(also or {})}
-    with SafePoint(display.say) if len(plan.steps) > 1 else nullcontext() as safe:
+    with ExitStack() as ending:
+        playbooks = ending.enter_context(open_playbooks(context, journal.folder, facts))
+        playbook = PlaybookExecutor(playbooks, questions or {})
+        executors: dict[str, Executor] = {**dict.fromkeys(VERBS, playbook), REBOOT: reboots, PROTECT: owners(context), **(also or {})}
+        safe = ending.enter_context(SafePoint(display.say)) if len(plan.steps) > 1 else None
 
         def still_ours(doing: str) -> None:
             if safe:

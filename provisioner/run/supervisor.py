@@ -1,7 +1,7 @@
-"""Runs a program that must not outlive who started it: `python leash.py COMMAND …`.
+"""Runs a program that must not outlive who started it: `python supervisor.py COMMAND …`.
 
-Its input is the leash: when that ends, because whoever held it let go or died, or on SIGTERM, the program and everything
-that it started are ended, whatever sessions they are in (Ansible's workers are in sessions of their own). Signals of the
+Its input goes to the program, and is the leash: when it ends, because whoever held it let go or died, or on SIGTERM, the program and
+everything that it started are ended, whatever sessions they are in (Ansible's workers are in sessions of their own). Signals of the
 terminal do not reach it, as the one who starts it gives it a session of its own.
 """
 
@@ -66,12 +66,17 @@ def main(command: Sequence[str]) -> int:
         over.set()
 
     def watch() -> None:
-        while os.read(0, 4096):  # not through sys.stdin: a thread that waits in it breaks the interpreter's end
-            pass
+        while data := os.read(0, 65536):  # not through sys.stdin: a thread that waits in it breaks the interpreter's end
+            pass_on(data)
         over.set()
 
+    def pass_on(data: bytes) -> None:
+        with suppress(OSError):  # the program does not listen
+            while data and child.stdin:
+                data = data[os.write(child.stdin.fileno(), data):]
+
     signal.signal(signal.SIGTERM, stop)
-    child = subprocess.Popen(command, stdin=subprocess.DEVNULL)
+    child = subprocess.Popen(command, stdin=subprocess.PIPE)
     threading.Thread(target=watch, daemon=True).start()
     while True:
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -45,15 +46,16 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
 
 
 @pytest.fixture
-def playbooks(run: Run) -> AnsiblePlaybooks:
-    return AnsiblePlaybooks(run)
+def playbooks(run: Run) -> Iterator[AnsiblePlaybooks]:
+    with AnsiblePlaybooks(run) as opened:
+        yield opened
 
 
 @pytest.mark.parametrize(("mitogen", "strategy"), [(False, "linear"), (True, "mitogen_linear")])
 def test_events_counts_seeded_facts_and_vault_references(run: Run, tmp_path: Path, mitogen: bool, strategy: str) -> None:
     events: list[Event] = []
-    playbooks = AnsiblePlaybooks(dataclasses.replace(run, mitogen=mitogen))
-    outcome = playbooks.play("up", {"component_hosts": "x2,x1", "component_batch": 1, "strategy": strategy}, events.append)
+    with AnsiblePlaybooks(dataclasses.replace(run, mitogen=mitogen)) as playbooks:
+        outcome = playbooks.play("up", {"component_hosts": "x2,x1", "component_batch": 1, "strategy": strategy}, events.append)
     assert (outcome.returncode, outcome.changed, outcome.failures) == (0, 2, [])
     assert [e["host"] for e in events if e["event"] == "result" and e["status"] == "changed"] == ["x2", "x1"]
     assert "Gathering Facts" not in {e.get("task") for e in events}
@@ -77,8 +79,37 @@ def test_tasks_on_this_machine_find_the_environment_of_a_login(run: Run, tmp_pat
     (tmp_path / "python3").symlink_to("/usr/bin/python3")
     monkeypatch.setenv("VIRTUAL_ENV", "/of/the/driver")
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-    playbooks = AnsiblePlaybooks(dataclasses.replace(run, local=local))
-    assert playbooks.play("up", {"component_hosts": "x1", "seen": seen.format(path=tmp_path)}, lambda event: None).failures == []
+    with AnsiblePlaybooks(dataclasses.replace(run, local=local)) as playbooks:
+        assert playbooks.play("up", {"component_hosts": "x1", "seen": seen.format(path=tmp_path)}, lambda event: None).failures == []
+
+
+ASKS = """
+- name: Ask
+  hosts: "{{ component_hosts }}"
+  tasks:
+    - name: Whose child the play is
+      ansible.builtin.copy:
+        content: "{{ lookup('pipe', 'p=$PPID; while [ $p -gt 1 ]; do echo $p; p=$(($(ps -o ppid= -p $p))); done') }}"
+        dest: "{{ folder }}/{{ play }}"
+        mode: "0600"
+    - name: Break on request
+      ansible.builtin.command: "false"
+      when: play == 'broken'
+"""
+
+
+@pytest.mark.parametrize("mitogen", [False, True])
+def test_ansible_is_loaded_once_for_a_run_and_gone_after_it(run: Run, tmp_path: Path, mitogen: bool) -> None:
+    (tmp_path / "up.yml").write_text(ASKS)
+    told = {"component_hosts": "x1", "folder": str(tmp_path), "long": "x" * 400_000}  # Linux takes no argument of that length
+    plays = ("first", "broken", "last")
+    with AnsiblePlaybooks(dataclasses.replace(run, mitogen=mitogen)) as playbooks:
+        codes = [playbooks.play("up", {**told, "play": play}, lambda event: None).returncode for play in plays]
+    assert codes == [0, 2, 0]
+    ancestors = [{*map(int, (tmp_path / play).read_text().split())} for play in plays]
+    ended = {pid for pid in set.intersection(*ancestors) if not Path(f"/proc/{pid}").exists()}
+    assert len(ended) == 2, "what they have in common is what keeps Ansible, and Ansible; both are gone"
+    assert not [*(tmp_path / "tmp").glob("*")]
 
 
 def test_a_failing_task_is_reported_with_what_it_said(playbooks: AnsiblePlaybooks) -> None:

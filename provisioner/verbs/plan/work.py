@@ -86,8 +86,7 @@ def _preview(context: Context, console: Console, found: Assessment) -> list[dict
         if event.get("event") == "result" and event["status"] == "changed":
             changes.append({"host": str(event["host"]), "task": str(event["task"]), "diff": str(event["diff"])})
 
-    with tempfile.TemporaryDirectory(prefix="provision-") as folder:
-        playbooks = open_playbooks(context, Path(folder), found.facts)
+    with tempfile.TemporaryDirectory(prefix="provision-") as folder, open_playbooks(context, Path(folder), found.facts) as playbooks:
         for step in found.plan.steps:
             if step.verb != "up" or step.if_needed:  # what a reboot would bring about no preview tells
                 continue
