@@ -24,6 +24,7 @@ from provisioner.paths import playbooks_dir, project_dir
 from provisioner.plan.fingerprint import Question
 from provisioner.plan.steps import Step
 from provisioner.run.outcome import Event, Outcome
+from provisioner.state.files import write_private
 
 #: The verbs that have a playbook.
 VERBS = ("up", "drain", "stop", "restart", "remove")
@@ -32,6 +33,8 @@ FORKS_PER_CORE = 4
 POLL_SECONDS = 0.1
 #: Ansible must end when we do, however that comes about: nobody holds the cluster's lock any more then.
 SUPERVISOR = Path(__file__).with_name("supervisor.py")
+#: What the playbook that runs now is told of its step, in the run's folder.
+VARIABLES = "variables.json"
 #: How ansible-core 2.19 names and wraps the entries of its fact cache (plugins/cache/__init__.py: schema version 1).
 CACHE_PREFIX = "s1_"
 
@@ -70,9 +73,11 @@ class AnsiblePlaybooks:
         events.touch(mode=0o600)
         start = events.stat().st_size
         outcome = Outcome()
+        # In a file: what a thousand hosts are to note is longer than an argument may be.
+        write_private(self._run.folder / VARIABLES, json.dumps(dict(variables)).encode())
         with (self._run.folder / "ansible.log").open("ab") as log:
             process = subprocess.Popen(
-                [sys.executable, "-IS", str(SUPERVISOR), *self._command(verb, variables, check)], stdin=subprocess.PIPE, stdout=log,
+                [sys.executable, "-IS", str(SUPERVISOR), *self._command(verb, check)], stdin=subprocess.PIPE, stdout=log,
                 stderr=subprocess.STDOUT, env=self._environment(events), cwd=project_dir(), start_new_session=True,
             )
             follow = threading.Thread(target=_follow, args=(events, start, process, outcome, on_event))
@@ -92,10 +97,11 @@ class AnsiblePlaybooks:
                                  where=str(self._run.folder / "ansible.log"), hint="the log above names the cause")
         return outcome
 
-    def _command(self, verb: str, variables: Mapping[str, Any], check: bool) -> Sequence[str]:
+    def _command(self, verb: str, check: bool) -> Sequence[str]:
+        told = (self._run.folder / VARIABLES, *self._run.secrets)
         command = [
             sys.executable, "-m", "ansible", "playbook", "-i", str(self._run.inventory),
-            "-e", json.dumps(dict(variables)), *(word for path in self._run.secrets for word in ("-e", f"@{path}")),
+            *(word for path in told for word in ("-e", f"@{path}")),
             "--vault-password-file", str(self._run.vault_password),
             "--forks", str(min(self._run.hosts, FORKS_PER_CORE * (os.cpu_count() or 1))), str(playbooks_dir() / f"{verb}.yml"),
         ]

@@ -61,6 +61,14 @@ def test_events_counts_seeded_facts_and_vault_references(run: Run, tmp_path: Pat
     assert "Facts are there already" in log
 
 
+def test_a_thousand_hosts_may_have_much_to_note(playbooks: AnsiblePlaybooks, tmp_path: Path) -> None:
+    notes = {f"a{n}": {"common": {"digest": "d" * 32, "witness": {"files": ["/etc/hosts"] * 20}}} for n in range(1000)}
+    told = {"component_hosts": "x1", "component_batch": 1, "component_notes": notes}
+    assert len(json.dumps(told)) > 128 * 1024, "an argument of a program can't be longer (execve(2): MAX_ARG_STRLEN)"
+    assert playbooks.play("up", told, lambda event: None).failures == []
+    assert (tmp_path / "variables.json").stat().st_mode & 0o777 == 0o600
+
+
 LOOKS = """
 - name: Look
   hosts: "{{ component_hosts }}"
