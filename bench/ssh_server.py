@@ -1,7 +1,8 @@
 """`python -m bench.ssh_server --work DIR --hosts N`: one process that is the SSH server of all hosts of a simulated cluster.
 
 They are 127.x.y.z on the loopback interface and nowhere else, on one port. Who has the right key gets in as on any host and may run what
-the driver runs: its probe, as root by sudo, answered by `bench/simulated_hosts.py`, and `true`. Each host has a key of its own.
+the driver runs: its probe, as root by sudo, answered by `bench/simulated_hosts.py`, and `true`; and Ansible's module `ping`, which does
+nothing. Each host has a key of its own.
 
 It prints its port when it listens, and ends with its standard input.
 """
@@ -16,6 +17,7 @@ import functools
 import hashlib
 import io
 import json
+import re
 import shlex
 import socket
 import sys
@@ -40,9 +42,13 @@ ANSWER_SECONDS = 0.3
 BACKLOG = 1024
 #: Seconds until who has not begun anything is shown out.
 IDLE_SECONDS = 60.0
+#: How often paramiko looks up from a connection on which nothing comes.
+LOOK_SECONDS = 5.0
 MAX_REQUEST = 1 << 20
 CHUNK = 65536
 NOT_FOUND = 127
+#: What Ansible's module `ping` prints.
+PONG = json.dumps({"changed": False, "ping": "pong", "invocation": {"module_args": {"data": "pong"}}}).encode()
 #: Where the bench tells what the hosts have noted: identity of the cluster, and digests by host and component.
 NOTES = "notes.json"
 
@@ -96,6 +102,7 @@ class SshServer:
     def _greet(self, connection: socket.socket, host: Simulated) -> None:
         transport, door = paramiko.Transport(connection), _Door(self, host)
         try:
+            connection.settimeout(LOOK_SECONDS)  # with its own tenth of a second, thousands of idle connections keep a processor busy
             transport.add_server_key(self.host_key(host))
             transport.start_server(server=door)
             channel = transport.accept(IDLE_SECONDS)
@@ -147,11 +154,16 @@ class _Door(paramiko.ServerInterface):
     def _run(self, command: str, channel: paramiko.Channel) -> tuple[int, bytes, bytes]:
         if command == "true":
             return 0, b"", b""
-        if not is_probe(command):
+        marker = became_root(command)
+        if not (marker or is_probe(command)):
             return NOT_FOUND, b"", b"a simulated host has no such command\n"
+        if marker:
+            channel.sendall(f"{marker}\n".encode())
         stdin = bytearray()
         while (data := channel.recv(CHUNK)) and len(stdin) < MAX_REQUEST:
             stdin += data
+        if marker:
+            return (0, PONG, b"") if b"ping" in stdin else (NOT_FOUND, b"", b"a simulated host has no modules but ping\n")
         answer = self._server.answer(self._host, request_in(bytes(stdin)))
         time.sleep(self._server.think_seconds)
         return 0, answer, b""
@@ -164,6 +176,12 @@ def is_probe(command: str) -> bool:
     shell, _, script = (*shlex.split(command), "", "", "")[:3] if command.startswith("sh -c ") else ("", "", "")
     as_root = script.rpartition("exec sudo -n sh -c ")[2]
     return bool(shell) and bool(as_root) and shlex.split(shlex.split(as_root)[0])[1:] == probe
+
+
+def became_root(command: str) -> str:
+    """What Ansible waits for before it sends a module to a Python that it starts as root by sudo (pipelining); '' for other commands."""
+    said = re.search(r"^/bin/sh -c 'sudo .*echo (BECOME-SUCCESS-[a-z]+) ; /usr/bin/python3'", command)
+    return said[1] if said else ""
 
 
 def request_in(stdin: bytes) -> dict[str, Any]:

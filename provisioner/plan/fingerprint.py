@@ -27,7 +27,7 @@ from provisioner.paths import collection_dir, playbooks_dir, roles_dir
 from provisioner.state.secrets import marks
 
 #: From so many characters on, a value counts by its own digest: a list of a thousand hosts is hashed once, not for each of them.
-LONG = 1024
+LONG = 4096
 _JSON = json.JSONEncoder(sort_keys=True, default=str)
 #: What a host is asked about one component: its witnesses and the digest.
 Question = Mapping[str, Any]

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from bench.simulated_hosts import APPLIED_OTHERWISE, NOT_APPLIED, Recording, Simulated, SimulatedCluster
-from bench.ssh_server import SshServer, answer_of, is_probe, private_key, private_text
+from bench.ssh_server import SshServer, answer_of, became_root, is_probe, private_key, private_text
 from bench.thousand import built
 from provisioner.cluster.model import Host
 from provisioner.context import Context
@@ -155,6 +155,12 @@ def test_what_was_not_recorded_is_not_made_up() -> None:
     cluster = SimulatedCluster(Recording.read(), MANY)
     host: Simulated = next(iter(cluster.hosts.values()))
     assert cluster.answer(host, {"sections": ["look"]})["errors"] == {"look": "this was not recorded"}
+
+
+def test_ansible_is_told_that_it_is_root_before_it_sends_a_module() -> None:
+    started = "sudo -H -S -n  -u root /bin/sh -c '\"'\"'echo BECOME-SUCCESS-abc ; /usr/bin/python3'\"'\"' && sleep 0"
+    assert became_root(f"/bin/sh -c '{started}'") == "BECOME-SUCCESS-abc"
+    assert became_root("/bin/sh -c 'echo BECOME-SUCCESS-abc ; /usr/bin/python3'") == "", "without sudo it would be no root"
 
 
 @pytest.mark.parametrize("command", ["", "id", "sh -c id", "python3 -IS -c 'print(1)'", "sh -c 'exec sudo -n sh -c id'"])
