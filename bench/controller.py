@@ -78,7 +78,8 @@ def measure(count: int) -> str:
     more = (MANY - FEW) * count
     each = (many.cpu - few.cpu) / more
     enter, start = (first.cpu - few.cpu) / count, few.cpu - FEW * count * each
-    return (f"{count:>6}{first.wall:>12.1f}{1000 * enter:>17.0f}{start:>16.1f}{few.wall:>10.1f}{many.wall:>12.1f}{1000 * (many.wall - few.wall) / more:>14.0f}{1000 * each:>13.0f}")
+    return (f"{count:>6}{first.wall:>12.1f}{1000 * enter:>17.0f}{start:>16.1f}{few.wall:>10.1f}{many.wall:>12.1f}"
+            f"{1000 * (many.wall - few.wall) / more:>14.0f}{1000 * each:>13.0f}")
 
 
 def main() -> int:
