@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import os
 import resource
+import signal
 import sys
 import tempfile
 import time
@@ -49,7 +50,7 @@ def play(context: Context, facts: Mapping[str, Mapping[str, Any]], tasks: int, c
     with tempfile.TemporaryDirectory(prefix="p", dir="/tmp") as name:
         folder = Path(name)
         (folder / "up.yml").write_text(PLAY + TASK * tasks)
-        ansible.playbooks_dir = lambda: folder  # this playbook in the place of the driver's
+        vars(ansible)["playbooks_dir"] = lambda: folder  # this playbook in the place of the driver's
         playbooks, before, begin = open_playbooks(context, folder, facts), _spent(connections), time.monotonic()
         outcome = playbooks.play("up", {}, lambda event: None)
         wall, spent = time.monotonic() - begin, _spent(connections) - before
@@ -64,9 +65,9 @@ def _spent(connections: Path) -> float:
     return used.ru_utime + used.ru_stime + sum(map(processor_seconds, left_open(connections)))
 
 
-def measure(count: int) -> str:
+def measure(count: int, seconds: float) -> str:
     """A row: once for each host, and for each task on each host."""
-    with site(count, 0) as made, tempfile.TemporaryDirectory(prefix="s", dir="/tmp") as sockets:
+    with site(count, seconds) as made, tempfile.TemporaryDirectory(prefix="s", dir="/tmp") as sockets:
         os.environ.update(TMPDIR=sockets, XDG_RUNTIME_DIR="")
         tempfile.tempdir = sockets
         context = Context(made.folder / INVENTORY)
@@ -74,7 +75,7 @@ def measure(count: int) -> str:
         facts = {h.name: to_ansible_facts(made.hosts.answer(h, {"sections": ["facts"]})["facts"]) for h in made.hosts.hosts.values()}
         first, few, many = (play(context, facts, tasks, Path(sockets)) for tasks in (FEW, FEW, MANY))
         for pid in left_open(Path(sockets)):
-            os.kill(pid, 15)
+            os.kill(pid, signal.SIGTERM)
     more = (MANY - FEW) * count
     each = (many.cpu - few.cpu) / more
     enter, start = (first.cpu - few.cpu) / count, few.cpu - FEW * count * each
@@ -86,15 +87,21 @@ def main() -> int:
     """Measure, print and keep."""
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--hosts", type=int, nargs="+", default=[30, 100])
+    options.add_argument("--seconds", type=float, default=0.0, help="that a task takes on a host")
+    options.add_argument("--forks", type=int, default=0, help="hosts at a time; by default as the driver has it")
     chosen = options.parse_args()
+    if chosen.forks:
+        ansible.forks = lambda hosts: min(hosts, chosen.forks)
     heading = (f"{'hosts':>6}{'first of 1':>12}{'ms CPU to enter':>17}{'s CPU to start':>16}{'again 1':>10}"
                f"{f'of {MANY} tasks':>12}{'ms each task':>14}{'ms CPU each':>13}")
     rows = []
     for count in chosen.hosts:
-        rows.append(measure(count))
+        rows.append(measure(count, chosen.seconds))
         print(heading, rows[-1], sep="\n", flush=True)
-    keep("controller", "\n".join(["Ansible's module ping on simulated hosts: seconds of a playbook of 1 task on new connections, again on "
-                                  "open ones, of several tasks; and of one task on one host", heading, *rows]))
+    forks = ansible.forks(max(chosen.hosts))
+    about = (f"Ansible's module ping, {chosen.seconds:g} s on each host, {forks} forks, simulated hosts:\n"
+             "seconds of a playbook of 1 task on new connections, again on open ones, and of several tasks; then of one task on one host")
+    keep("controller", "\n".join([about, heading, *rows]))
     return 0
 
 

@@ -163,6 +163,7 @@ class _Door(paramiko.ServerInterface):
         while (data := channel.recv(CHUNK)) and len(stdin) < MAX_REQUEST:
             stdin += data
         if marker:
+            time.sleep(self._server.think_seconds)
             return (0, PONG, b"") if b"ping" in stdin else (NOT_FOUND, b"", b"a simulated host has no modules but ping\n")
         answer = self._server.answer(self._host, request_in(bytes(stdin)))
         time.sleep(self._server.think_seconds)

@@ -13,7 +13,7 @@ import pytest
 from provisioner.cluster.model import Cluster, Host
 from provisioner.errors import ProvisionError
 from provisioner.run import ansible
-from provisioner.run.ansible import AnsiblePlaybooks, Run, seed_facts, with_ssh_arguments
+from provisioner.run.ansible import AnsiblePlaybooks, Run, forks, seed_facts, with_ssh_arguments
 from provisioner.run.outcome import Event, Outcome
 
 PLAYBOOK = """
@@ -67,6 +67,13 @@ def test_a_thousand_hosts_may_have_much_to_note(playbooks: AnsiblePlaybooks, tmp
     assert len(json.dumps(told)) > 128 * 1024, "an argument of a program can't be longer (execve(2): MAX_ARG_STRLEN)"
     assert playbooks.play("up", told, lambda event: None).failures == []
     assert (tmp_path / "variables.json").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize(("hosts", "cores", "at_a_time"), [(1, 64, 1), (10, 2, 10), (1000, 2, 32), (1000, 1, 32), (1000, 64, 256)])
+def test_as_many_hosts_work_at_a_time_as_the_controller_bears(monkeypatch: pytest.MonkeyPatch, hosts: int, cores: int,
+                                                              at_a_time: int) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: cores)
+    assert forks(hosts) == at_a_time
 
 
 LOOKS = """
