@@ -85,13 +85,15 @@ mutations: $(READY) ## let a thousand things drift on a lab's hosts; each must b
 	$(BIN)/python -m tests.lab.run drift
 
 .PHONY: bench
-bench: $(READY) .venv-bench/ready ## what others and we need, on the same hosts in turn: 10 and 3, first runs of 5, 80 ms away, 30 and 100 light ones (hours)
+bench: $(READY) .venv-bench/ready ## what others and we need, on the same hosts in turn: 10 and 3, first runs of 5, 80 ms away, 30 and 100 light ones (hours); 1,000 and 5,000 simulated ones
 	$(BIN)/python -m bench.run
 	$(BIN)/python -m bench.run --masters 1 --agents 2
 	$(BIN)/python -m bench.run --masters 3 --agents 2 --parts first agent
 	$(BIN)/python -m bench.run --masters 3 --agents 2 --latency 80
 	$(BIN)/python -m bench.run --agents 27 --light
 	$(BIN)/python -m bench.run --agents 97 --light --slow-rounds 0
+	$(BIN)/python -m bench.thousand
+	$(BIN)/python -m bench.controller
 
 .venv-bench/ready: bench/requirements.lock
 	python3 -m venv .venv-bench

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import os
 import shlex
 import sys
 from collections.abc import Callable, Mapping
@@ -11,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from provisioner.paths import project_dir, roles_dir
+from provisioner.run import ansible
 
 #: A Python environment with the other tools (bench/requirements.lock).
 TOOLS = project_dir() / ".venv-bench"
@@ -19,8 +19,8 @@ PROVISION = str(Path(sys.executable).parent / "provision")
 OURS = "ours, new connections"
 #: The one that a first run is compared with.
 TUNED = "ansible-playbook, tuned"
-#: `forks` of the tuned contenders. More than this many per core only queue.
-FORKS = 4 * (os.cpu_count() or 1)
+#: `forks` of the tuned contenders: what we would take for many hosts.
+FORKS = ansible.forks(1000)
 
 
 @dataclass(frozen=True)

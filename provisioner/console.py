@@ -9,6 +9,8 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from provisioner.cluster.names import FEW, host_list
+
 if TYPE_CHECKING:
     from rich.console import Console as Terminal
     from rich.status import Status as Spinner
@@ -178,9 +180,13 @@ def summary(result: Result) -> str:
 
 
 def status_rows(components: Iterable[Mapping[str, Any]]) -> list[list[str]]:
-    """The rows of `provision status` as cells."""
-    return [
-        [c["component"], c["host"], c["state"], "leader" if c["leader"] else "",
-         c["version"] + (" (stand-in)" if c["stand_in"] else ""), c["detail"]]
-        for c in components
-    ]
+    """The rows of `provision status` as cells; more hosts than people read one by one share a row where all but the name is the same."""
+    alike: dict[tuple[str, ...], list[str]] = {}
+    places: list[tuple[tuple[str, ...], str]] = []
+    for c in components:
+        version = c["version"] + (" (stand-in)" if c["stand_in"] else "")
+        said = (c["component"], c["state"], "leader" if c["leader"] else "", version, c["detail"])
+        alike.setdefault(said, []).append(c["host"])
+        places.append((said, c["host"]))
+    return [[said[0], host if len(names) <= FEW else host_list(names), *said[1:]]
+            for said, host in places if len(names := alike[said]) <= FEW or names[0] == host]

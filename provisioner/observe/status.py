@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from provisioner.cluster.model import Cluster
@@ -25,6 +25,11 @@ class Row:
     stand_in: bool
     detail: str
 
+    def as_json(self) -> dict[str, Any]:
+        """One element of `status --json`."""
+        return {"component": self.component, "host": self.host, "state": self.state, "leader": self.leader, "version": self.version,
+                "stand_in": self.stand_in, "detail": self.detail}
+
 
 @dataclass(frozen=True)
 class Status:
@@ -41,7 +46,7 @@ class Status:
 
     def as_json(self) -> dict[str, Any]:
         """The object that `status --json` prints."""
-        return {"cluster": self.cluster, "healthy": self.healthy, "components": [asdict(r) for r in self.rows],
+        return {"cluster": self.cluster, "healthy": self.healthy, "components": [row.as_json() for row in self.rows],
                 "problems": list(self.problems)}
 
 

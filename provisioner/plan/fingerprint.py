@@ -16,17 +16,19 @@ import re
 from collections.abc import Collection, Mapping
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from provisioner import __version__
 from provisioner.cluster.model import Cluster
 from provisioner.components import COMPONENTS
 from provisioner.components.model import Component
-from provisioner.inventory.render import host_variables
 from provisioner.inventory.witness import witness
 from provisioner.paths import collection_dir, playbooks_dir, roles_dir
 from provisioner.state.secrets import marks
 
+#: From so many characters on, a value counts by its own digest: a list of a thousand hosts is hashed once, not for each of them.
+LONG = 4096
+_JSON = json.JSONEncoder(sort_keys=True, default=str)
 #: What a host is asked about one component: its witnesses and the digest.
 Question = Mapping[str, Any]
 #: How a role reads a fact (a convention that a test keeps). Only what it reads counts: others differ from run to run.
@@ -45,18 +47,58 @@ def questions(cluster: Cluster, rendered: Mapping[str, Any], defaults: Mapping[s
 
     With `only` about these components alone, of the hosts that run one of them.
     """
-    secrets = marks(cluster)
+    secrets, shared = marks(cluster), Shared({**defaults, **rendered["all"]["vars"]})
     asked: dict[str, dict[str, Question]] = {}
     for host in cluster.hosts:
         if host.name in facts:
-            variables = {**defaults, **host_variables(rendered, host.name)}
-            own: dict[str, Question] = {
-                c.name: {"witness": witness(c, variables), "digest": digest(c, variables, facts[host.name], cluster_id, secrets)}
+            own = rendered["all"]["hosts"][host.name]
+            variables = {**shared.variables, **own}
+            about: dict[str, Question] = {
+                c.name: {"witness": witness(c, variables), "digest": digest(c, own, facts[host.name], cluster_id, secrets, shared)}
                 for c in COMPONENTS if c.name in host.groups and (not only or c.name in only)
             }
-            if own:
-                asked[host.name] = own
+            if about:
+                asked[host.name] = about
     return asked
+
+
+class _Text(NamedTuple):
+    """A value as it is digested, and the secrets that it names."""
+
+    text: str
+    secrets: frozenset[str]
+
+
+class Shared:
+    """The variables that hosts have alike, each made into text once: some name every host, and every host has them."""
+
+    def __init__(self, variables: Mapping[str, Any]) -> None:
+        self.variables = variables
+        self._texts: dict[str, _Text] = {}
+        self._names: dict[str, tuple[str, ...]] = {}
+
+    def text(self, name: str) -> _Text:
+        """Of the value of that name."""
+        if name not in self._texts:
+            self._texts[name] = _text_of(self.variables[name])
+        return self._texts[name]
+
+    def names(self, prefix: str) -> tuple[str, ...]:
+        """Those that a role reads."""
+        if prefix not in self._names:
+            self._names[prefix] = tuple(name for name in self.variables if _read_by(prefix, name))
+        return self._names[prefix]
+
+
+def _text_of(value: Any) -> _Text:
+    text = _JSON.encode(value)
+    # What is no JSON can't be another value's text.
+    short = text if len(text) < LONG else f"sha256 {hashlib.sha256(text.encode()).hexdigest()}"
+    return _Text(short, frozenset(_SECRET.findall(text)))
+
+
+def _read_by(prefix: str, name: str) -> bool:
+    return name.startswith(prefix) and not name.endswith("_probe")
 
 
 def that_count(facts: Mapping[str, Any]) -> dict[str, Any]:
@@ -66,17 +108,18 @@ def that_count(facts: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def digest(component: Component, variables: Mapping[str, Any], facts: Mapping[str, Any], cluster_id: str,
-           secrets: Mapping[str, str]) -> str:
+           secrets: Mapping[str, str], shared: Shared | None = None) -> str:
     """The first half of a hexadecimal sha256 (against accidents that is plenty, and it travels to every host for every component)
     over everything that decides what the role does on one host.
 
-    `variables` are the host's, of the rendered inventory; `facts` as Ansible gets them; `secrets` are the marks of the secrets.
+    `variables` are the host's own, of the rendered inventory, stronger than those that it has as `shared`; `facts` as Ansible gets them;
+    `secrets` are the marks of the secrets.
     """
-    prefix = f"{component.role}_"
-    own = {k: v for k, v in variables.items() if k.startswith(prefix) and not k.endswith("_probe")}
-    # Once: of ten thousand hosts it is long.
-    text = json.dumps(own, sort_keys=True, default=str)
-    named = set(_SECRET.findall(text))
+    prefix, shared = f"{component.role}_", shared or Shared({})
+    own = {name: _text_of(value) for name, value in variables.items() if _read_by(prefix, name)}
+    values = {**{name: shared.text(name) for name in shared.names(prefix) if name not in own}, **own}
+    text = "{" + ", ".join(f'"{name}": {values[name].text}' for name in sorted(values)) + "}"
+    named = frozenset[str]().union(*(value.secrets for value in values.values()))
     parts = {
         "tool": _tool(),
         "role": _tree(roles_dir() / component.role),

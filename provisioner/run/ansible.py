@@ -27,8 +27,9 @@ from provisioner.run.outcome import Event, Outcome
 
 #: The verbs that have a playbook.
 VERBS = ("up", "drain", "stop", "restart", "remove")
-#: Each fork costs memory and, on the controller, processor time: more than this many per core only queue.
-FORKS_PER_CORE = 4
+#: A fork waits most of the time for its host, which installs or starts something, and costs 15 MiB while it does: at least so many hosts
+#: work at a time, on a controller with many cores so many for each core.
+FORKS, FORKS_PER_CORE = 32, 4
 POLL_SECONDS = 0.1
 #: Ansible must end when we do, however that comes about: nobody holds the cluster's lock any more then.
 SUPERVISOR = Path(__file__).with_name("supervisor.py")
@@ -131,7 +132,7 @@ class AnsiblePlaybooks:
             "-i", str(self._run.inventory),
             "-e", json.dumps(dict(variables)), *(word for path in self._run.secrets for word in ("-e", f"@{path}")),
             "--vault-password-file", str(self._run.vault_password),
-            "--forks", str(min(self._run.hosts, FORKS_PER_CORE * (os.cpu_count() or 1))), str(playbooks_dir() / f"{verb}.yml"),
+            "--forks", str(forks(self._run.hosts)), str(playbooks_dir() / f"{verb}.yml"),
         ]
         return [*arguments, "--check", "--diff"] if check else arguments
 
@@ -166,6 +167,11 @@ class PlaybookExecutor:
     def __call__(self, step: Step, hosts: Sequence[str], on_event: Callable[[Event], None]) -> Outcome:
         """See outcome.Executor."""
         return self._playbooks.play(step.verb, step_variables(step, hosts, self._questions), on_event)
+
+
+def forks(hosts: int) -> int:
+    """On how many of so many hosts Ansible works at a time."""
+    return min(hosts, max(FORKS, FORKS_PER_CORE * (os.cpu_count() or 1)))
 
 
 def step_variables(step: Step, hosts: Sequence[str], questions: Mapping[str, Mapping[str, Question]] | None = None) -> Mapping[str, Any]:

@@ -14,7 +14,7 @@ import pytest
 from provisioner.cluster.model import Cluster, Host
 from provisioner.errors import ProvisionError
 from provisioner.run import ansible
-from provisioner.run.ansible import AnsiblePlaybooks, Run, seed_facts, with_ssh_arguments
+from provisioner.run.ansible import AnsiblePlaybooks, Run, forks, seed_facts, with_ssh_arguments
 from provisioner.run.outcome import Event, Outcome
 
 PLAYBOOK = """
@@ -63,6 +63,20 @@ def test_events_counts_seeded_facts_and_vault_references(run: Run, tmp_path: Pat
     assert "Facts are there already" in log
 
 
+def test_a_thousand_hosts_may_have_much_to_note(playbooks: AnsiblePlaybooks) -> None:
+    notes = {f"a{n}": {"common": {"digest": "d" * 32, "witness": {"files": ["/etc/hosts"] * 20}}} for n in range(1000)}
+    told = {"component_hosts": "x1", "component_batch": 1, "component_notes": notes}
+    assert len(json.dumps(told)) > 128 * 1024, "an argument of a program can't be longer (execve(2): MAX_ARG_STRLEN)"
+    assert playbooks.play("up", told, lambda event: None).failures == []
+
+
+@pytest.mark.parametrize(("hosts", "cores", "at_a_time"), [(1, 64, 1), (10, 2, 10), (1000, 2, 32), (1000, 1, 32), (1000, 64, 256)])
+def test_as_many_hosts_work_at_a_time_as_the_controller_bears(monkeypatch: pytest.MonkeyPatch, hosts: int, cores: int,
+                                                              at_a_time: int) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: cores)
+    assert forks(hosts) == at_a_time
+
+
 LOOKS = """
 - name: Look
   hosts: "{{ component_hosts }}"
@@ -101,7 +115,7 @@ ASKS = """
 @pytest.mark.parametrize("mitogen", [False, True])
 def test_ansible_is_loaded_once_for_a_run_and_gone_after_it(run: Run, tmp_path: Path, mitogen: bool) -> None:
     (tmp_path / "up.yml").write_text(ASKS)
-    told = {"component_hosts": "x1", "folder": str(tmp_path), "long": "x" * 400_000}  # Linux takes no argument of that length
+    told = {"component_hosts": "x1", "folder": str(tmp_path)}
     plays = ("first", "broken", "last")
     with AnsiblePlaybooks(dataclasses.replace(run, mitogen=mitogen)) as playbooks:
         codes = [playbooks.play("up", {**told, "play": play}, lambda event: None).returncode for play in plays]

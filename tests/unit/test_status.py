@@ -8,11 +8,13 @@ from typing import Any
 import pytest
 
 from provisioner.cluster.model import Host
+from provisioner.cluster.names import FEW
 from provisioner.components import COMPONENTS
+from provisioner.console import status_rows
 from provisioner.errors import UnreachableError
 from provisioner.hosts.openssh import Completed
 from provisioner.observe.observation import HostObservation, Observation, observe
-from provisioner.observe.status import Status, strangers, summarize
+from provisioner.observe.status import Row, Status, strangers, summarize
 from provisioner_lab.testing import sent
 from tests.unit.builders import AGENT, cluster
 
@@ -178,3 +180,20 @@ def test_hosts_are_asked_what_they_are_to_run_and_not_trusted() -> None:
     assert "version 1" in seen.hosts["m2"].error and not seen.hosts["m2"].reachable, "nothing is done on a host that talks nonsense"
     assert seen.hosts["m3"] == HostObservation(False, "no route")
     assert "not JSON" in seen.hosts["a1"].error and seen.hosts["a2"].error == "the probe ended with 3: sudo: no"
+
+
+def test_many_hosts_that_say_the_same_share_a_row() -> None:
+    def row(host: str, detail: str = "runs", state: str = "ok", component: str = "dns") -> dict[str, object]:
+        return Row(component, host, state, False, "2.90", False, detail).as_json()
+
+    crowd = [row(f"a{n}") for n in range(1, 21) if n != 7]
+    few = [row(f"m{n}", "follows m2") for n in range(1, FEW + 1)]
+    assert status_rows([*crowd, row("a7", "does not answer", "down"), *few]) == [
+        ["dns", "a[1:6], a[8:20]", "ok", "", "2.90", "runs"],
+        ["dns", "a7", "down", "", "2.90", "does not answer"],
+        *(["dns", f"m{n}", "ok", "", "2.90", "follows m2"] for n in range(1, FEW + 1)),
+    ]
+    mixed = status_rows([row("a1"), row("a2", "another"), row("a3")])
+    assert [cells[1] for cells in mixed] == ["a1", "a2", "a3"], "few stay in their order"
+    both = status_rows([*crowd, *(row(f"a{n}", component="docker") for n in range(1, 21))])
+    assert [cells[:2] for cells in both] == [["dns", "a[1:6], a[8:20]"], ["docker", "a[1:20]"]]

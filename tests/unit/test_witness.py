@@ -19,7 +19,7 @@ from provisioner.components.model import Component
 from provisioner.inventory.schema import load_schema
 from provisioner.inventory.witness import witness
 from provisioner.paths import roles_dir
-from provisioner.plan.fingerprint import digest
+from provisioner.plan.fingerprint import LONG, Shared, digest
 from provisioner.probe import applied as host
 from provisioner.probe import notes
 
@@ -240,6 +240,23 @@ def test_the_digest_covers_what_decides_and_nothing_else() -> None:
     for same in (of({"zookeeper_probe": {"members": 5}}), of({"consul_server": False}), of(None, {"ansible_fqdn": "m1.example"}),
                  of(secrets={"vault_other": "c"})):
         assert same == of()
+
+
+def test_a_variable_counts_alike_whether_hosts_share_it_or_not_and_however_long_it_is() -> None:
+    zookeeper = component("zookeeper")
+    short = {"zookeeper_tick_ms": 2000, "zookeeper_data": {"b": 1, "a": None}, "zookeeper_text": 'Zürich "'}
+    long = {"zookeeper_hosts": [{"name": f"h{n}"} for n in range(1000)], "zookeeper_secret": "x" * LONG + " {{ vault_super }}"}
+
+    def of(own: dict[str, Any], shared: dict[str, Any], mark: str = "a") -> str:
+        return digest(zookeeper, own, {}, "id", {"vault_super": mark}, Shared(shared))
+
+    everything = {**short, **long}
+    assert of(everything, {}) == of({}, everything) == of(short, long) == of(long, short) == of(long, {**short, "zookeeper_hosts": []})
+    assert of(everything, {}, "b") != of(everything, {}), "a secret that a long value names"
+    for name in everything:
+        assert of({name: "another"}, everything) != of({}, everything), name
+        assert of({name: [everything[name]]}, everything) != of({}, everything), name
+    assert of({}, {**everything, "zookeeper_probe": 1, "consul_server": True}) == of({}, everything)
 
 
 def test_every_component_has_witnesses_that_can_be_asked_for() -> None:
