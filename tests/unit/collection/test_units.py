@@ -90,8 +90,8 @@ def test_units_are_read_again_once_where_a_file_is_newer(host: Host) -> None:
 def test_what_goes_on_is_stopped_and_what_is_not_there_is_no_matter(host: Host) -> None:
     host.unit("a.service", ActiveState="activating", UnitFileState="enabled")
     gone = {"state": "stopped", "enabled": False}
-    said, _ = host.run({"name": "a", **gone}, {"name": "never", **gone})
-    assert said["done"] == ["stop a.service", "disable a.service"]
+    said, made = host.run({"name": "a", **gone}, {"name": "never", **gone})
+    assert said["done"] == made == ["stop a.service", "disable a.service"]
     assert host.run({"name": "a", **gone}, {"name": "never", **gone})[0]["changed"] is False
 
 

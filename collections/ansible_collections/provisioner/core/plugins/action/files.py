@@ -26,9 +26,9 @@ ARGUMENTS = {
 KINDS = ("content", "template", "link", "state")
 STATES = ("absent", "directory")
 TEXTS = ("path", "template", "link", "state", "mode", "owner", "group", "validate")
-SWITCHES = ("wanted", "secret", "keep", "follow", "unsafe_writes")
+SWITCHES = ("wanted", "present", "secret", "keep", "follow", "unsafe_writes")
 #: For files only.
-OF_FILES = ("secret", "keep", "follow", "unsafe_writes", "validate")
+OF_FILES = ("secret", "follow", "unsafe_writes", "validate")
 KEYS = (*TEXTS, *SWITCHES, "content", "notify")
 SECRET_MODE = "0600"  # noqa: S105 - a mode
 
@@ -47,13 +47,13 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible ships no types
         """
         if name != "files" or not isinstance(value, list):
             return super().finalize_task_arg(name, value, templar, context)
-        return [rendered for entry in value if (rendered := _rendered(entry, templar)) is not None]
+        return [rendered for entry in value if (rendered := _rendered(entry, templar))]
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Result keys: changed, paths; a diff for each of them."""
         result: dict[str, Any] = super().run(tmp, task_vars)
         _, asked = self.validate_argument_spec(argument_spec=ARGUMENTS)
-        entries = [entry for entry in _flat(asked["files"]) if _switch(entry, "wanted", default=True)]
+        entries = [judged for entry in _flat(asked["files"]) if (judged := _wanted(entry))]
         wanted = [self._made(entry, asked, task_vars or {}) for entry in entries]
         paths = [entry["path"] for entry in wanted]
         if twice := sorted({path for path in paths if paths.count(path) > 1}):
@@ -70,8 +70,9 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible ships no types
     def _notify(self, entries: list[dict[str, Any]], changed: list[str]) -> None:
         """Let the task notify what the entries that were changed do. Ansible reads the task's `notify` when this is through."""
         usual = self._task.notify
-        if any("notify" in entry for entry in entries):
-            names = [name for entry in entries if entry["path"] in changed for name in _names(entry.get("notify", usual))]
+        names = [name for entry in entries if entry["path"] in changed
+                 for name in _names(entry.get("notify", None if entry.get("state") == "directory" else usual))]
+        if names != _names(usual):
             self._task.notify = list(dict.fromkeys(names)) or None
 
     def _made(self, entry: dict[str, Any], asked: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
@@ -82,9 +83,11 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible ships no types
         usual = asked["folder_mode"] if state == "directory" else SECRET_MODE if secret else asked["mode"]
         made: dict[str, Any] = {"path": str(entry["path"]), "kind": state, "mode": _mode(entry, usual)}
         made |= {key: str(entry.get(key, asked[key])) for key in ("owner", "group")}
-        if state == "file":
+        if state == "directory":
+            made |= {"keep": True} if _switch(entry, "keep") else {}
+        elif state == "file":
             made |= {"secret": secret, "content": self._content(entry, secret, task_vars)}
-            made |= {key: True for key in SWITCHES if _switch(entry, key, default=False)}
+            made |= {key: True for key in (*OF_FILES, "keep") if key in SWITCHES and _switch(entry, key)}
             made |= {"validate": str(entry["validate"])} if entry.get("validate") else {}
         elif kind == "link":
             made["target"] = str(entry["link"])
@@ -116,14 +119,22 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible ships no types
         return "" if text is None else str(text)
 
 
+def _wanted(entry: dict[str, Any]) -> dict[str, Any]:
+    """An entry as it is wanted: nothing of one that is not, and of one that is not to be present only that it is to go."""
+    if not _switch(entry, "wanted", default=True):
+        return {}
+    if _switch(entry, "present", default=True):
+        return entry
+    return {"path": entry.get("path"), "state": "absent", **{key: entry[key] for key in ("notify",) if key in entry}}
+
+
 def _rendered(entry: Any, templar: Any) -> Any:
-    """One entry, or None for one that is not wanted."""
+    """One entry with its values; nothing of one that is not wanted."""
     if not isinstance(entry, dict):
         return templar.template(entry)
-    if not _switch({**entry, "wanted": templar.template(entry.get("wanted", True))}, "wanted"):
-        return None
+    judged = _wanted({**entry, **{key: templar.template(entry[key]) for key in ("wanted", "present") if key in entry}})
     try:
-        return templar.template(entry)
+        return templar.template(judged)
     except AnsibleError as error:
         if entry.get("secret"):
             raise _silent(entry.get("path", "a secret"), error) from None
@@ -144,7 +155,8 @@ def _flat(given: list[Any]) -> list[dict[str, Any]]:
         if isinstance(each, list):
             entries += _flat(each)
         elif isinstance(each, dict):
-            entries.append(each)
+            paths = each.get("path")
+            entries += [{**each, "path": path} for path in paths] if isinstance(paths, list) else [each]
         else:
             raise AnsibleActionFail(f"an entry of files must be a dictionary, not {each!r}")
     return entries

@@ -29,15 +29,17 @@ description:
 options:
   files:
     description:
-      - "What is wanted, in this order. A list in this list is taken as its entries. Each entry has a C(path) and one of C(content) (text),
-        C(template) (a file in the role's templates), C(link) (where a symbolic link leads), C(state=directory) (parents are not made) or
-        C(state=absent) (a folder with all that is in it)."
+      - "What is wanted, in this order. A list in this list is taken as its entries. Each entry has a C(path) (or several in a list) and
+        one of C(content) (text), C(template) (a file in the role's templates), C(link) (where a symbolic link leads), C(state=directory)
+        (parents are not made) or C(state=absent) (a folder with all that is in it)."
       - "C(mode), C(owner), C(group): in place of the task's. The mode of a C(secret) is 0600 unless it has another one here."
       - "C(secret): content and what its validation says are shown nowhere: not in a diff, a message, an invocation."
       - "C(validate): a command that judges a new content before anything is written, with %s for the file."
       - "C(wanted): an entry that is not wanted is passed over; nothing else of it is looked at."
-      - "C(notify): the handlers that a change of this entry notifies, in place of the task's C(notify); with [] none."
-      - "C(keep): what is there stays as it is, but for mode and owner."
+      - "C(present): a path that is not to be present is deleted, as with C(state=absent)."
+      - "C(notify): the handlers that a change of this entry notifies, in place of the task's C(notify); with [] none. A folder notifies
+        only those that it names."
+      - "C(keep): a content that is there stays, and of a folder that is there also mode and owner."
       - "C(follow): write through a symbolic link. Without it the file takes the link's place."
       - "C(unsafe_writes): write into the file where it can't be replaced, because it is mounted."
     type: list
@@ -97,7 +99,7 @@ class Entry:
         self.content = str(asked.get("content", "")).encode("utf-8", "surrogateescape")
         self.before = self._before()
         self.renewed = self._renewed()
-        self.touched = not self.renewed and self.kind != "absent" and self._attributes() != self._wanted_attributes()
+        self.touched = not (self.renewed or self._may_stay()) and self._attributes() != self._wanted_attributes()
 
     def _ids(self, check: bool) -> tuple[int, int]:
         """Owner and group by their numbers; -1 for what only a preview may not find."""
@@ -130,6 +132,9 @@ class Entry:
         if self.kind == "link":
             return bool(self._leads() != self.asked["target"])
         return self.before is None or bool(self.before != self.content and not self.asked.get("keep"))
+
+    def _may_stay(self) -> bool:
+        return self.kind == "absent" or (self.kind == "directory" and bool(self.asked.get("keep")))
 
     def _leads(self) -> str | None:
         """Where a link leads."""

@@ -103,6 +103,11 @@ class Systemd:
             self._module.fail_json(msg=f"{unit}: it was started and does not stay up: {state}{process}{self.journal(unit)}", done=self.done)
 
 
+def runs(unit: dict[str, Any]) -> bool:
+    """Whether it is wanted that the unit runs, now or from the next boot on."""
+    return bool(unit["enabled"] or unit["state"] not in (None, "stopped"))
+
+
 def up(said: dict[str, str]) -> float:
     """Since how many seconds a unit is active."""
     return time.monotonic() - int(said["ActiveEnterTimestampMonotonic"] or 0) / 1e6
@@ -136,17 +141,17 @@ def main() -> None:
     for unit in units:
         unit["name"] += "" if "." in unit["name"] else ".service"
     said = {unit["name"]: systemd.ask(unit["name"]) for unit in units}
-    if any(each["LoadState"] == "not-found" or each["NeedDaemonReload"] == "yes" for each in said.values()):
+    unknown = [unit["name"] for unit in units if runs(unit) and said[unit["name"]]["LoadState"] == "not-found"]
+    if unknown or any(each["NeedDaemonReload"] == "yes" for each in said.values()):
         systemd.reload()
         said = {name: systemd.ask(name) for name in said}
     for unit in units:
-        wanted = unit["enabled"] or unit["state"] in ("started", "restarted", "reloaded")
-        if wanted and said[unit["name"]]["LoadState"] == "not-found" and not module.check_mode:
+        if runs(unit) and said[unit["name"]]["LoadState"] == "not-found" and not module.check_mode:
             module.fail_json(msg=f"{unit['name']}: systemd knows no such unit", done=systemd.done)
         settle(systemd, unit, said[unit["name"]])
     if module.params["stays"] and not module.check_mode:
         for unit in units:
-            if unit["state"] in ("started", "restarted", "reloaded"):
+            if unit["state"] not in (None, "stopped"):
                 systemd.stays(unit["name"], module.params["stays"])
     module.exit_json(changed=bool(systemd.done), done=systemd.done)
 
