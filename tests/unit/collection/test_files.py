@@ -204,6 +204,7 @@ def playbook(at: Path, ours: bool) -> dict[str, Any]:
             {"path": f"{to}/d/rendered", "template": "t.j2"},
             {"path": f"{to}/d/link", "link": "plain"},
             {"path": f"{to}/gone", "state": "absent"},
+            {"path": f"{to}/d/number", "content": "{{ number }}\n"},
             [{"path": f"{to}/d/umlaut", "content": "Grüße ☃\n"}, {"path": f"{to}/d/empty", "content": ""}],
             {"path": f"{to}/d/never", "content": "{{ there_is_no_such_variable }}", "wanted": "{{ name == 'other' }}"},
             {"path": f"{to}/gone too", "content": "{{ there_is_no_such_variable }}", "present": "{{ name == 'other' }}"},
@@ -217,12 +218,13 @@ def playbook(at: Path, ours: bool) -> dict[str, Any]:
             {"ansible.builtin.file": {"path": f"{to}/d/link", "src": "plain", "state": "link", **own}},
             {"ansible.builtin.file": {"path": f"{to}/gone", "state": "absent"}},
             {"ansible.builtin.file": {"path": f"{to}/gone too", "state": "absent"}},
+            {"ansible.builtin.copy": {"dest": f"{to}/d/number", "content": "{{ number }}\n", "mode": "0644", **own}},
             {"ansible.builtin.copy": {"dest": f"{to}/d/umlaut", "content": "Grüße ☃\n", "mode": "0644", **own}},
             {"ansible.builtin.copy": {"dest": f"{to}/d/empty", "content": "", "mode": "0644", **own}},
             {"ansible.builtin.copy": {"dest": f"{to}/d/secret", "content": "{{ password }}", "mode": "0600", **own}, "no_log": True},
         ]
     handlers = [{"name": "Restart", "ansible.builtin.debug": {"msg": "restarted"}}]
-    variables = {"name": "a\\b", "password": SECRET}
+    variables = {"name": "a\\b", "password": SECRET, "number": 7}
     return {"name": "Write", "hosts": "m1", "gather_facts": False, "vars": variables, "tasks": tasks, "handlers": handlers}
 
 

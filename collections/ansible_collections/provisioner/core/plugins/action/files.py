@@ -95,7 +95,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible ships no types
 
     def _content(self, entry: dict[str, Any], secret: bool, task_vars: dict[str, Any]) -> str:
         if "template" not in entry:
-            if not isinstance(entry["content"], str):
+            # An expression alone may give a number.
+            if not isinstance(entry["content"], (str, int, float)) or isinstance(entry["content"], bool):
                 raise AnsibleActionFail(f"{entry['path']}: its content must be text, not of type {native_type_name(entry['content'])}")
             return str(entry["content"])
         try:
