@@ -149,7 +149,7 @@ def test_a_killed_run_is_completed_by_the_next(cluster: ClusterUnderTest, tmp_pa
 
     def writes_settings() -> bool:
         logs = [folder / "ansible.log" for folder in set(runs.iterdir()) - before]
-        return any(log.exists() and "TASK [marathon : Write the flags" in log.read_text() for log in logs)
+        return any(log.exists() and "TASK [marathon : Write the settings" in log.read_text() for log in logs)
 
     eventually("the run writes Marathon's settings", 90, writes_settings)
     os.killpg(run.pid, signal.SIGKILL)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -38,9 +39,16 @@ def basic_authorization(user: str, password: str) -> dict[str, str]:
     return {"Authorization": f"Basic {pair}"}
 
 
+def credential_files(credentials: Mapping[str, Mapping[str, str]]) -> list[dict[str, Any]]:
+    """The files in which root keeps what it asks services with, by their names, as `provisioner.core.files` takes them."""
+    return [{"path": f"/etc/provisioner/credentials/{name}.json", "secret": True,
+             "content": json.dumps(basic_authorization(each["user"], each["password"]))} for name, each in credentials.items()]
+
+
 class FilterModule:
     """The names under which templates find the functions above."""
 
     def filters(self) -> dict[str, Any]:
         """Ansible's way to ask."""
-        return {"basic_authorization": basic_authorization, "listen_problems": listen_problems, "moved_problems": moved_problems}
+        return {"basic_authorization": basic_authorization, "credential_files": credential_files,
+                "listen_problems": listen_problems, "moved_problems": moved_problems}

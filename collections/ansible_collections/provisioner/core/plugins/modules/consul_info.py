@@ -44,15 +44,12 @@ binary:
   description: The program behind /usr/local/bin/consul; empty unless it is as it was unpacked, root's and nobody else's to write to.
   returned: always
   type: str
-folders: {description: Whether the folders for the program and its settings are there and root's., returned: always, type: bool}
 user: {description: Whether the user consul exists., returned: always, type: bool}
 voting:
   description: Whether this host belongs to a raft that has voters. Its servers were founded once and must not be founded again.
   returned: always
   type: bool
-bootstrap: {description: Whether there is a file that says how many servers to wait for., returned: always, type: bool}
 expected: {description: "That number, 0 if none can be read.", returned: always, type: int}
-data: {description: Whether the folder of the data is there with the right owner and mode., returned: always, type: bool}
 above: {description: Folders above it that are not there., returned: always, type: list}
 acl: {description: "What who brings no token may do by the settings: off, allow (both everything) or deny.", returned: always, type: str}
 known: {description: Whether the settings have the agent's token., returned: always, type: bool}
@@ -62,7 +59,6 @@ ARGUMENTS: dict[str, Any] = {"address": {"type": "str", "default": ""}, "data": 
                              "token": {"type": "str", "default": "", "no_log": True}}
 BOOTSTRAP = Path("/etc/consul.d/bootstrap.json")
 LINK = Path("/usr/local/bin/consul")
-FOLDERS = (Path("/opt/consul"), Path("/etc/consul.d"))
 SETTINGS = Path("/etc/consul.d/consul.json")
 ACL = Path("/etc/consul.d/acl.json")
 PEERS = "http://127.0.0.1:8500/v1/status/peers"
@@ -123,12 +119,9 @@ def look(asked: dict[str, Any]) -> dict[str, Any]:
     return {
         **found,
         "binary": binary(LINK),
-        "folders": all(guarded(folder, 0o755, folder=True) for folder in FOLDERS),
         "user": has_user("consul"),
         "voting": voting(found["running"], Path(asked["data"], "raft")),
-        "bootstrap": BOOTSTRAP.exists(),
         "expected": expected(BOOTSTRAP),
-        "data": guarded(Path(asked["data"]), 0o750, "consul", folder=True),
         "above": missing_above(asked["data"]),
         "acl": rights.get("default_policy", "allow") if rights else "off",
         "known": bool(asked["token"]) and rights.get("tokens", {}).get("agent") == asked["token"],

@@ -41,8 +41,6 @@ candidate: {description: "Version that apt would install, empty if unknown.", re
 running: {description: Whether the daemon runs., returned: always, type: bool}
 start: {description: "What systemd calls this start of it.", returned: always, type: str}
 waits: {description: Whether this start of it was left running with older settings., returned: always, type: bool}
-held: {description: Those of the packages that apt leaves alone., returned: always, type: list}
-folder: {description: Whether the folder for our addition to the unit exists., returned: always, type: bool}
 settings: {description: "What the daemon is told by its file, empty if there is none.", returned: always, type: dict}
 left: {description: "{from, to} of data that is where the daemon was told before.", returned: always, type: list}
 absent: {description: The address if this host does not have it., returned: always, type: list}
@@ -66,7 +64,6 @@ def look(asked: dict[str, Any]) -> dict[str, Any]:
     packages = asked["packages"]
     version = re.search(r"version ([0-9.]+)", printed("dockerd", "--version"))
     candidate = re.search(r"Candidate: (?:\d+:)?([0-9.]+)", printed("apt-cache", "policy", *packages[:1]))
-    wishes = printed("dpkg-query", "--show", "--showformat", "${Package} ${db:Status-Want}\n", *packages)
     invocation = printed("systemctl", "show", "--property=InvocationID", "--value", "docker").strip()
     return {
         "installed": version.group(1) if version else "",
@@ -74,8 +71,6 @@ def look(asked: dict[str, Any]) -> dict[str, Any]:
         "running": bool(running("docker")),
         "start": invocation,
         "waits": bool(invocation) and text_of(LEFT).strip() == invocation,
-        "held": [line.split()[0] for line in wishes.splitlines() if line.endswith(" hold")],
-        "folder": OURS.parent.is_dir(),
         "settings": docker_settings(),
         # An engine that others have installed is taken over with nothing.
         "left": left_behind(docker_data() if OURS.exists() else "", asked["data"]),

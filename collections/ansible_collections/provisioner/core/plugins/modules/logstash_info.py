@@ -17,6 +17,7 @@ description: Looks at the units, at the places where Logstash listens and at the
 options:
   spool: {description: Folder that rsyslog keeps lines in., type: path, default: /}
   data: {description: Folder of Logstash's data., type: path, default: /var/lib/logstash}
+  output: {description: Folder of the file that it writes., type: path, default: /var/log/logstash/cluster}
   listeners:
     description: Where Logstash listens. An entry with an empty address is passed over.
     type: list
@@ -41,12 +42,13 @@ taken: {description: "{address, port} that another program holds.", returned: al
 rsyslog: {description: Whether rsyslog runs., returned: always, type: bool}
 forwarder: {description: The user as which rsyslog works., returned: always, type: str}
 spool: {description: Whether the folder is there., returned: always, type: bool}
-above: {description: Folders above that of Logstash's data that are not there., returned: always, type: list}
+above: {description: Folders above those of Logstash's data and output that are not there., returned: always, type: list}
 left: {description: "{from, to} of data that is where the settings said before.", returned: always, type: list}
 """
 ARGUMENTS: dict[str, Any] = {
     "spool": {"type": "path", "default": "/"},
     "data": {"type": "path", "default": "/var/lib/logstash"},
+    "output": {"type": "path", "default": "/var/log/logstash/cluster"},
     "listeners": {"type": "list", "elements": "dict", "default": [], "options": {
         "address": {"type": "str", "required": True}, "port": {"type": "int", "required": True}}},
 }
@@ -71,7 +73,7 @@ def look(asked: dict[str, Any]) -> dict[str, Any]:
         "rsyslog": bool(running("rsyslog")),
         "forwarder": works_as(text_of("/etc/rsyslog.conf")),
         "spool": Path(asked["spool"]).is_dir(),
-        "above": missing_above(asked["data"]),
+        "above": missing_above(asked["data"], asked["output"]),
         "left": left_behind(stored(text_of("/etc/logstash/logstash.yml")), asked["data"]),
     }
 

@@ -47,10 +47,9 @@ EXAMPLES = r"""
     folder: /etc/apt/keyrings
 """
 RETURN = r"""
-missing: {description: "Keys to write, [{path, text in ASCII armour}].", returned: always, type: list}
+missing: {description: "Keys to write, [{path, content in ASCII armour}].", returned: always, type: list}
 leftovers: {description: Keys of repositories that are no longer wanted., returned: always, type: list}
 problems: {description: Sentences for the reader., returned: always, type: list}
-folder: {description: Whether the folder of the keys exists., returned: always, type: bool}
 damaged:
   description: Release files that apt stored and cannot read (power loss). It never replaces them by itself.
   returned: always
@@ -229,10 +228,9 @@ def look(asked: dict[str, Any]) -> dict[str, Any]:
         keys = list(pool.map(lambda r: key_of(r, paths[r["name"]], asked["refresh"]), repositories))
         stale = list(pool.map(is_stale, [r for r in repositories if "suite" in r]))
     return {
-        "missing": [{"path": path, "text": keys[at][0]} for at, path in enumerate(paths.values()) if keys[at][0]],
+        "missing": [{"path": path, "content": keys[at][0]} for at, path in enumerate(paths.values()) if keys[at][0]],
         "problems": [problem for _, problem in keys if problem],
         "leftovers": sorted({str(path) for path in folder.glob("provisioner-*.asc")} - set(paths.values())),
-        "folder": folder.is_dir(),
         "damaged": damaged(),
         "stale": any(stale) or not list(Path(LISTS).glob("*Release")),
     }

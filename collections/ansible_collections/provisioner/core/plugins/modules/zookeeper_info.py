@@ -10,7 +10,6 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.provisioner.core.plugins.module_utils.host import (
     Listener,
-    guarded,
     has_user,
     left_behind,
     missing_above,
@@ -43,7 +42,6 @@ absent: {description: The address if this host does not have it., returned: alwa
 taken: {description: "{address, port} that another program holds.", returned: always, type: list}
 id: {description: "The number in the data folder, empty if there is none.", returned: always, type: str}
 user: {description: Whether the user zookeeper exists., returned: always, type: bool}
-folders: {description: Whether the folders for settings and data are there with the right owners and modes., returned: always, type: bool}
 home: {description: Whether the archive is unpacked., returned: always, type: bool}
 above: {description: Folders above those of the data that are not there., returned: always, type: list}
 packaged: {description: "The version of the distribution's program, empty if it is not there.", returned: always, type: str}
@@ -86,7 +84,6 @@ def look(asked: dict[str, Any]) -> dict[str, Any]:
         **service("zookeeper", [Listener(asked["address"], port) for port in asked["ports"]]),
         "id": number(Path(asked["data"])),
         "user": has_user("zookeeper"),
-        "folders": guarded(CONFIG, 0o755, folder=True) and all(guarded(Path(each), 0o750, "zookeeper", folder=True) for each in folders),
         "home": Path(asked["home"], "lib").is_dir(),
         "above": missing_above(*folders),
         "packaged": packaged(JARS),

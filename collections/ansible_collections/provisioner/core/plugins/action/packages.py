@@ -1,0 +1,90 @@
+"""Ansible action: packages of a role, by the host's own package manager. The module of the same name documents it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+
+ARGUMENTS = {
+    "apt": {"type": "list", "elements": "str", "default": []},
+    "dnf": {"type": "list", "elements": "str", "default": []},
+    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+    "hold": {"type": "list", "elements": "str", "default": []},
+    "refresh": {"type": "bool", "default": False},
+    "recommended": {"type": "bool", "default": False},
+    "dpkg_options": {"type": "str", "default": ""},
+}
+LOCK_SECONDS = 600
+#: The lists of packages are not fetched twice within so many seconds.
+FRESH_SECONDS = 60
+#: As which services that a package brings are answered when it wants to start them (policy-rc.d): they may not be.
+FORBIDDEN = 101
+#: Gives those that are not held yet, and holds them.
+HOLD = {
+    "apt": "missing=; for name in {names}; do apt-mark showhold | grep -qx \"$name\" || missing=\"$missing $name\"; done; "
+           "[ -z \"$missing\" ] || apt-mark hold $missing",
+    "dnf": "missing=; locked=$(dnf -q versionlock list 2>/dev/null); for name in {names}; do "
+           "printf '%s\\n' \"$locked\" | grep -q \"^$name-[0-9]\" || missing=\"$missing $name\"; done; "
+           "[ -z \"$missing\" ] || dnf -q versionlock add $missing",
+}
+
+
+class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible ships no types
+    """See the module's DOCUMENTATION."""
+
+    _supports_check_mode = True
+    _supports_async = False
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """What Ansible's own module says, and which packages are held since."""
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        _, asked = self.validate_argument_spec(argument_spec=ARGUMENTS)
+        family = str(((task_vars or {}).get("ansible_facts") or {}).get("os_family", ""))
+        manager = {"Debian": "apt", "RedHat": "dnf"}.get(family)
+        if not manager:
+            raise AnsibleActionFail(f"no package manager is known for os_family {family!r}")
+        if not asked[manager]:
+            return {**result, "changed": False}
+        arguments = {"name": asked[manager], "state": asked["state"], "lock_timeout": LOCK_SECONDS}
+        done = self._by(manager, {**arguments, **_options(manager, asked, bool(self._task.check_mode))}, task_vars)
+        if asked["hold"] and asked["state"] == "present" and not self._task.check_mode and not done.get("failed"):
+            held = self._hold(manager, asked["hold"])
+            done.update(changed=bool(done.get("changed") or held), held=held)
+        return {**result, **done}
+
+    def _by(self, manager: str, arguments: dict[str, Any], task_vars: dict[str, Any] | None) -> dict[str, Any]:
+        """Through the action of this name where there is one: it knows which of several modules is the host's."""
+        task = self._task.copy()
+        task.args, task.action = arguments, f"ansible.legacy.{manager}"
+        action = self._shared_loader_obj.action_loader.get(
+            task.action if manager == "dnf" else "ansible.legacy.normal", task=task, connection=self._connection,
+            play_context=self._play_context, loader=self._loader, templar=self._templar, shared_loader_obj=self._shared_loader_obj)
+        done: dict[str, Any] = action.run(task_vars=task_vars)
+        return done
+
+    def _hold(self, manager: str, names: list[str]) -> bool:
+        """Keep other upgrades from touching the packages; whether one was not held before."""
+        quoted = " ".join(self._connection._shell.quote(name) for name in names)
+        command, proxies = HOLD[manager].format(names=quoted), self._compute_environment_string()
+        done = self._low_level_execute_command(f"export {proxies}\n{command}" if proxies else command, sudoable=True)
+        if done["rc"] != 0:
+            words = " ".join((done.get("stderr") or done.get("stdout") or "").split())[-400:]
+            raise AnsibleActionFail(f"{', '.join(names)}: other upgrades can't be kept from touching it: {words}")
+        return bool((done.get("stdout") or "").strip())
+
+
+def _options(manager: str, asked: dict[str, Any], check: bool) -> dict[str, Any]:
+    """What the managers call by other names."""
+    removes = asked["state"] == "absent"
+    if manager == "dnf":
+        unlocked = {"disable_plugin": ["versionlock"]} if asked["hold"] else {}
+        return {} if removes else {"install_weak_deps": asked["recommended"], **unlocked}
+    also = {"dpkg_options": asked["dpkg_options"]} if asked["dpkg_options"] else {}
+    held = {"allow_change_held_packages": True} if asked["hold"] or removes else {}
+    if removes:
+        return {**held, **also}
+    # The lists are no part of what a preview may change.
+    fresh = {"update_cache": not check, "cache_valid_time": FRESH_SECONDS} if asked["refresh"] else {}
+    return {"install_recommends": asked["recommended"], "policy_rc_d": FORBIDDEN, **fresh, **held, **also}
