@@ -47,7 +47,7 @@ def test_every_host_knows_itself_and_the_masters_by_name(on: On, members: Member
     everybody = members("common")
     asking = "for name in {}; do echo $name $(getent --service=hosts:files ahostsv4 $name); done".format(" ".join(everybody))
     for host in everybody:
-        wanted = {**members("masters"), host: everybody[host]}
+        wanted = {**members("zookeeper"), host: everybody[host]}
         asked = on(host).run(asking)
         found = {words[0]: words[1] for words in map(str.split, asked.stdout.splitlines()) if len(words) > 1}
         assert found == wanted, f"{host} finds {found}, not {wanted}"
@@ -78,7 +78,8 @@ def test_a_managed_firewall_opens_the_clusters_ports_to_the_cluster_and_ssh_to_a
 
     eventually("both ports answer while there is no firewall", 20, lambda: reaches("mirror", OPEN) and reaches("mirror", SHUT))
     ports = [*variable("a2", "common_firewall_ports"), {"port": str(OPEN), "protocol": "tcp"}]
-    done = converge("common", "a2", common_firewall="managed", common_firewall_ports=ports, common_probe={"firewall": "managed"})
+    done = converge("common", "a2", common_firewall="managed", common_firewall_ports=ports, common_probe={"firewall": "managed"},
+                    common_firewall_sources=list(members("common").values()))
     assert done.returncode == 0, done.stdout[-3000:]
     for host in ("a1", "m1"):
         assert reaches(host, OPEN), "a host of the cluster does not reach a port that is listed in common_firewall_ports"

@@ -39,7 +39,7 @@ def test_every_host_is_known_by_its_short_name_to_every_other(on: On, members: M
     """The lab's own name server would answer for them, too, but by the short name."""
     everybody = members("dns")
     for host in everybody:
-        for name in everybody.keys() - {host, *members("masters")}:
+        for name in everybody.keys() - {host, *members("zookeeper")}:
             first = on(host).check_output(f"getent ahostsv4 {name}").splitlines()[0].split()
             assert (first[0], first[-1]) == (everybody[name], f"{name}.node.consul"), f"{host} finds {first}"
 
