@@ -41,6 +41,21 @@ class Wiring:
     _entries: dict[str, Entry] = field(default_factory=dict, init=False, compare=False)
 
     @functools.cached_property
+    def everybody(self) -> list[dict[str, str]]:
+        """All hosts by name and address: made once, for ten thousand hosts it is long."""
+        return named(self.cluster.hosts)
+
+    @functools.cached_property
+    def known_without_dns(self) -> list[dict[str, str]]:
+        """The quorums' members, on whom the cluster's names depend; those whose names have dots, as DNS' search is for single words; all
+        where one has no DNS.
+        """
+        hosts = self.cluster.hosts
+        if not all("dns" in h.groups for h in hosts):
+            return self.everybody
+        return named(tuple(h for h in hosts if h.groups & {*QUORUMS.values()} or "." in h.name))
+
+    @functools.cached_property
     def addresses(self) -> list[str]:
         """Of all hosts."""
         return [h.cluster_address for h in self.cluster.hosts]

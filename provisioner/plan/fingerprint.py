@@ -13,7 +13,7 @@ import functools
 import hashlib
 import json
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -164,7 +164,7 @@ def plugins_of(role: str, collection: Path) -> Mapping[str, Path]:
     """The plugins of the collection that a role's files name, and what those import, by their paths in its folder of plugins."""
     folder = collection / "plugins"
     offered = _offered(folder)
-    files = list(dict.fromkeys(offered[name] for name in sorted(_named(_PLUGIN, role)) if name in offered))
+    files = list(dict.fromkeys(path for name in sorted(_named(_PLUGIN, role)) for path in offered.get(name, ())))
     for path in files:
         shared = [folder.joinpath(*name.split(".")).with_suffix(".py") for name in _SHARED.findall(path.read_text())]
         files += [one for one in shared if one not in files]
@@ -172,10 +172,15 @@ def plugins_of(role: str, collection: Path) -> Mapping[str, Path]:
 
 
 @functools.cache
-def _offered(folder: Path) -> Mapping[str, Path]:
-    """The plugins that roles can name; a file of filters holds several."""
-    filters = {name: path for path in folder.glob("filter/*.py") for name in _FILTER.findall(path.read_text())}
-    return {**filters, **{path.stem: path for kind in ("action", "modules") for path in folder.glob(f"{kind}/*.py")}}
+def _offered(folder: Path) -> Mapping[str, Sequence[Path]]:
+    """The plugins that roles can name. A file of filters holds several; an action and the module of its name do their work together."""
+    offered: dict[str, list[Path]] = {}
+    for path in sorted(folder.glob("filter/*.py")):
+        for name in _FILTER.findall(path.read_text()):
+            offered.setdefault(name, []).append(path)
+    for path in sorted([*folder.glob("action/*.py"), *folder.glob("modules/*.py")]):
+        offered.setdefault(path.stem, []).append(path)
+    return offered
 
 
 @functools.cache

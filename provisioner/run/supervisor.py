@@ -7,6 +7,7 @@ terminal do not reach it, as the one who starts it gives it a session of its own
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import subprocess
@@ -75,16 +76,27 @@ def main(command: Sequence[str]) -> int:
             while data and child.stdin:
                 data = data[os.write(child.stdin.fileno(), data):]
 
+    _adopt()
     signal.signal(signal.SIGTERM, stop)
     child = subprocess.Popen(command, stdin=subprocess.PIPE)
     threading.Thread(target=watch, daemon=True).start()
     while True:
         try:
-            return child.wait(POLL_SECONDS)
+            code = child.wait(POLL_SECONDS)
         except subprocess.TimeoutExpired:
             if over.is_set():
                 end([child.pid, *descendants(child.pid)])
                 return child.wait()
+        else:
+            # Killed, it has ended nothing of what it started. Else what it left is meant to stay: connections that others share.
+            end(descendants(os.getpid()) if code < 0 else [])
+            return code
+
+
+def _adopt() -> None:
+    """Those whose parents end become our children and no stranger's (prctl(2), PR_SET_CHILD_SUBREAPER); Linux only."""
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)
 
 
 if __name__ == "__main__":

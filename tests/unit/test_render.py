@@ -49,11 +49,12 @@ def test_ten_thousand_hosts(tmp_path: Path) -> None:
     agents = {f"a{i}": {"ansible_host": f"10.{100 + i // 250}.{i % 250}.1", "mesos_agent_attributes": {"rack": f"r{i % 40}"}}
               for i in range(9_997)}
     found = rendered(tmp_path, json.dumps({"masters": {"hosts": masters}, "agents": {"hosts": agents}}, indent=0))
-    assert (len(found["all"]["hosts"]), [h["name"] for h in found["all"]["vars"]["common_hosts"]]) == (10_000, ["m1", "m2", "m3"])
+    known = {name: len(host_variables(found, name)["common_hosts"]) for name in ("m1", "a1")}
+    assert (len(found["all"]["hosts"]), known) == (10_000, {"m1": 10_000, "a1": 3})
     last = host_variables(found, "a9996")
     assert (last["mesos_agent_attributes"], last["common_address"]) == ({"rack": "r36"}, "10.139.246.1")
     # What all share stands once: with a list of all hosts at each there would be a hundred million entries.
-    assert len(to_json(found)) < 4_500 * 10_000
+    assert len(to_json(found)) < 5_000 * 10_000
 
 
 def test_yaml_is_that_of_the_whole_written_at_once(tmp_path: Path) -> None:
@@ -147,7 +148,7 @@ def test_the_order_of_writing_changes_no_byte(tmp_path_factory: pytest.TempPathF
 
 @settings(max_examples=20)
 @given(st.sets(st.integers(1, 60), min_size=1, max_size=8))
-def test_one_more_agent_changes_nothing_that_another_host_is_told(tmp_path_factory: pytest.TempPathFactory, numbers: set[int]) -> None:
+def test_one_more_agent_changes_nothing_that_another_agent_is_told(tmp_path_factory: pytest.TempPathFactory, numbers: set[int]) -> None:
     folder = tmp_path_factory.mktemp("more")
     agents = [f"a{n}" for n in sorted(numbers)]
     before = rendered(folder, inventory(["m1", "m2", "m3"], agents))
@@ -155,7 +156,8 @@ def test_one_more_agent_changes_nothing_that_another_host_is_told(tmp_path_facto
     for host in before["all"]["hosts"]:
         old, new = host_variables(before, host), host_variables(after, host)
         # What the probe is asked is asked anew each time, and in no digest.
-        assert {name for name in {*old, *new} if old.get(name) != new.get(name)} == {"consul_probe"}
+        known = {"common_hosts"} if host.startswith("m") else set()
+        assert {name for name in {*old, *new} if old.get(name) != new.get(name)} == {"consul_probe", *known}
 
 
 def test_an_unknown_version_lists_the_known_ones(tmp_path: Path) -> None:

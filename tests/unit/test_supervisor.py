@@ -75,3 +75,10 @@ subprocess.Popen([sys.executable, "-IS", {supervisor.__file__!r},
 def test_the_exit_code_is_that_of_the_program() -> None:
     done = subprocess.run([sys.executable, "-IS", supervisor.__file__, "sh", "-c", "exit 7"], stdin=subprocess.PIPE, check=False)
     assert done.returncode == 7
+
+
+def test_what_a_killed_program_started_ends_with_it(tmp_path: Path) -> None:
+    process, pid = start(tmp_path)
+    subprocess.run(["pkill", "-KILL", "-P", str(process.pid)], check=True)
+    process.wait(20)
+    assert process.returncode != 0 and gone(pid)

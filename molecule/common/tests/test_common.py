@@ -42,12 +42,12 @@ def listeners(walled: Any) -> Iterator[None]:
     walled.check_output(f"systemctl stop scenario-{OPEN} scenario-{SHUT}")
 
 
-def test_every_host_knows_itself_and_the_masters_by_name(on: On, members: Members) -> None:
-    """Also without any name server: the lab's own one would answer. Others are known by DNS, so that a new host changes no other."""
+def test_every_host_knows_itself_and_the_masters_by_name_and_schedulers_know_all(on: On, members: Members) -> None:
+    """Also without any name server: the lab's own one would answer. Others they find by DNS; schedulers know all."""
     everybody = members("common")
     asking = "for name in {}; do echo $name $(getent --service=hosts:files ahostsv4 $name); done".format(" ".join(everybody))
     for host in everybody:
-        wanted = {**members("zookeeper"), host: everybody[host]}
+        wanted = everybody if host in members("marathon") else {**members("zookeeper"), host: everybody[host]}
         asked = on(host).run(asking)
         found = {words[0]: words[1] for words in map(str.split, asked.stdout.splitlines()) if len(words) > 1}
         assert found == wanted, f"{host} finds {found}, not {wanted}"

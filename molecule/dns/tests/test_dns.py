@@ -38,7 +38,7 @@ def test_the_clusters_names_resolve_on_every_host(on: On, members: Members) -> N
 def test_every_host_is_known_by_its_short_name_to_every_other(on: On, members: Members) -> None:
     """The lab's own name server would answer for them, too, but by the short name."""
     everybody = members("dns")
-    for host in everybody:
+    for host in everybody.keys() - members("marathon").keys():
         for name in everybody.keys() - {host, *members("zookeeper")}:
             first = on(host).check_output(f"getent ahostsv4 {name}").splitlines()[0].split()
             assert (first[0], first[-1]) == (everybody[name], f"{name}.node.consul"), f"{host} finds {first}"

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from provisioner.cluster.model import Host
-from provisioner.components import COMPONENTS, QUORUMS
+from provisioner.components import COMPONENTS, SCHEDULERS
 from provisioner.inventory.networks import joined
-from provisioner.inventory.wiring import Variables, Wiring, named
+from provisioner.inventory.wiring import Variables, Wiring
 
 
 def variables(host: Host, w: Wiring) -> Variables:
@@ -14,7 +14,7 @@ def variables(host: Host, w: Wiring) -> Variables:
         "common_cluster": w.cluster.name,
         "common_cluster_id": w.ledger.cluster_id,
         "common_address": host.cluster_address,
-        "common_hosts": _known_without_dns(w),
+        "common_hosts": _known_without_dns(host, w),
         "common_firewall_ports": [{"port": each.port, "protocol": each.protocol} for each in w.open_ports(host)],
         "common_firewall_sources": _sources(host, w),
         "common_authority": w.authority,
@@ -24,12 +24,11 @@ def variables(host: Host, w: Wiring) -> Variables:
     }
 
 
-def _known_without_dns(w: Wiring) -> list[dict[str, str]]:
-    """Whom each host knows although no name server answers: those on whom the names depend. Others by DNS, so that a new host changes no
-    other; all where a host has no DNS.
+def _known_without_dns(host: Host, w: Wiring) -> list[dict[str, str]]:
+    """Whom a host knows although no name server answers: those on whom the names depend. It finds others by DNS, so that a new one does not
+    change it. Schedulers know all: they ask an agent by its name whether a task is healthy, and kill it while the name is not found.
     """
-    everybody = all("dns" in h.groups for h in w.cluster.hosts)
-    return named(tuple(h for h in w.cluster.hosts if not everybody or h.groups & {*QUORUMS.values()}))
+    return w.everybody if host.groups & {*SCHEDULERS} else w.known_without_dns
 
 
 def _sources(host: Host, w: Wiring) -> list[str]:

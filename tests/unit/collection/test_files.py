@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import yaml
 from ansible.module_utils.testing import patch_module_args
+from ansible_collections.provisioner.core.plugins.action import files as action
 from ansible_collections.provisioner.core.plugins.modules import files
 
 from provisioner.paths import project_dir
@@ -317,3 +318,11 @@ def test_a_wrong_entry_is_named_and_no_error_tells_a_secret(at: Path) -> None:
     words = " ".join(said.split())
     assert [sentence for _, sentence in WRONG if sentence not in words] == [] and SECRET not in said
     assert f"ignored={len(WRONG)}" in words
+
+
+def test_a_folder_that_is_only_to_be_there_may_be_another_entrys(tmp_path: Path) -> None:
+    """As of folders above one's data, when that is chosen to lie in another folder of the role."""
+    above = [{**folder(tmp_path / name), "keep": True} for name in ("a", "a/b", "a")]
+    own = folder(tmp_path / "a", "0750")
+    assert action.folders_once([*above, folder(tmp_path / "a/b/c"), own]) == [own, above[1], folder(tmp_path / "a/b/c")]
+    assert action.folders_once([own, own]) == [own]

@@ -31,6 +31,7 @@ for name; do echo $name >>held; echo "$name set on hold."; done
 DNF = """#!/bin/sh
 cd {folder}; [ "$1 $2" = "-q versionlock" ] || exit 9; verb=$3; shift 3
 [ $verb != list ] || {{ cat locked; exit; }}
+[ $verb != delete ] || {{ sed -i "/^$1-[0-9]/d" locked; echo "Deleting versionlock for: $1"; exit; }}
 for name; do echo "$name-0:1.2-1.el9.*" >>locked; echo "Adding versionlock on: $name"; done
 """
 
@@ -40,11 +41,11 @@ def at(tmp_path: Path) -> Path:
     (tmp_path / "library").mkdir()
     for name in ("apt", "dnf"):
         (tmp_path / "library" / f"{name}.py").write_text(RECORDER.format(keys=KEYS, out=str(tmp_path / "asked")))
-    for name, text in (("apt-mark", APT_MARK), ("dnf", DNF)):
+    for name, text in (("apt-mark", APT_MARK), ("dnf", DNF), ("rpm", "#!/bin/sh\necho 1.2-1.el9\n")):
         (tmp_path / name).write_text(text.format(folder=tmp_path))
         (tmp_path / name).chmod(0o755)
     (tmp_path / "held").touch()
-    (tmp_path / "locked").write_text("consul-extra-0:1-1.*\n")
+    (tmp_path / "locked").write_text("consul-extra-0:1-1.*\nconsul-0:1.1-1.el9.*\n")
     return tmp_path
 
 
@@ -81,7 +82,8 @@ def test_on_redhat_the_lock_is_set_aside_for_us_and_names_are_whole(at: Path) ->
     found, _ = asked(at, "RedHat", locks, locks, {"dnf": ["one"], "apt": ["other"]})
     usual = {"state": "present", "lock_timeout": 600, "install_weak_deps": False}
     assert found == [{"name": ["consul"], **usual, "disable_plugin": ["versionlock"]}] * 2 + [{"name": ["one"], **usual}]
-    assert (at / "locked").read_text().splitlines() == ["consul-extra-0:1-1.*", "consul-0:1.2-1.el9.*"]
+    left = (at / "locked").read_text().splitlines()
+    assert left == ["consul-extra-0:1-1.*", "consul-0:1.2-1.el9.*"], "an older lock would hold what is no longer there"
 
 
 def test_a_preview_fetches_no_lists_and_holds_nothing(at: Path) -> None:

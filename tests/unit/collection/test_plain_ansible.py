@@ -88,6 +88,10 @@ def test_the_plugins_of_a_role_are_all_that_it_names(role: str) -> None:
     offered = {Path(name).stem for name in plugins} | {
         name for path in plugins.values() if path.parent.name == "filter" for name in re.findall(r'"(\w+)":', path.read_text())}
     assert {*re.findall(r"provisioner\.core\.(\w+)", text)} - offered == set()
+    halves = {kind: {Path(name).stem for name in plugins if name.startswith(f"{kind}/")} for kind in ("action", "modules")}
+    both = {path.stem for path in (collection_dir() / "plugins/modules").glob("*.py")
+            if (collection_dir() / "plugins/action" / path.name).exists()}
+    assert both & halves["modules"] == both & halves["action"], "what a module's action does would change unseen"
 
 
 def test_a_changed_plugin_is_a_reason_to_run_the_roles_that_use_it_and_no_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -107,5 +111,5 @@ def test_a_changed_plugin_is_a_reason_to_run_the_roles_that_use_it_and_no_others
         assert [old == new for old, new in zip(before, digests(name), strict=True)] == [False, False], name
     for name, same in (("host.py", [False, False]), ("zookeeper_info.py", [False, True]), ("mesos_agent.py", [True, False]),
                        ("mesos.py", [True, False]), ("docker.py", [True, True]), ("flags.py", [False, False]),
-                       ("service.py", [False, False])):
+                       ("service.py", [False, False]), ("packages.py", [False, False]), ("units.py", [False, False])):
         assert [old == new for old, new in zip(before, digests(name), strict=True)] == same, name

@@ -139,3 +139,10 @@ def test_who_comes_up_again_and_again_does_not_stay_up(host: Host, monkeypatch: 
                              "ActiveEnterTimestampMonotonic": "1"}
     monkeypatch.setattr(time, "sleep", lambda seconds: host.unit("a.service", **again))
     assert "process 99999999 instead of" in host.run(START, stays=30)[0]["msg"]
+
+
+def test_a_unit_that_is_to_start_is_read_again_although_systemd_sees_no_change(host: Host) -> None:
+    """It does not notice a file in /etc that takes the place of its package's, nor the first drop-in."""
+    host.unit("a.service", UnitFileState="enabled")
+    assert host.run(START)[1] == ["daemon-reload", "start a.service"]
+    assert host.run(START)[1] == []

@@ -54,7 +54,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible ships no types
         result: dict[str, Any] = super().run(tmp, task_vars)
         _, asked = self.validate_argument_spec(argument_spec=ARGUMENTS)
         entries = [judged for entry in _flat(asked["files"]) if (judged := _wanted(entry))]
-        wanted = [self._made(entry, asked, task_vars or {}) for entry in entries]
+        wanted = folders_once([self._made(entry, asked, task_vars or {}) for entry in entries])
         paths = [entry["path"] for entry in wanted]
         if twice := sorted({path for path in paths if paths.count(path) > 1}):
             raise AnsibleActionFail(f"{', '.join(twice)}: named twice")
@@ -195,6 +195,18 @@ def _switch(entry: dict[str, Any], key: str, default: bool = False) -> bool:
         return bool(boolean(entry.get(key, default)))
     except TypeError:
         raise AnsibleActionFail(f"{entry.get('path')}: {key} must be true or false, not {entry[key]!r}") from None
+
+
+def folders_once(wanted: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """A folder that is only to be there (`keep`) may be another entry's, too: then it is made with that one's mode and owner."""
+    firm = {entry["path"]: entry for entry in wanted if entry["kind"] == "directory" and not entry.get("keep")}
+    made: list[dict[str, Any]] = []
+    for entry in wanted:
+        kept = entry["kind"] == "directory" and entry.get("keep")
+        one = firm.get(entry["path"], entry) if kept else entry
+        if not any(one is other or (kept and one == other) for other in made):
+            made.append(one)
+    return made
 
 
 def _names(notify: Any) -> list[str]:

@@ -21,12 +21,15 @@ LOCK_SECONDS = 600
 FRESH_SECONDS = 60
 #: As which services that a package brings are answered when it wants to start them (policy-rc.d): they may not be.
 FORBIDDEN = 101
-#: Gives those that are not held yet, and holds them.
+#: Gives those that are not held yet, and holds them: with dnf at the version that is installed, not at one that was.
 HOLD = {
     "apt": "missing=; for name in {names}; do apt-mark showhold | grep -qx \"$name\" || missing=\"$missing $name\"; done; "
            "[ -z \"$missing\" ] || apt-mark hold $missing",
     "dnf": "missing=; locked=$(dnf -q versionlock list 2>/dev/null); for name in {names}; do "
-           "printf '%s\\n' \"$locked\" | grep -q \"^$name-[0-9]\" || missing=\"$missing $name\"; done; "
+           "there=$(rpm -q --qf '%{{version}}-%{{release}}' \"$name\"); "
+           "if ! printf '%s\\n' \"$locked\" | grep -qx \"$name-[0-9]*:$there\\.[^.]*\"; then "
+           "printf '%s\\n' \"$locked\" | grep -q \"^$name-[0-9]\" && dnf -q versionlock delete \"$name\" >/dev/null; "
+           "missing=\"$missing $name\"; fi; done; "
            "[ -z \"$missing\" ] || dnf -q versionlock add $missing",
 }
 

@@ -32,6 +32,7 @@ running: {description: Whether dnsmasq runs., returned: always, type: bool}
 absent: {description: Addresses that this host does not have., returned: always, type: list}
 taken: {description: "{address, port} that another program holds.", returned: always, type: list}
 manager: {description: "V(resolved) where systemd-resolved feeds /etc/resolv.conf, else V(file).", returned: always, type: str}
+domain: {description: "Where its resolver looks when it is not told: the host's own name after its first dot.", returned: always, type: str}
 content: {description: "Text of /etc/resolv.conf, empty if there is none.", returned: always, type: str}
 link: {description: "Where /etc/resolv.conf points if it is a symbolic link, else empty.", returned: always, type: str}
 kept: {description: "Text of the file with the former settings, empty if there is none.", returned: always, type: str}
@@ -51,6 +52,7 @@ def look(asked: dict[str, Any]) -> dict[str, Any]:
     return {
         **service("dnsmasq", [Listener(address, 53, kind) for address in ("127.0.0.1", asked["address"]) for kind in KINDS]),
         "manager": "resolved" if fed and running("systemd-resolved") else "file",
+        "domain": socket.gethostname().partition(".")[2],
         "content": content,
         "link": os.readlink(RESOLV) if RESOLV.is_symlink() else "",
         "kept": text_of(asked["kept"]),

@@ -196,6 +196,7 @@ class Entry:
         if self.kind == "directory" and self.renewed:
             self.path.mkdir(0o700)
             self._own(self.path)
+            module.set_default_selinux_context(str(self.path), False)
         elif self.kind == "link" and self.renewed:
             self.temporary = tempfile.mktemp(prefix=".ansible_tmp", dir=parent)  # noqa: S306 - a link can't be made where something is
             os.symlink(self.asked["target"], self.temporary)  # noqa: PTH211 - as above

@@ -141,8 +141,10 @@ def main() -> None:
     for unit in units:
         unit["name"] += "" if "." in unit["name"] else ".service"
     said = {unit["name"]: systemd.ask(unit["name"]) for unit in units}
-    unknown = [unit["name"] for unit in units if runs(unit) and said[unit["name"]]["LoadState"] == "not-found"]
-    if unknown or any(each["NeedDaemonReload"] == "yes" for each in said.values()):
+    # Systemd does not notice a file in /etc that takes the place of one in /lib, nor the first drop-in of a unit (issues 4500, 31752).
+    begins = [unit["name"] for unit in units if runs(unit) and (now := said[unit["name"]])["ActiveState"] not in RUNNING
+              and (unit["state"] or now["LoadState"] == "not-found")]
+    if begins or any(each["NeedDaemonReload"] == "yes" for each in said.values()):
         systemd.reload()
         said = {name: systemd.ask(name) for name in said}
     for unit in units:
