@@ -144,6 +144,12 @@ def keep_identity(so_far: Preparation) -> Preparation:
     now, wanted = so_far.context.ledger, so_far.context.switched
     # Until the first change it is what it was, also if this run is refused.
     ledger.save(so_far.context.cluster, replace(now, access="open" if wanted == "closed" else "closed") if wanted else now)
+    secrets.ensure(so_far.context.cluster, authority=False)
+    return so_far
+
+
+def take_authority(so_far: Preparation) -> Preparation:
+    """One that the inventory gives begins to take the place of another: not before the hosts have answered, as it can't be taken back."""
     secrets.ensure(so_far.context.cluster)
     return so_far
 
@@ -223,20 +229,25 @@ def refuse(so_far: Preparation) -> Preparation:
 
 #: How a lock is taken.
 LOCKING: tuple[Phase, ...] = (keep_identity, trust_hosts, take_lock)
-#: From hosts that can be trusted to a plan.
-ASSESSING: tuple[Phase, ...] = (inspect_hosts, keep_facts, observe_hosts, check_versions, decide, refuse)
+#: What hosts are that can be trusted.
+INSPECTING: tuple[Phase, ...] = (inspect_hosts, keep_facts)
+#: From what they are to a plan.
+PLANNING: tuple[Phase, ...] = (observe_hosts, check_versions, decide, refuse)
+#: Both.
+ASSESSING: tuple[Phase, ...] = (*INSPECTING, *PLANNING)
 #: Before anything is changed.
-TO_CHANGE: tuple[Phase, ...] = (check_scope, warn, ask_once, *LOCKING, warn_of_moved, *ASSESSING)
+TO_CHANGE: tuple[Phase, ...] = (check_scope, warn, ask_once, *LOCKING, warn_of_moved, *INSPECTING, take_authority, *PLANNING)
 #: The same for a command that holds the lock already.
 UNDER_LOCK: tuple[Phase, ...] = (check_scope, warn, ask_once, *ASSESSING)
 #: For one stage of several, under a lock that is held.
 STAGE: tuple[Phase, ...] = ASSESSING
 #: Before secrets are rotated: as before any change, but that a cluster with nothing to do is no reason to end.
-TO_ROTATE: tuple[Phase, ...] = (check_scope, warn, *LOCKING, warn_of_moved, *ASSESSING)
+TO_ROTATE: tuple[Phase, ...] = (check_scope, warn, *LOCKING, warn_of_moved, *INSPECTING, take_authority, *PLANNING)
 #: Before a plan is only shown: no lock, and no ids and secrets handed out.
 TO_SHOW: tuple[Phase, ...] = (check_scope, warn, warn_of_moved, ask_once, trust_hosts, *ASSESSING)
 #: The same before it is kept in a file, as ids and secrets are part of what is planned.
-TO_KEEP: tuple[Phase, ...] = (check_scope, warn, warn_of_moved, keep_identity, ask_once, trust_hosts, *ASSESSING)
+TO_KEEP: tuple[Phase, ...] = (check_scope, warn, warn_of_moved, keep_identity, ask_once, trust_hosts, *INSPECTING, take_authority,
+                                *PLANNING)
 
 
 @contextmanager

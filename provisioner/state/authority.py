@@ -15,17 +15,19 @@ def problem(certificate: str, key: str) -> tuple[str, str]:
 
     if not (certificate and key):
         missing, other = ("cluster_ca_key", "cluster_ca_certificate") if certificate else ("cluster_ca_certificate", "cluster_ca_key")
-        return other, f"{other} is nothing without {missing}"
+        return other, f"{other} needs {missing}"
     try:
         chain = x509.load_pem_x509_certificates(certificate.encode())
     except ValueError:
-        return "cluster_ca_certificate", "cluster_ca_certificate is no certificate (PEM)"
+        return "cluster_ca_certificate", "cluster_ca_certificate is no certificate (PEM); of a file: \"{{ lookup('file', 'ca.pem') }}\""
     try:
         own = serialization.load_pem_private_key(key.encode(), password=None)
     except (ValueError, TypeError):
         return "cluster_ca_key", "cluster_ca_key is no private key (PEM) without a password"
     if own.public_key() != chain[0].public_key():
         return "cluster_ca_key", "cluster_ca_key does not belong to the first certificate of cluster_ca_certificate"
+    if chain[0].not_valid_after_utc < datetime.datetime.now(datetime.UTC):
+        return "cluster_ca_certificate", f"cluster_ca_certificate expired on {chain[0].not_valid_after_utc:%Y-%m-%d}"
     try:
         may_sign = chain[0].extensions.get_extension_for_class(x509.BasicConstraints).value.ca
     except x509.ExtensionNotFound:

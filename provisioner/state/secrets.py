@@ -70,10 +70,10 @@ def password_file(cluster: Cluster) -> Path:
     return Path(named).expanduser().absolute() if named else cluster.state_dir / "vault_password"
 
 
-def ensure(cluster: Cluster) -> Path:
+def ensure(cluster: Cluster, *, authority: bool = True) -> Path:
     """Make what is missing and give the path of the secrets; what is there is never changed, but for what the inventory gives.
 
-    Raises UsageError.
+    Without `authority` one that the inventory gives does not begin to take the place of another yet. Raises UsageError.
     """
     path = secrets_path(cluster)
     private_dir(path.parent)
@@ -85,7 +85,7 @@ def ensure(cluster: Cluster) -> Path:
             _remember(cluster, made)
             return path
     known = load(cluster)
-    complete = _complete(_with_given(known, _given(cluster)), cluster.name)
+    complete = _complete(_with_given(known, _given(cluster), begin=authority), cluster.name)
     if complete != known:
         _change(cluster, known, complete)
     elif "" in marks(cluster):
@@ -140,7 +140,7 @@ def given_another(cluster: Cluster) -> bool:
     return bool(given) and secrets_path(cluster).exists() and load(cluster).get(AUTHORITY_CERTIFICATE) != given[AUTHORITY_CERTIFICATE]
 
 
-def _with_given(known: dict[str, str], given: Mapping[str, str]) -> dict[str, str]:
+def _with_given(known: dict[str, str], given: Mapping[str, str], *, begin: bool) -> dict[str, str]:
     """What is known, with what the inventory gives: in a cluster that has an authority another one takes its place by stages."""
     _, authority = rotations()["authority"]
     if not given or AUTHORITY_CERTIFICATE not in known:
@@ -151,7 +151,7 @@ def _with_given(known: dict[str, str], given: Mapping[str, str]) -> dict[str, st
         raise UsageError("the new authority has the name of the one before, and ZooKeeper can't tell them apart while both are trusted",
                          where="cluster_ca_certificate", hint="make it with another name (subject)")
     # A rotation that is under way is ended first.
-    return known if f"{AUTHORITY_CERTIFICATE}{OLD}" in known else rotation.begun(known, authority, given)
+    return known if f"{AUTHORITY_CERTIFICATE}{OLD}" in known or not begin else rotation.begun(known, authority, given)
 
 
 def _new(each: Rotation, cluster: str) -> dict[str, str]:

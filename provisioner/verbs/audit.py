@@ -17,8 +17,9 @@ EPILOG = """\
 Tries each door from this machine, as an unprivileged user of a host, as root
 of one, and from containers on an agent's bridge and on the overlay network:
 with nothing, with wrong and with the right credentials. Nothing is changed,
-also where a door is open. The exit code is 1 when one is, when a secret can be seen, or when the
-right credentials do not open."""
+also where a door is open. The exit code is 1 when one is, when a secret can
+be seen, or when the right credentials do not open; 4 when a host did not
+answer."""
 #: What a script asks for: not everything is locked.
 OPEN = 1
 

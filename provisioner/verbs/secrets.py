@@ -88,8 +88,10 @@ def listed(context: Context) -> list[dict[str, Any]]:
         for variable, value in variables.items():
             for name in set(re.findall(r"\bvault_\w+", json.dumps(value, default=str))) & used.keys():
                 used[name].setdefault(variable, set()).update(hosts)
+    # The authority's key signs on this machine; a role that names it sends it to no host.
+    told = {name: set[str]().union(*places.values()) for name, places in used.items() if not name.startswith(secrets.AUTHORITY_KEY)}
     return [{"name": name, "purpose": purposes.get(name, _stage(name, purposes)), "used_by": sorted(used[name]),
-             "hosts": [h for h, _ in held if any(h in hosts for hosts in used[name].values())], "since": since.get(name, "not known"),
+             "hosts": [h for h, _ in held if h in told.get(name, ())], "since": since.get(name, "not known"),
              "rotated_as": family.get(name, "")}
             for name in sorted(known)]
 

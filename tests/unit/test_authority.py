@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -87,12 +88,20 @@ def test_what_cannot_sign_is_refused() -> None:
         Authority("none", key)
 
 
+def test_an_authority_that_has_expired_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("provisioner.state.authority.DAYS", -0.5)
+    key, certificate = make_authority("demo")
+    yesterday = datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=0.5)
+    assert problem(certificate, key) == ("cluster_ca_certificate", f"cluster_ca_certificate expired on {yesterday:%Y-%m-%d}")
+
+
 def test_a_companys_authority_is_refused_before_anything_is_done() -> None:
     key, certificate = make_authority("demo")
     assert problem(certificate, key) == ("", "")
-    assert problem(certificate, "") == ("cluster_ca_certificate", "cluster_ca_certificate is nothing without cluster_ca_key")
+    assert problem(certificate, "") == ("cluster_ca_certificate", "cluster_ca_certificate needs cluster_ca_key")
     assert problem("", key)[0] == "cluster_ca_key"
-    assert problem("rubbish", key) == ("cluster_ca_certificate", "cluster_ca_certificate is no certificate (PEM)")
+    name, said = problem("ca.pem", key)
+    assert name == "cluster_ca_certificate" and "is no certificate (PEM); of a file: \"{{ lookup('file', 'ca.pem') }}\"" in said
     assert problem(certificate, "rubbish")[1] == "cluster_ca_key is no private key (PEM) without a password"
     assert problem(certificate, make_authority("demo")[0])[1].startswith("cluster_ca_key does not belong")
 

@@ -256,9 +256,11 @@ def test_phases_end_where_one_finds_that_all_is_over_and_what_they_hold_is_given
 
 def test_a_plan_that_is_shown_takes_no_lock_and_hands_out_ids_and_secrets_only_where_it_is_kept() -> None:
     names = {phases: [phase.__name__ for phase in phases] for phases in (TO_CHANGE, TO_SHOW, TO_KEEP)}
-    assert {*names[TO_CHANGE]} - {*names[TO_SHOW]} == {"keep_identity", "take_lock"}
+    assert {*names[TO_CHANGE]} - {*names[TO_SHOW]} == {"keep_identity", "take_lock", "take_authority"}
     assert {*names[TO_CHANGE]} - {*names[TO_KEEP]} == {"take_lock"}
     assert names[TO_KEEP].index("keep_identity") < names[TO_KEEP].index("ask_once"), "secrets are part of the question"
+    for phases in (TO_CHANGE, TO_KEEP):
+        assert names[phases].index("inspect_hosts") < names[phases].index("take_authority") < names[phases].index("observe_hosts")
     assert names[TO_CHANGE].index("ask_once") < names[TO_CHANGE].index("keep_identity"), "a rerun with nothing to do writes nothing"
 
 

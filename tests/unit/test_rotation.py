@@ -153,6 +153,8 @@ def given(cluster: Cluster, pair: tuple[str, str]) -> Cluster:
 
 def test_another_authority_in_the_inventory_takes_the_place_of_the_one_before_by_stages(cluster: Cluster) -> None:
     old, company, other = secrets.load(cluster), make_authority("company"), make_authority("other")
+    secrets.ensure(given(cluster, company), authority=False)
+    assert secrets.load(cluster) == old, "not before the hosts have answered"
     secrets.ensure(given(cluster, company))
     first = secrets.load(cluster)
     assert secrets.given_another(given(cluster, company)) and not secrets.given_another(cluster)

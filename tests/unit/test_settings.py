@@ -114,7 +114,7 @@ RANGES = [
     ("chronos_zk_path: /zookeeper/x", "belongs to ZooKeeper itself"),
     ("mesos_principals: {spark: {secret: x, users: root}}", "users is no list of names"),
     ("mesos_principals: {spark: {secret: x, user: [root]}}", "has user, which means nothing"),
-    ("cluster_ca_key: rubbish", "cluster_ca_key is nothing without cluster_ca_certificate"),
+    ("cluster_ca_key: rubbish", "cluster_ca_key needs cluster_ca_certificate"),
     ("cluster_networks: [0.0.0.0/0]", "too wide"),
     ("marathon_port: 0", "must be between 1 and 65535"),
     ("marathon_port: 70000", "must be between 1 and 65535"),

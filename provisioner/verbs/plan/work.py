@@ -79,7 +79,7 @@ def _moved(context: Context, found: Assessment) -> dict[str, list[str]]:
 
 def _preview(context: Context, console: Console, found: Assessment) -> list[dict[str, str]]:
     """Every change that the roles report when they only pretend, with what changes in a file."""
-    secrets.ensure(context.cluster)
+    secrets.ensure(context.cluster, authority=False)
     changes: list[dict[str, str]] = []
 
     def note(event: Event) -> None:
