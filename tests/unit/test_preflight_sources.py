@@ -137,3 +137,11 @@ def test_images(image: str, parts: tuple[str, str, str]) -> None:
 ])
 def test_versions(served: str, wanted: str, yes: bool) -> None:
     assert same_version(served, wanted) is yes
+
+
+@pytest.mark.parametrize(("served", "wanted", "yes"), [
+    ("9.5.6+standin-1", "1:9.5.6+standin", True), ("1:9.5.6-1", "1:9.5.6-1", True), ("3:28.0.1-1.el9", "28.0.1-1.el9", True),
+    ("9.5.7-1", "1:9.5.6-1", False),
+])
+def test_versions_of_rpms_have_not_debians_epoch_and_revision(served: str, wanted: str, yes: bool) -> None:
+    assert same_version(served, wanted, "yum") is yes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -154,7 +155,7 @@ def _missing(seen: Seen, sources: Sources, answers: list[Mapping[str, Any]]) -> 
             continue
         if not served:
             yield seen.fail("sources", f"no package source of this host has {package.name}", HINT_PACKAGE)
-        elif package.version and not any(same_version(v, package.version) for v in served):
+        elif package.version and not any(same_version(v, package.version, manager) for v in served):
             yield seen.fail("sources", f"its package sources have {package.name} {', '.join(dict.fromkeys(served))}, not {package.version}",
                             "add that version to the repository, or choose another with cluster_versions")
 
@@ -185,8 +186,12 @@ def _repository_judge(seen: Seen, answer: Mapping[str, Any]) -> Iterator[Finding
         yield seen.fail("sources", f"{answer['url']} is no longer valid (Valid-Until)", "refresh the mirror; is the host's clock right?")
 
 
-def same_version(served: str, wanted: str) -> bool:
-    """Whether a package's version is the wanted one, which may leave out the epoch and the end (`9.5.6` is `1:9.5.6-1`)."""
+def same_version(served: str, wanted: str, manager: str = "apt") -> bool:
+    """Whether a package's version is the wanted one, which may leave out the epoch and the end (`9.5.6` is `1:9.5.6-1`). Roles ask for an
+    RPM without the epoch and the revision that Debian gives its package.
+    """
+    if manager == "yum":
+        wanted = re.sub(r"-[0-9]+$", "", wanted.split(":", 1)[-1])
     plain = served if ":" in wanted else served.split(":", 1)[-1]
     return plain == wanted or plain.startswith((f"{wanted}-", f"{wanted}.", f"{wanted}+", f"{wanted}~"))
 
