@@ -131,7 +131,7 @@ def test_the_recipes_of_the_lab_make_what_the_roles_install(tmp_path: Path) -> N
     listed = {name for line in read_packages(list_path(system("rocky9"))) for name in line}
     made = {named(name, recipes) for name in listed} | {recipe.name for recipe in recipes}
     assert {"docker-ce", "docker-ce-cli", "containerd.io", "python3-dnf-plugin-versionlock", "dnsmasq", "rsyslog", "git", "lrzsz", "wget",
-            "elinks", "nmap-ncat", "procps-ng", "firewalld", "chrony", "cyrus-sasl-md5", "java-17-openjdk-headless"} <= made
+            "elinks", "nmap-ncat", "procps-ng", "openssl", "firewalld", "chrony", "cyrus-sasl-md5", "java-17-openjdk-headless"} <= made
     assert named("openjdk-17-jre-headless", recipes) == "java-17-openjdk-headless"
     assert "{" not in str([dict(recipe.links) for recipe in recipes]).replace("{'", "").replace("{}", "")
 
