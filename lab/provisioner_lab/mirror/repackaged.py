@@ -39,6 +39,10 @@ def pack_consul(program: Path, target: Path) -> None:
         archive.writestr(entry, program.read_bytes(), compresslevel=4)
 
 
+#: Jars of Apache's archive that no manifest of Debian names. TLS needs them: without them a member stops listening at the first connection.
+UNNAMED = ("netty-codec.jar", "netty-resolver.jar", "netty-transport-native-unix-common.jar")
+
+
 def zookeeper_archive(packages: Path, java: str, folder: Path) -> Archive:
     """A tar in `folder` with the layout of Apache's: the server's jar and all that it needs in lib/, an empty conf/.
 
@@ -55,7 +59,7 @@ def zookeeper_archive(packages: Path, java: str, folder: Path) -> Archive:
             debs.extract(path, tree)
         (top / "lib").mkdir(parents=True)
         (top / "conf").mkdir()
-        for jar in jars_needed(tree / "usr" / "share" / "java", ["zookeeper.jar", "slf4j-simple.jar"]):
+        for jar in jars_needed(tree / "usr" / "share" / "java", ["zookeeper.jar", "slf4j-simple.jar", *UNNAMED]):
             shutil.copy(jar, top / "lib" / jar.name)
         target = folder / f"{name}.tar.gz"
         layer_of_folder(packed, target, on_base=False)

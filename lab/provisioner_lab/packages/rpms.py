@@ -23,7 +23,7 @@ from provisioner_lab.paths import lab_dir
 from provisioner_lab.systems import architecture
 
 #: Changes when this module makes something else of the same packages.
-FORMAT = "2"
+FORMAT = "3"
 # Nobody reads documentation in a container, and start scripts of another init would be preferred to nothing.
 _LEFT_OUT = ("usr/share/doc/*", "usr/share/man/*", "usr/share/info/*", "usr/share/locale/*", "usr/share/lintian/*", "etc/init.d/*")
 # On a merged-/usr system these are links; a package must not bring folders of that name.
