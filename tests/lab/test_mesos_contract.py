@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from provisioner.probe.health import mesos
 from tests.lab.support.checkout import eventually
 from tests.lab.support.mesos_container import Json, MesosContainer, lab_system
 
@@ -198,6 +199,15 @@ def test_bodies_have_the_recorded_shape(whole: MesosContainer, name: str) -> Non
     answered = json.loads(whole.get(port, asked)[1]) if asked.startswith("/") else whole.call(port, asked)[1]
     found = differences(recorded("bodies")[name], answered)
     assert [d for d in found if "/flags/" not in d and d not in RELEASED] == []
+
+
+def test_an_agent_is_listed_alone_as_among_all(whole: MesosContainer) -> None:
+    """What the probe of each agent asks for, instead of all of them."""
+    among_all = {row["id"]: row for row in mesos.agents(whole.call(PORTS[0], "GET_AGENTS")[1])}
+    alone = {own: json.loads(whole.get(PORTS[0], f"/slaves?slave_id={own}")[1])["slaves"] for own in (*among_all, "nobody")}
+    assert {own: [mesos.row(each) for each in listed] for own, listed in alone.items()} == {
+        **{own: [row] for own, row in among_all.items()}, "nobody": []}
+    assert len(among_all) == 2
 
 
 def test_a_follower_sends_clients_to_the_leader(whole: MesosContainer) -> None:

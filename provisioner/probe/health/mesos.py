@@ -54,18 +54,21 @@ def version(server: str) -> str:
 
 def agents(listing: "dict[str, Any]") -> "list[dict[str, Any]]":
     """The agents of a GET_AGENTS answer, one flat row each."""
-    rows = []
-    for agent in listing.get("get_agents", {}).get("agents", []):
-        info = agent.get("agent_info", {})
-        rows.append({
-            "id": info.get("id", {}).get("value", ""),
-            "hostname": info.get("hostname", ""),
-            "pid": agent.get("pid", ""),
-            "active": bool(agent.get("active")),
-            "deactivated": bool(agent.get("deactivated")),
-            "drain": agent.get("drain_info", {}).get("state", ""),
-        })
-    return rows
+    listed = listing.get("get_agents", {}).get("agents", [])
+    return [row({**agent, **agent.get("agent_info", {})}) for agent in listed]
+
+
+def row(agent: "dict[str, Any]") -> "dict[str, Any]":
+    """What is of interest of an agent as `/slaves` lists it."""
+    own = agent.get("id", "")
+    return {
+        "id": own.get("value", "") if isinstance(own, dict) else own,
+        "hostname": agent.get("hostname", ""),
+        "pid": agent.get("pid", ""),
+        "active": bool(agent.get("active")),
+        "deactivated": bool(agent.get("deactivated")),
+        "drain": agent.get("drain_info", {}).get("state", ""),
+    }
 
 
 def frameworks(listing: "dict[str, Any]") -> "list[dict[str, Any]]":

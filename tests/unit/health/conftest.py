@@ -14,7 +14,7 @@ import pytest
 from provisioner.probe.health import systemd
 
 DATA = Path(__file__).parents[2] / "data" / "mesos"
-#: "GET /path" or, for Mesos' operator API, the call's type → status, body, and a Location where there is one.
+#: "GET /path" or, for Mesos' operator API, the call's type → status, body or what makes it of the query, and a Location where there is one.
 Routes = Mapping[str, tuple[Any, ...]]
 Serve = Callable[[Routes], str]
 
@@ -57,6 +57,8 @@ def _handler(routes: Routes) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         def _answer(self, key: str) -> None:
             status, body, *headers = routes.get(key, (404, "404 Not Found."))
+            if callable(body):
+                body = body(self.path.partition("?")[2])
             content = body.encode() if isinstance(body, str) else json.dumps(body).encode()
             self.send_response(status)
             for name, value in headers[0].items() if headers else ():

@@ -19,13 +19,24 @@ STARTING = (404, "404 Not Found.")
 NOT_RECOVERED = (503, "Master has not finished recovery")
 
 
+def rows(listing: Any) -> Callable[[str], Any]:
+    """What `/slaves` answers to a query, with the agents of a GET_AGENTS answer; its shape is held against a real one on labs."""
+    flat = [{**each, **each["agent_info"], "id": each["agent_info"]["id"]["value"]} for each in listing["get_agents"].get("agents", [])]
+    return lambda query: {"slaves": [each for each in flat if query in ("", "slave_id=" + each["id"])], "recovered_slaves": []}
+
+
+def listing(answer: Any) -> dict[str, Any]:
+    """How a leading master answers both questions for its agents."""
+    return {"GET_AGENTS": (200, answer), "GET /slaves": (200, rows(answer))}
+
+
 def leader(recorded: Recorded, **changes: Any) -> dict[str, Any]:
     routes = {
         "GET /version": (200, recorded("master-leader-version")),
         "GET /flags": (200, recorded("master-leader-flags")),
         "GET /metrics/snapshot": (200, recorded("master-leader-metrics_snapshot")),
         "GET /health": (200, ""),
-        "GET_AGENTS": (200, recorded("master-leader-api-GET_AGENTS")),
+        **listing(recorded("master-leader-api-GET_AGENTS")),
         "GET_MASTER": (200, recorded("master-leader-api-GET_MASTER")),
     }
     return {**routes, **changes}
@@ -139,13 +150,13 @@ def test_what_the_catalogue_notes_about_the_package_is_said_with_the_agents_stat
     assert (found["state"], found["detail"]) == ("ok", f"registered with {there}; executors and fetcher are the lab's")
 
 
-@pytest.mark.parametrize(("listing", "state", "says"), [
+@pytest.mark.parametrize(("listed", "state", "says"), [
     ("agentdown-GET_AGENTS-2s", "down", "inactive"),
     ("agentdown-GET_AGENTS-unreachable", "down", "not registered"),
     ("drain-21-GET_AGENTS-1", "degraded", "deactivated and DRAINING"),
 ])
-def test_agent_is_what_the_leader_says_of_it(serve: Serve, recorded: Recorded, listing: str, state: str, says: str) -> None:
-    there = serve(leader(recorded, GET_AGENTS=(200, recorded(listing))))
+def test_agent_is_what_the_leader_says_of_it(serve: Serve, recorded: Recorded, listed: str, state: str, says: str) -> None:
+    there = serve(leader(recorded, **listing(recorded(listed))))
     found = ask_agent(serve(agent(recorded)), [there])
     assert found["state"] == state and says in found["detail"]
 
@@ -162,8 +173,14 @@ def test_agent_with_another_identity_is_down(serve: Serve, recorded: Recorded, c
 
 
 def test_agent_without_any_leading_master_says_what_the_masters_say(serve: Serve, recorded: Recorded) -> None:
-    found = ask_agent(serve(agent(recorded)), [serve(leader(recorded, GET_AGENTS=NOT_RECOVERED))])
+    found = ask_agent(serve(agent(recorded)), [serve(leader(recorded, GET_MASTER=NOT_RECOVERED))])
     assert found["state"] == "down" and "no Mesos master leads" in found["detail"] and "503" in found["detail"]
+
+
+def test_an_agent_that_is_listed_asks_for_its_own_row_only(serve: Serve, recorded: Recorded) -> None:
+    """Of a thousand agents each would be sent a list of a thousand."""
+    found = ask_agent(serve(agent(recorded)), [serve(leader(recorded, GET_AGENTS=(500, "too much")))])
+    assert found["state"] == "ok"
 
 
 def test_agent_that_has_not_recovered_is_down(serve: Serve, recorded: Recorded) -> None:
