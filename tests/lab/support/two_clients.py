@@ -100,6 +100,8 @@ def asker(marathon: MarathonClient, registry: str, agents: list[str]) -> Iterato
         raise OSError("no instance answers")
 
     with _app(marathon, app):
+        # Both: who compares what runs before and after must not take the second one's start for a change.
+        eventually("both instances run", 120, lambda: marathon.get_app(app["id"]).tasks_running == app["instances"])
         eventually("the app answers", 120, lambda: _works(ask))
         with Client(ask) as client:
             yield client
