@@ -16,7 +16,7 @@ from provisioner_lab.systems import system
 PUBLISHED = Published(
     system=system("debian12"),
     key_fingerprint="A" * 40,
-    distribution=(Deb(Path("d"), "docker.io", "20.10.24+dfsg1-1+deb12u1+b6"), Deb(Path("z"), "zookeeper", "3.8.0-11+deb12u2")),
+    distribution=(Deb(Path("d"), "docker.io", "20.10.24+dfsg1-1+deb12u1+b6"), Deb(Path("z"), "libzookeeper-java", "3.8.0-11+deb12u2")),
     own=(Deb(Path("m"), "mesos", "1.11.0-lab1"), Deb(Path("l"), "logstash", "1:9.5.6+standin")),
     images=(("busybox", "1.35", "sha256:1"), ("marathon", "1.11.24-standin", "sha256:2"), ("mesosphere/chronos", "v3.0.2", "sha256:3")),
     archives=(Archive("consul", "1.8.7", "consul_1.8.7_linux_amd64.zip", "b" * 64),),
@@ -55,6 +55,7 @@ def test_the_driver_picks_what_the_mirror_serves(tmp_path: Path) -> None:
     assert found.pick("consul").get("file") == "archives/consul_1.8.7_linux_amd64.zip"
     assert found.pick("chronos").get("image") == "mesosphere/chronos:v3.0.2"
     assert found.pick("docker").get("packages") == {"Debian": ["docker.io"]}
+    assert found.pick("zookeeper").get("packages") == {"Debian": ["libzookeeper-java", "openjdk-17-jre-headless"]}
 
 
 @pytest.mark.parametrize(("version", "cgroup", "api"), [

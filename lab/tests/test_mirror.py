@@ -89,4 +89,4 @@ def test_every_image_has_a_name_of_its_own_that_follows_its_recipe() -> None:
 
 def test_the_mirror_holds_what_the_roles_install() -> None:
     named = {name for line in read_packages(list_path(system("debian12"))) for name in line}
-    assert {"docker.io", "zookeeper", "java-runtime", "rsyslog", "dnsmasq", "firewalld", "ufw", "python3-kazoo"} <= named
+    assert {"docker.io", "libzookeeper-java", "java-runtime", "rsyslog", "dnsmasq", "firewalld", "ufw", "python3-kazoo"} <= named

@@ -83,8 +83,8 @@ def versions(cluster: ClusterUnderTest, component: str) -> set[str]:
 
 
 def zookeeper_packages(cluster: ClusterUnderTest) -> set[bool]:
-    """Whether the members' packages are the rebuilt ones."""
-    asked = "dpkg-query --show --showformat='${Version} ${db:Status-Want} ' zookeeper"
+    """Whether the members' package is the rebuilt one."""
+    asked = "dpkg-query --show --showformat='${Version} ${db:Status-Want} ' libzookeeper-java"
     said = [cluster.host(host).run(asked).split() for host in ("m1", "m2", "m3")]
     assert {want for _, want in said} == {"hold"}, "an upgrade by hand would take it along"
     return {version.endswith(REBUILT) for version, _ in said}

@@ -12,7 +12,7 @@ from provisioner_lab.packages.debs import Deb
 from provisioner_lab.systems import System
 
 #: Distribution packages that are a component's artefact.
-_DISTRIBUTION = {"docker.io": "docker", "zookeeper": "zookeeper"}
+_DISTRIBUTION = {"docker.io": "docker", "libzookeeper-java": "zookeeper"}
 #: What goes with them where it comes from elsewhere than the hosts' own release: from 26 on the engine only recommends its command line.
 _COMPANIONS = {"docker.io": ("docker-cli",)}
 #: The same engine under its vendor's names, as the lab's RPMs have it.
@@ -78,7 +78,10 @@ def _distribution(deb: Deb, system: System, brought: Set[str]) -> dict[str, Any]
         names = _RED_HAT[deb.package]
         version, packages = upstream(deb.version), {"Debian": names, "RedHat": names}
     else:
-        version, packages = deb.version, {"Debian": [deb.package, *(name for name in _COMPANIONS.get(deb.package, ()) if name in brought)]}
+        companions = [name for name in _COMPANIONS.get(deb.package, ()) if name in brought]
+        # The package `zookeeper`, which starts it, would bring all of a desktop's Java.
+        java = [system.java] if deb.package == "libzookeeper-java" else []
+        version, packages = deb.version, {"Debian": [deb.package, *companions, *java]}
     return {"component": _DISTRIBUTION[deb.package], "version": version, "kind": "package", "packages": packages}
 
 

@@ -26,7 +26,7 @@ from provisioner_lab.systems import SERVICE_SYSTEM, System, architecture
 # The last Debian release that carries Consul; the program runs on all of them.
 _CONSUL_CODENAME = "bullseye"
 # Changes when this module makes something else of the same ingredients.
-_FORMAT = "9"
+_FORMAT = "10"
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -141,7 +141,7 @@ def _fill(wanted: Ingredients, place: Path, work: Path, got: Downloads, say: Say
         key_fingerprint=repository.build(
             place / "www" / "apt", wanted.system.codename, architecture(), distribution, [deb.path for deb in own]
         ),
-        distribution=tuple(debs.read(path) for path in distribution if path.name.startswith(("docker.io_", "zookeeper_"))),
+        distribution=tuple(debs.read(path) for path in distribution if path.name.startswith(("docker.io_", "libzookeeper-java_"))),
         own=own,
         images=tuple((image.name, image.tag, image.digest) for image in images),
         archives=tuple(_archives(wanted, got, place / "www" / "archives")),

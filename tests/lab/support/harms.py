@@ -18,7 +18,7 @@ KINDS = ON_FILES | {*STOPPING, "unit disabled", "unit masked", "note removed", "
 #: What is lost with this file nobody else knows: the name server that a host had before there was a cluster.
 _UNKNOWN_ELSEWHERE = ("/etc/resolv.conf.upstream",)
 #: Packages that are to be there in the version of the catalogue; of the others any version will do.
-_PINNED = ("zookeeper", "mesos", "docker.io")
+_PINNED = ("libzookeeper-java", "mesos", "docker.io")
 #: Only part of it is the tool's: a strange line beside it is the operator's own.
 _SHARED = {"/etc/hosts": r"sed 's/^[0-9].*[[:space:]]m1\b.*//'"}
 

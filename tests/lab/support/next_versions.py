@@ -1,7 +1,7 @@
 """What a site's mirror holds before and after its owner has fetched new releases, for a lab of Debian 12.
 
 Mesos goes from an older release to the lab's own, Consul from the lab's to newer ones (`next_consul`), Docker is the next Debian
-release's (another major version). Of ZooKeeper no package source in reach has a second version: its packages are the same programs
+release's (another major version). Of ZooKeeper no package source in reach has a second version: its package is the same program
 under a higher revision, as after a rebuild by the distribution. The stand-ins, too, are the same programs; what they say of
 themselves differs.
 """
@@ -35,7 +35,7 @@ IMAGES = {
 }
 #: Packages of the next Debian release that run on Debian 12; its containerd and runc do not.
 DOCKER = ("trixie", ("docker.io", "docker-cli"))
-ZOOKEEPER = ("zookeeper", "libzookeeper-java")
+ZOOKEEPER = "libzookeeper-java"
 #: Behind a revision of Debian's.
 REBUILT = "+next1"
 
@@ -105,18 +105,15 @@ def _image(cluster: ClusterUnderTest, registry: str, name: str, target: Path) ->
 
 
 def _zookeeper(cluster: ClusterUnderTest, folder: Path) -> None:
-    """Each package with its revision, and with what it demands of the other's, one higher."""
+    """The package with its revision one higher."""
     cluster.host("m1").run(f"""set -e
         rm -rf /root/next; mkdir /root/next; cd /root/next
-        for name in {' '.join(ZOOKEEPER)}; do
-          apt-get download -q $name
-          dpkg-deb --raw-extract $name\\_*.deb $name
-          version=$(dpkg-deb --field $name\\_*.deb Version)
-          sed -i "s/$version/$version{REBUILT}/g" $name/DEBIAN/control
-          dpkg-deb --build -Zgzip $name $name.deb
-        done""")
-    for name in ZOOKEEPER:
-        _take(cluster, "m1", f"/root/next/{name}.deb", folder / f"{name}.deb")
+        apt-get download -q {ZOOKEEPER}
+        dpkg-deb --raw-extract {ZOOKEEPER}_*.deb tree
+        version=$(dpkg-deb --field {ZOOKEEPER}_*.deb Version)
+        sed -i "s/$version/$version{REBUILT}/g" tree/DEBIAN/control
+        dpkg-deb --build -Zgzip tree next.deb""")
+    _take(cluster, "m1", "/root/next/next.deb", folder / f"{ZOOKEEPER}.deb")
     cluster.host("m1").run("rm -r /root/next")
 
 
