@@ -60,7 +60,8 @@ def commands(name: str, *, short: bool, again: bool = False) -> tuple[list[str],
     """
     if name in scenarios.roles():
         # What Molecule remembers of a run that was broken off, such as the secrets of a lab that is gone, would be taken for this lab's.
-        return ["molecule", "reset", "--scenario-name", name], ["molecule", "test", "--scenario-name", name]
+        # The lab stays for the next one, so there is nothing to destroy.
+        return ["molecule", "reset", "--scenario-name", name], ["molecule", "test", "--destroy", "never", "--scenario-name", name]
     pytest = [sys.executable, "-m", "pytest", "-v", "--durations=10"]
     if name == OWN_LABS:
         # A memory of its own: what runs beside it would overwrite which of these failed.

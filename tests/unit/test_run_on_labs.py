@@ -38,7 +38,7 @@ def test_a_cluster_is_tested_on_the_shared_lab_and_own_labs_are_not() -> None:
     assert f"--provision-lab={SHARED}" in run.commands("rerun", short=False)[1]
     for name in (run.OWN_LABS, "ways_in"):
         assert not any(word.startswith("--provision") for word in run.commands(name, short=False)[1])
-    assert run.commands("zookeeper", short=False)[1] == ["molecule", "test", "--scenario-name", "zookeeper"]
+    assert run.commands("zookeeper", short=False)[1] == ["molecule", "test", "--destroy", "never", "--scenario-name", "zookeeper"]
 
 
 @pytest.fixture
