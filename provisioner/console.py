@@ -7,6 +7,7 @@ import json
 import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from provisioner.cluster.names import FEW, host_list
@@ -106,6 +107,19 @@ def make_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]
     return table
 
 
+@dataclass
+class _Running:
+    """A step that goes on: its task, and the hosts that are through with it."""
+
+    label: str
+    hosts: int
+    task: str = ""
+    done: set[str] = field(default_factory=set)
+
+    def __str__(self) -> str:
+        return f"{self.label}: {self.task} {len(self.done)}/{self.hosts} hosts"
+
+
 class RunProgress:
     """Shows a run: component, hosts done of all, elapsed time, what just failed."""
 
@@ -113,36 +127,35 @@ class RunProgress:
         self._console = console
         self._begin = time.monotonic()
         self._spinner: Spinner | None = None
-        self._label = ""
-        self._total = 0
-        self._task = ""
-        self._done: set[str] = set()
+        self._running: dict[str, _Running] = {}  # by the component's name: no two steps of one go side by side
 
     def step(self, number: int, total: int, step: Step) -> None:
         """See engine.Progress."""
-        self._label = f"[{number}/{total}] {step.title}"
-        self._total, self._task, self._done = len(step.hosts), "", set()
-        if self._console.err.is_terminal:
+        self._running[step.component.name] = _Running(f"[{number}/{total}] {step.title}", len(step.hosts))
+        if self._console.err.is_terminal and not self._spinner:
             self._spinner = self._console.err.status("")
             self._spinner.start()
             self._draw()
 
-    def event(self, event: Event) -> None:
+    def event(self, step: Step, event: Event) -> None:
         """See engine.Progress."""
+        running = self._running[step.component.name]
         if event["event"] == "task":
-            self._task, self._done = str(event["task"]), set()
+            running.task, running.done = str(event["task"]), set()
         elif event["event"] == "result":
-            self._done.add(str(event["host"]))
+            running.done.add(str(event["host"]))
             if event["status"] in ("failed", "unreachable"):
                 self._console.say(f"  {event['status']}: {event['host']}: {event['task']}")
         self._draw()
 
     def done(self, step: Step, outcome: Outcome, seconds: float) -> None:
         """See engine.Progress."""
-        self._still()
+        label = self._running.pop(step.component.name).label
+        if not self._running:
+            self._still()
         news = f"{outcome.changed} changed" if outcome.changed else "nothing to change"
         state = "FAILED" if outcome.failures else "lost hosts" if outcome.unreachable else news
-        self._say(self._label, step, f"{state:<18} {seconds:6.1f} s  (total {self._elapsed():.0f} s)")
+        self._say(label, step, f"{state:<18} {seconds:6.1f} s  (total {self._elapsed():.0f} s)")
 
     def skipped(self, number: int, total: int, step: Step, why: str) -> None:
         """See engine.Progress."""
@@ -167,7 +180,7 @@ class RunProgress:
         if self._spinner:
             from rich.markup import escape
 
-            self._spinner.update(escape(f"{self._label}: {self._task} {len(self._done)}/{self._total} hosts, {self._elapsed():.0f} s"))
+            self._spinner.update(escape(f"{' · '.join(map(str, [*self._running.values()]))}, {self._elapsed():.0f} s"))
 
     def _elapsed(self) -> float:
         return time.monotonic() - self._begin

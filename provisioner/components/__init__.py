@@ -10,7 +10,7 @@ import importlib
 from provisioner.components.model import Component, Shorthand
 
 #: Each after what it stands on.
-ORDER = ("repos", "common", "kernel", "docker", "consul", "dns", "zookeeper", "mesos_master", "mesos_agent", "marathon", "chronos",
+ORDER = ("repos", "common", "kernel", "docker", "consul", "zookeeper", "dns", "mesos_master", "mesos_agent", "marathon", "chronos",
          "registrator", "logstash")
 
 
@@ -49,6 +49,12 @@ _BY_NAME = {c.name: c for c in COMPONENTS}
 def component(name: str) -> Component:
     """The component of that name. Raises KeyError."""
     return _BY_NAME[name]
+
+
+def stands_on(name: str) -> frozenset[str]:
+    """All components that have to work before the one of that name is brought up."""
+    own = _BY_NAME[name].after
+    return frozenset(own).union(*map(stands_on, own))
 
 
 def component_names() -> tuple[str, ...]:

@@ -114,6 +114,8 @@ class Component:
     group is not written; `unit` is the systemd unit that runs it. `server_group` marks those of its members that are servers, by
     default the masters; where only these have the unit, `unit_on_servers`.
 
+    `after` are the components that have to work before it is brought up, by name; what these stand on is understood.
+
     `rolling` names the group whose members are changed one at a time once they serve (a quorum, or members that share a leader);
     `batched` means that all others are then changed in batches, because a change is felt by what runs on the host; `carries` names
     components with a leader that run in it and restart with it; `upgraded_before` names the component before which it is upgraded,
@@ -147,6 +149,7 @@ class Component:
     shorthand: Shorthand
     title: str
     unit: str = ""
+    after: tuple[str, ...] = ()
     server_group: str = ""
     unit_on_servers: bool = False
     rolling: str = ""

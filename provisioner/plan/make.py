@@ -12,6 +12,7 @@ from provisioner.components import COMPONENTS, QUORUMS
 from provisioner.errors import StepFailed, UsageError
 from provisioner.observe.frameworks import removed
 from provisioner.observe.observation import Observation
+from provisioner.plan.alongside import side_by_side
 from provisioner.plan.authentication import switched_on
 from provisioner.plan.phases import passes
 from provisioner.plan.quorum import growth
@@ -66,7 +67,7 @@ def make_plan(cluster: Cluster, rendered: Mapping[str, Any], seen: Observation, 
         if component.runs_tasks:
             steps += with_agents_drained(drained, todo, cluster, seen, batch)
     steps += last
-    steps = switched_on(steps, cluster, seen, rendered, partial=partial, moving=bool(moving))
+    steps = side_by_side(switched_on(steps, cluster, seen, rendered, partial=partial, moving=bool(moving)), seen)
     return Plan(cluster.name, tuple(_explained(steps, seen, moving or {})), voters(cluster))
 
 

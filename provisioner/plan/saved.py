@@ -97,7 +97,7 @@ def _steps(plan: Plan) -> list[str]:
 def _line(step: Step) -> str:
     hosts = sorted(step.hosts) if step.batch == 1 else step.hosts
     told = f" with {json.dumps(dict(step.variables), sort_keys=True)}" if step.variables else ""
-    how = f"{step.batch or len(hosts)} at a time" + (", if needed" if step.if_needed else "")
+    how = f"{step.batch or len(hosts)} at a time" + (", if needed" if step.if_needed else "") + (", alongside" if step.alongside else "")
     return f"{step.verb} {step.component.name} on {', '.join(hosts)}, {how}{told}" + (f": {step.why}" if step.why else "")
 
 

@@ -27,7 +27,8 @@ class Step:
     hosts serve together. `why` says for people what makes it necessary. While an ensemble changes its size, `variables` replace those of
     the inventory for this step (then nothing is noted on the hosts: it is not yet what they are to have), and `expect` what the check
     asks for. `reasons` holds, by host, all that differs there. `if_needed` names the condition under which the step is done on a host,
-    where only the run can tell; it is asked once, so that steps with the same condition are done there all or none.
+    where only the run can tell; it is asked once, so that steps with the same condition are done there all or none. A step `alongside`
+    is done at the same time as the one before it.
     """
 
     component: Component
@@ -40,6 +41,7 @@ class Step:
     expect: Mapping[str, Any] = field(default_factory=dict)
     reasons: Mapping[str, str] = field(default_factory=dict)
     if_needed: str = ""
+    alongside: bool = False
 
     @property
     def rolls(self) -> bool:
@@ -65,13 +67,14 @@ class Step:
         where = " " if self.verb == "reboot" else " on "
         text = f"{self.title}{where}{host_list(self.hosts)}" + (f" ({how})" if len(self.hosts) > 1 else "")
         text += ", if needed" if self.if_needed else ""
+        text += ", alongside" if self.alongside else ""
         return f"{text}: {self.why}" if self.why else text
 
     def as_json(self) -> dict[str, object]:
         """One element of `plan --json`."""
         return {"component": self.component.name, "verb": self.verb, "hosts": list(self.hosts),
                 "at_a_time": self.batch or len(self.hosts), "together_if_none_serves": self.together_if_none_serves,
-                "if_needed": self.if_needed, "why": self.why, "reasons": dict(self.reasons)}
+                "if_needed": self.if_needed, "alongside": self.alongside, "why": self.why, "reasons": dict(self.reasons)}
 
 
 @dataclass(frozen=True)
@@ -81,6 +84,15 @@ class Plan:
     cluster: str
     steps: tuple[Step, ...]
     voters: frozenset[str] = frozenset()
+
+    def stages(self) -> list[dict[int, Step]]:
+        """The steps by their numbers, those together that go side by side."""
+        found: list[dict[int, Step]] = []
+        for number, step in enumerate(self.steps, 1):
+            if not (step.alongside and found):
+                found.append({})
+            found[-1][number] = step
+        return found
 
     def without(self, hosts: Collection[str]) -> Plan:
         """The same plan with some hosts left out."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.util
+import itertools
 import json
 import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +33,7 @@ VERBS = ("up", "drain", "stop", "restart", "remove")
 #: work at a time, on a controller with many cores so many for each core.
 FORKS, FORKS_PER_CORE = 32, 4
 POLL_SECONDS = 0.1
+LOG = "ansible.log"
 #: Ansible must end when we do, however that comes about: nobody holds the cluster's lock any more then.
 SUPERVISOR = Path(__file__).with_name("supervisor.py")
 SERVER = Path(__file__).with_name("ansible_server.py")
@@ -55,11 +58,23 @@ class Run:
     local: bool = False
 
 
+@dataclass(frozen=True)
+class Play:
+    """One verb's playbook, what it is told, and whom every event is reported to as it comes."""
+
+    verb: str
+    variables: Mapping[str, Any]
+    on_event: Callable[[Event], None]
+
+
 class Playbooks(Protocol):
     """What is needed of Ansible."""
 
-    def play(self, verb: str, variables: Mapping[str, Any], on_event: Callable[[Event], None], *, check: bool = False) -> Outcome:
-        """Run one verb's playbook to its end and report every event as it comes."""
+    def play(self, verb: str, variables: Mapping[str, Any], on_event: Callable[[Event], None]) -> Outcome:
+        """Run one to its end."""
+
+    def side_by_side(self, plays: Sequence[Play], on_end: Callable[[int, Outcome], None]) -> None:
+        """Run several at the same time, all to their end; `on_end` gets the place and the outcome of each when that one ends."""
 
 
 class AnsiblePlaybooks:
@@ -68,6 +83,7 @@ class AnsiblePlaybooks:
     def __init__(self, run: Run) -> None:
         self._run = run
         self._server: subprocess.Popen[bytes] | None = None
+        self._numbers = itertools.count(1)
 
     def __enter__(self) -> AnsiblePlaybooks:
         return self
@@ -87,41 +103,58 @@ class AnsiblePlaybooks:
 
     def play(self, verb: str, variables: Mapping[str, Any], on_event: Callable[[Event], None], *, check: bool = False) -> Outcome:
         """See Playbooks. The whole output goes to `ansible.log` in the run's folder."""
-        events = self._run.folder / "events.jsonl"
-        events.touch(mode=0o600)
-        start = events.stat().st_size
-        outcome, over = Outcome(), threading.Event()
-        follow = threading.Thread(target=_follow, args=(events, start, over, outcome, on_event))
-        follow.start()
-        try:
-            outcome.returncode = self._played(self._arguments(verb, variables, check), events)
-        finally:
-            over.set()
-            follow.join()
-        if outcome.returncode and not (outcome.failures or outcome.unreachable):
-            raise ProvisionError(f"ansible-playbook ended with {outcome.returncode}:\n{self._tail()}",
-                                 where=str(self._run.folder / "ansible.log"), hint="the log above names the cause")
-        return outcome
+        outcomes = list[Outcome]()
+        self._play([Play(verb, variables, on_event)], [self._run.folder / LOG], lambda _, outcome: outcomes.append(outcome), check=check)
+        return outcomes[0]
 
-    def _played(self, arguments: Sequence[str], events: Path) -> int:
-        """Ansible's exit code; that of its server where that ended."""
+    def side_by_side(self, plays: Sequence[Play], on_end: Callable[[int, Outcome], None]) -> None:
+        """See Playbooks. The output of each goes to `ansible-<component>.log`."""
+        self._play(plays, [self._run.folder / f"ansible-{play.variables['component_name']}.log" for play in plays], on_end)
+
+    def _play(self, plays: Sequence[Play], logs: Sequence[Path], on_end: Callable[[int, Outcome], None], *, check: bool = False) -> None:
+        """Raises ProvisionError, when all have ended, for one that failed before it reached a task; it gets no `on_end`."""
+        path = self._run.folder / "events.jsonl"
+        path.touch(mode=0o600)
+        places = {next(self._numbers): place for place in range(len(plays))}
+        asked = [{"id": number, "arguments": self._arguments(plays[place].verb, plays[place].variables, check), "log": str(logs[place]),
+                  "environment": {"PROVISION_PLAY": str(number)}} for number, place in places.items()]
+        lost = []
+        with _Events(path, {number: plays[place].on_event for number, place in places.items()}) as events:
+            for number, code in self._played(asked, path):
+                outcome = events.outcome(number, code)
+                if code and not (outcome.failures or outcome.unreachable):
+                    log = logs[places[number]]
+                    lost.append(ProvisionError(f"ansible-playbook ended with {code}:\n{_tail(log)}", where=str(log),
+                                               hint="the log above names the cause"))
+                else:
+                    on_end(places[number], outcome)
+        if lost:
+            raise lost[0]
+
+    def _played(self, asked: Sequence[Mapping[str, Any]], events: Path) -> Iterator[tuple[int, int]]:
+        """The number and Ansible's exit code of each that ends; that of its server where that ended."""
         server = self._server = self._server or self._serve(events)
+        waiting = {int(one["id"]) for one in asked}
         try:
             with suppress(BrokenPipeError):  # then there is no answer either
-                _tell(server, arguments)
-            answer = server.stdout.readline() if server.stdout else b""
+                for one in asked:
+                    _tell(server, one)
+            while waiting and server.stdout and (answer := server.stdout.readline()):
+                number, code = map(int, answer.split())
+                waiting.discard(number)
+                yield number, code
         except BaseException:  # Ctrl-C
             self._server = None
             _end(server)
             raise
-        if answer:
-            return int(answer)
-        self._server = None
-        return server.wait() or 1
+        if waiting:
+            self._server = None
+            code = server.wait() or 1
+            yield from ((number, code) for number in sorted(waiting))
 
     # -P: beside the server lies this file, which is not the Ansible that it looks for.
     def _serve(self, events: Path) -> subprocess.Popen[bytes]:
-        with (self._run.folder / "ansible.log").open("ab") as log:
+        with (self._run.folder / LOG).open("ab") as log:
             return subprocess.Popen(
                 [sys.executable, "-IS", str(SUPERVISOR), sys.executable, "-P", str(SERVER)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                 stderr=log, env=self._environment(events), cwd=project_dir(), start_new_session=True, bufsize=0,
@@ -149,10 +182,6 @@ class AnsiblePlaybooks:
             **(mitogen_settings() if self._run.mitogen else {}),
         }
 
-    def _tail(self, lines: int = 15) -> str:
-        text = (self._run.folder / "ansible.log").read_text(errors="replace").splitlines()
-        return "\n".join(text[-lines:])
-
 
 class PlaybookExecutor:
     """Carries out the verbs that have a playbook; see outcome.Executor.
@@ -167,6 +196,11 @@ class PlaybookExecutor:
     def __call__(self, step: Step, hosts: Sequence[str], on_event: Callable[[Event], None]) -> Outcome:
         """See outcome.Executor."""
         return self._playbooks.play(step.verb, step_variables(step, hosts, self._questions), on_event)
+
+    def together(self, steps: Sequence[Step], on_event: Callable[[int, Event], None], on_end: Callable[[int, Outcome], None]) -> None:
+        """See outcome.Together."""
+        self._playbooks.side_by_side([Play(step.verb, step_variables(step, step.hosts, self._questions), functools.partial(on_event, place))
+                                      for place, step in enumerate(steps)], on_end)
 
 
 def forks(hosts: int) -> int:
@@ -236,10 +270,10 @@ def seed_facts(folder: Path, facts: Mapping[str, Mapping[str, Any]]) -> None:
         (cache / f"{CACHE_PREFIX}{host}").write_text(json.dumps({"__payload__": payload}))
 
 
-def _tell(server: subprocess.Popen[bytes], arguments: Sequence[str] | None) -> None:
+def _tell(server: subprocess.Popen[bytes], asked: Mapping[str, Any] | None) -> None:
     """A line to Ansible's server. Not in its own arguments: what a step of a thousand hosts is told is longer than Linux lets those be."""
     if server.stdin:
-        left = memoryview(json.dumps(arguments).encode() + b"\n")
+        left = memoryview(json.dumps(asked).encode() + b"\n")
         while left:
             left = left[server.stdin.write(left):]
 
@@ -253,17 +287,47 @@ def _end(server: subprocess.Popen[bytes]) -> None:
             pipe.close()
 
 
-def _follow(path: Path, start: int, over: threading.Event, outcome: Outcome, on_event: Callable[[Event], None]) -> None:
-    with path.open() as lines:
-        lines.seek(start)
-        pending = ""
-        while True:
-            ended = over.is_set()
-            *whole, pending = (pending + lines.read()).split("\n")
+def _tail(log: Path, lines: int = 15) -> str:
+    text = log.read_text(errors="replace").splitlines() if log.exists() else []
+    return "\n".join(text[-lines:])
+
+
+class _Events:
+    """What Ansible's callback writes from now on: each event is counted for its play, and reported to whom that play's are for."""
+
+    def __init__(self, path: Path, listeners: Mapping[int, Callable[[Event], None]]) -> None:
+        self._listeners = listeners
+        self._outcomes = {number: Outcome() for number in listeners}
+        self._lines = path.open()
+        self._lines.seek(0, os.SEEK_END)
+        self._pending = ""
+        self._reading, self._over = threading.Lock(), threading.Event()
+        self._thread = threading.Thread(target=self._follow)
+
+    def __enter__(self) -> _Events:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+        self._lines.close()
+
+    def outcome(self, number: int, returncode: int) -> Outcome:
+        """Of a play that has ended."""
+        self._read()
+        self._outcomes[number].returncode = returncode
+        return self._outcomes[number]
+
+    def _follow(self) -> None:
+        while not self._over.wait(POLL_SECONDS):
+            self._read()
+
+    def _read(self) -> None:
+        with self._reading:
+            *whole, self._pending = (self._pending + self._lines.read()).split("\n")
             for line in whole:
                 event = json.loads(line)
-                outcome.take(event)
-                on_event(event)
-            if ended:
-                return
-            over.wait(POLL_SECONDS)
+                if event["play"] in self._listeners:  # not one that was ended in the middle of its work
+                    self._outcomes[event["play"]].take(event)
+                    self._listeners[event["play"]](event)

@@ -1,7 +1,8 @@
 """Ansible, loaded once for all playbooks of a run: `python ansible_server.py`, a program of its own.
 
-Each line of its input is the arguments of one `ansible-playbook`, as JSON; that plays in a fork of this process, which has all that takes
-time to load, and its exit code is a line of the output. What it prints goes where errors go. The line `null` ends it.
+Each line of its input asks for one `ansible-playbook`, as JSON: its `id`, its `arguments`, what its `environment` has besides ours, and the
+`log` that gets what it prints. It plays in a fork of this process, which has all that takes time to load, beside others that still play;
+when it is over, its id and its exit code are a line of the output. The line `null` ends it when nothing plays any more.
 """
 
 from __future__ import annotations
@@ -12,8 +13,11 @@ import json
 import multiprocessing
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from multiprocessing.connection import wait
+from multiprocessing.process import BaseProcess
+from typing import Any
 
 #: What every playbook of ours loads, by the names under which Ansible looks for it. One that is missing is loaded when it is needed.
 PRELOADED = (
@@ -25,11 +29,17 @@ PRELOADED = (
 )
 
 
-def play(arguments: Sequence[str]) -> None:
+INPUT, OUTPUT, ERRORS = 0, 1, 2
+
+
+def play(arguments: Sequence[str], environment: Mapping[str, str], log: str) -> None:
     """One playbook, in the process of its own that this is called in. Ends by SystemExit with Ansible's exit code."""
     # What the server cleans up in the end is not this process's to clean up.
     atexit._clear()
-    os.dup2(2, 1)
+    os.environ.update(environment)
+    printed = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    for place in (OUTPUT, ERRORS):
+        os.dup2(printed, place)
     from ansible.cli.playbook import PlaybookCLI
 
     try:
@@ -39,20 +49,48 @@ def play(arguments: Sequence[str]) -> None:
         atexit._run_exitfuncs()
 
 
+class Server:
+    """Plays what its input asks for."""
+
+    def __init__(self) -> None:
+        self._playing: dict[int, tuple[int, BaseProcess]] = {}  # by what becomes ready when it is over
+        self._forking = multiprocessing.get_context("fork")
+        self._open, self._read = True, b""
+
+    def serve(self) -> None:
+        """Until the input ends and nothing plays."""
+        while self._open or self._playing:
+            ready = wait([*([INPUT] if self._open else []), *self._playing])
+            for place in ready:
+                if place == INPUT:
+                    self._begin(self._asked())
+                elif isinstance(place, int):
+                    number, process = self._playing.pop(place)
+                    process.join()
+                    os.write(OUTPUT, b"%d %d\n" % (number, process.exitcode or 0))
+
+    def _asked(self) -> Iterator[Any]:
+        data = os.read(INPUT, 1 << 16)
+        self._open = bool(data)
+        *lines, self._read = (self._read + data).split(b"\n")
+        yield from map(json.loads, lines)
+
+    def _begin(self, asked: Iterator[Any]) -> None:
+        for one in asked:
+            if one is None:
+                self._open = False
+                return
+            process = self._forking.Process(target=play, args=(one["arguments"], one["environment"], one["log"]))
+            process.start()
+            self._playing[process.sentinel] = (one["id"], process)
+
+
 def main() -> int:
     """Serve until the input ends."""
     for name in PRELOADED:
         with suppress(ImportError):
             importlib.import_module(name)
-    forking = multiprocessing.get_context("fork")
-    for line in sys.stdin.buffer:
-        arguments = json.loads(line)
-        if arguments is None:
-            break
-        process = forking.Process(target=play, args=(arguments,))
-        process.start()
-        process.join()
-        os.write(1, b"%d\n" % (process.exitcode or 0))
+    Server().serve()
     return 0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -10,7 +11,7 @@ from typing import Any, Protocol
 from provisioner.cluster.names import host_list
 from provisioner.errors import ProvisionError, StepFailed, UnreachableError
 from provisioner.plan.steps import Plan, Step
-from provisioner.run.outcome import Event, Executor, Outcome
+from provisioner.run.outcome import Event, Executor, Outcome, Together
 from provisioner.state.journal import Journal
 
 
@@ -51,8 +52,8 @@ class Progress(Protocol):
     def step(self, number: int, total: int, step: Step) -> None:
         """A step begins."""
 
-    def event(self, event: Event) -> None:
-        """Something happened in the step."""
+    def event(self, step: Step, event: Event) -> None:
+        """Something happened in a step that goes on."""
 
     def done(self, step: Step, outcome: Outcome, seconds: float) -> None:
         """The step is over."""
@@ -84,13 +85,15 @@ Condition = Callable[[str], bool]
 class World:
     """What the engine acts on and asks, as interfaces.
 
-    `executors` carry out the steps, by verb; `conditions` are those of steps that are done only if needed, by name. `still_ours` is asked
-    before anything is done, with what that is; it raises LockedError when the cluster is no longer ours to change, StoppedError when the
-    run is to stop. `members` are asked before each step that rolls, as who leads may have changed since the plan was made, and before
-    each further host of it: one that served and no longer does ends the run before the next one is touched.
+    `executors` carry out the steps, by verb, `together` several that go side by side; `conditions` are those of steps that are done only
+    if needed, by name. `still_ours` is asked before anything is done, with what that is; it raises LockedError when the cluster is no
+    longer ours to change, StoppedError when the run is to stop. `members` are asked before each step that rolls, as who leads may have
+    changed since the plan was made, and before each further host of it: one that served and no longer does ends the run before the next
+    one is touched.
     """
 
     executors: Mapping[str, Executor]
+    together: Together
     conditions: Mapping[str, Condition]
     members: Members
     unit_log: UnitLog
@@ -98,7 +101,7 @@ class World:
 
 
 class Engine:
-    """Runs the steps of a plan in order, adds none, and stops at the first that fails.
+    """Runs the steps of a plan in order, adds none, and stops at the first that fails; those that go side by side with it end first.
 
     The journal gets the plan, then, with the step's number: `step` when something begins (a step that rolls: for each of its hosts),
     `step-done` when it is over, `skip` for a step that is left out.
@@ -118,8 +121,8 @@ class Engine:
         running = _Run(self._world, self._journal, self._progress, plan, Result(plan.cluster, unreachable=unreachable))
         self._journal.record("plan", steps=[step.as_json() for step in plan.steps])
         try:
-            for number, step in enumerate(plan.steps, 1):
-                running.step(number, step)
+            for stage in plan.stages():
+                running.stage(stage)
         finally:
             result = running.so_far()
             self._journal.record("end", **result.as_json())
@@ -143,16 +146,23 @@ class _Run:
         """The counts of what is done."""
         return replace(self._result, seconds=time.monotonic() - self._begin)
 
-    def step(self, number: int, step: Step) -> None:
-        """Do it where it is needed, or say why it is left out."""
-        reached = tuple(h for h in step.hosts if h not in self._result.unreachable)
-        hosts = tuple(h for h in reached if self._is_needed(step, h))
-        if not hosts:
-            self._skip(number, step, "not needed" if reached else "not reached")
-        elif replace(step, hosts=hosts).rolls:
-            self._roll(number, replace(step, hosts=hosts))
-        else:
-            self._do(number, replace(step, hosts=hosts))
+    def stage(self, stage: Mapping[int, Step]) -> None:
+        """Do these steps, by their numbers, at the same time, each where it is needed, or say why it is left out."""
+        todo = dict[int, Step]()
+        for number, step in stage.items():
+            reached = tuple(h for h in step.hosts if h not in self._result.unreachable)
+            hosts = tuple(h for h in reached if self._is_needed(step, h))
+            if hosts:
+                todo[number] = replace(step, hosts=hosts)
+            else:
+                self._skip(number, step, "not needed" if reached else "not reached")
+        if len(todo) > 1:
+            self._do(todo)
+        for number, step in todo.items() if len(todo) == 1 else ():
+            if step.rolls:
+                self._roll(number, step)
+            else:
+                self._do({number: step})
 
     def _is_needed(self, step: Step, host: str) -> bool:
         key = step.if_needed, host
@@ -168,7 +178,7 @@ class _Run:
         """One host after the other, with a look at all others in between; all together where the plan says so and none serves."""
         order, serving = self._world.members.now(step)
         if step.together_if_none_serves and not serving:
-            self._do(number, replace(step, batch=0))
+            self._do({number: replace(step, batch=0)})
             return
         hosts = [h for h in order if h in step.hosts]
         for place, host in enumerate(hosts):
@@ -179,35 +189,58 @@ class _Run:
                     f"done: {host_list(hosts[:place])}; not touched: {host_list(hosts[place:])}", where=min(missing),
                     hint="bring it back ('provision status' says what is wrong), then run the same command again",
                 )
-            self._do(number, replace(step, hosts=(host,)))
+            self._do({number: replace(step, hosts=(host,))})
             serving |= {host}
 
-    def _do(self, number: int, step: Step) -> None:
-        begin, hosts = time.monotonic(), step.hosts
-        self._world.still_ours(f"{step.title} on {host_list(hosts)}")
-        self._progress.step(number, len(self._plan.steps), step)
-        reasons = {host: step.reasons[host] for host in hosts if host in step.reasons}
-        about = {"number": number, "verb": step.verb, "component": step.component.name}
-        self._journal.record("step", **about, hosts=hosts, batch=step.batch, reasons=reasons)
-        try:
-            outcome = self._world.executors[step.verb](step, hosts, self._progress.event)
-        except ProvisionError as error:
-            self._journal.record("step-done", **about, changed=[], failed=[str(error)], unreachable=[])
-            raise
-        self._result = self._result.plus(outcome)
-        lost = _lost(outcome)
-        self._journal.record("step-done", **about, changed=outcome.changed_tasks,
-                             failed=[f"{e['host']}: {e['task']}" for e in outcome.failures], unreachable=sorted(lost))
-        self._progress.done(step, outcome, time.monotonic() - begin)
-        if outcome.failures:
-            raise self._failure(step, outcome.failures)
-        if lost and (step.all_or_none or lost & self._plan.voters):
-            raise UnreachableError(
-                f"{', '.join(sorted(lost))} went away while {step.component.title} was brought up; nothing further was touched",
-                hint="bring the host back, look at 'provision status', then run 'provision up' again",
-            )
+    def _do(self, stage: Mapping[int, Step]) -> None:
+        """One step, or several side by side. What went wrong in one is raised when all have ended."""
+        begin, numbers, steps = time.monotonic(), [*stage], [*stage.values()]
+        outcomes = dict[int, Outcome]()
+        for step in steps:
+            self._world.still_ours(f"{step.title} on {host_list(step.hosts)}")
+        for number, step in stage.items():
+            self._begin_step(number, step)
 
-    def _failure(self, step: Step, failures: list[Event]) -> RunFailed:
+        def over(place: int, outcome: Outcome) -> None:
+            outcomes[place] = outcome
+            self._end_step(numbers[place], steps[place], outcome, time.monotonic() - begin)
+
+        try:
+            if len(steps) == 1:
+                step = steps[0]
+                over(0, self._world.executors[step.verb](step, step.hosts, functools.partial(self._progress.event, step)))
+            else:
+                self._world.together(steps, lambda place, event: self._progress.event(steps[place], event), over)
+        except ProvisionError as error:
+            for place in {*range(len(steps))} - {*outcomes}:
+                self._journal.record("step-done", **_about(numbers[place], steps[place]), changed=[], failed=[str(error)], unreachable=[])
+            raise
+        self._judge(steps, outcomes)
+
+    def _begin_step(self, number: int, step: Step) -> None:
+        self._progress.step(number, len(self._plan.steps), step)
+        reasons = {host: step.reasons[host] for host in step.hosts if host in step.reasons}
+        self._journal.record("step", **_about(number, step), hosts=step.hosts, batch=step.batch, reasons=reasons)
+
+    def _end_step(self, number: int, step: Step, outcome: Outcome, seconds: float) -> None:
+        self._result = self._result.plus(outcome)
+        self._journal.record("step-done", **_about(number, step), changed=outcome.changed_tasks,
+                             failed=[f"{e['host']}: {e['task']}" for e in outcome.failures], unreachable=sorted(_lost(outcome)))
+        self._progress.done(step, outcome, seconds)
+
+    def _judge(self, steps: Sequence[Step], outcomes: Mapping[int, Outcome]) -> None:
+        failed = [(step, outcomes[place].failures) for place, step in enumerate(steps) if outcomes[place].failures]
+        if failed:
+            raise self._failure(*failed[0], beside=[step for step, _ in failed[1:]])
+        for place, step in enumerate(steps):
+            lost = _lost(outcomes[place])
+            if lost and (step.all_or_none or lost & self._plan.voters):
+                raise UnreachableError(
+                    f"{', '.join(sorted(lost))} went away while {step.component.title} was brought up; nothing further was touched",
+                    hint="bring the host back, look at 'provision status', then run 'provision up' again",
+                )
+
+    def _failure(self, step: Step, failures: list[Event], beside: Sequence[Step]) -> RunFailed:
         first = failures[0]
         host, unit = str(first["host"]), step.component.unit
         text = f"{step.component.title}: {first['task']}\n{first['message']}"
@@ -216,8 +249,14 @@ class _Run:
         others = sorted({str(e["host"]) for e in failures} - {host})
         if others:
             text += f"\nfailed also on {', '.join(others)}"
+        if beside:
+            text += f"\nfailed beside it: {', '.join(each.title for each in beside)}"
         return RunFailed(text, self.so_far(), where=host,
                          hint=f"fix the cause and run the same command again; full log: {self._journal.folder}")
+
+
+def _about(number: int, step: Step) -> dict[str, Any]:
+    return {"number": number, "verb": step.verb, "component": step.component.name}
 
 
 def _lost(outcome: Outcome) -> frozenset[str]:

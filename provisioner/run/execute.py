@@ -61,7 +61,8 @@ def execute(context: Context, display: Display, plan: Plan, held: Lock, *, facts
                 safe.check(doing)
             held.check(doing)
 
-        world = World(executors, {REBOOT: reboots.needed}, LiveMembers(context), functools.partial(_unit_log, context), still_ours)
+        world = World(executors, playbook.together, {REBOOT: reboots.needed}, LiveMembers(context), functools.partial(_unit_log, context),
+                      still_ours)
         return Engine(world, journal, display.progress()).run(plan, frozenset(unreachable))
 
 

@@ -46,3 +46,6 @@ class Outcome:
 #: Carries out one verb: does a step on these of its hosts, and reports every event as it comes. Raises ProvisionError for what is no
 #: result of a task.
 Executor = Callable[[Step, Sequence[str], Callable[[Event], None]], Outcome]
+#: Does several steps at the same time; reports every event, and the outcome of each that ends, with the step's place. Raises
+#: ProvisionError, when all have ended, for what is no result of a task.
+Together = Callable[[Sequence[Step], Callable[[int, Event], None], Callable[[int, Outcome], None]], None]

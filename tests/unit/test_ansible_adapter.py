@@ -14,7 +14,7 @@ import pytest
 from provisioner.cluster.model import Cluster, Host
 from provisioner.errors import ProvisionError
 from provisioner.run import ansible
-from provisioner.run.ansible import AnsiblePlaybooks, Run, forks, seed_facts, with_ssh_arguments
+from provisioner.run.ansible import AnsiblePlaybooks, Play, Run, forks, seed_facts, with_ssh_arguments
 from provisioner.run.outcome import Event, Outcome
 
 PLAYBOOK = """
@@ -124,6 +124,41 @@ def test_ansible_is_loaded_once_for_a_run_and_gone_after_it(run: Run, tmp_path: 
     ended = {pid for pid in set.intersection(*ancestors) if not Path(f"/proc/{pid}").exists()}
     assert len(ended) == 2, "what they have in common is what keeps Ansible, and Ansible; both are gone"
     assert not [*(tmp_path / "tmp").glob("*")]
+
+
+MEETS = """
+- name: Meet
+  hosts: "{{ component_hosts }}"
+  tasks:
+    - name: Say that it is there, and wait for the other
+      ansible.builtin.shell: |
+        touch {{ folder }}/{{ component_name }}
+        for _ in $(seq 300); do [ -e {{ folder }}/{{ other }} ] && exit {{ code }}; sleep 0.1; done
+        exit 9
+"""
+
+
+def test_playbooks_that_go_side_by_side_are_counted_and_logged_each_for_itself(
+        run: Run, playbooks: AnsiblePlaybooks, tmp_path: Path) -> None:
+    (tmp_path / "up.yml").write_text(MEETS)
+    names, heard, ended = ("one", "two"), {"one": list[Event](), "two": list[Event]()}, dict[int, Outcome]()
+    told = [{"component_hosts": "x1", "component_name": name, "other": names[1 - place], "folder": str(tmp_path), "code": place}
+            for place, name in enumerate(names)]
+    playbooks.side_by_side([Play("up", each, heard[name].append) for each, name in zip(told, names, strict=True)], ended.__setitem__)
+    assert [(ended[place].returncode, len(ended[place].failures)) for place in (0, 1)] == [(0, 0), (2, 1)]
+    assert {name: [e["status"] for e in heard[name] if e["event"] == "result"] for name in names} == {"one": ["changed"], "two": ["failed"]}
+    logs = {name: (tmp_path / f"ansible-{name}.log").read_text() for name in names}
+    assert [("changed: [x1]" in logs[name], "fatal: [x1]" in logs[name]) for name in names] == [(True, False), (False, True)]
+
+
+def test_one_of_several_that_reaches_no_task_is_an_error_when_the_others_have_ended(
+        playbooks: AnsiblePlaybooks, tmp_path: Path) -> None:
+    ended = dict[int, Outcome]()
+    told = {"component_hosts": "x1", "component_batch": 1}
+    with pytest.raises(ProvisionError, match=r"ansible-playbook ended") as error:
+        playbooks.side_by_side([Play("up", {"component_batch": 1, "component_name": "broken"}, lambda _: None),
+                                Play("up", {**told, "component_name": "whole"}, lambda _: None)], ended.__setitem__)
+    assert (error.value.where, [*ended]) == (str(tmp_path / "ansible-broken.log"), [1])
 
 
 def test_a_failing_task_is_reported_with_what_it_said(playbooks: AnsiblePlaybooks) -> None:

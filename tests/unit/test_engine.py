@@ -14,7 +14,7 @@ from provisioner.components import component
 from provisioner.errors import StepFailed, StoppedError, UnreachableError
 from provisioner.paths import playbooks_dir
 from provisioner.plan.steps import Plan, Step
-from provisioner.run.ansible import VERBS, PlaybookExecutor
+from provisioner.run.ansible import VERBS, Play, PlaybookExecutor
 from provisioner.run.engine import Engine, Result, World
 from provisioner.run.outcome import Event, Outcome
 from provisioner.state.journal import Journal
@@ -30,7 +30,12 @@ class Script:
         self.asked: list[Mapping[str, Any]] = []
         self.verbs: list[str] = []
 
-    def play(self, verb: str, variables: Mapping[str, Any], on_event: Callable[[Event], None], *, check: bool = False) -> Outcome:
+    def side_by_side(self, plays: Sequence[Play], on_end: Callable[[int, Outcome], None]) -> None:
+        """The last one ends first."""
+        for place, play in reversed([*enumerate(plays)]):
+            on_end(place, self.play(play.verb, play.variables, play.on_event))
+
+    def play(self, verb: str, variables: Mapping[str, Any], on_event: Callable[[Event], None]) -> Outcome:
         self.asked.append(variables)
         self.verbs.append(verb)
         outcome = Outcome()
@@ -55,7 +60,7 @@ class Asking:
 class Silent:
     def step(self, number: int, total: int, step: Step) -> None: ...
 
-    def event(self, event: Event) -> None: ...
+    def event(self, step: Step, event: Event) -> None: ...
 
     def done(self, step: Step, outcome: Outcome, seconds: float) -> None: ...
 
@@ -82,7 +87,7 @@ class Ensemble:
 def engine(script: Script, folder: Path, asking: Asking | None = None, members: Ensemble | None = None,
            still_ours: Callable[[str], None] = lambda doing: None, progress: Silent | None = None) -> Engine:
     playbook = PlaybookExecutor(script, NOTES)
-    world = World(dict.fromkeys((*VERBS, "reboot"), playbook), {"reboot": asking or Asking()}, members or Ensemble(),
+    world = World(dict.fromkeys((*VERBS, "reboot"), playbook), playbook.together, {"reboot": asking or Asking()}, members or Ensemble(),
                   lambda host, unit: f"journal of {unit} on {host}", still_ours)
     return Engine(world, Journal(folder), progress or Silent())
 
@@ -110,6 +115,37 @@ def test_a_failure_stops_the_run_and_names_host_message_and_journal(tmp_path: Pa
     assert (len(script.steps), progress.result.failed) == (1, 1), "who shows the run gets the counts also of a failed one"
     assert [e["event"] for e in events(tmp_path)] == ["plan", "step", "step-done", "end"]
     assert events(tmp_path)[1]["reasons"] == {"m2": "zoo.cfg was edited"}, "long after, somebody asks why"
+
+
+BESIDE = (Step(component("consul"), ("m1", "a1")), Step(component("zookeeper"), ("m1",), alongside=True))
+
+
+def test_steps_side_by_side_all_begin_before_one_ends_and_the_next_waits_for_all(tmp_path: Path) -> None:
+    script = Script([("changed", "m1")], [("changed", "m1"), ("unreachable", "a1")], [("ok", "m1")])
+    result = engine(script, tmp_path).run(Plan("c", (*BESIDE, Step(component("dns"), ("m1", "a1")))))
+    assert [asked["component_name"] for asked in script.asked] == ["zookeeper", "consul", "dns"]
+    assert [(e["event"], e["number"]) for e in events(tmp_path)[1:-1]] == [
+        ("step", 1), ("step", 2), ("step-done", 2), ("step-done", 1), ("step", 3), ("step-done", 3)]
+    assert (result.changed, script.asked[-1]["component_hosts"]) == (2, "m1")
+    assert result.unreachable == {"a1"}
+
+
+def test_what_fails_beside_another_stops_the_run_when_both_have_ended(tmp_path: Path) -> None:
+    script = Script([("failed", "m1")], [("failed", "a1")], [])
+    with pytest.raises(StepFailed, match=r"(?s)Consul: Do it.*failed beside it: ZooKeeper") as error:
+        engine(script, tmp_path).run(Plan("c", (*BESIDE, Step(component("dns"), ("m1",)))))
+    assert (error.value.where, len(script.steps)) == ("a1", 1)
+    assert [(e["event"], e["number"]) for e in events(tmp_path)[1:-1]] == [("step", 1), ("step", 2), ("step-done", 2), ("step-done", 1)]
+
+
+def test_nothing_begins_beside_what_may_not(tmp_path: Path) -> None:
+    def still_ours(doing: str) -> None:
+        if "ZooKeeper" in doing:
+            raise StoppedError("stopped, as asked for")
+
+    with pytest.raises(StoppedError):
+        engine(Script(), tmp_path, still_ours=still_ours).run(Plan("c", BESIDE))
+    assert [e["event"] for e in events(tmp_path)] == ["plan", "end"]
 
 
 def test_a_lost_agent_is_left_out_of_what_follows(tmp_path: Path) -> None:
@@ -162,7 +198,7 @@ def test_an_executor_that_raises_has_its_end_in_the_journal(tmp_path: Path) -> N
     def refuse(*_: Any) -> Outcome:
         raise StepFailed("it was told to reboot and did not", where="m1")
 
-    world = World({"reboot": refuse}, {}, Ensemble(), lambda host, unit: "", lambda doing: None)
+    world = World({"reboot": refuse}, lambda *_: None, {}, Ensemble(), lambda host, unit: "", lambda doing: None)
     with pytest.raises(StepFailed, match="did not"):
         Engine(world, Journal(tmp_path), Silent()).run(Plan("c", (Step(component("kernel"), ("m1",), verb="reboot"),)))
     assert events(tmp_path)[2]["failed"] == ["m1: it was told to reboot and did not"]

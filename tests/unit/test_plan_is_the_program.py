@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -89,6 +89,16 @@ class Hosts:
             outcome.take({"event": "result", "status": status, "host": host, "task": "Do it", "message": "it broke", "warnings": []})
         return outcome
 
+    def together(self, steps: Sequence[Step], on_event: Callable[[int, Event], None], on_end: Callable[[int, Outcome], None]) -> None:
+        broken: list[StepFailed] = []
+        for place, step in enumerate(steps):
+            try:
+                on_end(place, self.carry_out(step, step.hosts, lambda _: None))
+            except StepFailed as error:
+                broken.append(error)
+        if broken:
+            raise broken[0]
+
     def asks(self, host: str) -> bool:
         if self.random.random() < SELDOM:
             raise StepFailed("it must not go away now", where=host)
@@ -109,7 +119,7 @@ class Hosts:
 class Unseen:
     def step(self, number: int, total: int, step: Step) -> None: ...
 
-    def event(self, event: Event) -> None: ...
+    def event(self, step: Step, event: Event) -> None: ...
 
     def done(self, step: Step, outcome: Outcome, seconds: float) -> None: ...
 
@@ -120,8 +130,8 @@ class Unseen:
 
 def run(plan: Plan, hosts: Hosts) -> tuple[list[dict[str, Any]], bool]:
     """The events of a run, and whether it came to its end."""
-    world = World(dict.fromkeys((*VERBS, REBOOT, PROTECT), hosts.carry_out), {REBOOT: hosts.asks}, hosts, lambda host, unit: "",
-                  hosts.still_ours)
+    world = World(dict.fromkeys((*VERBS, REBOOT, PROTECT), hosts.carry_out), hosts.together, {REBOOT: hosts.asks}, hosts,
+                  lambda host, unit: "", hosts.still_ours)
     with tempfile.TemporaryDirectory() as folder:
         try:
             Engine(world, Journal(Path(folder)), Unseen()).run(plan)
@@ -135,31 +145,41 @@ def check(plan: Plan, events: Sequence[Mapping[str, Any]], *, whole: bool) -> No
     """That they tell of the plan's steps, all of them or the first ones, and of nothing else."""
     assert (events[0]["event"], events[-1]["event"]) == ("plan", "end")
     assert events[0]["steps"] == [json.loads(json.dumps(step.as_json())) for step in plan.steps]
-    by_number = {n: list(own) for n, own in itertools.groupby(events[1:-1], key=lambda event: int(event["number"]))}
-    assert list(by_number) == list(range(1, len(by_number) + 1)), "no step twice, none out of its turn"
+    stages = {number: place for place, stage in enumerate(plan.stages()) for number in stage}
+    turns = [stages[int(event["number"])] for event in events[1:-1]]
+    assert turns == sorted(turns), "a step began before all of the stage before it had ended"
+    by_number: dict[int, list[Mapping[str, Any]]] = {}
+    for event in events[1:-1]:
+        by_number.setdefault(int(event["number"]), []).append(event)
+    assert sorted(by_number) == list(range(1, len(by_number) + 1)), "a step was left out and the run went on"
     assert not whole or len(by_number) == len(plan.steps)
     lost: set[str] = set()
-    for number, own in by_number.items():
-        step = plan.steps[number - 1]
-        assert {(e["verb"], e["component"]) for e in own} == {(step.verb, step.component.name)}
-        if own[0]["event"] == "skip":
-            assert len(own) == 1
-            assert step.if_needed or {*step.hosts} <= lost
-            continue
-        assert [e["event"] for e in own] == ["step", "step-done"] * (len(own) // 2), "each begins and ends before the next"
-        begun, last = own[::2], number == len(by_number) and not whole
-        hosts = [host for event in begun for host in event["hosts"]]
-        assert len(hosts) == len({*hosts})
-        assert {*hosts} <= {*step.hosts} - lost
-        assert last or step.if_needed or {*hosts} == {*step.hosts} - lost, "a host was forgotten"
-        if len(begun) > 1 or (last and step.rolls and len(hosts) == 1):
-            assert step.rolls
-            assert all(len(event["hosts"]) == 1 for event in begun)
-        elif len(hosts) > 1:
-            assert begun[0]["batch"] == (0 if step.together_if_none_serves else step.batch)
-        assert not any(event["failed"] for event in own[1:-1:2]), "it went on after a failure"
-        assert last or not own[-1]["failed"]
-        lost |= {host for event in own[1::2] for host in event["unreachable"]}
+    for place, numbers in itertools.groupby(sorted(by_number), key=stages.__getitem__):
+        last = place == turns[-1] and not whole
+        lost |= {host for number in list(numbers) for host in check_step(plan.steps[number - 1], by_number[number], lost, last=last)}
+
+
+def check_step(step: Step, own: Sequence[Mapping[str, Any]], lost: Set[str], *, last: bool) -> set[str]:
+    """That these are its events; which hosts it lost. `last`: the run ended in it, or in one beside it."""
+    assert {(e["verb"], e["component"]) for e in own} == {(step.verb, step.component.name)}
+    if own[0]["event"] == "skip":
+        assert len(own) == 1
+        assert step.if_needed or {*step.hosts} <= lost
+        return set()
+    assert [e["event"] for e in own] == ["step", "step-done"] * (len(own) // 2), "each begins and ends before the next"
+    begun = own[::2]
+    hosts = [host for event in begun for host in event["hosts"]]
+    assert len(hosts) == len({*hosts})
+    assert {*hosts} <= {*step.hosts} - lost
+    assert last or step.if_needed or {*hosts} == {*step.hosts} - lost, "a host was forgotten"
+    if len(begun) > 1 or (last and step.rolls and len(hosts) == 1):
+        assert step.rolls
+        assert all(len(event["hosts"]) == 1 for event in begun)
+    elif len(hosts) > 1:
+        assert begun[0]["batch"] == (0 if step.together_if_none_serves else step.batch)
+    assert not any(event["failed"] for event in own[1:-1:2]), "it went on after a failure"
+    assert last or not own[-1]["failed"]
+    return {host for event in own[1::2] for host in event["unreachable"]}
 
 
 @settings(max_examples=500, deadline=None)

@@ -3,7 +3,8 @@
 from provisioner.components.model import Component, Election, Need, Port, Versions
 
 COMPONENT = Component(
-    "chronos", "chronos", "masters", "Chronos", unit="chronos", rolling="chronos", election=Election("chronos"), framework=True,
+    "chronos", "chronos", "masters", "Chronos", unit="chronos", after=("mesos_master", "docker"),
+    rolling="chronos", election=Election("chronos"), framework=True,
     endpoint="http://{address}:{chronos_port}/", closed_endpoint="https://{address}:{chronos_https_port}/",
     ports=(Port(4400, "Chronos", "chronos_port", reach="operators"),
            Port(4443, "Chronos's HTTPS", "chronos_https_port", reach="operators", access="closed"),

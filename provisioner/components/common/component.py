@@ -2,4 +2,4 @@
 
 from provisioner.components.model import Component, Need
 
-COMPONENT = Component("common", "common", "all", "Base system", needs=(Need(256, {"/var": 256}),))
+COMPONENT = Component("common", "common", "all", "Base system", after=("repos",), needs=(Need(256, {"/var": 256}),))

@@ -3,7 +3,8 @@
 from provisioner.components.model import LOOPBACK, Component, Election, Need, Port, Versions
 
 COMPONENT = Component(
-    "consul", "consul", "all", "Consul", unit="consul", server_group="consul_server", rolling="consul_server", batched=True,
+    "consul", "consul", "all", "Consul", unit="consul", after=("kernel",),
+    server_group="consul_server", rolling="consul_server", batched=True,
     leaves_in_turn=True,
     election=Election("consul_server", majority=True),
     ports=(

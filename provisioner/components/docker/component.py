@@ -5,7 +5,8 @@ from provisioner.components.model import Component, Need, Port
 _SWARM = ("docker_overlay", "swarm")
 
 COMPONENT = Component(
-    "docker", "docker", "all", "Docker", unit="docker", rolling="marathon", batched=True, carries=("marathon", "chronos"), ends_tasks=True,
+    "docker", "docker", "all", "Docker", unit="docker", after=("kernel",),
+    rolling="marathon", batched=True, carries=("marathon", "chronos"), ends_tasks=True,
     upgraded_before="mesos_agent",
     ports=(
         Port(2377, "Docker swarm's managers", when=_SWARM),

@@ -2,4 +2,4 @@
 
 from provisioner.components.model import Component
 
-COMPONENT = Component("kernel", "kernel", "all", "Kernel", reboots="kernel_upgrade")
+COMPONENT = Component("kernel", "kernel", "all", "Kernel", after=("common",), reboots="kernel_upgrade")

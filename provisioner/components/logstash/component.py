@@ -3,7 +3,7 @@
 from provisioner.components.model import LOOPBACK, Component, Need, Port
 
 COMPONENT = Component(
-    "logstash", "logstash", "all", "Logstash", unit="logstash", server_group="logstash_server", unit_on_servers=True,
+    "logstash", "logstash", "all", "Logstash", unit="logstash", after=("kernel",), server_group="logstash_server", unit_on_servers=True,
     ports=(
         Port(5140, "Logstash, in an open cluster", "logstash_port", group="logstash_server", access="open"),
         Port(6514, "Logstash over TLS, in a closed one", "logstash_tls_port", group="logstash_server", access="closed"),

@@ -3,7 +3,8 @@
 from provisioner.components.model import Component, Election, Need, Port, Versions
 
 COMPONENT = Component(
-    "marathon", "marathon", "masters", "Marathon", unit="marathon", rolling="marathon", election=Election("marathon"), framework=True,
+    "marathon", "marathon", "masters", "Marathon", unit="marathon", after=("mesos_master", "docker"),
+    rolling="marathon", election=Election("marathon"), framework=True,
     endpoint="http://{address}:{marathon_port}/", closed_endpoint="https://{address}:{marathon_https_port}/",
     ports=(Port(8080, "Marathon", "marathon_port", reach="operators"),
            Port(8443, "Marathon's HTTPS", "marathon_https_port", reach="operators", access="closed"),

@@ -4,7 +4,7 @@ from provisioner.components.mesos_agent.resources import task_ports
 from provisioner.components.model import Component, Need, Port, Versions
 
 COMPONENT = Component(
-    "mesos_agent", "mesos", "agents", "Mesos agent", unit="mesos-agent", batched=True, runs_tasks=True,
+    "mesos_agent", "mesos", "agents", "Mesos agent", unit="mesos-agent", after=("mesos_master", "docker"), batched=True, runs_tasks=True,
     ports=(
         Port(5051, "the Mesos agent", "mesos_agent_port", reach="operators"),
         Port(0, "tasks of the Mesos agent", "mesos_agent_resources", ranges=task_ports, reach="users"),

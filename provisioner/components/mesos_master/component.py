@@ -3,7 +3,7 @@
 from provisioner.components.model import Component, Election, Need, Port, Versions
 
 COMPONENT = Component(
-    "mesos_master", "mesos", "masters", "Mesos master", unit="mesos-master", rolling="mesos_master",
+    "mesos_master", "mesos", "masters", "Mesos master", unit="mesos-master", after=("zookeeper", "dns"), rolling="mesos_master",
     election=Election("mesos_master", majority=True),
     endpoint="http://{address}:{mesos_master_port}/",
     ports=(Port(5050, "the Mesos master", "mesos_master_port", reach="operators"),),

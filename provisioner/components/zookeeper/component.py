@@ -3,7 +3,7 @@
 from provisioner.components.model import Component, Election, Need, Port, Versions
 
 COMPONENT = Component(
-    "zookeeper", "zookeeper", "masters", "ZooKeeper", unit="zookeeper", rolling="zookeeper", upgraded_before="consul",
+    "zookeeper", "zookeeper", "masters", "ZooKeeper", unit="zookeeper", after=("kernel",), rolling="zookeeper", upgraded_before="consul",
     election=Election("zookeeper", majority=True),
     endpoint="{address}:{zookeeper_client_port}",
     ports=(

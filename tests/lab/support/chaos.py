@@ -107,8 +107,8 @@ def killed_at_task(cluster: ClusterUnderTest, drifting: Drifting, number: int) -
 
 def _tasks(folders: set[Path]) -> int:
     """How many tasks of role zookeeper have begun in these runs."""
-    logs = [folder / "ansible.log" for folder in folders]
-    return sum(log.read_text(errors="replace").count("TASK [zookeeper : ") for log in logs if log.exists())
+    logs = [log for folder in folders for log in folder.glob("ansible*.log")]
+    return sum(log.read_text(errors="replace").count("TASK [zookeeper : ") for log in logs)
 
 
 def _ended(runs: set[Path]) -> None:

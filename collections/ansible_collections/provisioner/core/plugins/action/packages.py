@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
+from ansible.constants import DEFAULT_LOCAL_TMP
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
@@ -51,10 +56,11 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible ships no types
         if not asked[manager]:
             return {**result, "changed": False}
         arguments = {"name": asked[manager], "state": asked["state"], "lock_timeout": LOCK_SECONDS}
-        done = self._by(manager, {**arguments, **_options(manager, asked, bool(self._task.check_mode))}, task_vars)
-        if asked["hold"] and asked["state"] == "present" and not self._task.check_mode and not done.get("failed"):
-            held = self._hold(manager, asked["hold"])
-            done.update(changed=bool(done.get("changed") or held), held=held)
+        with _alone(str((task_vars or {}).get("inventory_hostname", ""))):
+            done = self._by(manager, {**arguments, **_options(manager, asked, bool(self._task.check_mode))}, task_vars)
+            if asked["hold"] and asked["state"] == "present" and not self._task.check_mode and not done.get("failed"):
+                held = self._hold(manager, asked["hold"])
+                done.update(changed=bool(done.get("changed") or held), held=held)
         return {**result, **done}
 
     def _by(self, manager: str, arguments: dict[str, Any], task_vars: dict[str, Any] | None) -> dict[str, Any]:
@@ -76,6 +82,18 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible ships no types
             words = " ".join((done.get("stderr") or done.get("stdout") or "").split())[-400:]
             raise AnsibleActionFail(f"{', '.join(names)}: other upgrades can't be kept from touching it: {words}")
         return bool((done.get("stdout") or "").strip())
+
+
+@contextmanager
+def _alone(host: str) -> Iterator[None]:
+    """While it lasts no other role that goes side by side with this one installs anything on the host.
+
+    The managers' own locks do not suffice: apt's module lays its policy-rc.d aside before it waits for them, and two of them leave one
+    behind that starts no service for ever.
+    """
+    with (Path(DEFAULT_LOCAL_TMP).parent / f"packages-{host}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _options(manager: str, asked: dict[str, Any], check: bool) -> dict[str, Any]:

@@ -36,11 +36,14 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # Ansible ships no ty
     def __init__(self) -> None:
         super().__init__()
         path = os.environ.get("PROVISION_EVENTS")
-        self._out = open(path, "a", buffering=1) if path else None  # noqa: SIM115, PTH123  # lives as long as the process
+        self._play = int(os.environ.get("PROVISION_PLAY", "0"))
+        self._out = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600) if path else None  # lives as long as the process
 
     def _emit(self, event: str, **fields: Any) -> None:
-        if self._out:
-            self._out.write(json.dumps({"event": event, "time": round(time.time(), 3), **fields}) + "\n")
+        if self._out is not None:
+            line = json.dumps({"event": event, "play": self._play, "time": round(time.time(), 3), **fields}) + "\n"
+            # In one go, so that lines of plays that go on side by side do not get into each other.
+            os.write(self._out, line.encode())
 
     def v2_playbook_on_task_start(self, task: Any, is_conditional: bool) -> None:
         self._emit("task", task=task.get_name(), path=task.get_path() or "")
