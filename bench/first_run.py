@@ -1,4 +1,6 @@
-"""What a first run on fresh hosts takes: ours, ours by mitogen, and the same roles by a tuned `ansible-playbook`, in turn."""
+"""What a first run on fresh hosts takes: ours, ours by mitogen, and by a tuned `ansible-playbook` the same roles and those of `baseline`,
+in turn.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,7 @@ from pathlib import Path
 
 from ruamel.yaml import YAML
 
-from bench import plain
+from bench import baseline, plain
 from bench.commands import timed
 from bench.contenders import TUNED, whole_cluster
 from provisioner.context import Context
@@ -23,14 +25,19 @@ from provisioner_lab.model import default_inventory
 
 def first_run(lab: str, size: tuple[str, ...], work: Path, repetitions: int) -> dict[str, list[float]]:
     """Seconds by contender; each gets a lab of its own of this size (arguments of `lab up`), of which the last stays."""
+    old = f"first run, {TUNED}, a task for each file"
     contenders: dict[str, Callable[[str, Path], float]] = {
-        f"first run, {TUNED}": _tuned, "first run, ours with cluster_mitogen": _ours_by_mitogen, "first run, ours": _ours,
+        old: lambda lab, _: baseline.first_run(lab, size),
+        f"first run, {TUNED}": _tuned,
+        "first run, ours with cluster_mitogen": _ours_by_mitogen,
+        "first run, ours": _ours,
     }
     found: dict[str, list[float]] = {name: [] for name in contenders}
     for number in range(repetitions):
         for name, bring_up in contenders.items():
             timed("lab", "down", "--name", lab, "--ignore-missing")
-            timed("lab", "up", "--name", lab, *size)
+            if name != old:
+                timed("lab", "up", "--name", lab, *size)
             found[name].append(bring_up(lab, work))
             print(f"round {number + 1}: {name}: {found[name][-1]:.0f} s", flush=True)
     return found
