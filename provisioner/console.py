@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from provisioner.cluster.names import FEW, host_list
+from provisioner.cluster.names import FEW, counted, host_list
 
 if TYPE_CHECKING:
     from rich.console import Console as Terminal
@@ -168,7 +168,7 @@ class RunProgress:
             self._console.warn(warning)
 
     def _say(self, label: str, step: Step, news: str) -> None:
-        hosts = f"{len(step.hosts)} hosts" if len(step.hosts) != 1 else step.hosts[0]
+        hosts = step.hosts[0] if len(step.hosts) == 1 else counted(len(step.hosts), "host")
         self._console.say(f"{label:<26} {hosts:<9} {news}")
 
     def _still(self) -> None:

@@ -32,6 +32,11 @@ class _Run:
         return f"{self.before}[{self.first:0{self.digits}}:{self.last:0{self.digits}}]{self.after}"
 
 
+def counted(number: int, one: str, many: str = "") -> str:
+    """So many of a thing, as people write it: 1 host, 2 hosts; `many` where more than an 's' is different."""
+    return f"{number} {one if number == 1 else many or f'{one}s'}"
+
+
 def no_answer(names: Collection[str]) -> str:
     """That these hosts do not answer."""
     return f"{host_list(names)} {'does' if len(names) == 1 else 'do'} not answer"

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 from provisioner.cluster.model import Cluster, Host
+from provisioner.cluster.names import counted
 from provisioner.errors import UnreachableError
 from provisioner.hosts.failures import SshError, become_failure, began_nothing, changed_key, failure, ssh_failure
 from provisioner.hosts.login import Login, cluster_options, environment, host_options, login, no_ssh
@@ -185,5 +186,6 @@ def first_contact(cluster: Cluster, hosts: Sequence[Host], transport: Transport)
 def _stopped(error: SshError, others: int) -> SshError:
     if not others:
         return error
-    hint = f"{error.hint}; {others} more hosts with this login were not tried, so that no account gets locked"
+    untried = counted(others, "more host with this login was not tried", "more hosts with this login were not tried")
+    hint = f"{error.hint}; {untried}, so that no account gets locked"
     return SshError(error.cause, error.message, where=error.where, hint=hint)

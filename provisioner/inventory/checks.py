@@ -6,7 +6,7 @@ import ipaddress
 from collections.abc import Callable, Iterator, Mapping
 
 from provisioner.cluster.model import Cluster, Host
-from provisioner.cluster.names import host_list
+from provisioner.cluster.names import counted, host_list
 from provisioner.components import COMPONENTS, QUORUMS
 from provisioner.inventory import settings, sources
 from provisioner.inventory.described import ALL, UNGROUPED
@@ -47,7 +47,7 @@ def _ports(cluster: Cluster, schema: Schema, lines: Lines, problems: Problems) -
         for clash in clashes(host, defaults, lines[host.name], str(cluster.variables.get("cluster_access") or "open")):
             found.setdefault(clash, []).append(host.name)
     for (line, message), (first, *others) in found.items():
-        where = f"{first} and {len(others)} more hosts" if others else first
+        where = f"{first} and {counted(len(others), 'more host')}" if others else first
         problems.add(line, f"on {where}: {message}", "correct the value, or move one of the two to another host")
 
 

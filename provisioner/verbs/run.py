@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from provisioner.cluster.names import counted
 from provisioner.errors import StepFailed, UnreachableError
 from provisioner.verbs.shared.arguments import add_limit
 
@@ -75,7 +76,7 @@ def summary(answers: Mapping[str, Completed | UnreachableError]) -> list[str]:
     lines = [f"{name}: not reached: {error.message}" + (f"\n  → {error.hint}" if error.hint else "") for name, error in lost.items()]
     lines += [f"{name}: exit code {code}" for name, code in failed.items()]
     good = len(answers) - len(lost) - len(failed)
-    return [*lines, f"{good} of {len(answers)} hosts succeeded"]
+    return [*lines, f"{good} of {counted(len(answers), 'host')} succeeded"]
 
 
 def exit_code(answers: Mapping[str, Completed | UnreachableError]) -> int:

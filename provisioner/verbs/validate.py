@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from provisioner.cluster.names import counted
+
 if TYPE_CHECKING:
     import argparse
 
@@ -40,5 +42,5 @@ def run(context: Context, console: Console, options: Options) -> int:
     if others := namesakes(context.path, cluster.name, default=cluster.name == load_schema().variables["cluster_name"].default):
         console.warn(f"cluster_name {cluster.name} also stands in {host_list(others)}: state is kept under it; give each cluster its own")
     groups = ", ".join(f"{len(cluster.members(g))} {g}" for g in (*QUORUMS.values(), AGENT.name))
-    console.write(f"{context.path}: valid: cluster {cluster.name}, {len(cluster.hosts)} hosts ({groups})\n")
+    console.write(f"{context.path}: valid: cluster {cluster.name}, {counted(len(cluster.hosts), 'host')} ({groups})\n")
     return 0

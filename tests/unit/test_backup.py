@@ -117,7 +117,7 @@ def test_apps_come_back_as_they_were_defined_from_any_host_that_answers() -> Non
     app = {"id": "/web", "cmd": "true", "instances": 2}
     marathon = Framework(GET={"apps": [{**app, "tasksRunning": 2, "version": "x", "deployments": []}]}, PUT={})
     part = MarathonApps(api(marathon))
-    assert part.put_back(part.save()) == "1 apps"
+    assert part.put_back(part.save()) == "1 app"
     assert marathon.asked[-1] == ("PUT", "/v2/apps?force=true", [app])
 
 

@@ -461,7 +461,7 @@ def test_a_slow_way_to_the_hosts_makes_no_clock_wrong() -> None:
 def test_a_report_shows_the_worst_first() -> None:
     findings = (Finding("ok", "m1", "system", "Debian"), Finding("warn", "m1", "time", "w", "do"), Finding("fail", "m2", "ssh", "f"))
     report = Report(findings, {})
-    assert report.rows() == [["fail", "m2", "ssh", "f"], ["warn", "m1", "time", "w\n→ do"], ["ok", "m1", "1 checks", "Debian"]]
+    assert report.rows() == [["fail", "m2", "ssh", "f"], ["warn", "m1", "time", "w\n→ do"], ["ok", "m1", "1 check", "Debian"]]
     assert (report.failed, report.exit_code) == (True, 5)
     assert replace(report, unreachable={"m2": UnreachableError("away")}).exit_code == 4
     assert Report((), {}).exit_code == 0

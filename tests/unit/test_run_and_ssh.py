@@ -68,7 +68,7 @@ def test_a_host_that_is_not_reached(run_on: Any, trusted: dict[str, UnreachableE
 def test_only_the_named_hosts(run_on: Any) -> None:
     _, _, news, transport = run_on({"m1": said(), "m2": said()}, limit="m2")
     assert {call.host for call in transport.calls} == {"m2"}
-    assert news == ["1 of 1 hosts succeeded"]
+    assert news == ["1 of 1 host succeeded"]
 
 
 def test_a_refused_login_stops_everything(run_on: Any) -> None:

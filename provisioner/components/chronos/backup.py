@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from provisioner.cluster.names import counted
 from provisioner.hosts.http_api import Api
 from provisioner.run.backup_parts import Part, Sources, without
 
@@ -36,7 +37,7 @@ class ChronosJobs:
         for job in _parents_first(jobs):
             kind = "dependency" if job.get("parents") else "iso8601"
             self._api.ask("POST", f"/v1/scheduler/{kind}", job)
-        return f"{len(jobs)} jobs"
+        return counted(len(jobs), "job")
 
 
 def _parents_first(jobs: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:

@@ -6,6 +6,7 @@ import re
 from collections import Counter
 
 from provisioner.cluster.model import Host
+from provisioner.cluster.names import counted
 from provisioner.hosts.openssh import fan_out
 from provisioner.hosts.remote_calls import BrokenLink
 from provisioner.inventory.schema import load_schema
@@ -47,7 +48,7 @@ def arrive(proof: Proof) -> str:
     if twice:
         line, times = next(iter(twice.items()))
         raise BrokenLink(f"log forwarding on {wanted[line].name}", f"the line '{line}' arrived {times} times")
-    return f"{len(hosts)} hosts' and {len(proof.instances)} app lines, each once"
+    return f"lines of {counted(len(hosts), 'host')} and of {counted(len(proof.instances), 'instance')} of the app, each once"
 
 
 def _host_line(proof: Proof, host: Host) -> str:

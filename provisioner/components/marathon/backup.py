@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+from provisioner.cluster.names import counted
 from provisioner.hosts.http_api import Api
 from provisioner.run.backup_parts import Part, Sources, without
 
@@ -34,4 +35,4 @@ class MarathonApps:
         apps = json.loads(data)
         if apps:
             self._api.ask("PUT", "/v2/apps?force=true", apps)
-        return f"{len(apps)} apps"
+        return counted(len(apps), "app")

@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 
+from provisioner.cluster.names import counted
 from provisioner.hosts.zookeeper import Node, Tree, open_tree
 from provisioner.run.backup_parts import Part, Sources
 from provisioner.state.secrets import counting
@@ -43,4 +44,4 @@ class ZooKeeperNodes:
         with self._tree() as tree:
             for node in nodes:
                 tree.put(node)
-        return f"{len(nodes)} nodes"
+        return counted(len(nodes), "node")

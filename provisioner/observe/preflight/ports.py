@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from provisioner.cluster.names import counted
 from provisioner.components import COMPONENTS, component
 from provisioner.observe.preflight.report import Finding, Seen
 
@@ -50,7 +51,7 @@ def free_ports(seen: Seen) -> Iterator[Finding]:
                 yield seen.fail("ports", f"{need.component} needs port {need.port}/{need.protocol}, but {_owner(listener)} listens on it",
                                 _advice(listener, need))
     if not told:
-        yield seen.ok("ports", f"{len(needed)} ports are free or in the right hands")
+        yield seen.ok("ports", counted(len(needed), "port is free or in the right hands", "ports are free or in the right hands"))
 
 
 def _in_the_way(need: Needed, listener: Mapping[str, Any]) -> bool:

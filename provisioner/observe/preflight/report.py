@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from provisioner.cluster.names import counted
 from provisioner.errors import StepFailed, UnreachableError
 
 if TYPE_CHECKING:
@@ -89,5 +90,5 @@ class Report:
         for host in dict.fromkeys(f.host for f in self.findings if f.severity == "ok"):
             fine = [f for f in self.findings if f.host == host and f.severity == "ok"]
             about = ", ".join(f.message for f in fine if f.check in ("system", "cpus", "memory"))
-            rows.append(["ok", host, f"{len(fine)} checks", about])
+            rows.append(["ok", host, counted(len(fine), "check"), about])
         return rows

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
+from provisioner.cluster.names import counted
 from provisioner.components import COMPONENTS
 from provisioner.components.model import Component
 from provisioner.observe.preflight.report import Finding, Seen
@@ -133,13 +134,13 @@ def reached(seen: Seen) -> Iterator[Finding]:
     answers = [a for a in seen.found["sources"] if 0 <= a["question"] < len(seen.sources.questions)]
     tried = [a for a in answers if a["url"]]
     silent: dict[tuple[str, str], int] = Counter((urlsplit(a["url"]).netloc, a["error"]) for a in answers if a["error"] and not a["status"])
-    found = [seen.fail("sources", f"{server}: {error} ({count} of {len(tried)} sources are on it)", HINT_REACH)
+    found = [seen.fail("sources", f"{server}: {error} ({count} of {counted(len(tried), 'source is', 'sources are')} on it)", HINT_REACH)
              for (server, error), count in silent.items()]
     found += [finding for a in answers if a["status"] or not a["error"] for finding in seen.sources.judge(seen, a)]
     found += _missing(seen, seen.sources, answers)
     yield from found
     if tried and not found:
-        yield seen.ok("sources", f"{len(tried)} package sources, files and images are there")
+        yield seen.ok("sources", f"all {len(tried)} package sources, files and images are there")
 
 
 def _missing(seen: Seen, sources: Sources, answers: list[Mapping[str, Any]]) -> Iterator[Finding]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
+from provisioner.cluster.names import counted
 from provisioner.components import AGENT
 from provisioner.console import Console, summary
 from provisioner.context import Context
@@ -35,7 +36,7 @@ def run_drain(context: Context, console: Console, options: drain.Options) -> Res
         await_settled(context, ["marathon"] if context.cluster.members("marathon") else [])
         work = Workload(context.cluster, context.rendered, RemoteCalls(context.transport))
         tasks, apps = work.tasks(host)[host], work.apps(host)
-        console.say(f"{len(tasks)} tasks: {', '.join(tasks)}" if tasks else "no tasks")
+        console.say(f"{counted(len(tasks), 'task')}: {', '.join(tasks)}" if tasks else "no tasks")
         if tasks and len(context.cluster.members(AGENT.name)) == 1:
             raise StepFailed("nothing was changed: it is the only agent, so its tasks have nowhere to go", where=host,
                              hint="add an agent, or end the tasks first (an app: scale it to 0 in Marathon)")

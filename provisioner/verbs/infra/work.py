@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from provisioner.cluster.model import Cluster
+from provisioner.cluster.names import counted
 from provisioner.console import Console
 from provisioner.errors import InventoryError, UnreachableError, UsageError
 from provisioner.hosts.known_hosts import forget
@@ -58,7 +59,7 @@ class Infra:
         if before:
             forget(cluster, _keys(before) - _keys(cluster))
         await_hosts(cluster, tuple(outputs.hosts), OpenSsh(cluster), seconds=options.wait, again=self._again(), say=self._console.say)
-        self._console.say(f"{len(outputs.hosts)} hosts answer; inventory: {self._inventory}\n"
+        self._console.say(f"{counted(len(outputs.hosts), 'host answers', 'hosts answer')}; inventory: {self._inventory}\n"
                           f"Next: provision up --hosts {shlex.quote(str(self._inventory))}")
         if options.json:
             self._console.json({"inventory": str(self._inventory), "hosts": {m.name: m.address for m in outputs.hosts.values()}})

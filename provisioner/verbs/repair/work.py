@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from provisioner.cluster.model import Cluster, Host
-from provisioner.cluster.names import no_answer
+from provisioner.cluster.names import counted, no_answer
 from provisioner.components import SCHEDULERS, component
 from provisioner.components.model import Component
 from provisioner.console import Console, summary
@@ -53,7 +53,7 @@ def run_repair(context: Context, console: Console, options: Options) -> Result:
             name = variables[scheduler.probe_variable]["framework"]
             old = refuse(scheduler, name, seen, found, mesos)
             console.say(f"removed by Mesos: {old or 'a framework it no longer remembers'}; stored: "
-                        f"{'its id' if found.identity else 'no id'}, {len(found.instances)} nodes about instances")
+                        f"{'its id' if found.identity else 'no id'}, {counted(len(found.instances), 'node')} about instances")
             console.say(f"Mesos has already ended all tasks of the old framework. {lost_with(scheduler.name)}")
             plan = Plan(cluster.name, _steps(cluster, scheduler), voters(cluster))
             console.plan(plan)
@@ -80,7 +80,8 @@ def _forget(tree: Nodes, store: Store, step: Step, hosts: Sequence[str], on_even
     found = kept(tree, store)
     forget(tree, found)
     gone = len(found.instances) + bool(found.identity)
-    return Outcome(changed=gone, tasks=1, changed_tasks=[f"{hosts[0]}: {gone} nodes of the old framework deleted"] if gone else [])
+    return Outcome(changed=gone, tasks=1,
+                   changed_tasks=[f"{hosts[0]}: {counted(gone, 'node')} of the old framework deleted"] if gone else [])
 
 
 def refuse(scheduler: Component, name: str, seen: Observation, found: Kept, mesos: Sequence[dict[str, Any]]) -> str:

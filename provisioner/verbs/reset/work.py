@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 from provisioner.cluster.facts import membership
 from provisioner.cluster.model import Cluster, Host
-from provisioner.cluster.names import no_answer
+from provisioner.cluster.names import counted, no_answer
 from provisioner.components import COMPONENTS
 from provisioner.components.model import Component
 from provisioner.console import Console, summary
@@ -38,7 +38,7 @@ def run_reset(context: Context, console: Console, options: Options) -> Result:
         refuse(seen, silent, context.ledger.cluster_id, lost=options.lost)
         plan = Plan(cluster.name, steps(cluster, silent, data=options.data))
         console.plan(plan)
-        confirm_by_name(options.yes, cluster.name, f"Everything is uninstalled from {len(cluster.hosts) - len(silent)} hosts, "
+        confirm_by_name(options.yes, cluster.name, f"Everything is uninstalled from {counted(len(cluster.hosts) - len(silent), 'host')}, "
                         + ("and all data is deleted." if options.data else "but data is kept."))
         result = execute(context, console, plan, held, facts=seen.facts())
         _clean([h for h in cluster.hosts if h.name not in silent], context)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from provisioner.cluster.names import counted
 from provisioner.components import COMPONENTS
 from provisioner.components.model import Component
 from provisioner.console import Console, summary
@@ -43,7 +44,7 @@ def run_restart(context: Context, console: Console, options: Options) -> Result:
         if told := interruption(plan, cluster, seen):
             console.warn(told)
         console.plan(plan)
-        confirm(f"Restart {component.title} on {len(hosts)} hosts?", yes=options.yes)
+        confirm(f"Restart {component.title} on {counted(len(hosts), 'host')}?", yes=options.yes)
         result = execute(context, console, plan, held, facts=seen.facts(), unreachable=silent)
     console.say(summary(result))
     return result

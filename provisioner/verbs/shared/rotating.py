@@ -8,6 +8,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from provisioner.cluster.names import counted
 from provisioner.components import COMPONENTS
 from provisioner.components.rotation import NEXT, OLD, Rotation, rotations
 from provisioner.console import Console, summary
@@ -103,7 +104,7 @@ def run_rotate(context: Context, console: Console, names: Sequence[str], *, ever
         console.say("new values for")
         for name, each in wanted.items():
             console.say(f"  {name} ({', '.join(concerned(context, each))}): {each.felt}")
-        confirm(f"Rotate {len(wanted)} secrets of {context.cluster.name}?", yes=yes)
+        confirm(f"Rotate {counted(len(wanted), 'secret')} of {context.cluster.name}?", yes=yes)
         done = [complete(context, console, ready.held, batch=batch)] if begun else []
         rest = {name: each for name, each in wanted.items() if name not in begun}
         for part in (False, True):

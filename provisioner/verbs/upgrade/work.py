@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import takewhile
 
+from provisioner.cluster.names import counted
 from provisioner.components import component_names
 from provisioner.components.model import Component
 from provisioner.console import Console, summary
@@ -47,7 +48,7 @@ def run_upgrade(context: Context, console: Console, options: Options) -> Result:
     console.say(summary(result))
     left = len(found.plan.steps) - len(plan.steps)
     if left:
-        console.say(f"paused after {options.pause_after}: {left} steps left; 'provision upgrade' continues")
+        console.say(f"paused after {options.pause_after}: {counted(left, 'step')} left; 'provision upgrade' continues")
     return result
 
 

@@ -10,7 +10,7 @@ from types import ModuleType
 from typing import Any
 
 from provisioner.cluster.model import Cluster
-from provisioner.cluster.names import host_list
+from provisioner.cluster.names import counted, host_list
 from provisioner.components import COMPONENTS, SCHEDULERS, component
 from provisioner.errors import ProvisionError, UnreachableError
 from provisioner.hosts.openssh import Transport
@@ -66,7 +66,7 @@ def hosts_answer(proof: Proof) -> str:
     if away:
         raise BrokenLink(f"SSH to {host_list([name for name, _ in away])}", "; ".join(dict.fromkeys(error for _, error in away)))
     said = [part.prepare(proof, seen) for part in _parts() if hasattr(part, "prepare")]
-    return "; ".join([f"{len(seen.hosts)} hosts answer", *filter(None, said)])
+    return "; ".join([counted(len(seen.hosts), "host answers", "hosts answer"), *filter(None, said)])
 
 
 def links() -> tuple[Link, ...]:
