@@ -63,6 +63,19 @@ class Context:
         """What a cluster that was built becomes by its inventory, `closed` or `open`; '' where it stays what it is."""
         return ledger.switch(self._saved, self.cluster)
 
+    @property
+    def as_built(self) -> Context:
+        """The context in which the cluster is closed or open as it was built, whatever its inventory wants it to become."""
+        if not self.switched:
+            return self
+        return Context(self.path, cluster=self.written, ledger=replace(self.ledger, access=ledger.access(self._saved)),
+                       transport=self.transport, vault=self.vault)
+
+    @property
+    def access_doubt(self) -> str:
+        """What there is to say where the cluster is not as closed or open as its inventory says; '' where it is."""
+        return ledger.access_doubt(self._saved, self.cluster)
+
     @functools.cached_property
     def ledger(self) -> Ledger:
         """Identities handed out so far, with those that this inventory still needs. Not saved: `up` does that."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from provisioner.cluster.model import Cluster
-from provisioner.cluster.names import host_list
+from provisioner.cluster.names import host_list, no_answer
 from provisioner.errors import StepFailed, UnreachableError
 from provisioner.observe.observation import Observation
 from provisioner.plan.fingerprint import Question, that_count
@@ -85,6 +85,14 @@ def refuse_unfit(report: Report, cluster: Cluster) -> None:
     if lost:
         raise UnreachableError(f"nothing was changed, because hosts that a quorum needs do not answer:\n{text}")
     raise StepFailed(f"nothing was changed, because the hosts are not fit:\n{text}", hint="fix these, then run 'provision up' again")
+
+
+def refuse_silence(cluster: Cluster, hosts: Collection[str], silent: Mapping[str, UnreachableError]) -> None:
+    """UnreachableError when not one of the hosts that a scope is limited to answers: nothing is known, also not that all is well."""
+    asked = [host.name for host in cluster.hosts if not hosts or host.name in hosts]
+    if asked and silent.keys() >= {*asked}:
+        first = silent[asked[0]]
+        raise UnreachableError(f"nothing was done: {no_answer(asked)}: {first.message}", hint=first.hint or "provision preflight")
 
 
 def refuse_lost_voters(found: Assessment, cluster: Cluster) -> None:

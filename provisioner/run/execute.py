@@ -6,6 +6,7 @@ import functools
 import sys
 from collections.abc import Collection, Mapping
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -47,7 +48,7 @@ def execute(context: Context, display: Display, plan: Plan, held: Lock, *, facts
     stops a plan of several steps between two of them, a second one at once. Raises as `Engine.run` does, and StoppedError.
     """
     if context.switched and any(step.verb == "up" for step in plan.steps):
-        ledger.save(context.cluster, context.ledger)
+        ledger.save(context.cluster, replace(context.ledger, switching=True))
     journal = open_run(context.cluster.state_dir, sys.argv[1:])
     reboots = Reboots(context.cluster, context.rendered, context.transport, display.say)
     with ExitStack() as ending:

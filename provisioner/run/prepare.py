@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
 from provisioner.cluster.facts import to_ansible_facts
+from provisioner.cluster.names import counted
 from provisioner.components import COMPONENTS, component_names
 from provisioner.context import Context
 from provisioner.errors import StepFailed, UnreachableError, UsageError
@@ -21,6 +22,7 @@ from provisioner.plan.assess import (
     assess,
     converged,
     refuse_lost_voters,
+    refuse_silence,
     refuse_unfit,
     tells_all,
     warnings,
@@ -121,7 +123,8 @@ def ask_once(so_far: Preparation) -> Preparation:
     context, cluster, only = so_far.context, so_far.context.cluster, so_far.scope.only
     if secrets.stages(cluster) or secrets.given_another(cluster):
         return so_far
-    so_far.voice.say(f"looking at {len(so_far.hosts or [h for h in cluster.hosts if not only or h.groups & {*only}])} hosts …")
+    seen_by = so_far.hosts or [h for h in cluster.hosts if not only or h.groups & {*only}]
+    so_far.voice.say(f"looking at {counted(len(seen_by), 'host')} …")
     before = {} if so_far.scope.full or so_far.approved else fact_cache.read(cluster)
     if set(before) < {h.name for h in cluster.hosts} or not all_known(cluster):
         return so_far
@@ -134,6 +137,7 @@ def ask_once(so_far: Preparation) -> Preparation:
                    questions={name: own for name, own in asked.items() if name not in silent}, wanted=_wanted(context))
     if not converged(found, before):
         return replace(so_far, silent=silent)
+    refuse_silence(cluster, so_far.hosts, silent)
     for name in within(so_far.hosts, silent):
         so_far.voice.warn(str(silent[name]))
     return replace(so_far, found=found, over=True)
@@ -171,7 +175,9 @@ def take_lock(so_far: Preparation) -> Preparation:
 
 
 def inspect_hosts(so_far: Preparation) -> Preparation:
-    """Preflight: what would fail later is refused now. Raises StepFailed, and UnreachableError when a quorum needs a silent host."""
+    """Preflight: what would fail later is refused now. Raises StepFailed, and UnreachableError when all hosts are silent, or one that a
+    quorum needs.
+    """
     from provisioner.observe.preflight import preflight
 
     context = so_far.context
@@ -179,7 +185,9 @@ def inspect_hosts(so_far: Preparation) -> Preparation:
     for text in warnings(report):
         so_far.voice.warn(text)
     refuse_unfit(report, context.cluster)
-    return replace(so_far, silent={**so_far.silent, **report.unreachable},
+    silent = {**so_far.silent, **report.unreachable}
+    refuse_silence(context.cluster, so_far.hosts, silent)
+    return replace(so_far, silent=silent,
                    facts={name: to_ansible_facts(found) for name, found in report.facts.items()})
 
 

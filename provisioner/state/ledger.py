@@ -31,7 +31,8 @@ class Ledger:
     `drained`: hosts whose Mesos agent is to take no work until `provision undrain`. `small`: hosts with the sizes of a cluster on one
     machine, because theirs was one in the beginning; they stay so, as an agent can't offer less than it once did. `addresses`: DNS name
     → the IPv4 address that the cluster knows it by. `inventory`: the file that the cluster was described by last, and `machines`: its
-    voters' SSH addresses then. `access`: whether the cluster is closed or open, as `cluster_access` means it.
+    voters' SSH addresses then. `access`: whether the cluster is closed or open, as `cluster_access` means it, and `switching`: a run has
+    begun to make it so and none has completed it yet.
     """
 
     cluster_id: str
@@ -43,6 +44,7 @@ class Ledger:
     inventory: str = ""
     machines: Mapping[str, str] = field(default_factory=dict)
     access: str = ""
+    switching: bool = False
 
 
 def ledger_path(cluster: Cluster) -> Path:
@@ -132,8 +134,22 @@ def assign(ledger: Ledger, cluster: Cluster) -> Ledger:
 def switch(ledger: Ledger, cluster: Cluster) -> str:
     """What a cluster that was built becomes by its inventory, `closed` or `open`; '' where it stays what it is."""
     built = bool(ledger.zookeeper_ids or ledger.retired_ids)
-    now, wanted = ledger.access or "open", _access(ledger, cluster)
+    now, wanted = access(ledger), _access(ledger, cluster)
     return wanted if built and wanted != now else ""
+
+
+def access(ledger: Ledger) -> str:
+    """What a cluster is that was built, `closed` or `open`: one from before there was a choice is open. Of a new one what it will be."""
+    return ledger.access or "open"
+
+
+def access_doubt(ledger: Ledger, cluster: Cluster) -> str:
+    """A sentence, with the command, where a cluster is not as closed or open as its inventory says, or only in part; '' where it is."""
+    if wanted := switch(ledger, cluster):
+        return f"cluster_access in the inventory is {wanted}, and this cluster is still {access(ledger)}: 'provision up' changes that"
+    if ledger.switching:
+        return f"this cluster is only in part {ledger.access}: a run that was to make it so did not come to its end; 'provision up' goes on"
+    return ""
 
 
 def _access(ledger: Ledger, cluster: Cluster) -> str:
@@ -189,6 +205,7 @@ def _text(ledger: Ledger) -> str:
         f"inventory: {json.dumps(ledger.inventory)}",
         "# Whether nobody gets in without a password (cluster_access).",
         f"access: {json.dumps(ledger.access)}",
+        *(["# A run began to make it so and did not complete it.", "switching: true"] if ledger.switching else []),
         *_block("machines", ledger.machines),
     ]
     if ledger.addresses:
@@ -225,4 +242,4 @@ def _read(content: Mapping[str, Any], source: str) -> Ledger:
         ipaddress.IPv4Address(address)
     return Ledger(content["cluster_id"], _sorted(ids), retired, frozenset(map(str, marked["drained"])),
                   frozenset(map(str, marked["small"])), texts["addresses"], str(content.get("inventory", "")), texts["machines"],
-                  str(content.get("access", "")))
+                  str(content.get("access", "")), content.get("switching") is True)

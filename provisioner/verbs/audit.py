@@ -17,11 +17,10 @@ EPILOG = """\
 Tries each door from this machine, as an unprivileged user of a host, as root
 of one, and from containers on an agent's bridge and on the overlay network:
 with nothing, with wrong and with the right credentials. Nothing is changed,
-also where a door is open. The exit code is 1 when one is, when a secret can
-be seen, or when the right credentials do not open; 4 when a host did not
-answer."""
+also where a door is open."""
 #: What a script asks for: not everything is locked.
 OPEN = 1
+CODES = {OPEN: "a door is open, a secret in sight, somebody locked out"}
 
 
 @dataclass(frozen=True)
@@ -39,7 +38,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(context: Context, console: Console, options: Options) -> int:
-    """Print what was tried and what came of it; 0 only if nothing is open and every host answered."""
+    """Print what was tried and what came of it; 0 only if nothing is open and every host answered.
+
+    Raises UnreachableError where none did, as no door was tried then, and UsageError where there is no cluster yet.
+    """
+    from provisioner.cluster.names import no_answer
     from provisioner.errors import UnreachableError, UsageError
     from provisioner.hosts.host_keys import establish
     from provisioner.observe.audit.auditor import Auditor
@@ -51,18 +54,23 @@ def run(context: Context, console: Console, options: Options) -> int:
     known = secrets.load(cluster) if secrets_path(cluster).exists() else {}
     if not known:
         raise UsageError("there is no cluster yet whose doors could be tried", where=str(context.path), hint="'provision up' builds it")
-    hosts = context.limited(options.limit)
+    hosts, doubt, context = context.limited(options.limit), context.access_doubt, context.as_built
     establish(cluster, say=console.say, hosts=hosts)
     report = Auditor(cluster, context.variables, context.transport, known, context.ledger.access, console.say).audit(hosts)
     if not hosts and not report.unreachable:
         keep(cluster, report)
     if options.json:
-        console.json(report.as_json())
-    else:
+        console.json({**report.as_json(), "doubt": doubt})
+    if report.nobody_answered:
+        raise UnreachableError(f"no door was tried: {no_answer(report.unreachable)}: {next(iter(report.unreachable.values()))}",
+                               hint="provision preflight")
+    if not options.json:
         console.table(f"{cluster.name}: {report.summary}", ("host", "door", "from", "with", "answer", ""), report.table())
         console.table("findings", ("", "host", "check", "finding"), ([f.severity, f.host, f.check, f.text] for f in report.findings))
         if report.access != "closed":
             console.warn("this cluster is open: docs/access.md says how doors are locked")
+        if doubt:
+            console.warn(doubt)
         for name, why in report.unreachable.items():
             console.warn(f"{name} was not looked at: {why}")
         console.say(report.summary)

@@ -13,9 +13,8 @@ if TYPE_CHECKING:
     from provisioner.console import Console
     from provisioner.context import Context
 
-EPILOG = """\
-'provision up' renews what ends within 30 days. The exit code is 5 where one has
-ended, or is not signed by the cluster's authority."""
+EPILOG = "'provision up' renews what ends within 30 days."
+CODES = {5: "a certificate has ended, or is not the cluster's"}
 
 
 @dataclass(frozen=True)
@@ -39,7 +38,7 @@ def run(context: Context, console: Console, options: Options) -> int:
     from provisioner.observe.certificates import ask_hosts, authority, judged
 
     cluster, hosts = context.cluster, context.limited(options.limit)
-    trusted = authority(context) if context.ledger.access == "closed" else None
+    trusted = authority(context) if context.as_built.ledger.access == "closed" else None
     establish(cluster, say=console.say, hosts=hosts)
     found, lost = ask_hosts(cluster, context.transport, hosts)
     rows = judged(found, trusted)

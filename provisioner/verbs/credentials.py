@@ -36,19 +36,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(context: Context, console: Console, options: Options) -> int:
-    """Print who gets in where. Raises UsageError where there are no secrets yet."""
+    """Print who gets in where, as the cluster is now. Raises UsageError where there are no secrets yet."""
     from provisioner.state import secrets
 
+    doubt, context = context.access_doubt, context.as_built
     known = secrets.load(context.cluster)
     found = entries(context, known, show=options.show)
     if options.json:
-        console.json({"cluster": context.cluster.name, "access": context.ledger.access, "credentials": found})
+        console.json({"cluster": context.cluster.name, "access": context.ledger.access, "doubt": doubt, "credentials": found})
         return 0
     shown = ("secret",) if options.show else ()
     console.table(f"{context.cluster.name}: {context.ledger.access}", ("service", "address", "user", "may", *shown),
                   ([e["service"], _few(e["addresses"]), e["user"], e["may"], *([e["secret"]] if options.show else [])] for e in found))
     if context.ledger.access != "closed":
         console.warn("this cluster is open: its services do not ask for a password")
+    if doubt:
+        console.warn(doubt)
     return 0
 
 

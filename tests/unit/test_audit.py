@@ -24,6 +24,11 @@ from provisioner.cluster.model import Host
 from provisioner.components import COMPONENTS
 from provisioner.components.door import GOSSIP, JSON, PLACES, STRANGER, Door, Knock, Login, Place, door_of, get, messages, of, post
 from provisioner.components.model import Port
+from provisioner.console import Console
+from provisioner.context import Context
+from provisioner.errors import UnreachableError
+from provisioner.hosts.known_hosts import record
+from provisioner.hosts.login import login
 from provisioner.hosts.openssh import Completed
 from provisioner.inventory.schema import load_schema
 from provisioner.observe.audit.auditor import Auditor, digests, untried, words_of
@@ -32,8 +37,9 @@ from provisioner.observe.audit.report import Finding, Report, Row, judged
 from provisioner.observe.audit.visits import Target, Visit, request, targets, visits
 from provisioner.probe import look
 from provisioner.probe.knocking import knock_at
-from provisioner.state import secrets
+from provisioner.state import ledger, secrets
 from provisioner.state.authority import make_authority
+from provisioner.verbs import audit
 from provisioner_lab.testing import Call, FakeTransport, said
 from tests.lab.support.unlocked import UNLOCKED
 from tests.unit.builders import agents, cluster, masters
@@ -437,6 +443,59 @@ def test_where_nothing_listens_no_lock_was_tried_and_the_summary_says_so(silent:
 def test_what_counts(verdict: str, severity: str, closed: bool) -> None:
     report = Report("demo", "closed", 1, (row("m1", "user", verdict=verdict),), (Finding(severity, "m1", "modes", "text"),))
     assert report.closed is closed
+
+
+def test_the_summary_says_which_hosts_were_not_tried() -> None:
+    report = Report("demo", "closed", 3, (row("m1", "user"),), unreachable={"a1": "no route"})
+    assert report.summary == "0 open doors of 3; not tried, as a1 does not answer"
+
+
+def cut_off(tmp_path: Path, *names: str) -> tuple[Context, FakeTransport]:
+    """A cluster that was built, of which these hosts do not answer, and the others see nothing amiss."""
+    path = tmp_path / "inventory.yml"
+    path.write_text("masters: {hosts: {m1: {ansible_host: 192.0.2.11}}}\nagents: {hosts: {a1: {ansible_host: 192.0.2.101}}}\n")
+
+    def well(call: Call) -> Completed:
+        answer: dict[str, Any] = {"version": 1, "time": 0.0, "seconds": 0.0, "errors": {}, "knock": {"rows": []},
+                                  "look": {"found": [], "listening": [], "strange": []}, "health": {}}
+        return said(json.dumps(answer))
+
+    transport = FakeTransport({name: UnreachableError("no route") if name in names else well for name in ("m1", "a1")})
+    context = Context(path, transport=transport)
+    secrets.ensure(context.cluster)
+    record(context.cluster, [f"{login(h).known_as} ssh-ed25519 {'A' * 68}" for h in context.cluster.hosts])
+    return context, transport
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_an_audit_of_hosts_that_do_not_answer_is_none(tmp_path: Path, capsys: pytest.CaptureFixture[str], as_json: bool) -> None:
+    context, _ = cut_off(tmp_path, "m1", "a1")
+    with pytest.raises(UnreachableError, match="no door was tried: a1, m1 do not answer: no route") as refused:
+        audit.run(context, Console(), audit.Options(json=as_json))
+    out = capsys.readouterr().out
+    assert refused.value.exit_code == 4 and ("0 open doors" in out) is False and bool(out) is as_json
+    assert last(context.cluster, time.time()) == "", "it is not kept for status"
+
+
+def test_an_audit_without_some_hosts_names_them_and_does_not_end_well(
+        tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("provisioner.observe.audit.auditor.knock_at", lambda *_: [])
+    context, _ = cut_off(tmp_path, "a1")
+    assert audit.run(context, Console(), audit.Options()) != 0
+    assert "not tried, as a1 does not answer" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("before", "wish"), [("open", "closed"), ("closed", "open")])
+def test_what_is_audited_is_the_cluster_that_there_is(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
+                                                      before: str, wish: str) -> None:
+    """Not the one that the inventory wishes for: others of its ports listen, and others are trusted."""
+    monkeypatch.setattr("provisioner.observe.audit.auditor.knock_at", lambda *_: [])
+    context, transport = cut_off(tmp_path)
+    ledger.save(context.cluster, replace(context.ledger, access=before))
+    context.path.write_text(context.path.read_text() + f"all: {{vars: {{cluster_access: {wish}}}}}\n")
+    audit.run(Context(context.path, transport=transport), Console(), audit.Options(json=True))
+    found = json.loads(capsys.readouterr().out)
+    assert (found["access"], f"still {before}: 'provision up'" in found["doubt"]) == (before, True)
 
 
 def test_status_hears_of_the_last_one(tmp_path: Path) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from provisioner.console import Console
 from provisioner.context import Context
-from provisioner.state import secrets
+from provisioner.state import ledger, secrets
 from provisioner.verbs import credentials
 from provisioner.verbs import secrets as secrets_verb
 
@@ -51,6 +52,30 @@ def test_a_password_is_not_to_be_told_in_clear_where_that_can_be_helped(tmp_path
     secrets.ensure(context.cluster)
     found = credentials.entries(context, secrets.load(context.cluster), show=False)
     assert [one["addresses"] for one in found if one["service"] == "Marathon"] == [[address]]
+
+
+@pytest.mark.parametrize(("before", "wish", "address"), [("open", "closed", "http://192.0.2.11:8080/"),
+                                                         ("closed", "open", "https://192.0.2.11:8443/")])
+def test_credentials_are_those_of_the_cluster_that_there_is(context: Context, capsys: pytest.CaptureFixture[str],
+                                                            before: str, wish: str, address: str) -> None:
+    ledger.save(context.cluster, replace(context.ledger, access=before))
+    context.path.write_text(INVENTORY + f"all:\n  vars: {{cluster_access: {wish}}}\n")
+    wishing = Context(context.path)
+    assert credentials.run(wishing, Console(), credentials.Options(json=True)) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["access"] == before
+    assert [one["addresses"] for one in found["credentials"] if one["service"] == "Marathon"] == [[address]]
+    credentials.run(wishing, Console(), credentials.Options())
+    said = capsys.readouterr()
+    assert said.out.split("\n")[0].strip() == f"cluster: {before}"
+    assert f"is {wish}, and this cluster is still {before}: 'provision up'" in said.err
+    assert ("do not ask for a password" in said.err) is (before == "open")
+
+
+def test_credentials_of_a_cluster_that_is_half_closed_say_so(context: Context, capsys: pytest.CaptureFixture[str]) -> None:
+    ledger.save(context.cluster, replace(context.ledger, access="closed", switching=True))
+    credentials.run(Context(context.path), Console(), credentials.Options())
+    assert "only in part closed" in capsys.readouterr().err
 
 
 def test_every_secret_is_listed_with_its_purpose_and_who_uses_it(context: Context, capsys: pytest.CaptureFixture[str]) -> None:

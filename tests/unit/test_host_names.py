@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import random
+import re
 
 from ansible.plugins.inventory import expand_hostname_range
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provisioner.cluster.names import FEW, host_list
+from provisioner.cluster.names import FEW, counted, host_list
+from provisioner.paths import project_dir
 
+#: Where it is said only of two or more.
+ALWAYS_SEVERAL = {"status.py: {len(leaders)} leaders", "offline.py: {len(wrong)} problems", "addresses.py: {len(self.problems)} problems",
+                  "addresses.py: {len(usable)} addresses", "checks.py: {len(members)} hosts"}
 NAME = st.builds("{}{:0{}}{}".format, st.sampled_from(["", "a", "b2-"]), st.integers(0, 120), st.integers(1, 3),
                  st.sampled_from(["", "x", "-y"]))
 
@@ -32,3 +37,18 @@ def test_ansible_reads_the_same_names_from_it(names: set[str]) -> None:
     words = host_list(names).split(", ")
     read = [name for word in words for name in (expand_hostname_range(word) if "[" in word else [word])]
     assert sorted(read) == sorted(names)
+
+
+def test_one_of_a_thing_is_no_plural() -> None:
+    assert [counted(n, "host") for n in (0, 1, 2)] == ["0 hosts", "1 host", "2 hosts"]
+    assert [counted(n, "host answers", "hosts answer") for n in (1, 2)] == ["1 host answers", "2 hosts answer"]
+
+
+def test_what_is_counted_for_people_goes_through_one_function() -> None:
+    """`{len(hosts)} hosts` is wrong for one; '1 of 5 members' counts another thing."""
+    bare = re.compile(r"(?<! of )\{(?:len|count|sum)\([^{}]*\)\} [a-z]+s\b")
+    found = {f"{path.name}: {match[0]}" for folder in ("provisioner", "lab/provisioner_lab")
+             for path in (project_dir() / folder).rglob("*.py") if path.parent.name != "probe"
+             for line in path.read_text().splitlines()
+             for match in bare.finditer(line)}
+    assert found == ALWAYS_SEVERAL

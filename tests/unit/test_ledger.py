@@ -13,7 +13,7 @@ from provisioner.cli import main
 from provisioner.cluster.model import Cluster, Host
 from provisioner.errors import InventoryError
 from provisioner.inventory.load import load as read
-from provisioner.state.ledger import Ledger, assign, ledger_path, load, save, switch, take_over
+from provisioner.state.ledger import Ledger, access_doubt, assign, ledger_path, load, save, switch, take_over
 
 EMPTY = Ledger("00000000-0000-4000-8000-000000000000")
 
@@ -225,3 +225,21 @@ def test_a_cluster_that_was_built_is_not_switched_unnoticed() -> None:
     assert (becomes(older), becomes(older, cluster_access="open"), becomes(older, cluster_access="closed")) == ("", "", "closed")
     closed = replace(older, access="closed")
     assert (becomes(closed), becomes(closed, cluster_access="open")) == ("", "open")
+
+
+def test_a_cluster_that_is_not_as_closed_as_its_inventory_says_is_told_with_the_command(tmp_path: Path) -> None:
+    here = cluster("m1", path=tmp_path / "inventory.yml")
+
+    def told(known: Ledger, **variables: str) -> str:
+        return access_doubt(known, replace(here, variables=variables))
+
+    older = Ledger("00000000-0000-4000-8000-000000000000", {"m1": 1})
+    closed = replace(older, access="closed")
+    assert (told(older), told(closed), told(closed, cluster_access="closed")) == ("", "", "")
+    assert told(older, cluster_access="closed") == (
+        "cluster_access in the inventory is closed, and this cluster is still open: 'provision up' changes that")
+    assert "is open, and this cluster is still closed" in told(closed, cluster_access="open")
+    save(here, replace(closed, switching=True))
+    assert "only in part closed" in told(load(here)) and "'provision up'" in told(load(here))
+    save(here, closed)
+    assert told(load(here)) == ""

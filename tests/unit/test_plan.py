@@ -168,4 +168,4 @@ def test_there_is_no_plan_for_hosts_that_do_not_answer(tmp_path: Path, capsys: p
                     f"agents: {{hosts: {{{', '.join(f'{name}: {own}' for name, own in hosts.items())}}}}}\n")
     assert main(["plan", "--hosts", str(path), "--limit", "agents"]) == 4
     told = capsys.readouterr()
-    assert "there is no plan: a1, a2 do not answer" in told.err and "nothing to do" not in told.out
+    assert "nothing was done: a1, a2 do not answer: " in told.err and "nothing to do" not in told.out

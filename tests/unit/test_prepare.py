@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,10 @@ import pytest
 
 from provisioner.cluster.facts import to_ansible_facts
 from provisioner.cluster.model import Cluster, Host
+from provisioner.components import component
 from provisioner.console import Console
 from provisioner.context import Context
-from provisioner.errors import StepFailed, UnreachableError, UsageError
+from provisioner.errors import StepFailed, StoppedError, UnreachableError, UsageError
 from provisioner.hosts.known_hosts import KnownHosts, record
 from provisioner.hosts.login import login
 from provisioner.hosts.openssh import Completed
@@ -25,7 +27,9 @@ from provisioner.observe.preflight.report import Finding
 from provisioner.plan.assess import Assessment, refuse_lost_voters, refuse_unfit, warnings
 from provisioner.plan.saved import SavedPlan
 from provisioner.plan.scope import Scope
-from provisioner.plan.steps import Plan
+from provisioner.plan.steps import Plan, Step
+from provisioner.run import execute as executing
+from provisioner.run.engine import Engine
 from provisioner.run.prepare import (
     ASSESSING,
     TO_CHANGE,
@@ -142,6 +146,35 @@ def test_a_living_cluster_is_what_it_was_until_the_first_change(context: Any, ca
     assert (switching.ledger.access, ledger.load(switching.cluster).access) == ("closed", "open")
 
 
+def test_a_run_that_switches_a_cluster_says_so_before_its_first_change(context: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever ends it then, what has become of the cluster is not known as a whole."""
+    ledger.save(context.cluster, replace(context.ledger, access="open"))
+    path = context.path
+    path.write_text(path.read_text().replace("cluster_name:", "cluster_access: closed\n    cluster_name:"))
+    switching = Context(path, transport=FakeTransport())
+    monkeypatch.setattr(executing, "open_playbooks", lambda *_: nullcontext())
+    monkeypatch.setattr(executing, "owners", lambda _: None)
+
+    def cut_off(*_: Any) -> None:
+        raise StoppedError("somebody stopped it")
+
+    monkeypatch.setattr(Engine, "run", cut_off)
+    with pytest.raises(StoppedError):
+        executing.execute(switching, Console(), Plan("c", (Step(component("common"), ("m1",)),)), held=None, facts={})  # type: ignore[arg-type]
+    found = ledger.load(context.cluster)
+    assert (found.access, found.switching) == ("closed", True)
+    assert "only in part closed" in Context(path).access_doubt
+
+
+def test_a_switch_is_completed_by_a_run_that_found_the_whole_cluster_so(context: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    ledger.save(context.cluster, replace(context.ledger, access="closed", switching=True))
+    asked(context)
+    begun = Context(context.path, transport=context.transport)
+    for options, left in ((Options(limit="m1"), True), (Options(only=("zookeeper",)), True), (Options(), False)):
+        run_up(begun, Console(), options)
+        assert ledger.load(context.cluster).switching is left
+
+
 def test_with_nothing_to_do_every_host_is_asked_once(context: Any) -> None:
     found, silent = asked(context)
     assert found is not None and (found.plan.steps, silent) == ((), {})
@@ -194,6 +227,12 @@ def test_a_silent_agent_costs_one_look_where_nothing_else_is_to_be_done(context:
     assert f"{name}: no route" in capsys.readouterr().err
     with pytest.raises(UnreachableError, match=f"not reached: {name}"):
         up.run(context, Console(), Options())
+
+
+def test_where_no_host_that_is_asked_for_answers_nothing_is_called_up_to_date(context: Any) -> None:
+    asked(context, away="a1")
+    with pytest.raises(UnreachableError, match="nothing was done: a1 does not answer: no route"):
+        up.run(context, Console(), Options(limit="a1"))
 
 
 def test_a_silent_host_that_votes_or_beside_something_to_do_is_for_a_closer_look_that_does_not_wait_again(context: Any) -> None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from provisioner.cluster.model import Cluster, Host
+from provisioner.cluster.names import counted
 from provisioner.components import COMPONENTS, component
 from provisioner.components.door import Place, called, of
 from provisioner.errors import UnreachableError
@@ -52,10 +53,12 @@ class Auditor:
         """Try every door of these hosts, or of all, and look at each host. Never raises for a host."""
         every = targets(self.cluster, self.variables, hosts)
         asked = [h for h in self.cluster.hosts if not hosts or h.name in hosts]
-        self.say(f"looking at {len(asked)} hosts …")
+        self.say(f"looking at {counted(len(asked), 'host')} …")
         looked = fan_out(asked, lambda host: self._look(host, every))
         lost = {name: error.message for name, error in looked.items() if isinstance(error, UnreachableError)}
         answers = {name: answer for name, answer in looked.items() if not isinstance(answer, UnreachableError)}
+        if not answers:
+            return Report(self.cluster.name, self.access, 0, (), unreachable=lost)
         there = [self._weakened(t, answers[t.host.name]["weak"]) for t in every if t.host.name in answers]
         found = [Finding(severity, name, check, text) for name, answer in answers.items() for severity, check, text in answer["found"]]
         listening = {name: set(answer["listening"]) for name, answer in answers.items()}
@@ -117,7 +120,7 @@ class Auditor:
 
     def _visit(self, every: Sequence[Visit], problems: list[Finding]) -> tuple[list[Row], list[Finding]]:
         """All places knock; those on hosts at the same time, while this machine does."""
-        self.say(f"knocking from {len(every)} places …")
+        self.say(f"knocking from {counted(len(every), 'place')} …")
         rows: list[Row] = []
         seen: list[Finding] = []
         theirs: dict[str, list[Visit]] = {}

@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from provisioner.cluster.model import Cluster
+from provisioner.cluster.names import counted
 from provisioner.state.files import private_dir, write_private
 
 if TYPE_CHECKING:
@@ -35,5 +36,5 @@ def _ago(seconds: float) -> str:
     for unit, size in (("day", 86400), ("hour", 3600), ("minute", 60)):
         if seconds >= size:
             count = int(seconds // size)
-            return f"{count} {unit}{'s' if count != 1 else ''} ago"
+            return f"{counted(count, unit)} ago"
     return "just now"

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from provisioner.cluster.names import host_list
+from provisioner.cluster.names import counted, host_list, no_answer
 from provisioner.components.door import Knock, Place
 from provisioner.observe.audit.visits import Target
 
@@ -59,6 +59,11 @@ class Report:
         return list(dict.fromkeys((row.host, row.door) for row in self.rows if row.verdict == "open"))
 
     @property
+    def nobody_answered(self) -> bool:
+        """No host did, so that nothing is known of any door."""
+        return bool(self.unreachable) and not self.doors
+
+    @property
     def failed(self) -> list[Finding]:
         """The findings that count."""
         return [finding for finding in self.findings if finding.severity == "fail"]
@@ -70,19 +75,20 @@ class Report:
 
     @property
     def closed(self) -> bool:
-        """Nothing is open, nothing is to be seen, and those who may come in."""
-        return not (self.open_doors or self.failed or self.locked_out)
+        """Nothing is open, nothing is to be seen, and those who may come in: as far as somebody answered."""
+        return not (self.open_doors or self.failed or self.locked_out or self.nobody_answered)
 
     @property
     def summary(self) -> str:
         """In one line."""
         gaps = len({(row.host, row.door) for row in self.rows if row.verdict == "gap"})
-        more = [f"{len(self.failed)} findings" if len(self.failed) != 1 else "1 finding"] if self.failed else []
-        more += [f"right credentials refused {len(self.locked_out)} times"] if self.locked_out else []
+        more = [counted(len(self.failed), "finding")] if self.failed else []
+        more += [f"right credentials refused {counted(len(self.locked_out), 'time')}"] if self.locked_out else []
         more += [f"{gaps} with what nobody can lock"] if gaps else []
         count, silent = len(self.open_doors), len(self.silent)
+        lost = f"; not tried, as {no_answer(sorted(self.unreachable))}" if self.unreachable else ""
         listening = f", {silent} of which {'has' if silent == 1 else 'have'} no listener" if silent else ""
-        return f"{count} open door{'s' if count != 1 else ''} of {self.doors}{listening}" + (f" ({', '.join(more)})" if more else "")
+        return f"{counted(count, 'open door')} of {self.doors}{listening}" + (f" ({', '.join(more)})" if more else "") + lost
 
     def as_json(self) -> dict[str, Any]:
         """The object that `audit --json` prints."""

@@ -9,7 +9,7 @@ from provisioner.cluster.names import host_list, no_answer
 from provisioner.components import component
 from provisioner.console import Console
 from provisioner.context import Context
-from provisioner.errors import StepFailed, UnreachableError
+from provisioner.errors import StepFailed
 from provisioner.hosts.remote_calls import RemoteCalls
 from provisioner.observe.frameworks import cure, removed
 from provisioner.observe.status import strangers
@@ -36,9 +36,6 @@ def run_plan(context: Context, console: Console, options: Options) -> int:
     with prepared(context, console, options, TO_KEEP if options.out else TO_SHOW) as ready:
         found = ready.assessment
     silent = sorted(found.unreachable)
-    asked = context.limited(options.limit) or [host.name for host in context.cluster.hosts]
-    if silent and set(asked) <= set(silent):
-        raise UnreachableError(f"there is no plan: {no_answer(silent)}", hint="provision preflight")
     if silent:
         console.warn(f"{no_answer(silent)}: left out of this plan")
     changes = _preview(context, console, found) if options.diff and found.plan.steps else []

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from provisioner.cluster.names import counted
 from provisioner.components import COMPONENTS
 from provisioner.console import Console, summary
 from provisioner.context import Context
@@ -15,7 +16,7 @@ from provisioner.plan.assess import Assessment
 from provisioner.plan.scope import Scope
 from provisioner.run.engine import Result, RunFailed
 from provisioner.run.prepare import prepared
-from provisioner.state import secrets
+from provisioner.state import ledger, secrets
 from provisioner.verbs.shared.confirm import confirm
 from provisioner.verbs.up import Options
 
@@ -34,14 +35,24 @@ def run_up(context: Context, console: Console, options: Options) -> Result:
         scope = approved.scope
     with prepared(context, console, scope, doing="looking at the hosts", approved=approved) as ready:
         if ready.over:
-            return conclude(context, console, ready.assessment)
-        result = carry_out(context, console, ready.assessment, ready.held, yes=options.yes, json=options.json)
-        if not secrets.stages(context.cluster):
-            return result
-        from provisioner.verbs.shared.rotating import go_on
+            result = conclude(context, console, ready.assessment)
+        else:
+            result = carry_out(context, console, ready.assessment, ready.held, yes=options.yes, json=options.json)
+            if secrets.stages(context.cluster):
+                from provisioner.verbs.shared.rotating import go_on
 
-        more = go_on(context, console, ready.held, result, scope)
-        return replace(result, changed=result.changed + more.changed, seconds=result.seconds + more.seconds) if more else result
+                more = go_on(context, console, ready.held, result, scope)
+                result = replace(result, changed=result.changed + more.changed, seconds=result.seconds + more.seconds) if more else result
+        if (context.switched or context.ledger.switching) and not (scope.only or scope.limit or result.unreachable):
+            _note_switched(context)
+        return result
+
+
+def _note_switched(context: Context) -> None:
+    """The whole cluster is as closed or open as its inventory says."""
+    known = ledger.load(context.cluster)
+    if known.switching:
+        ledger.save(context.cluster, replace(known, switching=False))
 
 
 def carry_out(context: Context, console: Console, found: Assessment, held: Lock, *, yes: bool, json: bool = False) -> Result:
@@ -53,7 +64,7 @@ def carry_out(context: Context, console: Console, found: Assessment, held: Lock,
     from provisioner.run.settled import await_back
 
     console.plan(found.plan)
-    confirm(f"Bring up {context.cluster.name} on {len(found.observation.hosts)} hosts?", yes=yes)
+    confirm(f"Bring up {context.cluster.name} on {counted(len(found.observation.hosts), 'host')}?", yes=yes)
     try:
         result = execute(context, console, found.plan, held, facts=found.facts, unreachable=found.unreachable, questions=found.questions)
     except RunFailed as error:
