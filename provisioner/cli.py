@@ -6,7 +6,7 @@ import argparse
 import os
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 from provisioner import __version__
@@ -26,9 +26,11 @@ INVENTORY = """\
 Inventory: --hosts, else $PROVISION_HOSTS, else ./inventory.yml, else that of
 the running default lab."""
 
-CODES = """\
-Exit codes: 0 done, 1 unexpected, 2 usage, 3 inventory, 4 unreachable,
-5 a step failed, 6 locked, 130 stopped by Ctrl-C."""
+#: What each exit code means; a verb's `CODES` say what else it means there.
+CODES = {0: "done", 1: "unexpected", 2: "usage", 3: "inventory", 4: "unreachable", 5: "a step failed", 6: "locked",
+         130: "stopped by Ctrl-C"}
+#: Characters in a line of help that is written for people.
+WIDTH = 78
 
 #: Conventional exit code of a program that Ctrl-C ended.
 INTERRUPTED = 130
@@ -65,7 +67,7 @@ def top_parser() -> Parser:
     groups = {group: [line for verb, line in zip(known, lines, strict=True) if verb.group == group] for group in GROUPS}
     listed = "\n\n".join(f"{GROUPS[group]}:\n" + "\n".join(rows) for group, rows in groups.items())
     top = Parser("provision", usage="provision [-h] [--version] COMMAND ...", description=f"{DESCRIPTION}\n\n{listed}",
-                 epilog=f"'provision COMMAND --help' shows the options of a command.\n{INVENTORY}\n{CODES}")
+                 epilog=f"'provision COMMAND --help' shows the options of a command.\n{INVENTORY}\n{_codes({})}")
     top.add_argument("--version", action="version", version=f"provision {__version__}")
     top.add_argument("command", nargs="?", metavar="COMMAND", help=argparse.SUPPRESS)
     top.add_argument("rest", nargs=argparse.REMAINDER, metavar="...", help=argparse.SUPPRESS)
@@ -82,7 +84,8 @@ def parser(verb: Verb) -> Parser:
         for action in module.ACTIONS:
             _add(below.add_parser(action.name, help=action.help, description=_sentence(action.help), epilog=_epilog(action)), action)
         return whole
-    alone = Action(verb.name, verb.help, module.Options, module.add_arguments, module.run, verb.inventory, epilog, verb.makes_lab)
+    alone = Action(verb.name, verb.help, module.Options, module.add_arguments, module.run, verb.inventory, epilog, verb.makes_lab,
+                   getattr(module, "CODES", {}))
     whole = Parser(prog, description=_sentence(verb.help), epilog=_epilog(alone))
     _add(whole, alone)
     return whole
@@ -118,7 +121,19 @@ def _add(to: argparse.ArgumentParser, action: Action) -> None:
 
 
 def _epilog(action: Action) -> str | None:
-    return "\n\n".join(filter(None, (action.epilog, f"{INVENTORY}\n{CODES}" if action.inventory else ""))) or None
+    return "\n\n".join(filter(None, (action.epilog, f"{INVENTORY}\n{_codes(action.codes)}" if action.inventory else ""))) or None
+
+
+def _codes(own: Mapping[int, str]) -> str:
+    """The line of help about exit codes, broken between them."""
+    lines = ["Exit codes:"]
+    for number, meaning in {**CODES, **{code: f"{CODES[code]}, or {text}" for code, text in own.items()}}.items():
+        word = f"{number} {meaning}{'.' if number == max(CODES) else ','}"
+        if len(lines[-1]) + 1 + len(word) > WIDTH:
+            lines.append(word)
+        else:
+            lines[-1] += f" {word}"
+    return "\n".join(lines)
 
 
 def _columns() -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from provisioner.errors import ProvisionError
@@ -26,8 +26,8 @@ class Verb(NamedTuple):
 
     That module has `Options`, a frozen dataclass with a field for each argument; `add_arguments(parser)`; and
     `run(context, console, options) -> exit code`, without the context where `inventory` is False. Or it has ACTIONS instead.
-    An `EPILOG` is shown below its help. With `makes_lab` the option --lab makes the lab where there is none. It must be light, as
-    help and completion import it: what does the work is imported by `run`.
+    An `EPILOG` is shown below its help, and `CODES` say what else an exit code means there. With `makes_lab` the option --lab makes the
+    lab where there is none. It must be light, as help and completion import it: what does the work is imported by `run`.
     """
 
     name: str
@@ -53,6 +53,7 @@ class Action(NamedTuple):
     inventory: bool = False
     epilog: str = ""
     makes_lab: bool = False
+    codes: Mapping[int, str] = {}
 
 
 VERBS = (
