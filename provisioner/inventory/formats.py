@@ -186,6 +186,11 @@ CHECKS: Mapping[str, Check] = {
 }
 
 
+#: What to do about a value that its check refuses, where the description of the variable does not say it.
+CURES: Mapping[str, str] = dict.fromkeys(("cluster_networks", "cluster_operator_networks"),
+                                         "write a list, as in [10.1.0.0/16, 10.2.0.5-10.2.0.9]: networks by their first address")
+
+
 def check(name: str, kind: str, value: object) -> str:
     """What is wrong with a variable's value, which is of the right type already; or nothing."""
     if name in CHECKS:

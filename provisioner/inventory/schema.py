@@ -115,7 +115,7 @@ class Variable:
         if not wrong and self.limit:
             wrong = filters("limits").outside(value, self.limit)
             return wrong, self.description if wrong else ""
-        return (wrong + self._given(value), self.description) if wrong else ("", "")
+        return (wrong + self._given(value), formats.CURES.get(self.name, self.description)) if wrong else ("", "")
 
     def _given(self, value: object) -> str:
         """The value, for the end of a sentence about it; nothing where it may hold a password, or is no single value."""

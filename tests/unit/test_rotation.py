@@ -232,6 +232,23 @@ def test_what_there_is_not_is_refused_before_anything_is_done(names: tuple[str, 
     assert re.search(said, caught.value.message) and "authority" in caught.value.hint
 
 
+def test_a_mistake_is_answered_with_what_to_type_and_not_with_every_name(tmp_path: Path) -> None:
+    for names, every, cure in ((("authority", "verify"), True, "provision secrets rotate authority verify, or --all alone"),
+                               ((), False, "'provision secrets list' has the names"), (("xyz",), False, "'provision secrets list'")):
+        with pytest.raises(UsageError) as caught:
+            rotating.chosen_of(names, every=every)
+        assert cure in caught.value.hint and "chronos_keystore" not in str(caught.value)
+
+
+def test_what_can_not_be_rotated_does_not_hide_what_can(tmp_path: Path) -> None:
+    opened = context(tmp_path, "all:\n  vars: {cluster_access: open}\n")
+    said: Any = Said()
+    for names, cure in ((("zookeeper_mesos", "verify"), "the others can: provision secrets rotate verify"), (("zookeeper_mesos",), "")):
+        with pytest.raises(UsageError, match=r"zookeeper_mesos can't be rotated: in an open cluster.*'cluster_access: closed'") as caught:
+            rotating.run_rotate(opened, said, names, every=False, batch="20%", yes=True)
+        assert caught.value.hint == cure
+
+
 def test_a_secret_is_found_by_its_own_name_too() -> None:
     assert [*rotating.chosen_of(["vault_cluster_ca_key"], every=False)] == ["authority"]
     assert [*rotating.chosen_of([], every=True)] == [*rotations()]
@@ -468,7 +485,7 @@ def test_a_host_that_goes_away_during_a_stage_keeps_it_from_going_on(tmp_path: P
     monkeypatch.setattr("provisioner.verbs.shared.rotating.prepared", lambda *_, **__: nullcontext(ready))
     monkeypatch.setattr("provisioner.verbs.shared.rotating.execute", lambda *_, **__: Result("c", unreachable=frozenset({"a1"})))
     said: Any = Said()
-    with pytest.raises(UnreachableError, match="a1 would be locked out"):
+    with pytest.raises(UnreachableError, match="a1 does not answer and would be locked out"):
         rotating.complete(found, said, cast(Any, None), batch="20%")
     assert secrets.stages(found.cluster) == {"authority": NEXT}
 

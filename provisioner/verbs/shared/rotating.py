@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from provisioner.cluster.names import counted
+from provisioner.cluster.names import counted, no_answer
 from provisioner.components import COMPONENTS
 from provisioner.components.rotation import NEXT, OLD, Rotation, rotations
 from provisioner.console import Console, summary
@@ -25,6 +25,9 @@ from provisioner.verbs.shared.confirm import confirm
 
 #: What is said of a stage.
 SAID = {NEXT: "the new value is introduced beside the old one", OLD: "the new value is used; the old one still counts where both can"}
+
+#: Where the names are to be found.
+NAMES = "'provision secrets list' has the names, such as authority, in its column 'rotated as'"
 
 
 def complete(context: Context, console: Console, held: Lock, *, batch: str) -> Result:
@@ -58,7 +61,7 @@ def go_on(context: Context, console: Console, held: Lock, result: Result, scope:
 def _refuse_lost(result: Result) -> None:
     """UnreachableError where a host went away meanwhile: without its word the stage is not over."""
     if result.unreachable:
-        raise UnreachableError(f"the rotation waits: {', '.join(sorted(result.unreachable))} would be locked out",
+        raise UnreachableError(f"the rotation waits: {no_answer(sorted(result.unreachable))} and would be locked out",
                                hint="bring them back, or take them out with 'provision remove'; then 'provision up' completes it")
 
 
@@ -66,7 +69,7 @@ def _stage(context: Context, console: Console, held: Lock, batch: str) -> Result
     with prepared(context, console, Scope(batch=batch), STAGE) as ready:
         found = ready.assessment
         if found.unreachable:
-            raise UnreachableError(f"the rotation waits: {', '.join(sorted(found.unreachable))} would be locked out",
+            raise UnreachableError(f"the rotation waits: {no_answer(sorted(found.unreachable))} and would be locked out",
                                    hint="bring them back, or take them out with 'provision remove'; then 'provision up' completes it")
         if not found.plan.steps:
             return Result(context.cluster.name)
@@ -86,7 +89,9 @@ def run_rotate(context: Context, console: Console, names: Sequence[str], *, ever
     chosen = chosen_of(names, every=every)
     refused = {name: why for name, each in chosen.items() if (why := why_not(context, each))}
     if refused and not every:
-        raise UsageError("; ".join(f"{name} can't be rotated: {why}" for name, why in refused.items()), hint="provision secrets list")
+        others = [name for name in chosen if name not in refused]
+        raise UsageError("; ".join(f"{name} can't be rotated: {why}" for name, why in refused.items()),
+                         hint=f"the others can: provision secrets rotate {' '.join(others)}" if others else "")
     for name, why in refused.items():
         console.warn(f"{name} is left out: {why}")
     wanted = {name: each for name, each in chosen.items() if name not in refused}
@@ -94,7 +99,7 @@ def run_rotate(context: Context, console: Console, names: Sequence[str], *, ever
     with prepared(context, console, Scope(batch=batch), TO_ROTATE, doing=f"rotate {', '.join(wanted)}") as ready:
         found, begun = ready.assessment, secrets.stages(context.cluster)
         if found.unreachable:
-            raise UnreachableError(f"nothing was changed: {', '.join(sorted(found.unreachable))} would be locked out",
+            raise UnreachableError(f"nothing was changed: {no_answer(sorted(found.unreachable))} and would be locked out",
                                    hint="bring them back, or take them out with 'provision remove'")
         if found.plan.steps and not begun:
             raise StepFailed("nothing was changed: the cluster is not as its inventory says, and two changes at once can't be told apart",
@@ -121,9 +126,10 @@ def chosen_of(names: Sequence[str], *, every: bool) -> dict[str, Rotation]:
     """Those that are named, also by the name of one of their secrets or by a pattern. Raises UsageError for what there is not."""
     known = {name: each for name, (_, each) in rotations().items()}
     if every or not names:
-        if names or not every:
-            raise UsageError("name what is to be rotated, or say --all" if not every else "--all and names exclude each other",
-                             hint=f"one of {', '.join(known)}")
+        if names and every:
+            raise UsageError("--all and names exclude each other", hint=f"provision secrets rotate {' '.join(names)}, or --all alone")
+        if not every:
+            raise UsageError("name what is to be rotated, or say --all", hint=NAMES)
         return known
     by_secret = {variable: name for name, each in known.items() for secret in each.secrets for variable in (secret, f"vault_{secret}")}
     found = {}
@@ -134,7 +140,7 @@ def chosen_of(names: Sequence[str], *, every: bool) -> dict[str, Rotation]:
         name = by_secret.get(asked, "")
         if not name:
             like = difflib.get_close_matches(asked, [*known, *by_secret], n=1)
-            raise UsageError(f"no secret {asked!r}" + (f": did you mean {like[0]!r}?" if like else ""), hint=f"one of {', '.join(known)}")
+            raise UsageError(f"no secret {asked!r}" + (f": did you mean {like[0]!r}?" if like else ""), hint=NAMES)
         found[name] = known[name]
     return found
 
@@ -144,7 +150,7 @@ def why_not(context: Context, each: Rotation) -> str:
     if secrets.AUTHORITY_KEY in each.variables and context.cluster.variables.get("cluster_ca_key"):
         return "the inventory gives it; write another cluster_ca_certificate and cluster_ca_key there, and 'provision up' does the rest"
     if each.closed and context.ledger.access != "closed":
-        return each.closed
+        return f"{each.closed}; 'cluster_access: closed' in the inventory and 'provision up' close it"
     return ""
 
 
