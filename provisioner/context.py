@@ -14,10 +14,11 @@ from provisioner.cluster.names import host_list
 from provisioner.errors import UsageError
 from provisioner.inventory.addresses import Moved, Settled, moved, settle
 from provisioner.inventory.by_ansible import Vault
+from provisioner.inventory.checks import without_effect
 from provisioner.inventory.load import load
 from provisioner.inventory.render import host_variables, render
 from provisioner.inventory.schema import load_schema
-from provisioner.state import ledger
+from provisioner.state import ledger, secrets
 from provisioner.state.ledger import Ledger
 
 if TYPE_CHECKING:
@@ -64,12 +65,25 @@ class Context:
         return ledger.switch(self._saved, self.cluster)
 
     @property
+    def warnings(self) -> tuple[str, ...]:
+        """What is strange about the inventory, though it can be followed."""
+        return (*self.written.warnings, *without_effect(self.written, ledger.wanted_access(self._saved, self.written)))
+
+    @property
     def as_built(self) -> Context:
         """The context in which the cluster is closed or open as it was built, whatever its inventory wants it to become."""
         if not self.switched:
             return self
         return Context(self.path, cluster=self.written, ledger=replace(self.ledger, access=ledger.access(self._saved)),
                        transport=self.transport, vault=self.vault)
+
+    @property
+    def authority_doubt(self) -> str:
+        """What there is to say where the authority of a closed cluster ends soon; ''."""
+        import datetime
+
+        closed = self.as_built.ledger.access == "closed"
+        return secrets.authority_doubt(self.written, datetime.datetime.now(datetime.UTC).date()) if closed else ""
 
     @property
     def access_doubt(self) -> str:

@@ -18,6 +18,8 @@ from provisioner.state.problems import Problems, show
 
 #: More members that vote only make every write slower.
 VOTERS_MAX = 9
+#: What an open cluster has no use for, but that the firewall of one where it is managed lets in its networks.
+CLOSED_ONLY = ("cluster_networks", "cluster_operator_networks", "cluster_ca_certificate", "cluster_ca_key")
 _ONE_EACH = {
     "ansible_host": "each machine is one host: correct ansible_host, or remove one of the two",
     "cluster_address": "every host needs a cluster_address of its own: the one at which the others reach it",
@@ -101,6 +103,16 @@ def _oddities(cluster: Cluster) -> Iterator[str]:
             yield f"{host.name} ({host.where}) is in no group: it gets only what every host gets"
         if "zookeeper_id" in host.variables and "zookeeper" not in host.groups:
             yield f"{host.name} ({host.where}) has a zookeeper_id but runs no ZooKeeper"
+
+
+def without_effect(cluster: Cluster, access: str) -> Iterator[str]:
+    """Sentences about settings that only a closed cluster has a use for, where this one is open."""
+    if access == "closed":
+        return
+    firewall = any(host.variables.get("common_firewall") == "managed" for host in cluster.hosts)
+    names = [name for name in CLOSED_ONLY if cluster.variables.get(name) and not (firewall and name == "cluster_networks")]
+    if names:
+        yield f"{' and '.join(names)}: without effect, as this cluster is open; write cluster_access: closed to have it closed"
 
 
 def _authority(cluster: Cluster, lines: Lines, problems: Problems) -> None:

@@ -16,6 +16,7 @@ from provisioner.hosts.openssh import Transport, fan_out
 from provisioner.observe.probe_client import ask
 from provisioner.probe.applied import RENEWED_SECONDS
 from provisioner.state import secrets
+from provisioner.state.authority import SOON_DAYS
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -26,7 +27,7 @@ CONTROLLER = "(authority)"
 
 @dataclass(frozen=True)
 class Certificate:
-    """One of them. `problem` says what is wrong; when it is only `due`, `up` will renew it."""
+    """One of them. `problem` says what is wrong; when it is only `due`, `up` will renew it, or the authority is to be replaced soon."""
 
     host: str
     path: str
@@ -74,8 +75,9 @@ def _read(host: str, path: str, text: str, trusted: Sequence[x509.Certificate] |
 def _row(host: str, path: str, one: x509.Certificate, trusted: Sequence[x509.Certificate] | None) -> Certificate:
     now = datetime.datetime.now(datetime.UTC)
     left = (one.not_valid_after_utc - now).total_seconds()
-    due = 0 < left < RENEWED_SECONDS and host != CONTROLLER
-    problem = "it has ended" if left <= 0 else "'provision up' renews it" if due else ""
+    own = host == CONTROLLER
+    due = 0 < left < (SOON_DAYS * 86400 if own else RENEWED_SECONDS)
+    problem = "it has ended" if left <= 0 else ("it ends soon" if own else "'provision up' renews it") if due else ""
     if trusted and not any(_signed(one, each) for each in trusted):
         problem, due = "the cluster's authority did not sign it", False
     names = [str(each.value) for each in one.subject]

@@ -103,7 +103,8 @@ def warn(so_far: Preparation) -> Preparation:
     if wanted := so_far.context.switched:
         means = "nobody gets in without a password from then on ('provision credentials')" if wanted == "closed" else "anybody gets in then"
         so_far.voice.warn(f"this cluster becomes {wanted}, as cluster_access says: {means}")
-    for text in (*so_far.context.cluster.warnings, *_unmaintained(so_far.context), *_rotating(so_far.context)):
+    for text in (*so_far.context.warnings, *_unmaintained(so_far.context), *_rotating(so_far.context),
+                 *filter(None, [so_far.context.authority_doubt])):
         so_far.voice.warn(text)
     return so_far
 

@@ -8,6 +8,17 @@ import datetime
 DAYS = 3650
 
 
+#: From so many days before its end on there is a warning: services' certificates end with it, whenever they are renewed.
+SOON_DAYS = 90
+
+
+def ends(certificate: str) -> str:
+    """The day (ISO 8601) on which an authority (PEM) is no longer believed: it ends, or one of those above it."""
+    from cryptography import x509
+
+    return min(each.not_valid_after_utc for each in x509.load_pem_x509_certificates(certificate.encode())).date().isoformat()
+
+
 def problem(certificate: str, key: str) -> tuple[str, str]:
     """The name of the variable that is wrong, and what is, of an authority (PEM) that an inventory gives; two empty texts where none is."""
     from cryptography import x509

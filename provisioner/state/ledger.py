@@ -127,14 +127,14 @@ def assign(ledger: Ledger, cluster: Cluster) -> Ledger:
         if host.name not in ids:
             ids[host.name] = _own(host, retired) or _free(host, {*ids.values(), *retired})
             retired.pop(ids[host.name], None)
-    return replace(ledger, zookeeper_ids=_sorted(ids), retired_ids=dict(sorted(retired.items())), access=_access(ledger, cluster),
+    return replace(ledger, zookeeper_ids=_sorted(ids), retired_ids=dict(sorted(retired.items())), access=wanted_access(ledger, cluster),
                    drained=ledger.drained & everybody, small=frozenset(small), **_owner(cluster))
 
 
 def switch(ledger: Ledger, cluster: Cluster) -> str:
     """What a cluster that was built becomes by its inventory, `closed` or `open`; '' where it stays what it is."""
     built = bool(ledger.zookeeper_ids or ledger.retired_ids)
-    now, wanted = access(ledger), _access(ledger, cluster)
+    now, wanted = access(ledger), wanted_access(ledger, cluster)
     return wanted if built and wanted != now else ""
 
 
@@ -152,7 +152,7 @@ def access_doubt(ledger: Ledger, cluster: Cluster) -> str:
     return ""
 
 
-def _access(ledger: Ledger, cluster: Cluster) -> str:
+def wanted_access(ledger: Ledger, cluster: Cluster) -> str:
     """As the inventory says, else as it was; one that was built before there was a choice, or wants no passwords, is open."""
     built = ledger.zookeeper_ids or ledger.retired_ids or cluster.variables.get("cluster_authentication") is False
     return str(cluster.variables.get("cluster_access") or ledger.access or ("open" if built else "closed"))

@@ -16,12 +16,13 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from provisioner.cluster.model import Cluster
+from provisioner.cluster.names import counted
 from provisioner.components import COMPONENTS
 from provisioner.components.model import SecretKind
 from provisioner.components.rotation import NEXT, OLD, Rotation, rotations
 from provisioner.errors import UsageError
 from provisioner.state import rotation
-from provisioner.state.authority import called_alike, make_authority
+from provisioner.state.authority import SOON_DAYS, called_alike, ends, make_authority
 from provisioner.state.files import private_dir, read_private, write_private
 from provisioner.state.yaml_document import parse
 
@@ -55,6 +56,8 @@ AUTHORITY_KEY, AUTHORITY_CERTIFICATE = "vault_cluster_ca_key", "vault_cluster_ca
 
 #: When each was made, beside the secrets.
 SINCE = "secrets_since.json"
+#: When the authority ends, where it can be read without a password.
+ENDS = "secrets_authority_end"
 #: What stands for each where its value must not be.
 MARKS = "secrets_marks.json"
 
@@ -83,6 +86,7 @@ def ensure(cluster: Cluster, *, authority: bool = True) -> Path:
         if write_private(path, _encrypt(made, password), replace=False):
             _mark(cluster, dict.fromkeys(made, ""))
             _remember(cluster, made)
+            _note_end(cluster, made)
             return path
     known = load(cluster)
     complete = _complete(_with_given(known, _given(cluster), begin=authority), cluster.name)
@@ -90,6 +94,7 @@ def ensure(cluster: Cluster, *, authority: bool = True) -> Path:
         _change(cluster, known, complete)
     elif "" in marks(cluster):
         _mark(cluster, dict.fromkeys(known, ""))
+    _note_end(cluster, complete)  # also where somebody else wrote the file, as when it was put back
     return path
 
 
@@ -169,6 +174,26 @@ def _change(cluster: Cluster, known: Mapping[str, str], wanted: Mapping[str, str
     _mark(cluster, own, encrypted)
     write_private(secrets_path(cluster), encrypted)
     _remember(cluster, changed)
+    _note_end(cluster, wanted)
+
+
+def _note_end(cluster: Cluster, known: Mapping[str, str]) -> None:
+    write_private(cluster.state_dir / ENDS, ends(known[AUTHORITY_CERTIFICATE]).encode())
+
+
+def authority_doubt(cluster: Cluster, today: datetime.date) -> str:
+    """A sentence, with what to do, where the authority ends soon or has ended; else ''. It needs no password and opens nothing."""
+    try:
+        end = datetime.date.fromisoformat((cluster.state_dir / ENDS).read_text().strip())
+    except (OSError, ValueError):
+        return ""
+    left = (end - today).days
+    if left >= SOON_DAYS:
+        return ""
+    when = f"ends on {end}, in {counted(left, 'day')}" if left > 0 else f"ended on {end}"
+    cure = ("write another cluster_ca_certificate and cluster_ca_key into the inventory, then 'provision up'" if _given(cluster) else
+            "'provision secrets rotate authority' makes another")
+    return f"the cluster's authority {when}, and with it every certificate that it signed: {cure}"
 
 
 def marks(cluster: Cluster) -> dict[str, str]:

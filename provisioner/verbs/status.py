@@ -37,13 +37,14 @@ def run(context: Context, console: Console, options: Options) -> int:
     from provisioner.observe.status import summarize
 
     status = summarize(context.cluster, observe(context.cluster, context.rendered, context.one_question, sections=("health",)))
+    doubt = context.authority_doubt
     audited = last(context.cluster, time.time())
     if options.json:
-        console.json({**status.as_json(), "audit": audited})
+        console.json({**status.as_json(), "audit": audited, "authority": doubt})
     else:
         console.table(f"{context.cluster.name}: {'healthy' if status.healthy else 'NOT healthy'}",
                       ("component", "host", "state", "", "version", "detail"), status_rows(status.as_json()["components"]))
-        for problem in status.problems:
+        for problem in filter(None, (*status.problems, doubt)):
             console.warn(problem)
         if audited:
             console.say(f"audit: {audited}")

@@ -35,7 +35,7 @@ def run(context: Context, console: Console, options: Options) -> int:
 
     cluster = context.written
     names = context.doubts()  # before anything is printed: rendering finds what only the whole shows
-    for warning in (*cluster.warnings, *offline.check(cluster), *without(cluster, context.catalogue), *names):
+    for warning in (*context.warnings, *offline.check(cluster), *without(cluster, context.catalogue), *names):
         console.warn(warning)
     if names:
         console.warn(f"'up' needs an address for every host: {HINT}")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import datetime
+import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +15,18 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from provisioner.console import Console
+from provisioner.context import Context
+from provisioner.errors import UnreachableError
 from provisioner.observe.certificates import CONTROLLER, judged
+from provisioner.plan.scope import Scope
 from provisioner.probe import applied, certificates, notes
-from provisioner.state.authority import make_authority
+from provisioner.run.prepare import prepared, warn
+from provisioner.state import ledger, secrets
+from provisioner.state.authority import DAYS, SOON_DAYS, make_authority
+from provisioner.verbs import certificates as verb_certificates
+from provisioner.verbs import status
+from provisioner_lab.testing import FakeTransport
 
 KEY, CERTIFICATE = make_authority("demo")
 
@@ -86,3 +97,76 @@ def test_a_certificate_that_is_none_has_its_role_run(tmp_path: Path, monkeypatch
     witness: dict[str, Any] = {"files": [str(path)], "units": {}, "packages": [], "listeners": []}
     notes.record({"common": {"witness": witness, "digest": "x"}})
     assert applied.unsettled({"common": {"witness": witness, "digest": "x"}})["common"] != ""
+
+
+TODAY = datetime.datetime.now(datetime.UTC).date()
+
+
+@pytest.fixture
+def context(tmp_path: Path) -> Context:
+    """A new cluster with its secrets."""
+    (tmp_path / "inventory.yml").write_text(
+        "masters: {hosts: {m1: {ansible_host: 192.0.2.11}}}\nagents: {hosts: {a1: {ansible_host: 192.0.2.101}}}\n")
+    found = Context(tmp_path / "inventory.yml", transport=FakeTransport({"m1": UnreachableError("no route")}))
+    secrets.ensure(found.cluster)
+    return found
+
+
+def own(days: int) -> str:
+    """Lines of an inventory with an authority that ends in so many days."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name, now = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "company")]), datetime.datetime.now(datetime.UTC)
+    made = (x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key()).serial_number(1)
+            .not_valid_before(now).not_valid_after(now + datetime.timedelta(days=days, hours=1))
+            .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True).sign(key, hashes.SHA256()))
+    pem = serialization.Encoding.PEM
+    private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    variables = {"cluster_ca_key": private.decode(), "cluster_ca_certificate": made.public_bytes(pem).decode()}
+    return json.dumps({"all": {"vars": variables}})[1:-1] + "\n"
+
+
+@pytest.mark.parametrize(("later", "said"), [
+    (0, ""), (DAYS - 91, ""), (DAYS - 90 + 1, f"in {SOON_DAYS - 1} days, and with it every certificate"), (DAYS - 1, "in 1 day, "),
+    (DAYS + 9, "the cluster's authority ended on"),
+])
+def test_an_authority_that_ends_soon_is_said_with_what_to_do(context: Context, later: int, said: str) -> None:
+    told = secrets.authority_doubt(context.cluster, TODAY + datetime.timedelta(days=later))
+    assert said in told and ("'provision secrets rotate authority' makes another" in told) is bool(said)
+
+
+def test_that_of_the_company_is_replaced_in_the_inventory(context: Context) -> None:
+    context.path.write_text(context.path.read_text() + own(20))
+    given = Context(context.path)
+    assert given.authority_doubt == "", "it is not in its place yet"
+    (context.cluster.state_dir / "secrets.yml").unlink()
+    secrets.ensure(given.cluster)
+    assert "in 20 days" in given.authority_doubt and "write another cluster_ca_certificate and cluster_ca_key" in given.authority_doubt
+
+
+@pytest.mark.parametrize("access", ["closed", "open"])
+def test_status_plan_and_certificates_say_that_the_authority_ends_where_there_is_use_for_it(
+        context: Context, capsys: pytest.CaptureFixture[str], access: str) -> None:
+    (context.cluster.state_dir / secrets.ENDS).write_text((TODAY + datetime.timedelta(days=20)).isoformat())
+    ledger.save(context.cluster, replace(context.ledger, access=access))
+    found = Context(context.path, transport=context.transport)
+    with prepared(found, Console(), Scope(), (warn,)):
+        assert ("ends on" in capsys.readouterr().err) is (access == "closed")
+    for verb, options in ((status, status.Options()), (verb_certificates, verb_certificates.Options())):
+        verb.run(found, Console(), options)
+        assert ("the cluster's authority ends on" in capsys.readouterr().err) is (access == "closed"), verb
+
+
+def test_an_authority_that_ends_soon_is_due_and_one_that_has_ended_is_wrong() -> None:
+    for days, due in ((SOON_DAYS - 1, True), (SOON_DAYS + 1, False)):
+        (row,) = judged({}, [x509.load_pem_x509_certificate(signed(days).encode())])
+        assert (row.host, row.due) == (CONTROLLER, due)
+
+
+def test_the_authority_is_printed_for_those_who_have_to_trust_it_and_no_host_is_asked(
+        context: Context, capsys: pytest.CaptureFixture[str]) -> None:
+    assert verb_certificates.run(context, Console(), verb_certificates.Options(authority=True)) == 0
+    out = capsys.readouterr().out
+    assert out == secrets.load(context.cluster)[secrets.AUTHORITY_CERTIFICATE] and x509.load_pem_x509_certificate(out.encode())
+    verb_certificates.run(context, Console(), verb_certificates.Options(authority=True, json=True))
+    assert json.loads(capsys.readouterr().out)["authority"] == out
+    assert context.transport.calls == []  # type: ignore[attr-defined]

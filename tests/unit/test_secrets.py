@@ -20,6 +20,9 @@ from provisioner.errors import ProvisionError, UsageError
 from provisioner.state import secrets
 from provisioner.state.authority import make_authority
 
+#: What stands in the folder of a cluster that has secrets, and no password file of its own.
+KEPT = ["secrets.yml", secrets.ENDS, secrets.MARKS, secrets.SINCE]
+
 
 @pytest.fixture
 def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
@@ -48,6 +51,7 @@ def test_nothing_is_readable_by_others_and_nothing_is_left_behind(cluster: Clust
     root = cluster.path.parent / ".provision"
     modes = {str(p.relative_to(root)): p.stat().st_mode & 0o777 for p in (root, *root.rglob("*"))}
     assert modes == {".": 0o700, "demo": 0o700, "demo/secrets.yml": 0o600, "demo/secrets_since.json": 0o600,
+                     "demo/secrets_authority_end": 0o600,
                      "demo/secrets_marks.json": 0o600,
                      "demo/vault_password": 0o600}
 
@@ -86,7 +90,7 @@ def test_two_at_once_agree(cluster: Cluster) -> None:
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(secrets.ensure, [cluster] * 8))
     assert secrets.load(cluster).keys() > secrets.PURPOSES.keys()
-    assert sorted(p.name for p in cluster.state_dir.iterdir()) == ["secrets.yml", secrets.MARKS, secrets.SINCE, "vault_password"]
+    assert sorted(p.name for p in cluster.state_dir.iterdir()) == [*KEPT, "vault_password"]
 
 
 def test_derived_values() -> None:
@@ -119,7 +123,7 @@ def test_a_password_file_of_ones_own(cluster: Cluster, monkeypatch: pytest.Monke
     own.write_text("correct horse\n")
     monkeypatch.setenv(secrets.ENVIRONMENT, str(own))
     secrets.ensure(cluster)
-    assert sorted(p.name for p in cluster.state_dir.iterdir()) == ["secrets.yml", secrets.MARKS, secrets.SINCE]
+    assert sorted(p.name for p in cluster.state_dir.iterdir()) == KEPT
     assert secrets.load(cluster)
     own.write_text("wrong\n")
     with pytest.raises(UsageError, match=r"the password in .*/password does not open the secrets"):
@@ -180,7 +184,7 @@ def test_a_full_disk_leaves_what_was_there(cluster: Cluster, monkeypatch: pytest
     with pytest.raises(ProvisionError, match="can't write the file: No space left on device"):
         secrets.ensure(cluster)
     assert path.read_bytes() == content
-    assert sorted(p.name for p in cluster.state_dir.iterdir()) == ["secrets.yml", secrets.MARKS, secrets.SINCE, "vault_password"]
+    assert sorted(p.name for p in cluster.state_dir.iterdir()) == [*KEPT, "vault_password"]
 
 
 def test_the_day_on_which_a_secret_was_made_is_remembered(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:

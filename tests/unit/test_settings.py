@@ -5,17 +5,21 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from provisioner.cli import main
 from provisioner.components.mesos_master.settings import problems
+from provisioner.context import Context
 from provisioner.errors import InventoryError
 from provisioner.inventory.load import load
 from provisioner.inventory.role_rules import internals, known_flags
 from provisioner.inventory.schema import load_schema
+from provisioner.state import ledger
 
 FLAGGED = ("marathon", "chronos", "mesos")
 HOSTS = """
@@ -329,3 +333,36 @@ def test_checking_imports_nothing_of_ansible(tmp_path: Path) -> None:
 def test_principals_that_mesos_would_not_know(principals: dict[str, Any], sentence: str) -> None:
     found = list(problems({"mesos_principals": principals}))
     assert [(variable, sentence in message) for variable, message in found] == ([("mesos_principals", True)] if sentence else [])
+
+
+def test_networks_that_are_none_are_answered_with_what_to_write(tmp_path: Path) -> None:
+    (tmp_path / "inventory.yml").write_text("all:\n  vars:\n    cluster_networks: [10.1.0.7/16]\n" + HOSTS)
+    with pytest.raises(InventoryError) as caught:
+        load(tmp_path / "inventory.yml")
+    assert "→ write a list, as in [10.1.0.0/16, 10.2.0.5-10.2.0.9]" in str(caught.value)
+    assert "Where the hosts' addresses" not in str(caught.value), "that is what it is for, not what to do"
+
+
+@pytest.mark.parametrize(("written", "named"), [
+    ("cluster_access: open\n    cluster_networks: [198.51.100.0/24]", "cluster_networks"),
+    ("cluster_access: open\n    cluster_operator_networks: [10.0.0.0/8]", "cluster_operator_networks"),
+    ("cluster_access: open\n    common_firewall: managed\n    cluster_networks: [198.51.100.0/24]", ""),
+    ("cluster_networks: [198.51.100.0/24]", ""),
+])
+def test_what_only_a_closed_cluster_reads_is_said_of_an_open_one(
+        tmp_path: Path, capsys: pytest.CaptureFixture[str], written: str, named: str) -> None:
+    path = tmp_path / "inventory.yml"
+    path.write_text(f"all:\n  vars:\n    {written}\n" + HOSTS)
+    assert main(["validate", "--hosts", str(path)]) == 0
+    said = capsys.readouterr().err
+    assert (f"{named}: without effect, as this cluster is open" in said) is bool(named) and ("without effect" in said) is bool(named)
+
+
+def test_a_cluster_that_was_built_open_reads_them_no_more_than_one_that_is_to_be(
+        tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "inventory.yml"
+    path.write_text("all:\n  vars:\n    cluster_operator_networks: [10.0.0.0/8]\n" + HOSTS)
+    context = Context(path)
+    ledger.save(context.cluster, replace(context.ledger, access=""))
+    main(["validate", "--hosts", str(path)])
+    assert "cluster_operator_networks: without effect" in capsys.readouterr().err
