@@ -98,7 +98,11 @@ def down(name: str = DEFAULT_NAME, *, ignore_missing: bool = False, say: Say) ->
         say(f"there is no lab {name} any more")
         shutil.rmtree(default_inventory(name).parent, ignore_errors=True)
         return
-    lab = find(name)
+    if not awake:
+        raise UsageError(f"there is no lab {name!r} on this machine, as no Docker Engine answers here", hint="nothing has to be removed")
+    lab = _existing(name)
+    if lab is None:
+        raise _missing(name, "remove one of them: provision lab down --name LAB")
     if lab.backend == VAGRANT:
         vagrant.destroy(lab, say)
     states = nodes.read_states(lab)
@@ -131,9 +135,14 @@ def find(name: str = DEFAULT_NAME) -> Lab:
     """The lab of that name. Raises UsageError that lists the labs there are."""
     lab = _existing(check_name(name))
     if lab is None:
-        others = ", ".join(lab.name for lab in labs()) or "none"
-        raise UsageError(f"there is no lab {name!r} on this machine (labs: {others})", hint=f"make it: provision lab up --name {name}")
+        raise _missing(name, f"make it: provision lab up --name {name}")
     return lab
+
+
+def _missing(name: str, hint: str) -> UsageError:
+    others = ", ".join(lab.name for lab in labs())
+    return UsageError(f"there is no lab {name!r} on this machine (labs: {others or 'none'})",
+                      hint=hint if others or name in hint else "nothing has to be removed")
 
 
 def status(name: str = DEFAULT_NAME) -> LabStatus:

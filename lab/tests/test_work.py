@@ -22,8 +22,25 @@ def test_where_no_engine_was_ever_installed_there_is_no_lab(tmp_path: Path, monk
     said: list[str] = []
     work.down("demo", ignore_missing=True, say=said.append)
     assert said == ["there is no lab demo any more"]
-    with pytest.raises(UsageError, match="no Docker Engine answers on this machine"):
+    with pytest.raises(UsageError, match="there is no lab 'demo' on this machine, as no Docker Engine answers") as refused:
         work.down("demo", say=said.append)
+    assert "lab up" not in refused.value.hint
+
+
+@pytest.mark.parametrize(("there", "said", "hint"), [
+    (("mine", "yours"), "(labs: mine, yours)", "remove one of them: provision lab down --name LAB"),
+    ((), "(labs: none)", "nothing has to be removed"),
+])
+def test_who_takes_down_a_lab_that_is_not_there_does_not_want_to_make_it(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch, there: tuple[str, ...], said: str, hint: str) -> None:
+    monkeypatch.setattr(engine, "wake", lambda say: True)
+    monkeypatch.setattr(work, "labs", lambda: tuple(Lab(n, tmp_path, "debian12", ipaddress.IPv4Network("198.18.0.0/24")) for n in there))
+    with pytest.raises(UsageError) as refused:
+        work.down("demo", say=lambda text: None)
+    assert (refused.value.message, refused.value.hint) == (f"there is no lab 'demo' on this machine {said}", hint)
+    with pytest.raises(UsageError) as refused:
+        work.find("demo")
+    assert refused.value.hint == "make it: provision lab up --name demo"
 
 
 def test_an_engine_that_is_off_is_started_before_anybody_says_that_the_lab_is_gone(
