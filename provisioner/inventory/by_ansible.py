@@ -51,6 +51,8 @@ def read(path: Path, prefixes: Sequence[str], vault: Vault, problems: Problems) 
         answer = _ask(asked, path)
         if answer["static"] and not answer["secret"]:
             _keep(path, digest, answer)
+    if _is_ini(str(path)):
+        problems.ini.add(0)
     return _described(answer, problems)
 
 
@@ -89,6 +91,7 @@ def _hint(message: str) -> str:
 def _described(answer: Mapping[str, Any], problems: Problems) -> Described:
     problems.hide(answer["hidden"])
     places = [problems.elsewhere(_shown(file), line) for file, line in answer["places"]]
+    problems.ini |= {place for place, (file, _) in zip(places, answer["places"], strict=True) if _is_ini(file)}
     found = Described(warnings=[warning for warning in answer["warnings"] if not _ABOUT_NAMES.search(warning)])
     once: dict[tuple[str, int, str], Setting] = {}
     for name, host in answer["hosts"].items():
@@ -124,6 +127,13 @@ def _value(encoded: Any) -> Any:
         case [("$text", text)]:
             return text
     return {key: _value(inner) for key, inner in encoded.items()}
+
+
+def _is_ini(file: str) -> bool:
+    """Whether Ansible reads a file as INI: by its name, as it has been read without an error."""
+    path = Path(file)
+    own = path.parent.name in ("group_vars", "host_vars") or path.parent.parent.name in ("group_vars", "host_vars")
+    return path.suffix in ("", ".ini", ".cfg") and path.is_file() and not own and not os.access(path, os.X_OK)
 
 
 def _shown(file: str) -> str:

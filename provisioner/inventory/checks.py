@@ -66,7 +66,7 @@ def _voters(cluster: Cluster, problems: Problems) -> Iterator[str]:
     for members, groups in counts.items():
         names = ", ".join(groups)
         if not members:
-            problems.add(0, f"no host is in {names}", _where_voters_go(cluster))
+            problems.add(0, f"no host is in {names}", _where_voters_go(cluster), ini=_where_voters_go(cluster, ini=True))
         elif len(members) % 2 == 0 or len(members) > VOTERS_MAX:
             hint = "make it 1, 3, 5, 7 or 9: an even number survives no more losses than the odd one below it"
             problems.add(0, f"there are {len(members)} hosts in {names}", hint)
@@ -74,11 +74,13 @@ def _voters(cluster: Cluster, problems: Problems) -> Iterator[str]:
             yield f"there is one host in {names}: the cluster stops when that host does; use 3 or more"
 
 
-def _where_voters_go(cluster: Cluster) -> str:
+def _where_voters_go(cluster: Cluster, *, ini: bool = False) -> str:
     hint = "put 1, 3, 5, 7 or 9 hosts in masters, or in the group itself"
     if len(cluster.hosts) > 1:
         return hint
     name = cluster.hosts[0].name
+    if ini:
+        return f"{hint}; all on this one: {name} below [masters] and below [agents]"
     return f"{hint}; all on this one: children: {{masters: {{hosts: {{{name}: }}}}, agents: {{hosts: {{{name}: }}}}}} below all"
 
 

@@ -91,7 +91,8 @@ def understood(described: Described, path: Path, schema: Schema, problems: Probl
             own = groups.listed(groups.own(described))
             raise problems.fail(0, f"no host is in a group that says what runs on it; your own groups: {own}", hint)
         problems.raise_if_any()
-        raise problems.fail(0, "no hosts", "name them below 'masters: hosts:' and 'agents: hosts:'")
+        raise problems.fail(0, "no hosts", "name them below 'masters: hosts:' and 'agents: hosts:'",
+                            ini="name them below [masters] and [agents]")
     if len(described.settings) > HOSTS_MAX:
         raise problems.fail(0, f"more than {HOSTS_MAX} hosts")
     settings = variables.cluster_settings(described, schema, problems)

@@ -56,6 +56,14 @@ _CURES = {
     "list": "write one '- item' per line below it",
     "dict": "write one 'key: value' per line below it",
 }
+#: The same in INI's format, where Ansible reads a value as Python would, and a host's line loses one pair of quotes before.
+INI_CURES = {
+    _CURES["str"]: """put it in quotes: NAME='5' below [all:vars], NAME="'5'" in the line of a host""",
+    _CURES["list"]: """write it in one line: NAME=["one", "two"] below [all:vars], NAME='["one", "two"]' in the line of a host""",
+    _CURES["dict"]: """write it in one line: NAME={"key": True} below [all:vars], NAME='{"key": True}' in the line of a host""",
+    **dict.fromkeys(formats.CURES.values(),
+                    """write NAME=["10.1.0.0/16", "10.2.0.5-10.2.0.9"] below [all:vars]: networks by their first address"""),
+}
 
 
 @dataclass(frozen=True)

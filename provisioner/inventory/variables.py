@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from provisioner.inventory.described import Described, Setting, Template
-from provisioner.inventory.schema import Schema, Variable
+from provisioner.inventory.schema import INI_CURES, Schema, Variable
 from provisioner.state.problems import Problems, nearest, show
 
 #: As Ansible reads them (ansible.module_utils.parsing.convert_bool).
@@ -52,7 +52,8 @@ def cluster_settings(described: Described, schema: Schema, problems: Problems) -
             elif setting is not first[1] and _value(setting) != _value(first[1]):
                 where = setting or first[1]
                 message = f"{name} holds for the whole cluster, but is not the same on {first[0]} and {host}"
-                problems.add(where.line if where else 0, message, "write it once, in 'vars' below 'all'")
+                problems.add(where.line if where else 0, message, "write it once, in 'vars' below 'all'",
+                             ini="write it once, below [all:vars]")
                 break
     return found
 
@@ -69,14 +70,15 @@ def _check(variable: Variable, setting: Setting, problems: Problems) -> None:
         return
     if isinstance(setting.value, str) and setting.value.startswith("$ANSIBLE_VAULT;"):
         hint = "write !vault | before it, and the text on lines below"
-        problems.add(setting.line, f"{name} is a vault's text, but not marked as one", hint)
+        problems.add(setting.line, f"{name} is a vault's text, but not marked as one", hint,
+                     ini=f"only YAML can hold it: move {name} to group_vars/all.yml, with !vault | before it")
         return
     if variable.connection and setting.value == "":
         return  # as good as none
     setting.value = converted(variable, setting.value)
     wrong, cure = variable.problem(setting.value)
     if wrong:
-        problems.add(setting.line, f"{name} {wrong}", cure)
+        problems.add(setting.line, f"{name} {wrong}", cure, ini=INI_CURES.get(cure, "").replace("NAME", name))
 
 
 def converted(variable: Variable, value: object) -> object:

@@ -39,6 +39,8 @@ class Problems:
         self._found: dict[tuple[int, str], str] = {}
         self._more = 0
         self._elsewhere: list[str] = []
+        #: Lines of files in INI's format, of which a cure is written otherwise than in YAML; 0 is the file as a whole.
+        self.ini: set[int] = set()
         self._secrets: list[str] = []
 
     def hide(self, secrets: Iterable[str]) -> None:
@@ -61,12 +63,12 @@ class Problems:
         """Nothing further will be shown, so nobody need work out a hint."""
         return len(self._found) >= REPORTED_MAX
 
-    def add(self, line: int, message: str, hint: str = "") -> None:
-        """Note one problem; `line` counts from 1, 0 is the file as a whole."""
+    def add(self, line: int, message: str, hint: str = "", *, ini: str = "") -> None:
+        """Note one problem; `line` counts from 1, 0 is the file as a whole. `ini` is the hint where that is in INI's format."""
         if self.full:
             self._more += 1
         else:
-            self._found.setdefault((line, self.without_secrets(message)), self.without_secrets(hint))
+            self._found.setdefault((line, self.without_secrets(message)), self.without_secrets(ini if ini and line in self.ini else hint))
 
     def unknown(self, line: int, what: str, name: str, valid: Iterable[str], alike: Sequence[str] = ()) -> None:
         """Note a name that means nothing, with the one that was probably meant, or those that are valid: all, or only those `alike`."""
@@ -80,9 +82,9 @@ class Problems:
         listed = "" if close and len(shown) > LISTED_MAX else f"valid: {', '.join(shown)}"
         self.add(line, f"unknown {what} {show(name)}", " ".join(filter(None, (meant, listed))))
 
-    def fail(self, line: int, message: str, hint: str = "") -> InventoryError:
+    def fail(self, line: int, message: str, hint: str = "", *, ini: str = "") -> InventoryError:
         """The error for a problem after which reading on makes no sense."""
-        self.add(line, message, hint)
+        self.add(line, message, hint, ini=ini)
         return self.error()
 
     def error(self) -> InventoryError:

@@ -366,3 +366,36 @@ def test_a_cluster_that_was_built_open_reads_them_no_more_than_one_that_is_to_be
     ledger.save(context.cluster, replace(context.ledger, access=""))
     main(["validate", "--hosts", str(path)])
     assert "cluster_operator_networks: without effect" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("below", "cure"), [
+    ("cluster_networks=198.51.100.0/24", """cluster_networks=["one", "two"] below [all:vars]"""),
+    ("cluster_networks=['198.51.100.7/24']", """cluster_networks=["10.1.0.0/16", "10.2.0.5-10.2.0.9"] below [all:vars]"""),
+    ("docker_daemon_options={'debug': true}", """docker_daemon_options={"key": True} below [all:vars]"""),
+    ("consul_domain=5", """consul_domain='5' below [all:vars]"""),
+    ("[masters:vars]\ncluster_access=open", "write it once, below [all:vars]"),
+])
+def test_in_an_ini_file_the_cure_is_written_as_ini_and_it_cures(tmp_path: Path, below: str, cure: str) -> None:
+    path = tmp_path / "hosts"
+    head = "[masters]\nm1 ansible_host=198.51.100.11\n[agents]\na1 ansible_host=198.51.100.21\n[all:vars]\n"
+    path.write_text(f"{head}{below}\n")
+    with pytest.raises(InventoryError) as caught:
+        load(path)
+    assert cure in caught.value.hint and "- item" not in caught.value.hint
+    meant = {"one\", \"two": "198.51.100.0/24", "10.1.0.0/16\", \"10.2.0.5-10.2.0.9": "198.51.100.0/24", "key": "debug",
+             "write it once, below [all:vars]": "cluster_access=open below"}
+    for shown, own in meant.items():
+        cure = cure.replace(shown, own)
+    path.write_text(head + cure.partition(" below")[0] + "\n")
+    load(path)
+
+
+@pytest.mark.parametrize(("key", "said"), [
+    ("registry-mirror", "has the key registry-mirror, .*: did you mean registry-mirrors\\?$"), ("debg", "did you mean debug"),
+    ("log-opts", ""), ("swarm-raft-election-tick", ""), ("xyzzy", "has the key xyzzy, and it does not start with one that it lacks$"),
+])
+def test_a_key_that_no_dockerd_knows_is_a_warning_with_the_nearest_one(tmp_path: Path, key: str, said: str) -> None:
+    path = tmp_path / "inventory.yml"
+    path.write_text(f"all:\n  vars:\n    docker_daemon_options: {{{key}: {{}}}}\n" + HOSTS)
+    found = [w for w in load(path).warnings if "docker_daemon_options" in w]
+    assert len(found) == bool(said) and all(re.search(said, w) and w.startswith(f"{path}:3: ") for w in found)
