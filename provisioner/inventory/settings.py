@@ -1,7 +1,8 @@
 """What the roles would refuse of a host's values, before any host is asked.
 
 A component whose role judges values has a part `settings` with one function, `problems(values)`: the variable that is wrong and a
-sentence for each problem, from one host's values of its role's variables. It asks the role's own functions (`role_rules`). Where the
+sentence for each problem, from one host's values of its role's variables. It asks the role's own functions (`role_rules`). `doubts` of
+the same form gives warnings. Where the
 component has `networks` of its own, a second function, `clashes(cluster, defaults)`, compares them with the hosts' addresses.
 """
 
@@ -36,7 +37,7 @@ class Clash(NamedTuple):
 def check(cluster: Cluster, schema: Schema, lines: Lines, problems: Problems) -> Iterator[str]:
     """Adds what is wrong to `problems`, and gives warnings. `lines`: host → variable → line."""
     defaults = schema.all_defaults()
-    _judge(cluster, schema, lines, problems)
+    yield from _judge(cluster, schema, lines, problems)
     _folders(cluster, schema, lines, problems)
     for part in (c.part("settings") for c in COMPONENTS if c.networks):
         for clash in part.clashes(cluster, defaults) if part else ():
@@ -47,7 +48,7 @@ def check(cluster: Cluster, schema: Schema, lines: Lines, problems: Problems) ->
                 yield f"{problems.at(line)}: {clash.message}"
 
 
-def _judge(cluster: Cluster, schema: Schema, lines: Lines, problems: Problems) -> None:
+def _judge(cluster: Cluster, schema: Schema, lines: Lines, problems: Problems) -> Iterator[str]:
     defaults, role_of = dict(schema.all_defaults()), {v.name: v.role for v in schema.variables.values() if v.role}
     judged: set[tuple[object, ...]] = set()
     for host in cluster.hosts:
@@ -62,6 +63,9 @@ def _judge(cluster: Cluster, schema: Schema, lines: Lines, problems: Problems) -
                 judged.add(same)  # what all hosts share is judged once
                 for variable, message in part.problems(ChainMap(values, defaults)):
                     problems.add(_line(lines, host.name, variable), message)
+                if doubts := getattr(part, "doubts", None):
+                    for variable, message in doubts(ChainMap(values, defaults)):
+                        yield f"{problems.at(_line(lines, host.name, variable))}: {message}"
 
 
 def _folders(cluster: Cluster, schema: Schema, lines: Lines, problems: Problems) -> None:

@@ -20,6 +20,12 @@ def problems(values: Values) -> Iterator[Problem]:
         yield OPTIONS, message
 
 
+def doubts(values: Values) -> Iterator[Problem]:
+    """What may be right, though nothing known here says so."""
+    for message in filters("docker").docker_option_doubts(values.get(OPTIONS, {})):
+        yield OPTIONS, message
+
+
 def clashes(cluster: Cluster, defaults: Values) -> Iterator[Clash]:
     """Networks of containers on any host that hold the address of a host: packets to that host would stay here."""
     addresses = {address: host.name for host in cluster.hosts if (address := _address(host.cluster_address))}

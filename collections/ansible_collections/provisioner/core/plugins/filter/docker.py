@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import ipaddress
 from collections.abc import Mapping
 from typing import Any
@@ -10,7 +11,39 @@ VARIABLE = "docker_daemon_options"
 #: Keys that the role follows elsewhere too, and what to set instead.
 OWNED = {"data-root": "docker_data_root", "graph": "docker_data_root",
          "cluster-store": "docker_overlay", "cluster-advertise": "docker_overlay"}
+#: The keys of daemon.json on Linux: what dockerd 20.10 has flags for, and what moby's daemon/config reads since (2026).
+KEYS = frozenset((
+    "allow-direct-routing", "allow-nondistributable-artifacts", "api-cors-header", "authorization-plugins", "bip", "bip6", "bridge",
+    "bridge-accept-fwmark", "builder", "cdi-spec-dirs", "cgroup-parent", "cluster-advertise", "cluster-store", "cluster-store-opts",
+    "containerd", "containerd-namespace", "containerd-plugin-namespace", "containerd-plugins-namespace", "cpu-rt-period",
+    "cpu-rt-runtime", "cri-containerd", "data-root", "debug", "default-address-pools", "default-cgroupns-mode", "default-gateway",
+    "default-gateway-v6", "default-init", "default-ipc-mode", "default-network-opts", "default-runtime", "default-shm-size",
+    "default-ulimits", "deprecated-key-path", "dns", "dns-opts", "dns-search", "exec-opts", "exec-root", "experimental", "features",
+    "firewall-backend", "fixed-cidr", "fixed-cidr-v6", "graph", "group", "host-gateway-ip", "host-gateway-ips", "hosts", "icc",
+    "init", "init-path", "insecure-registries", "ip", "ip-forward", "ip-forward-no-drop", "ip-masq", "ip6tables", "iptables",
+    "ipv6", "labels", "live-restore", "log-driver", "log-format", "log-level", "log-opts", "max-concurrent-downloads",
+    "max-concurrent-uploads", "max-download-attempts", "metrics-addr", "mtu", "network-control-plane-mtu",
+    "network-diagnostic-port", "no-new-privileges", "node-generic-resources", "oom-score-adjust", "pidfile", "proxies", "raw-logs",
+    "registry-mirrors", "resolv-conf", "rootless", "runtimes", "seccomp-profile", "selinux-enabled", "shutdown-timeout",
+    "storage-driver", "storage-opts", "swarm-default-advertise-addr", "swarm-raft-election-tick", "swarm-raft-heartbeat-tick",
+    "tls", "tlscacert", "tlscert", "tlskey", "tlsverify", "userland-proxy", "userland-proxy-path", "userns-remap",
+))
+#: A key as near as this to one of dockerd's was meant to be it.
+ALIKE = 0.7
 Network = ipaddress.IPv4Network
+
+
+def docker_option_doubts(options: Mapping[str, Any]) -> list[str]:
+    """Keys that no dockerd known here has, each with the nearest one: it does not start with a key that it does not know, but a newer one
+    may know more.
+    """
+    doubts = []
+    for name in options:
+        if name not in KEYS:
+            near = difflib.get_close_matches(str(name), KEYS, n=1, cutoff=ALIKE)
+            meant = f": did you mean {near[0]}?" if near else ""
+            doubts.append(f"{VARIABLE}: no dockerd known here has the key {name}, and it does not start with one that it lacks{meant}")
+    return doubts
 
 
 def docker_option_problems(options: Mapping[str, Any], overlay: str, subnet: str) -> list[str]:
