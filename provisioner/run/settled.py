@@ -21,8 +21,11 @@ def await_settled(context: Context, names: Collection[str]) -> dict[str, tuple[s
     Waits for at most a minute. Raises StepFailed that says which has none, and what the member that should lead says of itself; at once
     where Mesos has removed a framework, which no waiting cures.
     """
+    # No other host has a word in it: one of them that is silent would cost its time-out at each look.
+    hosts = [host.name for host in context.cluster.hosts if host.groups & {*names}]
+
     def look() -> Observation:
-        seen = observe(context.cluster, context.rendered, context.transport, sections=("health",), components=names)
+        seen = observe(context.cluster, context.rendered, context.transport, sections=("health",), hosts=hosts, components=names)
         refuse_removed(seen)
         return seen
 

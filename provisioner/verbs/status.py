@@ -33,10 +33,11 @@ def run(context: Context, console: Console, options: Options) -> int:
     from provisioner.console import status_rows
     from provisioner.errors import StepFailed
     from provisioner.observe.audit.kept import last
-    from provisioner.observe.observation import observe
+    from provisioner.observe.observation import PATIENCE_SECONDS, observe
     from provisioner.observe.status import summarize
 
-    status = summarize(context.cluster, observe(context.cluster, context.rendered, context.one_question, sections=("health",)))
+    seen = observe(context.cluster, context.rendered, context.one_question, sections=("health",), patience=PATIENCE_SECONDS)
+    status = summarize(context.cluster, seen)
     doubt = context.authority_doubt
     audited = last(context.cluster, time.time())
     if options.json:

@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from provisioner.console import Console
 from provisioner.context import Context
-from provisioner.errors import StepFailed
+from provisioner.errors import StepFailed, UnreachableError
+from provisioner.hosts.openssh import Completed
+from provisioner.hosts.process import run_bounded
 from provisioner.inventory.starter import write_inventory
-from provisioner.observe import wait
+from provisioner.observe import observation, wait
 from provisioner.observe.observation import HostObservation, Observation
 from provisioner.run import settled
+from provisioner.run.engine import Result
 from provisioner.run.settled import await_settled
+from provisioner.verbs import status
+from provisioner.verbs.restart import Options
+from provisioner.verbs.restart import work as restarting
+from provisioner_lab.testing import Call, FakeTransport, probed
+from tests.unit.builders import facts
 
 
 def led(host: str, seconds: float, framework: str = "registered", state: str = "ok", registered: float = 7.5) -> Observation:
@@ -60,3 +71,51 @@ def test_a_removed_framework_is_not_waited_for(context: Any) -> None:
         await_settled(opened, ["marathon"])
     assert "provision repair marathon" in error.value.hint
     assert len(looks) == 1, "it waited"
+
+
+def asked(context: Context, monkeypatch: pytest.MonkeyPatch) -> tuple[Context, set[str]]:
+    """The same cluster, all of whose hosts but two agents answer, and the hosts that are asked."""
+    hosts: set[str] = set()
+
+    def host(call: Call) -> Completed:
+        hosts.add(call.host)
+        leads = {"state": "ok", "leader": call.host == "m1", "detail": "leads", "version": "1", "stand_in": False,
+                 "facts": {"framework": "registered", "registered_seconds": 100, "registered": 7.5} if call.host == "m1" else {}}
+        return probed(facts=facts(), health=dict.fromkeys(call.request["health"], leads))
+
+    monkeypatch.undo()
+    transport = FakeTransport({h.name: UnreachableError("no route") if h.name in ("a1", "a2") else host for h in context.cluster.hosts})
+    return Context(context.path, transport=transport), hosts
+
+
+def test_whoever_asks_schedulers_does_not_wait_for_hosts_that_run_none(context: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each look at a silent host costs the time-out of its connection, up to six of them in a minute."""
+    opened, hosts = asked(context[0], monkeypatch)
+    assert await_settled(opened, ["marathon"]) == {"marathon": ("m1", 7.5)}
+    assert hosts == {"m1", "m2", "m3"}
+    assert {call.host for call in opened.transport.calls} == hosts  # type: ignore[attr-defined]
+
+
+def test_a_restart_asks_only_the_hosts_of_what_is_restarted(context: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened, hosts = asked(context[0], monkeypatch)
+    monkeypatch.setattr(restarting, "locked", lambda *_, **__: nullcontext())
+    monkeypatch.setattr(restarting, "execute", lambda _, __, plan, *___, **____: Result("c", changed=len(plan.steps)))
+    assert restarting.run_restart(opened, Console(), Options("zookeeper", limit="m2", yes=True)).changed == 1
+    assert {call.host for call in opened.transport.calls} == hosts == {"m1", "m2", "m3"}  # type: ignore[attr-defined]
+
+
+def test_status_gives_up_a_host_that_hangs_some_seconds_after_the_others(
+        context: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """With its connection open it would have cost the whole time-out of a probe, half a minute."""
+    opened, _ = asked(context[0], monkeypatch)
+
+    def hangs(_: Call) -> Completed:
+        run_bounded(["sleep", "60"], b"", {}, timeout=60, limit=100)
+        raise UnreachableError("it was ended")
+
+    opened.transport.behaviour["a1"] = hangs  # type: ignore[attr-defined]
+    monkeypatch.setattr(observation, "PATIENCE_SECONDS", 0.5)
+    began = time.monotonic()
+    status.run(opened, Console(), status.Options())
+    assert "a1 is unreachable: no answer 0.5 s after the others" in capsys.readouterr().err
+    assert time.monotonic() - began < 30

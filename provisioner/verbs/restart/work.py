@@ -36,7 +36,9 @@ def run_restart(context: Context, console: Console, options: Options) -> Result:
         raise UsageError(f"{component.title} runs on none of these hosts", hint="see 'provision status'")
     with locked(context, console, f"restart {component.title}") as held:
         together = [h.name for h in cluster.members(component.rolling)] if component.rolling else []
-        seen = wait_for_calm(lambda: observe(cluster, context.rendered, context.transport, components=(component.name,)),
+        # No other host has a part in it: one of them that is silent would cost its time-out at each look.
+        asked = dict.fromkeys([*(h.name for h in cluster.members(component.unit_group)), *together])
+        seen = wait_for_calm(lambda: observe(cluster, context.rendered, context.transport, hosts=[*asked], components=(component.name,)),
                               lambda seen: _refuse_down(component, together, seen))
         silent = {name for name in hosts if not seen.hosts[name].reachable}
         steps = [replace(s, verb="restart") for s in rolled(component, [h for h in hosts if h not in silent], cluster, seen, options.batch)]
