@@ -199,7 +199,11 @@ def keep_facts(so_far: Preparation) -> Preparation:
 
 
 def observe_hosts(so_far: Preparation) -> Preparation:
-    """What works, and what of all that was applied is still so."""
+    """What works, and what of all that was applied is still so.
+
+    Every host is asked, also where the scope is limited to some: a component that changes in phases goes on when all of its members have
+    arrived, agents' among them, and versions decide the order. One that was not asked would count as one that does not serve.
+    """
     context, cluster = so_far.context, so_far.context.cluster
     asked = questions(cluster, context.rendered, context.defaults, so_far.facts, context.ledger.cluster_id, so_far.scope.only)
     seen = observe(cluster, context.rendered, context.transport, sections=("health",), applied=asked, silent=so_far.silent)
