@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from provisioner.cluster.model import Cluster
+from provisioner.cluster.names import counted
 from provisioner.components import COMPONENTS
 from provisioner.components.model import Component
 from provisioner.observe.frameworks import cure, removed
@@ -100,11 +101,12 @@ def _election(component: Component, rows: Sequence[Row], cluster: Cluster, seen:
     serving = [r for r in members if r.state != "down"]
     missing = ", ".join(r.host for r in members if r.state == "down")
     leaders = [r.host for r in members if r.leader and r.state != "down"]
+    many = f"{len(serving)} of {counted(len(members), 'member serves', 'members serve')}"
     if members and len(serving) < (len(members) // 2 + 1 if majority else 1):
         yield (f"{component.title} has lost its quorum: " if majority else f"{component.title} is down: ") + (
-            f"{len(serving)} of {len(members)} members serve ({missing} down)")
+            f"{many} ({missing} down)")
     elif missing:
-        yield f"{component.title} is degraded: {len(serving)} of {len(members)} members serve ({missing} down)"
+        yield f"{component.title} is degraded: {many} ({missing} down)"
     in_vain = [r for r in members if r.leader and r.state == "down"]
     yield from (f"{component.title} on {r.host} {r.detail}" for r in in_vain)
     if serving and not (leaders or in_vain):

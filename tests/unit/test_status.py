@@ -197,3 +197,9 @@ def test_many_hosts_that_say_the_same_share_a_row() -> None:
     assert [cells[1] for cells in mixed] == ["a1", "a2", "a3"], "few stay in their order"
     both = status_rows([*crowd, *(row(f"a{n}", component="docker") for n in range(1, 21))])
     assert [cells[:2] for cells in both] == [["dns", "a[1:6], a[8:20]"], ["docker", "a[1:20]"]]
+
+
+def test_the_only_member_is_no_members() -> None:
+    alone = cluster(Host("m1", "192.0.2.1", groups=frozenset({"zookeeper", "marathon"})))
+    said = summarize(alone, Observation({"m1": HostObservation(False, "no route")})).problems
+    assert {"ZooKeeper has lost its quorum: 0 of 1 member serves (m1 down)", "Marathon is down: 0 of 1 member serves (m1 down)"} <= {*said}
