@@ -106,7 +106,7 @@ def test_the_installed_driver_works_alone_from_any_folder(alone: Path, tmp_path:
                          "  children:\n    masters: {hosts: {m1: {ansible_host: 192.0.2.1}}}\n")
     valid = provision(alone, tmp_path, "validate", "--hosts", "inventory.yml")
     assert (valid.returncode, valid.stderr.splitlines()[0]) == (0, "inventory: inventory.yml")
-    assert "valid: cluster c, 1 hosts" in valid.stdout
+    assert "valid: cluster c, 1 host " in valid.stdout
     refused = provision(alone, tmp_path, "status", "--lab", "x")
     assert (refused.returncode, refused.stderr) == (2, "error: the lab is not installed\n→ pip install provisioner-lab\n")
 
