@@ -35,11 +35,17 @@ def answer_to(request: "dict[str, Any]") -> "dict[str, Any]":
     answer: dict[str, Any] = {"version": VERSION, "time": time.time(), "errors": {}}
     for section in request.get("sections", []):
         try:
-            answer[section] = _section(section, request)
+            answer[section] = _section(section, request if section != "record" else of_what_works(request, answer))
         except Exception as error:
             answer["errors"][section] = _text(error)
     answer["seconds"] = round(time.monotonic() - started, 3)
     return answer
+
+
+def of_what_works(request: "dict[str, Any]", answer: "dict[str, Any]") -> "dict[str, Any]":
+    """The request without the notes of components whose health, which was asked before, is in none of the states that are to `accept`."""
+    notes = {component: one for component, one in request["notes"].items() if answer["health"][component]["state"] in one["accept"]}
+    return {**request, "notes": notes}
 
 
 def _section(section: str, request: "dict[str, Any]") -> "dict[str, Any]":

@@ -96,18 +96,30 @@ def _owned_file() -> Path:
 
 
 def stale(asked: "dict[str, dict[str, Any]]") -> "dict[str, list[str]]":
-    """For each component ({witness}) its units that run with other settings than their files have now."""
-    seen = applied.Seen([one["witness"] for one in asked.values()])
-    return {component: [unit for unit, files in one["witness"]["units"].items() if seen.older(unit, files)]
-            for component, one in asked.items()}
+    """For each component ({witness}) its units that run with other settings than their files have now, but for those to `leave`."""
+    return _stale(asked, _seen(asked))
 
 
 def record(asked: "dict[str, dict[str, Any]]") -> "dict[str, list[str]]":
-    """Note what was applied ({witness, digest} by component), durably: written, synced, renamed, synced."""
-    seen = applied.Seen([one["witness"] for one in asked.values()])
+    """Note what was applied ({witness, digest} by component), durably: written, synced, renamed, synced.
+
+    Not of a component with units that are stale: answers those.
+    """
+    seen = _seen(asked)
+    found = _stale(asked, seen)
     for component, one in asked.items():
-        _write(applied.note(component), {"digest": one["digest"], "time": time.time(), "witness": seen.of(one["witness"])})
-    return {component: [] for component in asked}
+        if not found[component]:
+            _write(applied.note(component), {"digest": one["digest"], "time": time.time(), "witness": seen.of(one["witness"])})
+    return found
+
+
+def _seen(asked: "dict[str, dict[str, Any]]") -> applied.Seen:
+    return applied.Seen([one["witness"] for one in asked.values()])
+
+
+def _stale(asked: "dict[str, dict[str, Any]]", seen: applied.Seen) -> "dict[str, list[str]]":
+    return {component: [unit for unit, files in one["witness"]["units"].items()
+                        if unit not in one.get("leave", ()) and seen.older(unit, files)] for component, one in asked.items()}
 
 
 def _write(path: Path, content: "dict[str, Any]") -> None:

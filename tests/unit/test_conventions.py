@@ -76,6 +76,15 @@ def test_every_task_file_does_something_and_every_verb_of_a_role_is_specified(ro
     assert specified == {"main", *({"check", "drain", "remove"} & set(tasks))}
 
 
+@pytest.mark.parametrize("role", ROLES)
+def test_a_role_ends_with_the_check_that_notes_what_was_applied(role: str) -> None:
+    """What came after it could fail, and the next run would take the component for one that is as it was applied."""
+    last = _yaml(roles_dir() / role / "tasks/main.yml")[-1]
+    assert (last["ansible.builtin.import_tasks"], last["when"]) == ("check.yml", "not ansible_check_mode")
+    (check,) = _yaml(roles_dir() / role / "tasks/check.yml")
+    assert check["provisioner.core.component_check"]["note"] == "{{ component_note | default(false) }}"
+
+
 def test_playbooks_know_no_component() -> None:
     names = "|".join(sorted({name for c in COMPONENTS for name in (c.name, c.role)}))
     for path in playbooks_dir().glob("*.yml"):

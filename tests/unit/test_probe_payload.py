@@ -14,7 +14,7 @@ import pytest
 import provisioner
 from provisioner.components import component_names
 from provisioner.observe.payload import payload, program, program_sources, read_answer
-from provisioner.probe import main
+from provisioner.probe import applied, main
 from provisioner.probe.main import MAX_ANSWER, VERSION
 from provisioner_lab.testing import sent
 
@@ -161,6 +161,20 @@ def test_modules_are_there_before_the_threads_that_use_them(monkeypatch: pytest.
 def test_waiting_ends_when_time_is_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("provisioner.probe.health.ask", lambda *_: {"state": "down"})
     assert main.health({"consul": {}}, 0) == {"consul": {"state": "down"}}
+
+
+def test_what_is_not_in_an_accepted_state_is_not_noted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(applied, "NOTES", str(tmp_path))
+    states = {"zookeeper": "ok", "docker": "degraded", "kernel": "down"}
+    monkeypatch.setattr(main, "health", lambda asked, wait: {name: {"state": states[name]} for name in asked})
+    witness: dict[str, Any] = {"files": [], "units": {}, "packages": [], "listeners": []}
+    told: dict[str, Any] = {name: {"witness": witness, "digest": "d", "accept": ["ok"]} for name in states}
+    told["kernel"]["accept"] = ["ok", "degraded", "down"]
+    answer = main.answer_to({"sections": ["health", "record"], "health": dict.fromkeys(states), "notes": told})
+    assert (answer["errors"], answer["record"]) == ({}, {"zookeeper": [], "kernel": []})
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["kernel.json", "zookeeper.json"]
+    monkeypatch.setattr(main, "health", lambda asked, wait: 1 / 0)
+    assert "record" in main.answer_to({"sections": ["health", "record"], "health": {}, "notes": told})["errors"], "nobody knows"
 
 
 def test_a_component_whose_probe_breaks_is_down(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -143,6 +143,11 @@ def test_another_package_version_is_named(settled: Settled) -> None:
 def test_a_unit_that_started_before_its_file_was_written_is_stale(settled: Settled, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(host, "process_start", lambda pid: time.time() - 1000)
     assert notes.stale(settled()) == {"zookeeper": ["zookeeper"]}
+    notes.begin(settled())
+    assert notes.record(settled()) == {"zookeeper": ["zookeeper"]}, "it has to be restarted before"
+    assert not host.note("zookeeper").exists()
+    assert notes.record({"zookeeper": {**settled()["zookeeper"], "leave": ["zookeeper"]}}) == {"zookeeper": []}
+    assert host.note("zookeeper").exists()
     assert host.unsettled(settled())["zookeeper"] == "", "the same process as when it was noted, and the same files"
     settled.states["InvocationID"] = "two"
     assert "other settings" in host.unsettled(settled())["zookeeper"]

@@ -140,3 +140,58 @@ def test_a_removed_framework_is_not_waited_for(action: Action) -> None:
     made = action({"component": "chronos", "request": {"unit": "chronos"}, "wait": 90}, scheduler("removed"), JOURNAL)
     result = made.run(None, {"inventory_hostname": "m1"})
     assert result["failed"] and "chronos on m1: framework removed" in result["msg"] and len(made.asked) == 2
+
+
+TOLD = {"witness": {"files": [], "units": {"zookeeper": []}, "packages": [], "listeners": []}, "digest": "d"}
+NOTING = {"component": "zookeeper", "request": REQUEST, "wait": 30, "note": True}
+DRIVEN = {"inventory_hostname": "m1", "component_notes": {"m1": {"zookeeper": TOLD}}}
+
+
+def noted(*stale: str, state: str = "ok") -> dict[str, Any]:
+    """The answer of a host that was asked for a note, too."""
+    given = answer(state, "no leader" if state != "ok" else "leader")
+    record = {"record": {"zookeeper": list(stale)} if state == "ok" else {}}
+    return {**given, "stdout": json.dumps({**json.loads(given["stdout"]), **record})}
+
+
+def test_what_works_is_noted_in_the_same_exchange(action: Action) -> None:
+    made = action(NOTING, noted())
+    assert made.run(None, DRIVEN)["changed"] is False
+    (asked,) = (sent(stdin)[1] for _, stdin in made.asked)
+    assert (asked["sections"], asked["notes"]) == (["health", "record"], {"zookeeper": {**TOLD, "leave": [], "accept": ["ok"]}})
+
+
+@pytest.mark.parametrize(("arguments", "variables", "preview"), [
+    ({**NOTING, "note": False}, DRIVEN, False),  # a check that is not the role's last word
+    (NOTING, {"inventory_hostname": "m1"}, False),  # without the driver
+    (NOTING, {**DRIVEN, "component_notes": {"m1": {"another": TOLD}}}, False),
+    (NOTING, DRIVEN, True),
+])
+def test_nothing_is_noted_otherwise(action: Action, arguments: dict[str, Any], variables: dict[str, Any], preview: bool) -> None:
+    made = action(arguments, answer("ok"), check_mode=preview)
+    assert not made.run(None, variables).get("failed")
+    assert sent(made.asked[0][1])[1]["sections"] == ["health"]
+
+
+def test_what_does_not_work_is_not_noted_and_fails(action: Action) -> None:
+    made = action({**NOTING, "wait": 0}, noted(state="down"), JOURNAL)
+    assert "zookeeper on m1: no leader\nlast lines" in made.run(None, DRIVEN)["msg"]
+
+
+def test_a_stale_unit_is_restarted_and_must_work_before_anything_is_noted(action: Action) -> None:
+    made = action(NOTING, noted("zookeeper"), {"rc": 0}, noted())
+    assert made.run(None, DRIVEN)["changed"] is True
+    assert "restart zookeeper.service" in made.asked[1][0]
+    assert sent(made.asked[2][1])[1]["notes"]["zookeeper"]["leave"] == ["zookeeper"], "restarted once only"
+    made = action(NOTING, noted("zookeeper"), {"rc": 0}, *[noted(state="down")] * 60, JOURNAL)
+    result = made.run(None, DRIVEN)
+    assert "zookeeper on m1: restarted with its present settings, and then: no leader" in result["msg"]
+    made = action(NOTING, noted("zookeeper"), {"rc": 1, "stderr": "no such unit"})
+    assert "no such unit" in made.run(None, DRIVEN)["msg"]
+
+
+def test_a_note_that_could_not_be_written_fails_the_step(action: Action) -> None:
+    full = answer("ok")
+    full["stdout"] = json.dumps({**json.loads(full["stdout"]), "errors": {"record": "OSError: No space left on device"}})
+    result = action(NOTING, full).run(None, DRIVEN)
+    assert result["failed"] and "No space left" in result["msg"]

@@ -6,6 +6,7 @@ The same program answers `provision status`, so a role and the driver can not di
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from ansible.errors import AnsibleConnectionFailure
@@ -19,12 +20,16 @@ description:
   - Polls the probe on the host until the component is in an accepted state or the time is up. Changes nothing, except that a
     process which is found to run with other settings than its files have (it listens on another port, say), or that leads while
     Mesos lists no framework of it, is restarted once. A framework that Mesos has removed is not waited for.
+  - With C(note) the host notes in the same exchange what the driver told of the component (C(component_notes)), as soon as it is in an
+    accepted state. What started before its files were written, as a run that died between the two left it, is restarted before that.
 options:
   component: {description: Name of the component., type: str, required: true}
   request: {description: "What the probe is asked, from the role variable <component>_probe.", type: dict, default: {}}
   wait: {description: Seconds to wait for an accepted state., type: float, default: 0}
   accept: {description: States that are good enough., type: list, elements: str, default: [ok]}
   steady: {description: Seconds that the unit must have been up with one process., type: float, default: 2}
+  note: {description: Whether this is the last that a role does., type: bool, default: false}
+  leave: {description: Units that go on with older settings until they are started anew., type: list, elements: str, default: []}
 """
 
 ARGUMENTS = {
@@ -33,6 +38,8 @@ ARGUMENTS = {
     "wait": {"type": "float", "default": 0.0},
     "accept": {"type": "list", "elements": "str", "default": ["ok"], "choices": ["ok", "degraded", "down"]},
     "steady": {"type": "float", "default": 2.0},
+    "note": {"type": "bool", "default": False},
+    "leave": {"type": "list", "elements": "str", "default": []},
 }
 #: Longest wait on the host in one exec: a connection that dies unnoticed must not cost the whole time.
 SLICE_SECONDS = 60.0
@@ -40,6 +47,12 @@ SLICE_SECONDS = 60.0
 DOUBT_SECONDS = 15.0
 PAUSE_SECONDS = 1.0
 JOURNAL_LINES = 20
+
+
+def _told(component: str, task_vars: Mapping[str, Any]) -> dict[str, Any]:
+    """What the driver told the playbook that the host is to note: {witness, digest}; nothing without the driver."""
+    own = (task_vars.get("component_notes") or {}).get(task_vars.get("inventory_hostname")) or {}
+    return dict(own.get(component) or {})
 
 
 def framework(health: dict[str, Any]) -> str:
@@ -56,23 +69,48 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible ships no types
     _requires_connection = True
     _restarted = False
     _tried = False
+    #: What the host is to note, and what it said to it: the units that run with older settings, or nothing where it noted nothing.
+    _noted: Mapping[str, Any] = {}
+    _answered: Any = None
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Result keys: component, state, detail, health; changed only when a process had to be restarted."""
         result: dict[str, Any] = super().run(tmp, task_vars)
         _, arguments = self.validate_argument_spec(argument_spec=ARGUMENTS)
-        component = str(arguments["component"])
+        component, accept, wait = str(arguments["component"]), list(arguments["accept"]), float(arguments["wait"])
         request = dict(arguments["request"])
-        if arguments["wait"] > 0:
+        if wait > 0:
             request.setdefault("steady", arguments["steady"])
-        witness = {} if self._task.check_mode else self._witness(component, task_vars or {})
-        health = self._poll(component, request, float(arguments["wait"]), list(arguments["accept"]), witness)
+        told = {} if self._task.check_mode else _told(component, task_vars or {})
+        if arguments["note"] and told:
+            self._noted = {**told, "leave": arguments["leave"], "accept": accept}
+        why, health = "", self._poll(component, request, wait, accept, told.get("witness", {}))
+        try:
+            if health["state"] in accept and self._stale():
+                why = "restarted with its present settings, and then: "
+                health = self._again(component, request, wait, accept)
+            if health["state"] in accept:
+                self._stale()
+        except ValueError as error:
+            result.update(failed=True, msg=f"{component}: {error}")
         result.update(changed=self._restarted, component=component, state=health["state"], detail=health["detail"], health=health)
-        if health["state"] not in arguments["accept"]:
+        if health["state"] not in accept:
             host = (task_vars or {}).get("inventory_hostname", "this host")
-            why = f"{component} on {host}: {health['detail']}"
-            result.update(failed=True, msg=why + self._journal(component, request))
+            result.update(failed=True, msg=f"{component} on {host}: {why}{health['detail']}{self._journal(component, request)}")
         return result
+
+    def _stale(self) -> list[str]:
+        """The units that kept the host from noting anything. ValueError says what else did."""
+        if self._noted and not isinstance(self._answered, list):
+            raise ValueError(f"no note could be kept: {self._answered}")
+        return list(self._answered) if self._noted else []
+
+    def _again(self, component: str, request: dict[str, Any], wait: float, accept: list[str]) -> dict[str, Any]:
+        """Restart what runs with older settings than its files have, and wait until it works."""
+        stale, self._tried = self._stale(), True
+        self._restarted = restart(self, stale)
+        self._noted = {**self._noted, "leave": [*self._noted["leave"], *stale]}
+        return self._poll(component, request, wait, accept, {})
 
     def _poll(self, component: str, request: dict[str, Any], wait: float, accept: list[str], witness: dict[str, Any]) -> dict[str, Any]:
         """Ask until the state is accepted or `wait` seconds are over; a connection that breaks is made anew."""
@@ -105,20 +143,18 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible ships no types
         except ValueError:
             return False  # what is wrong is told by the next answer
 
-    @staticmethod
-    def _witness(component: str, task_vars: dict[str, Any]) -> dict[str, Any]:
-        """What the driver gave the playbook to note (playbooks/up.yml); empty without the driver and in other playbooks."""
-        own = (task_vars.get("component_notes") or {}).get(task_vars.get("inventory_hostname")) or {}
-        return dict((own.get(component) or {}).get("witness") or {})
-
     def _ask(self, component: str, request: dict[str, Any], wait: float) -> dict[str, Any]:
         unknown = {"state": "down", "leader": False, "version": "", "stand_in": False, "facts": {}}
+        asked = {"sections": ["health"], "health": {component: request}, "wait": wait}
+        if self._noted:
+            asked = {**asked, "sections": ["health", "record"], "notes": {component: self._noted}}
         try:
-            answer = exchange(self, {"sections": ["health"], "health": {component: request}, "wait": wait})
+            answer = exchange(self, asked)
         except ValueError as error:
             return {**unknown, "detail": str(error)}
         health = answer.get("health")
         found = health.get(component) if isinstance(health, dict) else None
+        self._answered = answer.get("record", {}).get(component, answer.get("errors"))
         if not isinstance(found, dict):
             return {**unknown, "detail": f"the probe did not ask: {answer.get('errors')}"}
         return {**unknown, **found}
