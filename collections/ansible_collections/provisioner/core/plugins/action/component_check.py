@@ -12,6 +12,7 @@ from typing import Any
 from ansible.errors import AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
 from ansible_collections.provisioner.core.plugins.plugin_utils.probe import MISSING, REMOVED, exchange, restart, restart_stale
+from ansible_collections.provisioner.core.plugins.plugin_utils.refusal import refused
 
 DOCUMENTATION = """
 name: component_check
@@ -30,6 +31,7 @@ options:
   steady: {description: Seconds that the unit must have been up with one process., type: float, default: 2}
   note: {description: Whether this is the last that a role does., type: bool, default: false}
   leave: {description: Units that go on with older settings until they are started anew., type: list, elements: str, default: []}
+  refuse: {description: "An expression that gives sentences about what is wrong; see provisioner.core.look.", type: str, default: ""}
 """
 
 ARGUMENTS = {
@@ -40,6 +42,7 @@ ARGUMENTS = {
     "steady": {"type": "float", "default": 2.0},
     "note": {"type": "bool", "default": False},
     "leave": {"type": "list", "elements": "str", "default": []},
+    "refuse": {"type": "str", "default": ""},
 }
 #: Longest wait on the host in one exec: a connection that dies unnoticed must not cost the whole time.
 SLICE_SECONDS = 60.0
@@ -97,7 +100,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible ships no types
         if health["state"] not in accept:
             host = (task_vars or {}).get("inventory_hostname", "this host")
             result.update(failed=True, msg=f"{component} on {host}: {why}{health['detail']}{self._journal(component, request)}")
-        return result
+        return result if result.get("failed") else refused(self, str(arguments["refuse"]), result, task_vars or {})
 
     def _stale(self) -> list[str]:
         """The units that kept the host from noting anything. ValueError says what else did."""
