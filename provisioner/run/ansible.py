@@ -221,6 +221,8 @@ def step_variables(step: Step, hosts: Sequence[str], questions: Mapping[str, Map
         "component_all_or_none": step.all_or_none,
         # A failure ends a step that goes in batches before the next one; a host that went away does not (it counts for neither).
         "component_may_fail": 0 if step.batch else 100,
+        # Ansible need not look at each variable again, on each host, before each role.
+        "component_validated": True,
         "component_notes": {host: {name: own[name]} for host, own in noted.items() if host in hosts and name in own},
         **({f"{step.component.role}_expect": dict(step.expect)} if step.expect else {}),
         **step.variables,

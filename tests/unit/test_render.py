@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -17,6 +18,7 @@ from provisioner.errors import InventoryError
 from provisioner.inventory.load import load
 from provisioner.inventory.render import host_variables, render, to_json, to_yaml
 from provisioner.inventory.schema import load_schema
+from provisioner.paths import roles_dir
 from provisioner.state import ledger
 from provisioner.state.authority import make_authority
 
@@ -42,6 +44,30 @@ def rendered(folder: Path, text: str, ids: dict[str, int] | None = None) -> dict
 def test_golden_inventory(tmp_path: Path) -> None:
     text = to_yaml(rendered(tmp_path, inventory(["m1", "m2", "m3"], ["a1", "a2"])))
     assert text == (GOLDEN / "inventory.yml").read_text(), "if the change is meant: PYTHONPATH=. python tests/unit/golden/renew.py"
+
+
+def problems(options: dict[str, Any], values: dict[str, Any]) -> list[str]:
+    """What Ansible says of a role's variables; the role has defaults for those that it is not given."""
+    defaults = {name: option["default"] for name, option in options.items() if "default" in option}
+    said: list[str] = ArgumentSpecValidator(options).validate({**defaults, **values}, validate_role_argument_spec=True).error_messages
+    return said
+
+
+@pytest.mark.parametrize("access", ["closed", "open"])
+def test_what_is_rendered_is_what_roles_say_they_take(tmp_path: Path, access: str) -> None:
+    """In the driver's runs Ansible does not validate it again. What an inventory may set is checked when it is loaded."""
+    found = rendered(tmp_path, inventory(["m1", "m2", "m3"], ["a1", "a2"], cluster_access=access))
+    judged = set()
+    for spec in sorted(roles_dir().glob("*/meta/argument_specs.yml")):
+        for entry, content in yaml.safe_load(spec.read_text())["argument_specs"].items():
+            # Which of its components a role is to run only the play knows.
+            options = {name: option for name, option in (content.get("options") or {}).items() if not name.endswith("_component")}
+            for host in found["all"]["hosts"]:
+                own = {name: value for name, value in host_variables(found, host).items() if name in options}
+                assert problems(options, own) == [], (spec.parts[-3], entry, host)
+                judged |= own.keys()
+    assert len(judged) > 80
+    assert problems({"zookeeper_id": {"type": "int"}}, {"zookeeper_id": "one"}) != []
 
 
 def test_ten_thousand_hosts(tmp_path: Path) -> None:

@@ -15,6 +15,8 @@ import yaml
 from provisioner.components import component
 from provisioner.paths import collection_dir, playbooks_dir, project_dir, roles_dir
 from provisioner.plan import fingerprint
+from provisioner.plan.steps import Step
+from provisioner.run.ansible import step_variables
 
 ROLES = sorted(p.name for p in roles_dir().iterdir())
 
@@ -43,6 +45,12 @@ def test_a_plain_ansible_playbook_reads_every_playbook_and_every_role(tmp_path: 
              for role in ROLES for path in sorted((roles_dir() / role / "tasks").glob("*.yml"))]
     (tmp_path / "roles.yml").write_text(yaml.safe_dump([{"name": "All", "hosts": "m1", "tasks": tasks}]))
     checked(tmp_path, *playbooks_dir().glob("*.yml"), tmp_path / "roles.yml")
+
+
+def test_variables_are_validated_by_hand_and_not_again_where_the_driver_did(tmp_path: Path) -> None:
+    asked = ("--list-tasks", *sorted(path for path in playbooks_dir().glob("*.yml") if "import_role" in path.read_text()))
+    assert plain(tmp_path, *asked).count("Validating arguments") == len(asked) - 1
+    assert "Validating arguments" not in plain(tmp_path, *asked, **step_variables(Step(component("zookeeper"), ("m1",)), ["m1"]))
 
 
 def test_a_plugin_that_is_not_there_is_found_out(tmp_path: Path) -> None:
