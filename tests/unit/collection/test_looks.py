@@ -17,6 +17,7 @@ from ansible_collections.provisioner.core.plugins.modules import (
     consul_info,
     dns_info,
     kernel_info,
+    logstash_info,
     repos_info,
     service_info,
     zookeeper_info,
@@ -236,3 +237,10 @@ def test_without_a_connection_the_ports_of_every_ssh_server_count(tmp_path: Path
         assert port in found
         assert str(own.getsockname()[1]) not in found
         server.communicate("\n")
+
+
+def test_logstash_is_told_by_which_certificate_the_host_sends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logstash_info, "TLS", tmp_path)
+    (tmp_path / "ca.pem").write_text("whom it trusts")
+    found = logstash_info.look({"listeners": [], "spool": "/", "data": "/var/lib/x", "output": "/var/log/x"})["certificate"]
+    assert found == {"certificate": "", "ca": hashlib.sha256(b"whom it trusts").hexdigest()}

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,7 @@ absent: {description: Addresses that this host does not have., returned: always,
 taken: {description: "{address, port} that another program holds.", returned: always, type: list}
 rsyslog: {description: Whether rsyslog runs., returned: always, type: bool}
 forwarder: {description: The user as which rsyslog works., returned: always, type: str}
+certificate: {description: "The sha256 of this host's certificate and of whom it trusts, by name.", returned: always, type: dict}
 spool: {description: Whether the folder is there., returned: always, type: bool}
 above: {description: Folders above those of Logstash's data and output that are not there., returned: always, type: list}
 left: {description: "{from, to} of data that is where the settings said before.", returned: always, type: list}
@@ -52,6 +54,15 @@ ARGUMENTS: dict[str, Any] = {
     "listeners": {"type": "list", "elements": "dict", "default": [], "options": {
         "address": {"type": "str", "required": True}, "port": {"type": "int", "required": True}}},
 }
+
+
+#: What role common has every host have in a closed cluster.
+TLS = Path("/etc/provisioner/tls")
+
+
+def sha256(path: Path) -> str:
+    """Of what is in a file; empty where there is none."""
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
 
 
 def stored(settings: str) -> str:
@@ -72,6 +83,7 @@ def look(asked: dict[str, Any]) -> dict[str, Any]:
         **service("logstash", [Listener(**each) for each in asked["listeners"]]),
         "rsyslog": bool(running("rsyslog")),
         "forwarder": works_as(text_of("/etc/rsyslog.conf")),
+        "certificate": {name: sha256(TLS / f"{name}.pem") for name in ("certificate", "ca")},
         "spool": Path(asked["spool"]).is_dir(),
         "above": missing_above(asked["data"], asked["output"]),
         "left": left_behind(stored(text_of("/etc/logstash/logstash.yml")), asked["data"]),
