@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import datetime
+import json
 import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible.module_utils.testing import patch_module_args
 from ansible_collections.provisioner.core.plugins.action.certificate import ActionModule
+from ansible_collections.provisioner.core.plugins.module_utils import key_store
+from ansible_collections.provisioner.core.plugins.modules import certificate
 from ansible_collections.provisioner.core.plugins.plugin_utils.authority import Authority, end_of
 
 from provisioner.state.authority import called_alike, make_authority, problem
@@ -157,3 +161,48 @@ def test_a_certificate_is_made_anew_for_another_who_signs_and_not_for_others_who
     assert host["ca"] == Authority(new[1], new[0], also=old[1]).trusted
     assert run(new, old[1]) == "there is none of this authority" and written[2] != written[1]
     assert run(new) == "others are trusted" and (written[3], host["ca"]) == (written[2], new[1])
+
+
+def test_a_host_keeps_key_certificate_and_key_store_in_two_exchanges_and_looks_in_one(
+        tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    signs, exchanges = make_authority("demo"), []
+
+    def on_host(_: Any, arguments: dict[str, Any], __: Any) -> dict[str, Any]:
+        exchanges.append(sorted(arguments))
+        with patch_module_args({**arguments, "_ansible_check_mode": preview}), pytest.raises(SystemExit):
+            certificate.main()
+        return dict(json.loads(capsys.readouterr().out))
+
+    monkeypatch.setattr(ActionModule, "_on_host", on_host)
+    folder, preview = tmp_path / "tls", False
+
+    def run(password: str = "one", *, closed: bool = True) -> tuple[bool, int]:  # noqa: S107 - of a test
+        exchanges.clear()
+        asked = {"path": str(folder), "name": "m1", "names": NAMES, "key_store_password": password,
+                 "authority": {"certificate": signs[1], "key": signs[0]} if closed else {}}
+        return fake_action(ActionModule, asked, [], check_mode=preview).run(None, {})["changed"], len(exchanges)
+
+    def kept() -> dict[str, tuple[int, bytes]]:
+        return {path.name: (path.stat().st_mode & 0o777, path.read_bytes()) for path in folder.glob("*")}
+
+    assert run() == (True, 2)
+    first = kept()
+    modes = {name: mode for name, (mode, _) in first.items()}
+    assert modes == {"key.pem": 0o600, "certificate.pem": 0o644, "ca.pem": 0o644, "key_store.jks": 0o600}
+    (key,) = key_store.blocks(folder / "key.pem")
+    wanted = key_store.store(key, key_store.blocks(folder / "certificate.pem"), key_store.blocks(folder / "ca.pem"), "one")
+    assert first["key_store.jks"][1] == wanted
+    assert (run(), kept()) == ((False, 1), first)
+    preview = True
+    assert (run("two"), kept()) == ((True, 1), first), "a preview says it and does nothing"
+    preview = False
+    assert run("two") == (True, 1) and kept() == {**first, "key_store.jks": kept()["key_store.jks"]} != first
+    (folder / "key_store.jks").chmod(0o644)
+    assert run("two") == (True, 1) and kept()["key_store.jks"][0] == 0o600
+    (folder / "certificate.pem").unlink()
+    before = kept()["key_store.jks"]
+    assert run("two") == (True, 2) and kept()["key_store.jks"] != before, "the new certificate is in it"
+    assert run("") == (True, 1) and "key_store.jks" not in kept()
+    assert run("two") == (True, 1)
+    assert run(closed=False) == (True, 1) and kept() == {}
+    assert run(closed=False) == (False, 1)

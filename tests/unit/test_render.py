@@ -57,7 +57,7 @@ def problems(options: dict[str, Any], values: dict[str, Any]) -> list[str]:
 def test_what_is_rendered_is_what_roles_say_they_take(tmp_path: Path, access: str) -> None:
     """In the driver's runs Ansible does not validate it again. What an inventory may set is checked when it is loaded."""
     found = rendered(tmp_path, inventory(["m1", "m2", "m3"], ["a1", "a2"], cluster_access=access))
-    judged = set()
+    judged: set[str] = set()
     for spec in sorted(roles_dir().glob("*/meta/argument_specs.yml")):
         for entry, content in yaml.safe_load(spec.read_text())["argument_specs"].items():
             # Which of its components a role is to run only the play knows.

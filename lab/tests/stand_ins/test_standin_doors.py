@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from ansible_collections.provisioner.core.plugins.modules.key_store import NAME, blocks, store
+from ansible_collections.provisioner.core.plugins.module_utils.key_store import NAME, blocks, store
 from ansible_collections.provisioner.core.plugins.plugin_utils.authority import Authority
 
 import chronos_standin.config

@@ -48,9 +48,10 @@ def test_a_plain_ansible_playbook_reads_every_playbook_and_every_role(tmp_path: 
 
 
 def test_variables_are_validated_by_hand_and_not_again_where_the_driver_did(tmp_path: Path) -> None:
-    asked = ("--list-tasks", *sorted(path for path in playbooks_dir().glob("*.yml") if "import_role" in path.read_text()))
-    assert plain(tmp_path, *asked).count("Validating arguments") == len(asked) - 1
-    assert "Validating arguments" not in plain(tmp_path, *asked, **step_variables(Step(component("zookeeper"), ("m1",)), ["m1"]))
+    playbooks = sorted(path for path in playbooks_dir().glob("*.yml") if "import_role" in path.read_text())
+    assert plain(tmp_path, "--list-tasks", *playbooks).count("Validating arguments") == len(playbooks) > 3
+    told = step_variables(Step(component("zookeeper"), ("m1",)), ["m1"])
+    assert "Validating arguments" not in plain(tmp_path, "--list-tasks", *playbooks, **told)
 
 
 def test_a_plugin_that_is_not_there_is_found_out(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ ARGUMENTS = {
     "authority": {"type": "dict", "required": True, "no_log": True},
     "days": {"type": "int", "default": 397},
     "renew_days": {"type": "int", "default": 60},
+    "key_store_password": {"type": "str", "default": "", "no_log": True},
 }
 
 
@@ -39,6 +40,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible ships no types
                                   str(asked["authority"].get("also") or ""))
         except (KeyError, ValueError) as error:
             raise AnsibleActionFail(f"the authority can't sign: {error}; see cluster_ca_certificate and cluster_ca_key") from error
+        there["key_store_password"] = asked["key_store_password"]
         names = sorted(set(asked["names"]))
         found = self._on_host(there, task_vars)
         if found.get("failed"):

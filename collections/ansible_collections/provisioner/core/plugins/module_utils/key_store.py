@@ -1,46 +1,18 @@
-#!/usr/bin/python
-"""Ansible module: see DOCUMENTATION."""
+"""A key store for Java of a key and certificates (PEM), as the files of a service have them.
+
+In it are key and certificate, and as trusted those of the authority, so that members of a service trust each other. In Java's own format
+(JKS), which every version reads. OpenSSL writes PKCS12, but before 3.2 it can't mark a certificate as trusted for Java, and from 3.0 on it
+uses algorithms that Java 8 reads in its last releases only. The same key, certificates and password give the same bytes.
+"""
 
 from __future__ import annotations
 
 import base64
 import hashlib
-import os
 import re
 import struct
-import tempfile
 from pathlib import Path
-from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
-
-DOCUMENTATION = r"""
-module: key_store
-short_description: A key store for Java of what M(provisioner.core.certificate) keeps on the host
-description:
-  - In it are key and certificate, and as trusted those of the authority, so that members of a service trust each other.
-  - In Java's own format (JKS), which every version reads. OpenSSL writes PKCS12, but before 3.2 it can't mark a certificate as trusted
-    for Java, and from 3.0 on it uses algorithms that Java 8 reads in its last releases only.
-  - The same key, certificates and password give the same bytes.
-options:
-  path: {description: "The folder with key.pem, certificate.pem and ca.pem; the store is key_store.jks in it.", type: path, required: true}
-  password: {description: "Its password, also the key's. Without one the store is removed.", type: str, required: true, no_log: true}
-author: [provisioner]
-"""
-EXAMPLES = r"""
-- name: Have a key store
-  provisioner.core.key_store:
-    path: /etc/marathon/tls
-    password: "{{ marathon_keystore_password }}"
-  notify: Restart Marathon
-"""
-RETURN = r"""
-path: {description: Where the store is., returned: always, type: str}
-"""
-ARGUMENTS: dict[str, Any] = {
-    "path": {"type": "path", "required": True},
-    "password": {"type": "str", "required": True, "no_log": True},
-}
 NAME = "key_store.jks"
 MAGIC, VERSION, KEY, TRUSTED = 0xFEEDFEED, 2, 1, 2
 #: Of Java's way to hide a key (1.3.6.1.4.1.42.2.17.1.1), with its empty parameters, as DER.
@@ -96,32 +68,3 @@ def store(key: bytes, chain: list[bytes], trusted: list[bytes], password: str) -
     for number, each in enumerate(trusted):
         content += struct.pack(">I", TRUSTED) + text(f"authority-{number}") + bytes(8) + certificate(each)
     return content + hashlib.sha1(secret + b"Mighty Aphrodite" + content).digest()  # noqa: S324 - the format's
-
-
-def main() -> None:
-    """Run as a module."""
-    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
-    folder, password = Path(module.params["path"]), module.params["password"]
-    path = folder / NAME
-    if not password:
-        there = path.exists()
-        if there and not module.check_mode:
-            path.unlink()
-        module.exit_json(changed=there, path=str(path))
-    if not (folder / "certificate.pem").exists():
-        # A preview, in which there is no certificate yet.
-        module.exit_json(changed=True, path=str(path))
-    (key,) = blocks(folder / "key.pem")
-    wanted = store(key, blocks(folder / "certificate.pem"), blocks(folder / "ca.pem"), password)
-    if path.exists() and path.read_bytes() == wanted and path.stat().st_mode & 0o777 == 0o600:
-        module.exit_json(changed=False, path=str(path))
-    if not module.check_mode:
-        handle, temporary = tempfile.mkstemp(dir=str(folder))
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(wanted)
-        Path(temporary).rename(path)
-    module.exit_json(changed=True, path=str(path))
-
-
-if __name__ == "__main__":
-    main()
