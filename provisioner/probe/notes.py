@@ -4,10 +4,13 @@ After a role has done its work, `record` notes what `applied.py` judges by. A no
 a run which died leaves none. Before the very first one `begin` lays files of others aside, and writes down which are ours from then on.
 """
 
+import contextlib
+import fcntl
 import json
 import os
 import shutil
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -37,9 +40,9 @@ def begin(asked: "dict[str, Any]") -> "dict[str, list[str]]":
 
 def forget(asked: "dict[str, Any]") -> "dict[str, list[str]]":
     """These components are gone: what is in their places from now on is somebody else's."""
-    ours = owned()
-    if any(ours.pop(component, None) for component in asked):
-        _write(_owned_file(), ours)
+    if not owned().keys().isdisjoint(asked):
+        with _alone():
+            _write(_owned_file(), {component: paths for component, paths in owned().items() if component not in asked})
     return begin({component: {} for component in asked})
 
 
@@ -79,9 +82,10 @@ def _take(component: str, witness: "dict[str, Any]") -> "list[str]":
         kept.append(path + time.strftime(".before-provision-%Y%m%dT%H%M%SZ", time.gmtime()))
         shutil.copy2(path, kept[-1])
         shutil.chown(kept[-1], Path(path).stat().st_uid, Path(path).stat().st_gid)
-    ours = owned()
-    if ours.get(component) != _places(witness):
-        _write(_owned_file(), {**ours, component: _places(witness)})
+    with _alone():
+        ours = owned()
+        if ours.get(component) != _places(witness):
+            _write(_owned_file(), {**ours, component: _places(witness)})
     return kept
 
 
@@ -89,6 +93,15 @@ def _places(witness: "dict[str, Any]") -> "list[str]":
     """What a role writes without regard to what was there."""
     found = witness["files"] + [path for files in witness["units"].values() for path in files]
     return sorted({path for path in found if path.startswith(PLACES) and path not in MERGED and "*" not in path})
+
+
+@contextlib.contextmanager
+def _alone() -> "Iterator[None]":
+    """While it lasts nobody else changes what all components share: roles go side by side."""
+    Path(applied.NOTES).mkdir(mode=0o700, parents=True, exist_ok=True)
+    with Path(applied.NOTES, "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _owned_file() -> Path:

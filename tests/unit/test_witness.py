@@ -8,6 +8,7 @@ import re
 import subprocess
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -295,3 +296,16 @@ def test_an_entry_stands_for_each_key_of_a_variable_that_has_some() -> None:
     paths = [path for path in witness(component("common"), {**defaults, **asked})["files"] if "/credentials/" in path]
     assert paths == ["/etc/provisioner/credentials/one.json", "/etc/provisioner/credentials/two.json"]
     assert not any("{" in path for path in witness(component("common"), defaults)["files"])
+
+
+def test_what_all_components_share_is_kept_by_roles_side_by_side(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each begins with it, in a process of its own; one lost what the other wrote, or stopped because its file was gone."""
+    monkeypatch.setattr(host, "NOTES", str(tmp_path / "notes"))
+    monkeypatch.setattr(notes, "PLACES", (f"{tmp_path}/etc/",))
+    asked = {f"c{n}": {"witness": {"files": [f"{tmp_path}/etc/{n}"], "units": {}, "packages": [], "listeners": []}} for n in range(40)}
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda name: notes.begin({name: asked[name]}), asked))
+    assert notes.owned() == {name: one["witness"]["files"] for name, one in asked.items()}
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda name: notes.forget({name: {}}), list(asked)[:39]))
+    assert [*notes.owned()] == ["c39"]
