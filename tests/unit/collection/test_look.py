@@ -41,7 +41,8 @@ def test_a_look_registers_what_it_found_and_refuses_by_the_roles_sentences(tmp_p
         caught("tried", {"name": "Check", "register": "__tried", "provisioner.core.component_check": {
             "component": "zookeeper", "accept": ["ok", "degraded", "down"], "refuse": "['It is ' ~ __tried.state ~ '.']"}}),
         {"name": "Judge what was said", "ansible.builtin.assert": {"that": [
-            "bad == 'There is no unit no-such-unit.'", "bad_by.running is false", "'must register' in nameless", "'name one module' in two",
+            "bad == 'There is no unit no-such-unit.'", "bad_by.running is undefined",
+            "'must register' in nameless", "'name one module' in two",
             "'must be a list of sentences' in wrong", "'no_such_variable' in broken",
             "tried == 'It is down.'"]}},
     ]

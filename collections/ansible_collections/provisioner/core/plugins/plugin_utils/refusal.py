@@ -9,7 +9,10 @@ from ansible.template import trust_as_template
 
 
 def refused(action: Any, problems: str, found: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
-    """What was found, as a failure where an expression gives sentences about it. It may name what the task registers."""
+    """What was found; only a failure where an expression, which may name what the task registers, gives sentences about it.
+
+    What was found is not in that: it would be in the log, as settings of others and long as it may be.
+    """
     if not problems:
         return found
     name = action._task.register
@@ -19,4 +22,4 @@ def refused(action: Any, problems: str, found: dict[str, Any], task_vars: dict[s
     said = known.template(trust_as_template(f"{{{{ {problems} }}}}"))
     if not isinstance(said, list):
         raise AnsibleActionFail(f"refuse: {problems} must be a list of sentences, not {said!r}")
-    return {**found, "failed": True, "msg": " ".join(map(str, said))} if said else found
+    return {"changed": False, "failed": True, "msg": " ".join(map(str, said))} if said else found
