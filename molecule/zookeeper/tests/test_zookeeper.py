@@ -73,6 +73,14 @@ def test_a_foreign_number_is_refused_with_its_reason(members: Members, converge:
     assert "/var/lib/zookeeper/myid says that this host is member" in " ".join(done.stdout.split())
 
 
+def test_a_java_for_desktops_did_not_come_along(on: On) -> None:
+    host = on("m1")
+    if host.system_info.distribution != "debian":
+        pytest.skip("there is no package")
+    assert not host.package("default-jre").is_installed
+    assert "libzookeeper-java" in host.check_output("apt-mark showhold").split()
+
+
 def test_only_harmless_four_letter_words_are_answered(zookeeper: Connect) -> None:
     client = zookeeper("m1")
     assert client.command(b"ruok") == "imok"

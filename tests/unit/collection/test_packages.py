@@ -22,11 +22,32 @@ module.exit_json(changed=True)
 """
 KEYS = ["name", "state", "lock_timeout", "install_recommends", "policy_rc_d", "update_cache", "cache_valid_time",
         "allow_change_held_packages", "dpkg_options", "install_weak_deps", "disable_plugin"]
-#: Keeps what is held in a file.
+#: Keeps what is held in a file, and what came along with others.
 APT_MARK = """#!/bin/sh
 cd {folder}; verb=$1; shift
 [ $verb != showhold ] || {{ cat held; exit; }}
+[ $verb != showauto ] || {{ cat automatic; exit; }}
 for name; do echo $name >>held; echo "$name set on hold."; done
+"""
+#: As dpkg has them: name, version and state. apt knows these, and of the engine a version more.
+DPKG_QUERY = """#!/bin/sh
+cd {folder}; shift 3
+for asked; do while read name version state; do
+  want=install; ! grep -qx "$name" held || want=hold
+  [ "$name" != "$asked" ] || echo "dpkg $name $want ${{state:-installed}} $version"
+done <there; done; exit 1
+"""
+APT_CACHE = """#!/bin/sh
+cd {folder}; shift
+for asked; do while read name versions; do
+  [ "$name" != "$asked" ] || {{ set -- $versions; printf '%s:\\n  Installed: x\\n  Candidate: %s\\n  Version table:\\n' $name "$1"
+  for version; do printf '     %s 500\\n        500 http://mirror/apt main/x Packages\\n' "$version"; done; }}
+done <offered; done
+"""
+RPM = """#!/bin/sh
+cd {folder}; shift
+[ "$1" != --qf ] || {{ echo 1.2-1.el9; exit; }}
+for name; do grep -qx -e "$name" there || exit 1; done
 """
 DNF = """#!/bin/sh
 cd {folder}; [ "$1 $2" = "-q versionlock" ] || exit 9; verb=$3; shift 3
@@ -41,10 +62,12 @@ def at(tmp_path: Path) -> Path:
     (tmp_path / "library").mkdir()
     for name in ("apt", "dnf"):
         (tmp_path / "library" / f"{name}.py").write_text(RECORDER.format(keys=KEYS, out=str(tmp_path / "asked")))
-    for name, text in (("apt-mark", APT_MARK), ("dnf", DNF), ("rpm", "#!/bin/sh\necho 1.2-1.el9\n")):
+    for name, text in (("apt-mark", APT_MARK), ("dpkg-query", DPKG_QUERY), ("apt-cache", APT_CACHE), ("dnf", DNF),
+                       ("rpm", RPM)):
         (tmp_path / name).write_text(text.format(folder=tmp_path))
         (tmp_path / name).chmod(0o755)
-    (tmp_path / "held").touch()
+    for name in ("held", "automatic", "there", "offered", "asked"):
+        (tmp_path / name).touch()
     (tmp_path / "locked").write_text("consul-extra-0:1-1.*\nconsul-0:1.1-1.el9.*\n")
     return tmp_path
 
@@ -56,7 +79,7 @@ def asked(at: Path, family: str, *wishes: dict[str, Any], check: bool = False) -
     play = {"name": "Install", "hosts": "m1", "gather_facts": False, "tasks": tasks, "environment": {"PATH": f"{at}:/usr/bin:/bin"}}
     said = played(at, [play], *(["--check"] if check else []))
     lines = (at / "asked").read_text().splitlines()
-    (at / "asked").unlink()
+    (at / "asked").write_text("")
     return [json.loads(line) for line in lines], said
 
 
@@ -89,3 +112,53 @@ def test_on_redhat_the_lock_is_set_aside_for_us_and_names_are_whole(at: Path) ->
 def test_a_preview_fetches_no_lists_and_holds_nothing(at: Path) -> None:
     found, _ = asked(at, "Debian", ENGINE, check=True)
     assert found[0]["update_cache"] is False and (at / "held").read_text() == ""
+
+
+def has(at: Path, there: str = "engine 1.2-1\ncli 7\n", held: str = "engine\ncli\n", automatic: str = "",
+        offered: str = "engine 1.2-1 1.1-1\ncli 8 7\n") -> None:
+    for name, text in (("there", there), ("held", held), ("automatic", automatic), ("offered", offered)):
+        (at / name).write_text(text)
+
+
+def test_what_is_there_and_held_costs_one_look(at: Path) -> None:
+    has(at)
+    assert asked(at, "Debian", ENGINE, {"apt": ["cli"]})[0] == []
+    assert asked(at, "Debian", ENGINE, check=True)[0] == []
+    assert len(asked(at, "Debian", {**ENGINE, "state": "absent"})[0]) == 1
+    has(at, held="cli\n")
+    found, said = asked(at, "Debian", ENGINE)
+    assert (found, (at / "held").read_text().split()) == ([], ["cli", "engine"])
+    assert "changed=1" in said
+
+
+def test_on_redhat_it_is_one_question_too_but_not_of_locks_or_of_what_may_be_newer(at: Path) -> None:
+    has(at, there="engine-1.2\ncli\n")
+    wish: dict[str, Any] = {"dnf": ["engine-1.2", "cli"], "hold": ["cli"]}
+    assert asked(at, "RedHat", wish)[0] == []
+    assert "cli-0:1.2-1.el9.*" in (at / "locked").read_text().splitlines()
+    several: list[dict[str, Any]] = [{"dnf": ["engine-1.3", "cli"]}, {"dnf": ["engine-1*"]}, {"dnf": ["@tools"]},
+                                     {**wish, "state": "absent"}]
+    assert [one["name"] for one in asked(at, "RedHat", *several)[0]] == [one["dnf"] for one in several]
+
+
+@pytest.mark.parametrize("other", [
+    {"there": "engine 1.2-1\n"}, {"there": "engine 1.1-1\ncli 7\n"}, {"there": "engine 1.2-1 half-configured\ncli 7\n"},
+    {"there": "engine 1.2-1\nengine 1.1-1\ncli 7\n"}, {"automatic": "cli\n"}, {"automatic": "cli:amd64\n"},
+    {"offered": "engine 1.2-2 1.2-1\ncli 7\n"}, {"offered": ""},
+])
+def test_where_anything_is_else_the_module_looks(at: Path, other: dict[str, str]) -> None:
+    """Also for a newer revision of the version that is wanted, and for what apt would take away with what it came along with."""
+    has(at, **other)
+    assert [one["name"] for one in asked(at, "Debian", ENGINE)[0]] == [ENGINE["apt"]]
+
+
+@pytest.mark.parametrize("names", [["engine=1.2*", "cli>=6"], ["engine=1.2*", "cli*"], ["engine=1.2*", "cli; reboot"]])
+def test_what_is_no_plain_name_the_module_looks_at(at: Path, names: list[str]) -> None:
+    has(at)
+    assert len(asked(at, "Debian", {"apt": names})[0]) == 1
+
+
+@pytest.mark.parametrize(("offered", "seconds"), [("engine 1.3-1 1.2-1\ncli 7\n", 3600), ("engine 1.3-1\ncli 7\n", 60), ("cli 7\n", 60)])
+def test_lists_that_have_what_is_wanted_are_good_for_an_hour(at: Path, offered: str, seconds: int) -> None:
+    has(at, there="", offered=offered)
+    assert [one["cache_valid_time"] for one in asked(at, "Debian", ENGINE)[0]] == [seconds]

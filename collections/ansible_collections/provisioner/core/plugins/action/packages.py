@@ -11,6 +11,7 @@ from typing import Any
 from ansible.constants import DEFAULT_LOCAL_TMP
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
+from ansible_collections.provisioner.core.plugins.plugin_utils.installed import Packages, look
 
 ARGUMENTS = {
     "apt": {"type": "list", "elements": "str", "default": []},
@@ -22,8 +23,8 @@ ARGUMENTS = {
     "dpkg_options": {"type": "str", "default": ""},
 }
 LOCK_SECONDS = 600
-#: The lists of packages are not fetched twice within so many seconds.
-FRESH_SECONDS = 60
+#: The lists of packages are not fetched again within so many seconds: those that lack what is wanted, and others.
+FRESH_SECONDS, VALID_SECONDS = 60, 3600
 #: As which services that a package brings are answered when it wants to start them (policy-rc.d): they may not be.
 FORBIDDEN = 101
 #: Gives those that are not held yet, and holds them: with dnf at the version that is installed, not at one that was.
@@ -55,13 +56,22 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible ships no types
             raise AnsibleActionFail(f"no package manager is known for os_family {family!r}")
         if not asked[manager]:
             return {**result, "changed": False}
-        arguments = {"name": asked[manager], "state": asked["state"], "lock_timeout": LOCK_SECONDS}
-        with _alone(str((task_vars or {}).get("inventory_hostname", ""))):
-            done = self._by(manager, {**arguments, **_options(manager, asked, bool(self._task.check_mode))}, task_vars)
-            if asked["hold"] and asked["state"] == "present" and not self._task.check_mode and not done.get("failed"):
-                held = self._hold(manager, asked["hold"])
-                done.update(changed=bool(done.get("changed") or held), held=held)
+        keeps, check = asked["state"] == "present", bool(self._task.check_mode)
+        seen = self._look(manager, asked) if keeps else Packages(manager)
+        done = {"changed": False}
+        if not all(map(seen.there, asked[manager])):
+            arguments = {"name": asked[manager], "state": asked["state"], "lock_timeout": LOCK_SECONDS}
+            with _alone(str((task_vars or {}).get("inventory_hostname", ""))):
+                done = self._by(manager, {**arguments, **_options(manager, asked, seen, check)}, task_vars)
+        if asked["hold"] and keeps and not check and not done.get("failed"):
+            held = not seen.held(asked["hold"]) and self._hold(manager, asked["hold"])
+            done.update(changed=bool(done.get("changed") or held), held=held)
         return {**result, **done}
+
+    def _look(self, manager: str, asked: dict[str, Any]) -> Packages:
+        """Cheaper than Ansible's module, which mostly has nothing to do."""
+        command = look(manager, [*asked[manager], *(asked["hold"] if manager == "apt" else [])], self._connection._shell.quote)
+        return Packages(manager, self._run(command).get("stdout") or "" if command else "")
 
     def _by(self, manager: str, arguments: dict[str, Any], task_vars: dict[str, Any] | None) -> dict[str, Any]:
         """Through the action of this name where there is one: it knows which of several modules is the host's."""
@@ -76,12 +86,18 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible ships no types
     def _hold(self, manager: str, names: list[str]) -> bool:
         """Keep other upgrades from touching the packages; whether one was not held before."""
         quoted = " ".join(self._connection._shell.quote(name) for name in names)
-        command, proxies = HOLD[manager].format(names=quoted), self._compute_environment_string()
-        done = self._low_level_execute_command(f"export {proxies}\n{command}" if proxies else command, sudoable=True)
+        done = self._run(HOLD[manager].format(names=quoted))
         if done["rc"] != 0:
             words = " ".join((done.get("stderr") or done.get("stdout") or "").split())[-400:]
             raise AnsibleActionFail(f"{', '.join(names)}: other upgrades can't be kept from touching it: {words}")
         return bool((done.get("stdout") or "").strip())
+
+    def _run(self, command: str) -> dict[str, Any]:
+        """A command on the host, in the environment of the task: dnf may need its proxies."""
+        if environment := self._compute_environment_string():
+            command = f"export {environment}\n{command}"
+        done: dict[str, Any] = self._low_level_execute_command(command, sudoable=True)
+        return done
 
 
 @contextmanager
@@ -96,7 +112,7 @@ def _alone(host: str) -> Iterator[None]:
         yield
 
 
-def _options(manager: str, asked: dict[str, Any], check: bool) -> dict[str, Any]:
+def _options(manager: str, asked: dict[str, Any], seen: Packages, check: bool) -> dict[str, Any]:
     """What the managers call by other names."""
     removes = asked["state"] == "absent"
     if manager == "dnf":
@@ -107,5 +123,6 @@ def _options(manager: str, asked: dict[str, Any], check: bool) -> dict[str, Any]
     if removes:
         return {**held, **also}
     # The lists are no part of what a preview may change.
-    fresh = {"update_cache": not check, "cache_valid_time": FRESH_SECONDS} if asked["refresh"] else {}
+    seconds = VALID_SECONDS if all(map(seen.offered, asked["apt"])) else FRESH_SECONDS
+    fresh = {"update_cache": not check, "cache_valid_time": seconds} if asked["refresh"] else {}
     return {"install_recommends": asked["recommended"], "policy_rc_d": FORBIDDEN, **fresh, **held, **also}

@@ -12,6 +12,7 @@ module: packages
 short_description: The packages of a role, in one transaction of the host's package manager
 description:
   - Installs or removes by M(ansible.builtin.apt) or M(ansible.builtin.dnf), whichever the host has; it waits for others that hold its lock.
+  - The host is asked first, in one cheap command; where all is there, the module is not run.
   - No service of a package is started by its installation on Debian; those of RedHat start none.
   - The action plugin of this name does it; there is nothing of our own on the host.
 options:
@@ -24,7 +25,8 @@ options:
     elements: str
     default: []
   refresh:
-    description: Fetch the lists of packages first, but not in a preview; dnf looks after its own.
+    description: Fetch the lists of packages first where they are older than an hour, or lack what is wanted and are older than a minute;
+      not in a preview. dnf looks after its own.
     type: bool
     default: false
   recommended: {description: Install also what the packages only recommend., type: bool, default: false}

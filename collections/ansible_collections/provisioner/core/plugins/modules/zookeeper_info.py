@@ -45,6 +45,7 @@ user: {description: Whether the user zookeeper exists., returned: always, type: 
 home: {description: Whether the archive is unpacked., returned: always, type: bool}
 above: {description: Folders above those of the data that are not there., returned: always, type: list}
 packaged: {description: "The version of the distribution's program, empty if it is not there.", returned: always, type: str}
+whole: {description: Whether Debian's package is there and not its library alone., returned: always, type: bool}
 left: {description: "{from, to} of data that is where the settings said before.", returned: always, type: list}
 """
 ARGUMENTS: dict[str, Any] = {
@@ -55,6 +56,8 @@ ARGUMENTS: dict[str, Any] = {
     "log": {"type": "str", "default": ""},
 }
 CONFIG, JARS = Path("/etc/zookeeper/provisioner"), Path("/usr/share/java")
+#: Scripts, which Debian's library comes without.
+SCRIPTS = Path("/usr/share/zookeeper/bin")
 
 
 def number(data: Path) -> str:
@@ -87,6 +90,7 @@ def look(asked: dict[str, Any]) -> dict[str, Any]:
         "home": Path(asked["home"], "lib").is_dir(),
         "above": missing_above(*folders),
         "packaged": packaged(JARS),
+        "whole": SCRIPTS.is_dir(),
         "left": left(text_of(CONFIG / "zoo.cfg"), asked["data"], asked["log"]),
     }
 
