@@ -10,14 +10,18 @@ import pytest
 
 from tests.unit.collection.test_files import played
 
-#: In the place of Ansible's own modules: writes down what it was asked.
+#: In the place of Ansible's own modules: writes down what it was asked, and as apt does holds no longer what it changed.
 RECORDER = """#!/usr/bin/python
 import json, sys
 from ansible.module_utils.basic import AnsibleModule
 module = AnsibleModule(argument_spec={{k: {{"type": "raw"}} for k in {keys!r}}}, supports_check_mode=True)
 asked = {{k: v for k, v in module.params.items() if v is not None}}
-with open({out!r}, "a") as stream:
+with open({out!r} + "/asked", "a") as stream:
     stream.write(json.dumps(asked) + "\\n")
+held = open({out!r} + "/held").read().split()
+changed = [name.split("=")[0] for name in asked["name"]] if asked["state"] == "present" and not module.check_mode else []
+with open({out!r} + "/held", "w") as stream:
+    stream.writelines(name + "\\n" for name in held if name not in changed)
 module.exit_json(changed=True)
 """
 KEYS = ["name", "state", "lock_timeout", "install_recommends", "policy_rc_d", "update_cache", "cache_valid_time",
@@ -61,7 +65,7 @@ for name; do echo "$name-0:1.2-1.el9.*" >>locked; echo "Adding versionlock on: $
 def at(tmp_path: Path) -> Path:
     (tmp_path / "library").mkdir()
     for name in ("apt", "dnf"):
-        (tmp_path / "library" / f"{name}.py").write_text(RECORDER.format(keys=KEYS, out=str(tmp_path / "asked")))
+        (tmp_path / "library" / f"{name}.py").write_text(RECORDER.format(keys=KEYS, out=str(tmp_path)))
     for name, text in (("apt-mark", APT_MARK), ("dpkg-query", DPKG_QUERY), ("apt-cache", APT_CACHE), ("dnf", DNF),
                        ("rpm", RPM)):
         (tmp_path / name).write_text(text.format(folder=tmp_path))
@@ -150,6 +154,7 @@ def test_where_anything_is_else_the_module_looks(at: Path, other: dict[str, str]
     """Also for a newer revision of the version that is wanted, and for what apt would take away with what it came along with."""
     has(at, **other)
     assert [one["name"] for one in asked(at, "Debian", ENGINE)[0]] == [ENGINE["apt"]]
+    assert (at / "held").read_text().split() == ["engine", "cli"]
 
 
 @pytest.mark.parametrize("names", [["engine=1.2*", "cli>=6"], ["engine=1.2*", "cli*"], ["engine=1.2*", "cli; reboot"]])

@@ -58,14 +58,15 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible ships no types
             return {**result, "changed": False}
         keeps, check = asked["state"] == "present", bool(self._task.check_mode)
         seen = self._look(manager, asked) if keeps else Packages(manager)
-        done = {"changed": False}
+        done, held = {"changed": False}, seen.held(asked["hold"])
         if not all(map(seen.there, asked[manager])):
             arguments = {"name": asked[manager], "state": asked["state"], "lock_timeout": LOCK_SECONDS}
             with _alone(str((task_vars or {}).get("inventory_hostname", ""))):
                 done = self._by(manager, {**arguments, **_options(manager, asked, seen, check)}, task_vars)
+            held = False  # apt holds no longer what it had to change
         if asked["hold"] and keeps and not check and not done.get("failed"):
-            held = not seen.held(asked["hold"]) and self._hold(manager, asked["hold"])
-            done.update(changed=bool(done.get("changed") or held), held=held)
+            newly = not held and self._hold(manager, asked["hold"])
+            done.update(changed=bool(done.get("changed") or newly), held=newly)
         return {**result, **done}
 
     def _look(self, manager: str, asked: dict[str, Any]) -> Packages:
