@@ -31,6 +31,8 @@ APT_MARK = """#!/bin/sh
 cd {folder}; verb=$1; shift
 [ $verb != showhold ] || {{ cat held; exit; }}
 [ $verb != showauto ] || {{ cat automatic; exit; }}
+if [ -s busy ]; then sed -i 1d busy; echo "dpkg: error: dpkg frontend lock was locked by another process" >&2; exit 100; fi
+[ ! -e broken ] || {{ echo "E: the disk is full" >&2; exit 100; }}
 for name; do echo $name >>held; echo "$name set on hold."; done
 """
 #: As dpkg has them: name, version and state. apt knows these, and of the engine a version more.
@@ -167,3 +169,14 @@ def test_what_is_no_plain_name_the_module_looks_at(at: Path, names: list[str]) -
 def test_lists_that_have_what_is_wanted_are_good_for_an_hour(at: Path, offered: str, seconds: int) -> None:
     has(at, there="", offered=offered)
     assert [one["cache_valid_time"] for one in asked(at, "Debian", ENGINE)[0]] == [seconds]
+
+
+def test_to_hold_it_waits_for_others_who_install_and_for_nothing_else(at: Path) -> None:
+    has(at, held="")
+    (at / "busy").write_text("1\n2\n")
+    assert asked(at, "Debian", ENGINE)[0] == []
+    assert ((at / "held").read_text().split(), (at / "busy").read_text()) == (["engine", "cli"], "")
+    has(at, held="")
+    (at / "broken").touch()
+    with pytest.raises(AssertionError, match="can't be kept from touching it: E: the disk is full"):
+        asked(at, "Debian", ENGINE)

@@ -27,10 +27,13 @@ LOCK_SECONDS = 600
 FRESH_SECONDS, VALID_SECONDS = 60, 3600
 #: As which services that a package brings are answered when it wants to start them (policy-rc.d): they may not be.
 FORBIDDEN = 101
-#: Gives those that are not held yet, and holds them: with dnf at the version that is installed, not at one that was.
+#: Gives those that are not held yet, and holds them: with dnf at the version that is installed, not at one that was. dpkg does not wait for
+#: others that hold its lock.
 HOLD = {
-    "apt": "missing=; for name in {names}; do apt-mark showhold | grep -qx \"$name\" || missing=\"$missing $name\"; done; "
-           "[ -z \"$missing\" ] || apt-mark hold $missing",
+    "apt": "export LC_ALL=C; missing=; for name in {names}; do apt-mark showhold | grep -qx \"$name\" || missing=\"$missing $name\"; done; "
+           "[ -n \"$missing\" ] || exit 0; for second in $(seq {seconds}); do "
+           "said=$(apt-mark hold $missing 2>&1) && echo \"$said\" && exit; "
+           "case $said in *\"locked by\"*) sleep 1;; *) break;; esac; done; echo \"$said\" >&2; exit 1",
     "dnf": "missing=; locked=$(dnf -q versionlock list 2>/dev/null); for name in {names}; do "
            "there=$(rpm -q --qf '%{{version}}-%{{release}}' \"$name\"); "
            "if ! printf '%s\\n' \"$locked\" | grep -qx \"$name-[0-9]*:$there\\.[^.]*\"; then "
@@ -87,7 +90,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible ships no types
     def _hold(self, manager: str, names: list[str]) -> bool:
         """Keep other upgrades from touching the packages; whether one was not held before."""
         quoted = " ".join(self._connection._shell.quote(name) for name in names)
-        done = self._run(HOLD[manager].format(names=quoted))
+        done = self._run(HOLD[manager].format(names=quoted, seconds=LOCK_SECONDS))
         if done["rc"] != 0:
             words = " ".join((done.get("stderr") or done.get("stdout") or "").split())[-400:]
             raise AnsibleActionFail(f"{', '.join(names)}: other upgrades can't be kept from touching it: {words}")
