@@ -18,6 +18,7 @@ from ansible_collections.provisioner.core.plugins.action import files as action
 from ansible_collections.provisioner.core.plugins.modules import files
 
 from provisioner.paths import project_dir
+from tests.unit.ansible_playbook import ansible_playbook
 
 OWN = {"mode": "0644", "owner": "root", "group": "root"}
 SECRET = "hunter2-hunter2"
@@ -233,10 +234,12 @@ def played(at: Path, plays: list[dict[str, Any]], *arguments: str, environment: 
     (at / "play.yml").write_text(yaml.safe_dump(plays))
     host = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
     (at / "inventory.json").write_text(json.dumps({"all": {"hosts": {"m1": host}}}))
+    if not environment:
+        return ansible_playbook("-i", at / "inventory.json", at / "play.yml", *arguments, log=at / "ansible.log")
     program = Path(sys.executable).with_name("ansible-playbook")
     clean = {key: value for key, value in os.environ.items() if not key.startswith(("ANSIBLE_", "PYTHON"))}
     done = subprocess.run([program, "-i", at / "inventory.json", at / "play.yml", *arguments], cwd=project_dir(), capture_output=True,
-                          text=True, check=False, env={**clean, **(environment or {})})
+                          text=True, check=False, env={**clean, **environment})
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout + done.stderr
 

@@ -10,17 +10,19 @@ import pytest
 
 from tests.unit.collection.test_files import played
 
-#: In the place of Ansible's own modules: writes down what it was asked, and as apt does holds no longer what it changed.
+#: In the place of Ansible's own modules: writes down what it was asked, and as apt does holds no longer what it changed. Where, it learns
+#: from PATH: Ansible keeps what it has packed of a module, and is loaded once for many tests.
 RECORDER = """#!/usr/bin/python
-import json, sys
+import json, os, sys
 from ansible.module_utils.basic import AnsibleModule
 module = AnsibleModule(argument_spec={{k: {{"type": "raw"}} for k in {keys!r}}}, supports_check_mode=True)
+folder = os.environ["PATH"].partition(":")[0]
 asked = {{k: v for k, v in module.params.items() if v is not None}}
-with open({out!r} + "/asked", "a") as stream:
+with open(folder + "/asked", "a") as stream:
     stream.write(json.dumps(asked) + "\\n")
-held = open({out!r} + "/held").read().split()
+held = open(folder + "/held").read().split()
 changed = [name.split("=")[0] for name in asked["name"]] if asked["state"] == "present" and not module.check_mode else []
-with open({out!r} + "/held", "w") as stream:
+with open(folder + "/held", "w") as stream:
     stream.writelines(name + "\\n" for name in held if name not in changed)
 module.exit_json(changed=True)
 """
@@ -67,7 +69,7 @@ for name; do echo "$name-0:1.2-1.el9.*" >>locked; echo "Adding versionlock on: $
 def at(tmp_path: Path) -> Path:
     (tmp_path / "library").mkdir()
     for name in ("apt", "dnf"):
-        (tmp_path / "library" / f"{name}.py").write_text(RECORDER.format(keys=KEYS, out=str(tmp_path)))
+        (tmp_path / "library" / f"{name}.py").write_text(RECORDER.format(keys=KEYS))
     for name, text in (("apt-mark", APT_MARK), ("dpkg-query", DPKG_QUERY), ("apt-cache", APT_CACHE), ("dnf", DNF),
                        ("rpm", RPM)):
         (tmp_path / name).write_text(text.format(folder=tmp_path))

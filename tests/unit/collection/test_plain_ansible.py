@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import subprocess
 import sys
 from pathlib import Path
 
@@ -17,6 +15,7 @@ from provisioner.paths import collection_dir, playbooks_dir, project_dir, roles_
 from provisioner.plan import fingerprint
 from provisioner.plan.steps import Step
 from provisioner.run.ansible import step_variables
+from tests.unit.ansible_playbook import ansible_playbook
 
 ROLES = sorted(p.name for p in roles_dir().iterdir())
 
@@ -26,13 +25,8 @@ def plain(folder: Path, *arguments: str | Path, **variables: object) -> str:
     inventory = folder / "inventory.json"
     host = {"ansible_connection": "local", "ansible_become": False, "ansible_python_interpreter": sys.executable}
     inventory.write_text(json.dumps({"all": {"hosts": {"m1": host}}}))
-    environment = {k: v for k, v in os.environ.items() if not k.startswith(("ANSIBLE_", "PYTHON"))}
     chosen = {"component_name": "zookeeper", "component_role": "zookeeper", "component_hosts": "m1", **variables}
-    program = Path(sys.executable).with_name("ansible-playbook")
-    done = subprocess.run([program, "-i", inventory, "-e", json.dumps(chosen), *arguments],
-                          cwd=project_dir(), env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+    return ansible_playbook("-i", inventory, "-e", json.dumps(chosen), *arguments, log=folder / "ansible.log")
 
 
 def checked(folder: Path, *playbooks: Path) -> None:
