@@ -16,7 +16,7 @@ from provisioner.cluster.catalogue import Catalogue, Entry
 from provisioner.cluster.model import Cluster, Host
 from provisioner.components import COMPONENTS, QUORUMS
 from provisioner.components.model import Port
-from provisioner.inventory.networks import networks_of
+from provisioner.inventory.networks import joined, networks_of
 from provisioner.state.ledger import Ledger
 
 Variables = dict[str, Any]
@@ -93,6 +93,11 @@ class Wiring:
         names = sorted({name for c in COMPONENTS for port in c.ports for name in (port.variable, port.when[0]) if name})
         kinds = {(h.groups, *(repr(h.variables.get(name)) for name in names)): h for h in self.cluster.hosts}
         return sorted({port for host in kinds.values() for port in self.open_ports(host) if port.reach == "members"})
+
+    @functools.cached_property
+    def admitted(self) -> tuple[list[str], list[str]]:
+        """The cluster's networks and those of its operators, each without overlaps and in order. For all hosts the same, so made once."""
+        return joined(self.networks), joined(str(each) for each in self.setting("cluster_operator_networks", []))
 
     @functools.cached_property
     def networks(self) -> list[str]:

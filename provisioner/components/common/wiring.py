@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from provisioner.cluster.model import Host
 from provisioner.components import COMPONENTS, SCHEDULERS
-from provisioner.inventory.networks import joined
 from provisioner.inventory.wiring import Variables, Wiring
 
 
@@ -41,8 +40,8 @@ def _sources(host: Host, w: Wiring) -> list[str]:
 def _network(host: Host, w: Wiring) -> Variables:
     """Whom a closed cluster's hosts let in."""
     return {
-        "common_networks": joined(w.networks),
-        "common_operator_networks": joined(str(each) for each in w.setting("cluster_operator_networks", [])),
+        "common_networks": w.admitted[0],
+        "common_operator_networks": w.admitted[1],
         "common_bridges": [name for c in COMPONENTS if c.name in host.groups for name in c.bridges],
         "common_open_ports": [port._asdict() for port in w.open_ports(host)],
         "common_members_ports": [{"port": each.port, "protocol": each.protocol} for each in w.members_ports],
