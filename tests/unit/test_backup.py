@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 import tarfile
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ import pytest
 
 from provisioner.cluster.model import Host
 from provisioner.components.chronos.backup import ChronosJobs
-from provisioner.components.consul.backup import ConsulSnapshot
+from provisioner.components.consul.backup import SAVE, ConsulSnapshot
 from provisioner.components.marathon.backup import MarathonApps
 from provisioner.components.zookeeper.backup import OWN_TREES, ZooKeeperNodes
 from provisioner.console import Console
@@ -158,6 +159,19 @@ def test_a_snapshot_larger_than_one_answer_comes_in_pieces_and_leaves_nothing() 
     transport = FakeTransport({"m1": host})
     assert ConsulSnapshot(transport, M1).save() == b"a" * 10 + b"b" * 3
     assert transport.calls[-1].command == "rm -rf /run/provision-backup.x"
+
+
+@pytest.mark.parametrize(("refusals", "code"), [(0, 0), (2, 0), (3, 1)])
+def test_a_snapshot_that_breaks_off_is_asked_for_again(tmp_path: Path, refusals: int, code: int) -> None:
+    """On a busy server the connection to the leader was reset once."""
+    consul, sleep = tmp_path / "consul", tmp_path / "sleep"
+    consul.write_text(f"#!/bin/sh\necho x >>{tmp_path}/asked; [ $(wc -l <{tmp_path}/asked) -gt {refusals} ] && touch $3\n")
+    sleep.write_text("#!/bin/sh\n")
+    for program in (consul, sleep):
+        program.chmod(0o755)
+    script = SAVE.format(file=tmp_path / "snap").replace("/usr/local/bin/consul", str(consul))
+    assert subprocess.run(["sh", "-c", script], env={"PATH": f"{tmp_path}:/usr/bin:/bin"}, check=False).returncode == code
+    assert (tmp_path / "snap").exists() is (code == 0)
 
 
 def test_what_consul_says_against_a_snapshot_is_shown() -> None:

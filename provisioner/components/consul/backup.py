@@ -13,6 +13,9 @@ CHUNK = 4 * 1024 * 1024
 SNAPSHOT_SECONDS = 300.0
 #: Consul's program asks with root's token where there is one.
 ASKING = "f=/etc/provisioner/credentials/consul.token; [ ! -e $f ] || export CONSUL_HTTP_TOKEN_FILE=$f; "
+#: The leader sends it through the server that is asked; a connection between the two that breaks, or an election, is over in a moment.
+SAVE = ASKING + ("for pause in 5 5 ''; do ! /usr/local/bin/consul snapshot save {file} || exit 0; [ ! \"$pause\" ] || sleep $pause; done; "
+                 "exit 1")
 
 
 def part(sources: Sources) -> Part:
@@ -33,7 +36,7 @@ class ConsulSnapshot:
         folder = self._run("umask 077 && mktemp -d /run/provision-backup.XXXXXX").decode().strip()
         file = shlex.quote(f"{folder}/consul.snap")
         try:
-            self._run(f"{ASKING}/usr/local/bin/consul snapshot save {file}")
+            self._run(SAVE.format(file=file))
             size = int(self._run(f"stat -c %s {file}"))
             return b"".join(self._run(f"dd if={file} bs={CHUNK} skip={n} count=1 status=none") for n in range(-(-size // CHUNK)))
         finally:
