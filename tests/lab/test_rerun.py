@@ -112,7 +112,8 @@ def test_a_plan_says_what_would_be_done_and_why_and_does_nothing(cluster: Cluste
     plan = json.loads(done.stdout)
     assert done.returncode == 2, done.stderr
     assert plan["steps"] == [{"component": "zookeeper", "verb": "up", "hosts": ["m2"], "at_a_time": 1, "together_if_none_serves": False,
-                              "if_needed": "", "why": f"{config} was edited", "reasons": {"m2": f"{config} was edited"}}]
+                              "if_needed": "", "alongside": False, "why": f"{config} was edited",
+                              "reasons": {"m2": f"{config} was edited"}}]
     assert [(c["host"], "-# mine" in c["diff"]) for c in plan["changes"]] == [("m2", True)]
     assert "# mine" in cluster.host("m2").run(f"cat {config}"), "a plan changed something"
     cluster.up()
