@@ -92,7 +92,7 @@ def main() -> int:
     options.add_argument("--forks", type=int, default=0, help="hosts at a time; by default as the driver has it")
     chosen = options.parse_args()
     if chosen.forks:
-        ansible.forks = lambda hosts: min(hosts, chosen.forks)
+        ansible.forks = lambda hosts, playbooks=1: min(hosts, chosen.forks)
     heading = (f"{'hosts':>6}{'first of 1':>12}{'ms CPU to enter':>17}{'s CPU to start':>16}{'again 1':>10}"
                f"{f'of {MANY} tasks':>12}{'ms each task':>14}{'ms CPU each':>13}")
     rows = []

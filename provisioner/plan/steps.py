@@ -96,8 +96,12 @@ class Plan:
 
     def without(self, hosts: Collection[str]) -> Plan:
         """The same plan with some hosts left out."""
-        steps = (dataclasses.replace(s, hosts=tuple(h for h in s.hosts if h not in hosts)) for s in self.steps)
-        return dataclasses.replace(self, steps=tuple(s for s in steps if s.hosts))
+        left: list[Step] = []
+        for stage in self.stages():
+            steps = (dataclasses.replace(s, hosts=tuple(h for h in s.hosts if h not in hosts)) for s in stage.values())
+            # The first that is left of a stage begins it: alongside the stage before it would come too early.
+            left += [dataclasses.replace(s, alongside=place > 0) for place, s in enumerate(s for s in steps if s.hosts)]
+        return dataclasses.replace(self, steps=tuple(left))
 
 
 def serves(seen: Observation, host: str, component: Component) -> bool:

@@ -10,8 +10,8 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -32,6 +32,10 @@ VERBS = ("up", "drain", "stop", "restart", "remove")
 #: A fork waits most of the time for its host, which installs or starts something, and costs 15 MiB while it does: at least so many hosts
 #: work at a time, on a controller with many cores so many for each core.
 FORKS, FORKS_PER_CORE = 32, 4
+#: Playbooks that go side by side share them, but each works on so many hosts.
+FEWEST = 8
+#: The bits of the exit codes with which ansible-playbook says that hosts failed, could not be reached, or ended the play.
+HOSTS_FAILED = 2 | 4 | 8
 POLL_SECONDS = 0.1
 LOG = "ansible.log"
 #: Ansible must end when we do, however that comes about: nobody holds the cluster's lock any more then.
@@ -112,26 +116,28 @@ class AnsiblePlaybooks:
         self._play(plays, [self._run.folder / f"ansible-{play.variables['component_name']}.log" for play in plays], on_end)
 
     def _play(self, plays: Sequence[Play], logs: Sequence[Path], on_end: Callable[[int, Outcome], None], *, check: bool = False) -> None:
-        """Raises ProvisionError, when all have ended, for one that failed before it reached a task; it gets no `on_end`."""
+        """Raises ProvisionError, when all have ended, for one that failed before it reached a task, or did not end by itself; it gets no
+        `on_end`.
+        """
         path = self._run.folder / "events.jsonl"
         path.touch(mode=0o600)
         places = {next(self._numbers): place for place in range(len(plays))}
-        asked = [{"id": number, "arguments": self._arguments(plays[place].verb, plays[place].variables, check), "log": str(logs[place]),
+        at_a_time = forks(self._run.hosts, len(plays))
+        asked = [{"id": number, "arguments": self._arguments(plays[place], at_a_time, check), "log": str(logs[place]),
                   "environment": {"PROVISION_PLAY": str(number)}} for number, place in places.items()]
         lost = []
-        with _Events(path, {number: plays[place].on_event for number, place in places.items()}) as events:
-            for number, code in self._played(asked, path):
+        listeners = {number: plays[place].on_event for number, place in places.items()}
+        with _Events(path, listeners) as events, closing(self._played(asked, path)) as played:
+            for number, code in played:
                 outcome = events.outcome(number, code)
-                if code and not (outcome.failures or outcome.unreachable):
-                    log = logs[places[number]]
-                    lost.append(ProvisionError(f"ansible-playbook ended with {code}:\n{_tail(log)}", where=str(log),
-                                               hint="the log above names the cause"))
+                if code and (code & ~HOSTS_FAILED or not (outcome.failures or outcome.unreachable)):
+                    lost.append(_lost(code, outcome, logs[places[number]]))
                 else:
                     on_end(places[number], outcome)
         if lost:
             raise lost[0]
 
-    def _played(self, asked: Sequence[Mapping[str, Any]], events: Path) -> Iterator[tuple[int, int]]:
+    def _played(self, asked: Sequence[Mapping[str, Any]], events: Path) -> Generator[tuple[int, int], None, None]:
         """The number and Ansible's exit code of each that ends; that of its server where that ended."""
         server = self._server = self._server or self._serve(events)
         waiting = {int(one["id"]) for one in asked}
@@ -160,12 +166,12 @@ class AnsiblePlaybooks:
                 stderr=log, env=self._environment(events), cwd=project_dir(), start_new_session=True, bufsize=0,
             )
 
-    def _arguments(self, verb: str, variables: Mapping[str, Any], check: bool) -> Sequence[str]:
+    def _arguments(self, play: Play, at_a_time: int, check: bool) -> Sequence[str]:
         arguments = [
             "-i", str(self._run.inventory),
-            "-e", json.dumps(dict(variables)), *(word for path in self._run.secrets for word in ("-e", f"@{path}")),
+            "-e", json.dumps(dict(play.variables)), *(word for path in self._run.secrets for word in ("-e", f"@{path}")),
             "--vault-password-file", str(self._run.vault_password),
-            "--forks", str(forks(self._run.hosts)), str(playbooks_dir() / f"{verb}.yml"),
+            "--forks", str(at_a_time), str(playbooks_dir() / f"{play.verb}.yml"),
         ]
         return [*arguments, "--check", "--diff"] if check else arguments
 
@@ -203,9 +209,9 @@ class PlaybookExecutor:
                                       for place, step in enumerate(steps)], on_end)
 
 
-def forks(hosts: int) -> int:
-    """On how many of so many hosts Ansible works at a time."""
-    return min(hosts, max(FORKS, FORKS_PER_CORE * (os.cpu_count() or 1)))
+def forks(hosts: int, playbooks: int = 1) -> int:
+    """On how many of so many hosts each of so many playbooks works at a time."""
+    return min(hosts, max(FEWEST, max(FORKS, FORKS_PER_CORE * (os.cpu_count() or 1)) // playbooks))
 
 
 def step_variables(step: Step, hosts: Sequence[str], questions: Mapping[str, Mapping[str, Question]] | None = None) -> Mapping[str, Any]:
@@ -289,6 +295,13 @@ def _end(server: subprocess.Popen[bytes]) -> None:
             pipe.close()
 
 
+def _lost(code: int, outcome: Outcome, log: Path) -> ProvisionError:
+    """Of one that has not done what it was told on all hosts, whatever it did on some."""
+    failed = "".join(f"\nfailed before: {event['host']}: {event['task']}: {event['message']}" for event in outcome.failures)
+    return ProvisionError(f"ansible-playbook ended with {code}:\n{_tail(log)}{failed}", where=str(log),
+                          hint="the log above names the cause")
+
+
 def _tail(log: Path, lines: int = 15) -> str:
     text = log.read_text(errors="replace").splitlines() if log.exists() else []
     return "\n".join(text[-lines:])
@@ -329,7 +342,10 @@ class _Events:
         with self._reading:
             *whole, self._pending = (self._pending + self._lines.read()).split("\n")
             for line in whole:
-                event = json.loads(line)
+                try:
+                    event = json.loads(line)
+                except ValueError:  # one that was ended in the middle of a line
+                    continue
                 if event["play"] in self._listeners:  # not one that was ended in the middle of its work
                     self._outcomes[event["play"]].take(event)
                     self._listeners[event["play"]](event)

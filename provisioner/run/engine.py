@@ -212,8 +212,10 @@ class _Run:
             else:
                 self._world.together(steps, lambda place, event: self._progress.event(steps[place], event), over)
         except ProvisionError as error:
-            for place in {*range(len(steps))} - {*outcomes}:
+            broken = sorted({*range(len(steps))} - {*outcomes})
+            for place in broken:
                 self._journal.record("step-done", **_about(numbers[place], steps[place]), changed=[], failed=[str(error)], unreachable=[])
+            self._judge(steps, outcomes, broken=[steps[place] for place in broken])
             raise
         self._judge(steps, outcomes)
 
@@ -228,12 +230,13 @@ class _Run:
                              failed=[f"{e['host']}: {e['task']}" for e in outcome.failures], unreachable=sorted(_lost(outcome)))
         self._progress.done(step, outcome, seconds)
 
-    def _judge(self, steps: Sequence[Step], outcomes: Mapping[int, Outcome]) -> None:
-        failed = [(step, outcomes[place].failures) for place, step in enumerate(steps) if outcomes[place].failures]
+    def _judge(self, steps: Sequence[Step], outcomes: Mapping[int, Outcome], broken: Sequence[Step] = ()) -> None:
+        """Raises what the outcomes have to say against going on; `broken` are steps beside them that have none."""
+        failed = [(steps[place], outcome.failures) for place, outcome in sorted(outcomes.items()) if outcome.failures]
         if failed:
-            raise self._failure(*failed[0], beside=[step for step, _ in failed[1:]])
+            raise self._failure(*failed[0], beside=[*(step for step, _ in failed[1:]), *broken])
         for place, step in enumerate(steps):
-            lost = _lost(outcomes[place])
+            lost = _lost(outcomes[place]) if place in outcomes else frozenset()
             if lost and (step.all_or_none or lost & self._plan.voters):
                 raise UnreachableError(
                     f"{', '.join(sorted(lost))} went away while {step.component.title} was brought up; nothing further was touched",

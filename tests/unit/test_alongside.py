@@ -7,7 +7,7 @@ import pytest
 from provisioner.components import COMPONENTS, ORDER, component, stands_on
 from provisioner.plan.alongside import side_by_side
 from provisioner.plan.make import make_plan
-from provisioner.plan.steps import Step
+from provisioner.plan.steps import Plan, Step
 from tests.unit.builders import Health, as_voter, cluster, observed, rendered
 
 
@@ -34,6 +34,13 @@ def test_what_serves_is_changed_alone(state: str) -> None:
     found = stages({"m1": {"consul": {"state": state}, "marathon": {"state": state}}})
     assert found == [["repos"], ["common"], ["kernel"], ["docker"], ["consul"], ["consul", "zookeeper"], ["dns"], ["mesos_master"],
                      ["mesos_agent", "marathon"], ["marathon"], ["chronos", "registrator", "logstash"]], "first those that serve nobody yet"
+
+
+def test_what_is_left_of_a_stage_does_not_join_the_one_before() -> None:
+    steps = (Step(component("mesos_master"), ("m1",)), Step(component("mesos_agent"), ("a1",)),
+             Step(component("marathon"), ("m1",), alongside=True), Step(component("logstash"), ("m1", "a1"), alongside=True))
+    left = Plan("c", steps).without({"a1"})
+    assert [[step.component.name for step in stage.values()] for stage in left.stages()] == [["mesos_master"], ["marathon", "logstash"]]
 
 
 @pytest.mark.parametrize("second", [

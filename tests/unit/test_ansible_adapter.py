@@ -70,11 +70,12 @@ def test_a_thousand_hosts_may_have_much_to_note(playbooks: AnsiblePlaybooks) -> 
     assert playbooks.play("up", told, lambda event: None).failures == []
 
 
-@pytest.mark.parametrize(("hosts", "cores", "at_a_time"), [(1, 64, 1), (10, 2, 10), (1000, 2, 32), (1000, 1, 32), (1000, 64, 256)])
-def test_as_many_hosts_work_at_a_time_as_the_controller_bears(monkeypatch: pytest.MonkeyPatch, hosts: int, cores: int,
+@pytest.mark.parametrize(("hosts", "cores", "playbooks", "at_a_time"), [
+    (1, 64, 1, 1), (10, 2, 1, 10), (1000, 2, 1, 32), (1000, 1, 1, 32), (1000, 64, 1, 256), (1000, 2, 2, 16), (1000, 2, 5, 8), (5, 2, 5, 5)])
+def test_as_many_hosts_work_at_a_time_as_the_controller_bears(monkeypatch: pytest.MonkeyPatch, hosts: int, cores: int, playbooks: int,
                                                               at_a_time: int) -> None:
     monkeypatch.setattr(os, "cpu_count", lambda: cores)
-    assert forks(hosts) == at_a_time
+    assert forks(hosts, playbooks) == at_a_time
 
 
 LOOKS = """
@@ -159,6 +160,25 @@ def test_one_of_several_that_reaches_no_task_is_an_error_when_the_others_have_en
         playbooks.side_by_side([Play("up", {"component_batch": 1, "component_name": "broken"}, lambda _: None),
                                 Play("up", {**told, "component_name": "whole"}, lambda _: None)], ended.__setitem__)
     assert (error.value.where, [*ended]) == (str(tmp_path / "ansible-broken.log"), [1])
+
+
+ENDS = """
+- name: End
+  hosts: "{{ component_hosts }}"
+  tasks:
+    - name: Something fails on one host
+      ansible.builtin.command: "false"
+      when: inventory_hostname == 'x1'
+    - name: Ansible ends on another
+      ansible.builtin.debug: {msg: "{{ lookup('pipe', 'kill -9 $(ps -o ppid= -p $PPID)') }}"}
+"""
+
+
+def test_a_playbook_that_did_not_end_by_itself_is_not_done_whatever_it_did(playbooks: AnsiblePlaybooks, tmp_path: Path) -> None:
+    """What else failed on a host would have passed for all there is to say: the other hosts were neither done nor named."""
+    (tmp_path / "up.yml").write_text(ENDS)
+    with pytest.raises(ProvisionError, match=r"(?s)ended with -9.*failed before: x1: Something fails on one host"):
+        playbooks.play("up", {"component_hosts": "x1,x2"}, lambda _: None)
 
 
 def test_a_failing_task_is_reported_with_what_it_said(playbooks: AnsiblePlaybooks) -> None:

@@ -15,7 +15,7 @@ from provisioner.errors import StepFailed, StoppedError, UnreachableError
 from provisioner.paths import playbooks_dir
 from provisioner.plan.steps import Plan, Step
 from provisioner.run.ansible import VERBS, Play, PlaybookExecutor
-from provisioner.run.engine import Engine, Result, World
+from provisioner.run.engine import Engine, Result, RunFailed, World
 from provisioner.run.outcome import Event, Outcome
 from provisioner.state.journal import Journal
 
@@ -136,6 +136,19 @@ def test_what_fails_beside_another_stops_the_run_when_both_have_ended(tmp_path: 
         engine(script, tmp_path).run(Plan("c", (*BESIDE, Step(component("dns"), ("m1",)))))
     assert (error.value.where, len(script.steps)) == ("a1", 1)
     assert [(e["event"], e["number"]) for e in events(tmp_path)[1:-1]] == [("step", 1), ("step", 2), ("step-done", 2), ("step-done", 1)]
+
+
+def test_a_failure_beside_what_has_no_outcome_is_told_with_its_journal(tmp_path: Path) -> None:
+    def together(steps: Sequence[Step], on_event: Callable[[int, Event], None], on_end: Callable[[int, Outcome], None]) -> None:
+        failed = Outcome()
+        failed.take({"event": "result", "status": "failed", "host": "m1", "task": "Do it", "message": "it broke", "warnings": []})
+        on_end(1, failed)
+        raise StepFailed("ansible-playbook ended with -9")
+
+    world = World({}, together, {}, Ensemble(), lambda host, unit: f"journal of {unit}", lambda doing: None)
+    with pytest.raises(RunFailed, match=r"(?s)ZooKeeper: Do it.*journal of zookeeper.*failed beside it: Consul"):
+        Engine(world, Journal(tmp_path), Silent()).run(Plan("c", BESIDE))
+    assert [e["failed"] for e in events(tmp_path) if e["event"] == "step-done"] == [["m1: Do it"], ["ansible-playbook ended with -9"]]
 
 
 def test_nothing_begins_beside_what_may_not(tmp_path: Path) -> None:

@@ -64,11 +64,11 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible ships no types
         done, held = {"changed": False}, seen.held(asked["hold"])
         if not all(map(seen.there, asked[manager])):
             arguments = {"name": asked[manager], "state": asked["state"], "lock_timeout": LOCK_SECONDS}
-            with _alone(str((task_vars or {}).get("inventory_hostname", ""))):
+            with _alone(task_vars):
                 done = self._by(manager, {**arguments, **_options(manager, asked, seen, check)}, task_vars)
             held = False  # apt holds no longer what it had to change
         if asked["hold"] and keeps and not check and not done.get("failed"):
-            newly = not held and self._hold(manager, asked["hold"])
+            newly = not held and self._hold(manager, asked["hold"], task_vars)
             done.update(changed=bool(done.get("changed") or newly), held=newly)
         return {**result, **done}
 
@@ -87,10 +87,11 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible ships no types
         done: dict[str, Any] = action.run(task_vars=task_vars)
         return done
 
-    def _hold(self, manager: str, names: list[str]) -> bool:
+    def _hold(self, manager: str, names: list[str], task_vars: dict[str, Any] | None) -> bool:
         """Keep other upgrades from touching the packages; whether one was not held before."""
         quoted = " ".join(self._connection._shell.quote(name) for name in names)
-        done = self._run(HOLD[manager].format(names=quoted, seconds=LOCK_SECONDS))
+        with _alone(task_vars):
+            done = self._run(HOLD[manager].format(names=quoted, seconds=LOCK_SECONDS))
         if done["rc"] != 0:
             words = " ".join((done.get("stderr") or done.get("stdout") or "").split())[-400:]
             raise AnsibleActionFail(f"{', '.join(names)}: other upgrades can't be kept from touching it: {words}")
@@ -105,12 +106,13 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible ships no types
 
 
 @contextmanager
-def _alone(host: str) -> Iterator[None]:
+def _alone(task_vars: dict[str, Any] | None) -> Iterator[None]:
     """While it lasts no other role that goes side by side with this one installs anything on the host.
 
     The managers' own locks do not suffice: apt's module lays its policy-rc.d aside before it waits for them, and two of them leave one
-    behind that starts no service for ever.
+    behind that starts no service for ever; dnf's list of locked versions has none.
     """
+    host = (task_vars or {}).get("inventory_hostname", "")
     with (Path(DEFAULT_LOCAL_TMP).parent / f"packages-{host}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield

@@ -119,6 +119,8 @@ def stored(module: AnsibleModule, folder: Path) -> bool:
         return there
     if not (folder / CERTIFICATE).exists():
         return False  # what is signed for it comes next
+    if not (folder / KEY).exists():
+        return True  # in a preview: it is made before
     (key,) = blocks(folder / KEY)
     wanted = store(key, blocks(folder / CERTIFICATE), blocks(folder / CA), password)
     if path.exists() and path.read_bytes() == wanted:
