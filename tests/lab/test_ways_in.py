@@ -128,7 +128,7 @@ def test_one_refusal_stops_before_the_other_hosts(home: work.LabStatus, tmp_path
     establish(cluster, say=print)
     with pytest.raises(SshError, match="refused the login of nobody-knows") as error:
         first_contact(cluster, cluster.hosts, OpenSsh(cluster))
-    assert "1 more hosts" in error.value.hint
+    assert "1 more host" in error.value.hint
     refusals = [on_host(home, name, "journalctl -o cat --no-pager | grep -c 'nobody-knows' || true").strip() for name in ("m1", "a1")]
     assert refusals.count("0") == 1, "the second host was not asked"
 
