@@ -116,8 +116,10 @@ def own(days: int) -> str:
     """Lines of an inventory with an authority that ends in so many days."""
     key = ec.generate_private_key(ec.SECP256R1())
     name, now = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "company")]), datetime.datetime.now(datetime.UTC)
+    # The end of that day: at any hour of today it is so many days away.
+    end = datetime.datetime.combine(now.date() + datetime.timedelta(days=days), datetime.time(23, 59), datetime.UTC)
     made = (x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key()).serial_number(1)
-            .not_valid_before(now).not_valid_after(now + datetime.timedelta(days=days, hours=1))
+            .not_valid_before(now - datetime.timedelta(days=1)).not_valid_after(end)
             .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True).sign(key, hashes.SHA256()))
     pem = serialization.Encoding.PEM
     private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
