@@ -9,7 +9,6 @@ import json
 import os
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from provisioner.inventory.described import Secret
 from provisioner.paths import playbooks_dir, project_dir
 from provisioner.plan.fingerprint import Question
 from provisioner.plan.steps import Step
+from provisioner.run.events import Events
 from provisioner.run.outcome import Event, Outcome
 
 #: The verbs that have a playbook.
@@ -36,7 +36,6 @@ FORKS, FORKS_PER_CORE = 32, 4
 FEWEST = 8
 #: The bits of the exit codes with which ansible-playbook says that hosts failed, could not be reached, or ended the play.
 HOSTS_FAILED = 2 | 4 | 8
-POLL_SECONDS = 0.1
 LOG = "ansible.log"
 #: Ansible must end when we do, however that comes about: nobody holds the cluster's lock any more then.
 SUPERVISOR = Path(__file__).with_name("supervisor.py")
@@ -127,7 +126,7 @@ class AnsiblePlaybooks:
                   "environment": {"PROVISION_PLAY": str(number)}} for number, place in places.items()]
         lost = []
         listeners = {number: plays[place].on_event for number, place in places.items()}
-        with _Events(path, listeners) as events, closing(self._played(asked, path)) as played:
+        with Events(path, listeners) as events, closing(self._played(asked, path)) as played:
             for number, code in played:
                 outcome = events.outcome(number, code)
                 if code and (code & ~HOSTS_FAILED or not (outcome.failures or outcome.unreachable)):
@@ -305,47 +304,3 @@ def _lost(code: int, outcome: Outcome, log: Path) -> ProvisionError:
 def _tail(log: Path, lines: int = 15) -> str:
     text = log.read_text(errors="replace").splitlines() if log.exists() else []
     return "\n".join(text[-lines:])
-
-
-class _Events:
-    """What Ansible's callback writes from now on: each event is counted for its play, and reported to whom that play's are for."""
-
-    def __init__(self, path: Path, listeners: Mapping[int, Callable[[Event], None]]) -> None:
-        self._listeners = listeners
-        self._outcomes = {number: Outcome() for number in listeners}
-        self._lines = path.open()
-        self._lines.seek(0, os.SEEK_END)
-        self._pending = ""
-        self._reading, self._over = threading.Lock(), threading.Event()
-        self._thread = threading.Thread(target=self._follow)
-
-    def __enter__(self) -> _Events:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-        self._thread.join()
-        self._lines.close()
-
-    def outcome(self, number: int, returncode: int) -> Outcome:
-        """Of a play that has ended."""
-        self._read()
-        self._outcomes[number].returncode = returncode
-        return self._outcomes[number]
-
-    def _follow(self) -> None:
-        while not self._over.wait(POLL_SECONDS):
-            self._read()
-
-    def _read(self) -> None:
-        with self._reading:
-            *whole, self._pending = (self._pending + self._lines.read()).split("\n")
-            for line in whole:
-                try:
-                    event = json.loads(line)
-                except ValueError:  # one that was ended in the middle of a line
-                    continue
-                if event["play"] in self._listeners:  # not one that was ended in the middle of its work
-                    self._outcomes[event["play"]].take(event)
-                    self._listeners[event["play"]](event)
