@@ -28,8 +28,8 @@ def exchange(action: Any, request: Mapping[str, Any]) -> dict[str, Any]:
     return dict(read_answer(done["stdout"].encode("utf-8", "surrogateescape")))
 
 
-def restart_stale(action: Any, component: str, witness: Mapping[str, Any], leave: Sequence[str] = ()) -> bool:
-    """Restart what runs with other settings than its files have now, but for the units to `leave`; gives whether anything did.
+def restart_stale(action: Any, component: str, witness: Mapping[str, Any]) -> bool:
+    """Restart what runs with other settings than its files have now; gives whether anything did.
 
     ValueError says why that can't be told or done.
     """
@@ -37,8 +37,7 @@ def restart_stale(action: Any, component: str, witness: Mapping[str, Any], leave
     stale = answer.get("stale", {}).get(component)
     if not isinstance(stale, list):
         raise ValueError(f"whether it runs with older settings can't be told: {answer.get('errors')}")
-    again = [unit for unit in stale if unit not in leave]
-    return bool(again) and restart(action, again)
+    return bool(stale) and restart(action, stale)
 
 
 def restart(action: Any, names: Sequence[str]) -> bool:
