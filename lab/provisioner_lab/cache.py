@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from provisioner_lab.commands import Say
+from provisioner.mirror.programs import Say
 
 _UNUSED_SECONDS = 24 * 3600.0
 
@@ -75,17 +75,3 @@ def forget_older(folder: Path) -> None:
     for older in folder.parent.glob(f"{folder.name.rpartition('-')[0]}-*"):
         if older != folder and older.stat().st_mtime < time.time() - _UNUSED_SECONDS:
             shutil.rmtree(older)
-
-
-def file_sha256(path: Path) -> str:
-    """The full SHA-256 of a file, in hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def link_or_copy(source: Path, target: Path) -> None:
-    """A second name for the same file, or a copy where that can't be."""
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copyfile(source, target)

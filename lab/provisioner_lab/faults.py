@@ -10,7 +10,7 @@ from typing import Self
 
 from provisioner.components import component, component_names
 from provisioner.errors import ProvisionError, UsageError
-from provisioner_lab.commands import failure
+from provisioner.mirror.programs import failure
 from provisioner_lab.hosts import nodes
 from provisioner_lab.model import Lab
 from provisioner_lab.work import start_node

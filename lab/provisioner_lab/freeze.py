@@ -14,10 +14,11 @@ from pathlib import Path
 from provisioner.context import Context
 from provisioner.errors import ProvisionError, UsageError
 from provisioner.hosts.remote_process import HostProcess
+from provisioner.mirror.programs import Say, failure, run, working
 from provisioner.run.lock import Lock
 from provisioner_lab import restore, work
 from provisioner_lab.cache import cache_dir, exclusively
-from provisioner_lab.commands import Say, failure, piped, run, working
+from provisioner_lab.commands import piped
 from provisioner_lab.hosts import network, nodes
 from provisioner_lab.mirror.server import serves
 from provisioner_lab.model import MIRROR, Lab

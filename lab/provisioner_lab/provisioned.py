@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from provisioner.errors import ProvisionError
+from provisioner.mirror.programs import Say
 from provisioner_lab import faults
-from provisioner_lab.commands import Say
 from provisioner_lab.hosts import engine
 from provisioner_lab.model import default_inventory
 from provisioner_lab.snapshots.store import exists

@@ -12,12 +12,13 @@ from pathlib import Path
 
 from provisioner.context import Context
 from provisioner.errors import StepFailed, UsageError
+from provisioner.mirror.programs import Say, run, working
 from provisioner.observe.observation import observe
 from provisioner.observe.status import summarize
 from provisioner.state.files import private_dir
 from provisioner_lab import work
 from provisioner_lab.cache import cache_dir, exclusively
-from provisioner_lab.commands import Say, piped, run, working
+from provisioner_lab.commands import piped
 from provisioner_lab.hosts import engine, inventory, network, nodes
 from provisioner_lab.hosts.machine import allow_watchers, capability_arguments, networks_in_use
 from provisioner_lab.images import bootstrap

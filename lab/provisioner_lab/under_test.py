@@ -20,9 +20,9 @@ from provisioner.hosts.http_api import Api
 from provisioner.hosts.remote_calls import RemoteCalls
 from provisioner.hosts.tunnel import RELAY, Tunnel
 from provisioner.inventory.render import host_variables
+from provisioner.mirror.programs import attempt
 from provisioner.state import secrets
 from provisioner_lab import faults
-from provisioner_lab.commands import attempt
 from provisioner_lab.faults import Fault
 from provisioner_lab.model import default_inventory
 from provisioner_lab.services import FromHere, Service

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from provisioner.errors import UsageError
+from provisioner.mirror.brought import Artifacts, read_artifacts
+from provisioner.mirror.programs import Say, run
 from provisioner_lab.cache import exclusively
-from provisioner_lab.commands import Say, run
 from provisioner_lab.hosts import engine, inventory, keys, network, nodes, vagrant
 from provisioner_lab.hosts.machine import allow_watchers, capability_arguments
 from provisioner_lab.images import bootstrap
 from provisioner_lab.mirror import content, mesos, server
-from provisioner_lab.mirror.artifacts import Artifacts, read_artifacts
 from provisioner_lab.model import (
     DEFAULT_NAME,
     DOCKER,

@@ -7,7 +7,7 @@ import os
 import tarfile
 from pathlib import Path
 
-from provisioner_lab.packages.debs import build
+from provisioner.mirror.debs import build
 from provisioner_lab.paths import lab_dir
 
 STAND_INS = lab_dir() / "stand_ins"

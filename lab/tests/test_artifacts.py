@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from provisioner.errors import UsageError
-from provisioner_lab.cache import file_sha256
-from provisioner_lab.images.layers import Layer
-from provisioner_lab.mirror.artifacts import SavedConsul, read_artifacts, unpack
+from provisioner.mirror import repository
+from provisioner.mirror.brought import SavedConsul, read_artifacts, unpack
+from provisioner.mirror.files import file_sha256
+from provisioner.mirror.images import Layer
 from provisioner_lab.mirror.content import ingredients
-from provisioner_lab.packages import repository
 from provisioner_lab.packages.download import together
 from provisioner_lab.systems import system
 from samples import package
@@ -113,11 +113,11 @@ def test_every_unusable_artefact_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(shutil.which("apt-ftparchive") is None, reason="apt-utils is not installed; `lab up` installs it")
-def test_the_index_follows_a_package_that_was_built_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(repository, "cache_dir", lambda: tmp_path)
+def test_the_index_follows_a_package_that_was_built_again(tmp_path: Path) -> None:
+    root = tmp_path / "apt"
+    pool = repository.pool_of(root, "bookworm", repository.OWN)
     for content in ("first", "second"):
-        root = tmp_path / content
-        (root / "pool" / "distribution").mkdir(parents=True)
-        package(root / "pool" / "own", "mesos", "1", content=content)
-        index = repository.index(root)
-        assert f"SHA256: {file_sha256(root / 'pool' / 'own' / 'mesos_1_all.deb')}\n" in index
+        package(tmp_path / content / "built", "mesos", "1", content=content)
+        shutil.copy(tmp_path / content / "built" / "mesos_1_all.deb", pool)
+        index = repository.index(root, "bookworm", tmp_path / "memory.db")
+        assert f"SHA256: {file_sha256(pool / 'mesos_1_all.deb')}\n" in index

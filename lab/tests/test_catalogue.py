@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from provisioner.cluster import catalogue as driver
+from provisioner.mirror.debs import Deb
 from provisioner_lab.mirror.catalogue import Archive, Published, entries, upstream
-from provisioner_lab.packages.debs import Deb
 from provisioner_lab.systems import system
 
 PUBLISHED = Published(

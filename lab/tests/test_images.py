@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from provisioner.errors import UsageError
-from provisioner_lab.images.layers import Image, Settings, compress, configuration, layer_of_folder, store
+from provisioner.mirror.images import Image, Settings, compress, configuration, layer_of_folder, store
 
 
 def folder(root: Path, **files: str) -> Path:

@@ -14,13 +14,13 @@ from pathlib import Path
 import pytest
 
 from provisioner.errors import ProvisionError, UsageError
+from provisioner.mirror.brought import Artifacts, read_artifacts
+from provisioner.mirror.files import file_sha256
+from provisioner.mirror.images import Layer
 from provisioner_lab import cache, work
-from provisioner_lab.cache import file_sha256
 from provisioner_lab.hosts import engine, network
 from provisioner_lab.images import bootstrap
-from provisioner_lab.images.layers import Layer
 from provisioner_lab.mirror import content, mesos
-from provisioner_lab.mirror.artifacts import Artifacts, read_artifacts
 from provisioner_lab.packages import package_index
 from provisioner_lab.packages.package_index import Wanted
 from provisioner_lab.paths import lab_dir

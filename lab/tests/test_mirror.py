@@ -9,11 +9,11 @@ from types import ModuleType
 import pytest
 
 from provisioner.errors import UsageError
+from provisioner.mirror.apt import refused, source_lines
 from provisioner_lab.images.bootstrap import node_recipe, python_recipe
-from provisioner_lab.packages.download import refused
 from provisioner_lab.packages.lists import list_path, read_packages
 from provisioner_lab.paths import lab_dir
-from provisioner_lab.systems import SYSTEMS, source_lines, system
+from provisioner_lab.systems import SYSTEMS, system
 
 HOSTS = {"m1": bytes([198, 18, 0, 11])}
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from provisioner_lab.packages.download import GoneError, _apt, _fetch
+from provisioner.mirror.apt import GoneError, call, fetch
 
 
 class Quiet(http.server.SimpleHTTPRequestHandler):
@@ -64,10 +64,10 @@ def test_what_a_list_of_updates_names_but_lost_is_taken_from_the_release_itself(
     (root / "status").touch()
     sources = (f"deb [trusted=yes arch=amd64] {address} {suite} main\n" for suite in ("old", "old-security"))
     (root / "sources.list").write_text("".join(sources))
-    _apt(root, lists, "update")
+    call(root, lists, "update")
     if release_has_it:
-        _fetch(root, lists, "old", ["thing"])
+        fetch(root, lists, "old", ["thing"])
         assert [file.name for file in (root / "archives").glob("*.deb")] == ["thing_1.0_all.deb"]
     else:
         with pytest.raises(GoneError, match="404"):
-            _fetch(root, lists, "old", ["thing"])
+            fetch(root, lists, "old", ["thing"])

@@ -11,9 +11,9 @@ import pytest
 
 from provisioner.cluster import catalogue as driver
 from provisioner.errors import UsageError
+from provisioner.mirror.debs import Control, Deb, relations
 from provisioner_lab.mirror.catalogue import Archive, Published, entries
 from provisioner_lab.mirror.repackaged import jars_needed
-from provisioner_lab.packages.debs import Control, Deb, relations
 from provisioner_lab.packages.lists import list_path, read_packages
 from provisioner_lab.packages.rpms import Recipe, file_list, named, plan, prepare, read_recipes, recipes_path, rpm_version, spec
 from provisioner_lab.systems import system
@@ -94,7 +94,7 @@ def test_a_tree_has_the_recipes_files_under_usr_and_nothing_it_does_not_want(tmp
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
             (folder / path).write_text("Debian's")
 
-    monkeypatch.setattr("provisioner_lab.packages.debs.extract", extract)
+    monkeypatch.setattr("provisioner.mirror.debs.extract", extract)
     recipe = Recipe("x-ng", ("x",), links={"usr/sbin/y": "x"}, files={"etc/x.conf": "RedHat's"})
     prepare(plan([package("x")], [recipe])[0], tmp_path, scripts=False)
     tree = tmp_path / "trees" / "x-ng"

@@ -10,8 +10,9 @@ import pytest
 
 from provisioner.errors import ProvisionError, UsageError
 from provisioner.inventory.load import load
+from provisioner.mirror.programs import run
 from provisioner_lab import restore
-from provisioner_lab.commands import piped, run
+from provisioner_lab.commands import piped
 from provisioner_lab.freeze import take
 from provisioner_lab.hosts import inventory
 from provisioner_lab.model import Lab

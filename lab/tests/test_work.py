@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from provisioner.errors import UsageError
+from provisioner.mirror.images import Layer
 from provisioner_lab import work
 from provisioner_lab.hosts import engine
 from provisioner_lab.images import bootstrap
-from provisioner_lab.images.layers import Layer
 from provisioner_lab.mirror import content
 from provisioner_lab.model import Lab
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from provisioner.inventory.load import load
+from provisioner.mirror.programs import run
 from provisioner.paths import project_dir
-from provisioner_lab.commands import run
 from provisioner_lab.hosts import nodes
 from provisioner_lab.model import default_inventory
 from provisioner_lab.under_test import COMMAND_SECONDS

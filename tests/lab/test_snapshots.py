@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from provisioner.errors import ProvisionError, UsageError
+from provisioner.mirror.programs import run
 from provisioner_lab import restore, work
-from provisioner_lab.commands import run
 from provisioner_lab.snapshots import store
 from provisioner_lab.under_test import LabHost
 from tests.lab.support.checkout import HOME, lab_name, provision

@@ -14,7 +14,7 @@ from provisioner.paths import project_dir
 DRIVER = project_dir() / "provisioner"
 #: From the ground up: a room imports only rooms below it, and those it shares a line with.
 ROOMS = (("errors", "paths", "extensions"), ("components", "cluster"), ("state",), ("inventory", "hosts"), ("context",), ("observe",),
-         ("plan",), ("run",), ("console",), ("verbs", "cli"))
+         ("mirror",), ("plan",), ("run",), ("console",), ("verbs", "cli"))
 #: The parts of a component are read by these rooms and belong to them; the rest of its folder is of the room `components`.
 PARTS = {"wiring": "inventory", "settings": "inventory", "health": "probe", "preflight": "observe", "status": "observe", "proof": "observe",
          "ensemble": "plan", "phases": "plan", "backup": "run", "framework": "run", "membership": "run"}

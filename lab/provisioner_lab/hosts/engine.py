@@ -11,8 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from provisioner.errors import ProvisionError, UsageError
+from provisioner.mirror.programs import Say, attempt, run, system_path, working
 from provisioner_lab.cache import exclusively
-from provisioner_lab.commands import Say, attempt, run, run_logged, system_path, working
+from provisioner_lab.commands import run_logged
 
 #: Debian package → the program that proves it is there.
 BUILD_PACKAGES: dict[str, str] = {

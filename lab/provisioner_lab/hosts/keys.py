@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from provisioner.errors import UsageError
+from provisioner.mirror.programs import run
 from provisioner.state.files import private_dir
-from provisioner_lab.commands import run
 from provisioner_lab.model import Lab, LabNode
 
 

@@ -8,7 +8,7 @@ import resource
 from pathlib import Path
 
 from provisioner.errors import ProvisionError
-from provisioner_lab.commands import attempt, failure, run
+from provisioner.mirror.programs import attempt, failure, run
 
 # linux/capability.h, in the order of the bit numbers
 _CAPABILITIES = (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 
-from provisioner_lab.commands import run
+from provisioner.mirror.programs import run
 from provisioner_lab.hosts.machine import networks_in_use, parse_networks
 from provisioner_lab.model import LABEL_BACKEND, LABEL_DIRECTORY, LABEL_LAB, LABEL_ORIGIN, LABEL_SIZE, LABEL_SYSTEM, Lab, free_subnet
 

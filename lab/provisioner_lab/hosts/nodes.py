@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from provisioner.errors import ProvisionError
-from provisioner_lab.commands import Say, attempt, run
+from provisioner.mirror.programs import Say, attempt, run
 from provisioner_lab.hosts import machine
 from provisioner_lab.hosts.keys import KeyPair
 from provisioner_lab.model import LABEL_LAB, LABEL_NODE, Lab, LabNode

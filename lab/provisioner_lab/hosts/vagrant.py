@@ -6,8 +6,9 @@ import shutil
 from collections.abc import Mapping, Sequence
 
 from provisioner.errors import ProvisionError
+from provisioner.mirror.programs import Say, attempt, run, system_path, working
 from provisioner.state.files import private_dir, write_private
-from provisioner_lab.commands import Say, attempt, run, run_logged, system_path, working
+from provisioner_lab.commands import run_logged
 from provisioner_lab.hosts import nodes, vagrantfile
 from provisioner_lab.model import Lab, LabNode
 

@@ -8,12 +8,14 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from provisioner.mirror import apt
+from provisioner.mirror.images import Layer, compress
+from provisioner.mirror.programs import Say, attempt, run
 from provisioner_lab.cache import cache_dir, digest
-from provisioner_lab.commands import Say, attempt, run, run_logged
-from provisioner_lab.images.layers import Layer, compress
+from provisioner_lab.commands import run_logged
 from provisioner_lab.packages.lists import read_packages
 from provisioner_lab.paths import lab_dir
-from provisioner_lab.systems import SERVICE_SYSTEM, System, sources
+from provisioner_lab.systems import SERVICE_SYSTEM, System
 
 # Documentation is half of the files of a small system. Nobody reads it in a container, and a container that is made again
 # needs no flush to disk after each package. The folders of the manual pages stay: some packages put links there.
@@ -114,7 +116,7 @@ def _bootstrap(recipe: Recipe, say: Say) -> None:
         options = [f"--dpkgopt={option}" for option in _DPKG_OPTIONS]
         hooks = [f"--customize-hook=sh {shlex.quote(str(script))} \"$1\"" for script in recipe.scripts]
         start = ["mmdebstrap", "--quiet", f"--variant={recipe.variant}", f"--include={','.join(recipe.packages)}"]
-        place = [recipe.system.codename, str(archive), *sources(recipe.system.codename)]
+        place = [recipe.system.codename, str(archive), *apt.own_sources(recipe.system.codename)]
         log = cache_dir() / "logs" / f"{recipe.tag.replace(':', '-')}.log"
         run_logged([*start, *options, *hooks, *place], log, say=say, what=what)
         _import(recipe, archive)

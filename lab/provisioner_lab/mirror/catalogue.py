@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, field
 from typing import Any
 
+from provisioner.mirror.debs import Deb
 from provisioner_lab.mirror import mesos
-from provisioner_lab.packages.debs import Deb
 from provisioner_lab.systems import System
 
 #: Distribution packages that are a component's artefact.

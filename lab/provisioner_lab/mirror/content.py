@@ -9,24 +9,27 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from provisioner_lab.cache import cache_dir, digest, file_sha256, forget_older, made
-from provisioner_lab.commands import Say, run, working
-from provisioner_lab.images.layers import Image, Layer, Settings, configuration, layer_of_folder, store
+from provisioner.mirror import debs, repository
+from provisioner.mirror.brought import Artifacts, unpack
+from provisioner.mirror.debs import Deb
+from provisioner.mirror.files import file_sha256, link_or_copy
+from provisioner.mirror.images import Image, Layer, Settings, configuration, layer_of_folder, store
+from provisioner.mirror.programs import Say, run, working
+from provisioner_lab.cache import cache_dir, digest, forget_older, made
 from provisioner_lab.mirror import mesos
-from provisioner_lab.mirror.artifacts import Artifacts, unpack
 from provisioner_lab.mirror.catalogue import Archive, Published, entries
 from provisioner_lab.mirror.repackaged import busybox_image, consul_archive, zookeeper_archive
 from provisioner_lab.mirror.stand_ins import DebStandIn, ImageStandIn, read_stand_ins
 from provisioner_lab.model import LABEL_CONTENT
-from provisioner_lab.packages import debs, download, lists, repository, rpms
-from provisioner_lab.packages.debs import Deb
+from provisioner_lab.packages import download, lists, rpms
 from provisioner_lab.paths import lab_dir
 from provisioner_lab.systems import SERVICE_SYSTEM, System, architecture
 
 # The last Debian release that carries Consul; the program runs on all of them.
 _CONSUL_CODENAME = "bullseye"
 # Changes when this module makes something else of the same ingredients.
-_FORMAT = "10"
+_FORMAT = "11"
+_LABEL = "provisioner lab"
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -136,11 +139,13 @@ def _fill(wanted: Ingredients, place: Path, work: Path, got: Downloads, say: Say
     images = [busybox_image(got.busybox, work), *(_stand_in_image(item, wanted.base, work) for item in wanted.images)]
     images += [unpack(item, work) for item in wanted.artifacts.images]
     store(images, place / "registry")
+    key, apt = _key(), place / "www" / "apt"
+    repository.add(apt, wanted.system.codename, repository.DISTRIBUTION, distribution)
+    repository.add(apt, wanted.system.codename, repository.OWN, [deb.path for deb in own])
+    repository.publish(apt, wanted.system.codename, architecture(), key, cache_dir() / "distribution.db", label=_LABEL)
     return Published(
         system=wanted.system,
-        key_fingerprint=repository.build(
-            place / "www" / "apt", wanted.system.codename, architecture(), distribution, [deb.path for deb in own]
-        ),
+        key_fingerprint=key.fingerprint,
         distribution=tuple(debs.read(path) for path in distribution if path.name.startswith(("docker.io_", "libzookeeper-java_"))),
         own=own,
         images=tuple((image.name, image.tag, image.digest) for image in images),
@@ -178,17 +183,28 @@ def _in_image(wanted: Ingredients, pool: Sequence[Path], say: Say) -> list[Path]
 
 def _yum(wanted: Ingredients, distribution: Sequence[Path], own: Sequence[Deb], place: Path, work: Path) -> None:
     """The same packages as RPMs. Those of the distribution are kept: stand-ins change often, and building all takes a minute."""
-    key, recipes = repository.signing_key(), rpms.read_recipes(rpms.recipes_path())
+    key, recipes = _key(), rpms.read_recipes(rpms.recipes_path())
     ours = {deb.package for deb in own}
     plans = rpms.plan([debs.control(path) for path in (*distribution, *(deb.path for deb in own))], recipes, ours)
     theirs = [plan for plan in plans if plan.recipe.name not in ours]
-    stamp = digest(wanted.node_image, key[1], *wanted.rpms, *(repr(plan) for plan in theirs))
+    stamp = digest(wanted.node_image, key.fingerprint, *wanted.rpms, *(repr(plan) for plan in theirs))
     kept = cache_dir() / f"rpms-{wanted.system.name}-{stamp}"
     if not made(kept):
         rpms.build(theirs, wanted.node_image, key, kept, scripts=False)
         forget_older(kept)
     rpms.build([plan for plan in plans if plan.recipe.name in ours], wanted.node_image, key, work / "rpms", scripts=True)
-    repository.build_yum(place / "www" / "yum", [*kept.glob("*.rpm"), *(work / "rpms").glob("*.rpm")], wanted.node_image)
+    yum = place / "www" / "yum"
+    yum.mkdir(parents=True)
+    for package in (*kept.glob("*.rpm"), *(work / "rpms").glob("*.rpm")):
+        link_or_copy(package, yum / package.name)
+    # The program that indexes them is in the node image.
+    repository.publish_yum(yum, key, lambda arguments: rpms.run_in_image(
+        wanted.node_image, [f"{yum}:/yum"], ["createrepo_c", *arguments, "/yum"], what="index of the RPMs", timeout=600))
+
+
+def _key() -> repository.Key:
+    """That of this machine's labs: a mirror that is made again is still trusted by the hosts that know it."""
+    return repository.signing_key(cache_dir() / "signing-key", "provisioner lab mirror")
 
 
 def _stand_in_deb(item: DebStandIn, work: Path) -> Deb:

@@ -11,11 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from provisioner.errors import UsageError
+from provisioner.mirror import debs
+from provisioner.mirror.debs import Deb
+from provisioner.mirror.programs import Say, working
 from provisioner_lab.cache import cache_dir, digest, forget_older, made, tree_digest
-from provisioner_lab.commands import Say, run_contained, working
+from provisioner_lab.commands import run_contained
 from provisioner_lab.images import bootstrap
-from provisioner_lab.packages import debs, download, package_index
-from provisioner_lab.packages.debs import Deb
+from provisioner_lab.packages import download, package_index
 from provisioner_lab.packages.package_index import Wanted
 from provisioner_lab.paths import lab_dir
 from provisioner_lab.systems import SERVICE_SYSTEM, System

@@ -8,11 +8,12 @@ import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from provisioner_lab.cache import cache_dir, file_sha256
-from provisioner_lab.commands import run
-from provisioner_lab.images.layers import Image, Settings, configuration, layer_of_folder
+from provisioner.mirror import debs
+from provisioner.mirror.files import file_sha256
+from provisioner.mirror.images import Image, Settings, configuration, layer_of_folder
+from provisioner.mirror.programs import run
+from provisioner_lab.cache import cache_dir
 from provisioner_lab.mirror.catalogue import Archive, upstream
-from provisioner_lab.packages import debs
 from provisioner_lab.systems import architecture
 
 

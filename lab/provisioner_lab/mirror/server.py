@@ -9,7 +9,7 @@ import urllib.request
 from pathlib import Path
 
 from provisioner.errors import ProvisionError
-from provisioner_lab.commands import Say, attempt, run, working
+from provisioner.mirror.programs import Say, attempt, run, working
 from provisioner_lab.hosts.nodes import read_states
 from provisioner_lab.model import LABEL_CONTENT, LABEL_LAB, LABEL_NODE, MIRROR, Lab
 

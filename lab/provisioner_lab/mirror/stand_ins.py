@@ -14,8 +14,9 @@ from typing import Any
 import yaml
 
 from provisioner.errors import UsageError
-from provisioner_lab.cache import digest, file_sha256
-from provisioner_lab.images.layers import Settings
+from provisioner.mirror.files import file_sha256
+from provisioner.mirror.images import Settings
+from provisioner_lab.cache import digest
 
 #: Where the Python of a Debian system finds what packages bring.
 PYTHON = PurePosixPath("/usr/lib/python3/dist-packages")

@@ -23,8 +23,8 @@ from pathlib import Path
 from typing import IO
 
 from provisioner.errors import ProvisionError
-from provisioner_lab.cache import file_sha256, link_or_copy
-from provisioner_lab.commands import run
+from provisioner.mirror.files import file_sha256, link_or_copy
+from provisioner.mirror.programs import run
 
 _DEFAULT_SECONDS = 15.0  # pip's own
 _DEFAULT_INDEX = re.compile(r"--index-url\b.*?\(default:?\s+([^\s)]+)\)", re.DOTALL)

@@ -16,9 +16,10 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from provisioner.errors import UsageError
+from provisioner.mirror import debs
+from provisioner.mirror.debs import Control
+from provisioner.mirror.repository import Key
 from provisioner_lab.commands import run_contained
-from provisioner_lab.packages import debs
-from provisioner_lab.packages.debs import Control
 from provisioner_lab.paths import lab_dir
 from provisioner_lab.systems import architecture
 
@@ -103,8 +104,8 @@ def read_recipes(path: Path) -> tuple[Recipe, ...]:
     return tuple(found)
 
 
-def build(plans: Sequence[Plan], image: str, key: tuple[Path, str], target: Path, *, scripts: bool) -> None:
-    """Fills the new folder `target` with signed RPMs. `key` is the folder of the signing key and its fingerprint; see `prepare`."""
+def build(plans: Sequence[Plan], image: str, key: Key, target: Path, *, scripts: bool) -> None:
+    """Fills the new folder `target` with signed RPMs. See `prepare`."""
     with tempfile.TemporaryDirectory(dir=target.parent, prefix="rpms-") as scratch:
         work = Path(scratch)
         for folder in ("specs", "trees", "rpms"):
@@ -112,7 +113,7 @@ def build(plans: Sequence[Plan], image: str, key: tuple[Path, str], target: Path
         for wanted in plans:
             prepare(wanted, work, scripts=scripts)
         shutil.copy(script_path(), work)
-        run_in_image(image, [f"{work}:/build", f"{key[0]}:/key"], ["sh", "/build/rpms.sh", key[1]], what="building RPMs",
+        run_in_image(image, [f"{work}:/build", f"{key.home}:/key"], ["sh", "/build/rpms.sh", key.fingerprint], what="building RPMs",
                      timeout=_BUILD_SECONDS)
         (work / "rpms").rename(target)
 

@@ -9,9 +9,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from provisioner.errors import ProvisionError, UsageError
+from provisioner.mirror.programs import attempt, run
 from provisioner.state.files import private_dir
 from provisioner_lab.cache import cache_dir
-from provisioner_lab.commands import attempt, run
 from provisioner_lab.model import is_name, own_name
 
 #: Changes when what is kept, or how, is no longer what this module reads.

@@ -8,11 +8,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from provisioner.mirror.brought import Artifacts
 from provisioner_lab.cache import exclusively
 from provisioner_lab.hosts import engine
 from provisioner_lab.images.bootstrap import node_image, python_image
 from provisioner_lab.mirror import content
-from provisioner_lab.mirror.artifacts import Artifacts
 from provisioner_lab.systems import System, system
 from tests.lab.support.checkout import SYSTEM
 

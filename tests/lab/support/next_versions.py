@@ -12,12 +12,13 @@ import shutil
 import subprocess
 from pathlib import Path
 
+from provisioner.mirror import debs
 from provisioner_lab.images import bootstrap
 from provisioner_lab.mirror import mesos
 from provisioner_lab.mirror.catalogue import upstream
 from provisioner_lab.mirror.repackaged import pack_consul
 from provisioner_lab.mirror.stand_ins import PYTHON, read_stand_ins
-from provisioner_lab.packages import debs, download
+from provisioner_lab.packages import download
 from provisioner_lab.paths import lab_dir
 from provisioner_lab.systems import DEFAULT_SYSTEM, architecture, system
 from tests.lab.support import next_consul

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from provisioner.errors import UsageError
-from provisioner_lab.commands import attempt, run
+from provisioner.mirror.programs import attempt, run
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from provisioner.errors import UsageError
-from provisioner_lab.images.layers import Image, Layer, compress
-from provisioner_lab.packages.debs import Deb, read
+from provisioner.mirror.debs import Deb, read
+from provisioner.mirror.images import Image, Layer, compress
 
 #: As HashiCorp names its archives.
 _CONSUL = re.compile(r"consul_(?P<version>[^_]+)_linux_[a-z0-9]+\.zip")

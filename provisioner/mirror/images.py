@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from provisioner.errors import UsageError
-from provisioner_lab.cache import file_sha256, link_or_copy
+from provisioner.mirror.files import file_sha256, link_or_copy
 
 _MANIFEST_TYPE = "application/vnd.docker.distribution.manifest.v2+json"
 _CONFIG_TYPE = "application/vnd.docker.container.image.v1+json"

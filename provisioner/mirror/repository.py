@@ -1,0 +1,113 @@
+"""Makes signed repositories out of packages, with the distributions' own tools: for apt, and for dnf."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from provisioner.mirror.files import link_or_copy
+from provisioner.mirror.programs import run
+
+#: Where packages lie below pool/<codename>: those that never change under the same file name, and those that may.
+DISTRIBUTION, OWN = "distribution", "own"
+_INDEX_SECONDS = 600.0
+
+
+@dataclass(frozen=True)
+class Key:
+    """What signs a repository: GnuPG's folder, and the fingerprint of the key in it."""
+
+    home: Path
+    fingerprint: str
+
+
+def signing_key(home: Path, name: str) -> Key:
+    """The key in this folder, made when there is none: what is signed again later is still trusted by the hosts that know it."""
+    gpg = ["gpg", "--homedir", str(home), "--batch"]
+    home.mkdir(mode=0o700, exist_ok=True)
+    listing = _secret_keys(gpg)
+    if not listing:
+        run([*gpg, "--passphrase", "", "--quick-generate-key", name, "ed25519", "sign", "never"], what="making the repository's key")
+        listing = _secret_keys(gpg)
+    return Key(home, listing[0])
+
+
+def add(root: Path, codename: str, part: str, packages: Iterable[Path]) -> None:
+    """Puts packages into the pool of a release; `part` is DISTRIBUTION or OWN."""
+    pool = pool_of(root, codename, part)
+    for package in packages:
+        link_or_copy(package, pool / served_name(package.name))
+
+
+def pool_of(root: Path, codename: str, part: str) -> Path:
+    """The folder of such packages, made if need be."""
+    pool = root / "pool" / codename / part
+    pool.mkdir(parents=True, exist_ok=True)
+    return pool
+
+
+def served_name(name: str) -> str:
+    """A package's file name without what web servers take for something else: apt writes the colon of an epoch as %3a."""
+    return name.replace("%3a", ".")
+
+
+def publish(root: Path, codename: str, architecture: str, key: Key, memory: Path, *, label: str) -> None:
+    """Indexes and signs what the pool of a release has: dists/<codename> (component main) and key.asc.
+
+    `memory` is a file in which the indexer keeps what it knows of the distribution's packages; `label` is what apt calls the repository.
+    """
+    dist = root / "dists" / codename
+    binary = dist / "main" / f"binary-{architecture}"
+    binary.mkdir(parents=True, exist_ok=True)
+    text = index(root, codename, memory)
+    (binary / "Packages").write_text(text)
+    (binary / "Packages.gz").write_bytes(gzip.compress(text.encode(), mtime=0))
+    architectures = " ".join(sorted(path.name.removeprefix("binary-") for path in (dist / "main").iterdir()))
+    options = {"Origin": label, "Label": label, "Suite": codename, "Codename": codename, "Architectures": architectures,
+               "Components": "main"}
+    flags = [flag for name, value in options.items() for flag in ("-o", f"APT::FTPArchive::Release::{name}={value}")]
+    (dist / "Release").unlink(missing_ok=True)
+    (dist / "Release").write_text(run(["apt-ftparchive", *flags, "release", str(dist)], what="repository index"))
+    _gpg(key, "--clearsign", "--output", str(dist / "InRelease"), str(dist / "Release"))
+    _gpg(key, "--armor", "--detach-sign", "--output", str(dist / "Release.gpg"), str(dist / "Release"))
+    (root / "key.asc").write_text(public_key(key))
+
+
+def index(root: Path, codename: str, memory: Path) -> str:
+    """What apt reads about the packages of a release.
+
+    SHA-256 alone, and no list of the files in each package, which would mean unpacking all of them. The tool's memory goes by
+    file names, so only the distribution's packages may be remembered.
+    """
+    others = [flag for kind in ("MD5", "SHA1", "SHA512", "Contents") for flag in ("-o", f"APT::FTPArchive::{kind}=false")]
+    text = ""
+    for part, remembering in ((DISTRIBUTION, ["--db", str(memory)]), (OWN, [])):
+        pool = pool_of(root, codename, part).relative_to(root)
+        command = ["apt-ftparchive", *remembering, *others, "packages", str(pool)]
+        text += run(command, what="package index", timeout=_INDEX_SECONDS, cwd=root)
+    return text
+
+
+def publish_yum(root: Path, key: Key, createrepo: Callable[[Sequence[str]], object]) -> None:
+    """Indexes and signs the RPMs in a folder; `createrepo` runs `createrepo_c` with these arguments, wherever it is installed."""
+    createrepo(["--quiet"])
+    _gpg(key, "--armor", "--detach-sign", str(root / "repodata" / "repomd.xml"))
+
+
+def public_key(key: Key) -> str:
+    """What hosts have to trust."""
+    return _gpg(key, "--armor", "--export", key.fingerprint)
+
+
+def _gpg(key: Key, *arguments: str) -> str:
+    said = run(["gpg", "--homedir", str(key.home), "--batch", "--yes", "--local-user", key.fingerprint, *arguments],
+               what="signing the repository")
+    run(["gpgconf", "--homedir", str(key.home), "--kill", "gpg-agent"], what="ending the key agent")
+    return said
+
+
+def _secret_keys(gpg: list[str]) -> list[str]:
+    listing = run([*gpg, "--with-colons", "--list-secret-keys"], what="the repository's key")
+    return [line.split(":")[9] for line in listing.splitlines() if line.startswith("fpr:")]
