@@ -10,7 +10,8 @@ from typing import Any
 VERSION = 1
 MAX_ANSWER = 256 * 1024
 MAX_TEXT = 4096
-POLL_SECONDS = 0.5
+#: Between two looks at what is waited for: short, as a member of a quorum is away until it is seen to be back.
+POLL_SECONDS = 0.2
 #: Section → the module that answers it, where it has another name; its part of the request has the name of the module.
 MODULES = {"unsettled": "applied", "begin": "notes", "forget": "notes", "stale": "notes", "record": "notes"}
 
