@@ -154,9 +154,10 @@ def _elsewhere(unit: str, files: list[str], port: str) -> str:
     return f"""
     for file in {kept}; do cp -p $file $file.drift; sed -i 's/\\([= ]\\){port}$/\\11{port}/' $file; done
     systemctl daemon-reload; systemctl restart {unit} || true
-    sleep 0.2
+    there=; for look in $(seq 200); do if ss -Hlntu "sport = :1{port}" | grep -q .; then there=yes; break; fi; sleep 0.1; done
     for file in {kept}; do cp -p $file.drift $file; rm $file.drift; done
     systemctl daemon-reload
+    [ "$there" ] || {{ echo "{unit} does not listen on 1{port}" >&2; exit 1; }}
     """
 
 
