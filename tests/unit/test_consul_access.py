@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import http.server
 import json
 import socket
+import threading
 import uuid
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from ansible.module_utils.testing import patch_module_args
 from ansible_collections.provisioner.core.plugins.filter.consul import consul_acl, consul_agent_tokens, consul_tls
+from ansible_collections.provisioner.core.plugins.module_utils import consul as consul_http
 from ansible_collections.provisioner.core.plugins.module_utils.consul import RefusedError, consul_token
 from ansible_collections.provisioner.core.plugins.modules import consul_acl as consul_module
 from ansible_collections.provisioner.core.plugins.modules import consul_keyring as keyring_module
@@ -199,6 +202,42 @@ def test_a_consul_that_cannot_be_asked_yet_is_no_error(monkeypatch: pytest.Monke
         consul_module.main()
     said = json.loads(capsys.readouterr().out)
     assert (said["changed"], said["ready"]) == (False, False) and "refused" in said["why"]
+
+
+class Electing(http.server.BaseHTTPRequestHandler):
+    """Has no leader at first."""
+
+    answers: ClassVar[list[tuple[int, bytes]]] = []
+
+    def do_GET(self) -> None:
+        status, text = self.answers.pop(0)
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Nothing: the test's output is for failures."""
+
+
+@pytest.mark.parametrize(("answers", "said"), [
+    ([(500, b"No cluster leader"), (500, b"rpc error making call: EOF"), (200, b"[]")], "[]"),
+    ([(500, b"4/5 nodes reported success"), (200, b"[]")], "500 4/5 nodes reported success"),
+    ([(403, b"rpc error making call: ACL not found"), (200, b"[]")], "403 rpc error making call: ACL not found"),
+])
+def test_a_server_that_elects_is_asked_again_and_one_that_refuses_is_not(
+        monkeypatch: pytest.MonkeyPatch, answers: list[tuple[int, bytes]], said: str) -> None:
+    monkeypatch.setattr(consul_http, "PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(Electing, "answers", answers)
+    with http.server.HTTPServer(("127.0.0.1", 0), Electing) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        agent = consul_http.Agent(f"127.0.0.1:{server.server_address[1]}", {}, 5)
+        try:
+            assert agent.ask("GET", "/v1/acl/tokens") == said
+        except RefusedError as error:
+            assert str(error) == said
+        server.shutdown()
+    assert len(answers) == (0 if said == "[]" else 1)
 
 
 def test_two_tokens_of_one_name_count_while_one_is_replaced(made: Callable[..., tuple[Fake, dict[str, Any]]]) -> None:

@@ -6,12 +6,21 @@ import hashlib
 import hmac
 import http.client
 import json
+import re
+import time
 import uuid
 from collections.abc import Mapping
 
 
 class RefusedError(Exception):
     """Consul does not do what it is asked. The cause is the operating system's or the protocol's error, if there is one."""
+
+
+#: What an agent answers, with 500, while its servers elect or the one it asked is restarted: it says nothing of what was asked.
+NOT_NOW = re.compile(r"rpc error|No cluster leader|not leader|leadership|\bEOF\b", re.IGNORECASE)
+#: An election, or the start of a server, is over after so long.
+PATIENCE_SECONDS = 15.0
+PAUSE_SECONDS = 0.5
 
 
 class Agent:
@@ -21,19 +30,26 @@ class Agent:
         self._address, self._headers, self._seconds = address, dict(headers), seconds
 
     def ask(self, method: str, path: str, body: object = None) -> str:
-        """The text of its answer; `body` is sent as JSON. RefusedError says why there is no good one."""
+        """The text of its answer; `body` is sent as JSON, again while no server can answer. RefusedError says why there is no good one."""
+        end = time.monotonic() + PATIENCE_SECONDS
+        status, text = self._asked(method, path, body)
+        while status == http.client.INTERNAL_SERVER_ERROR and NOT_NOW.search(text) and time.monotonic() < end:
+            time.sleep(PAUSE_SECONDS)
+            status, text = self._asked(method, path, body)
+        if status != http.client.OK:
+            raise RefusedError(f"{status} {text.strip()}")
+        return text
+
+    def _asked(self, method: str, path: str, body: object) -> tuple[int, str]:
         connection = http.client.HTTPConnection(self._address, timeout=self._seconds)
         try:
             connection.request(method, path, None if body is None else json.dumps(body), self._headers)
             answer = connection.getresponse()
-            text = answer.read().decode(errors="replace")
+            return answer.status, answer.read().decode(errors="replace")
         except (OSError, http.client.HTTPException) as error:
             raise RefusedError(str(error) or repr(error)) from error
         finally:
             connection.close()
-        if answer.status != 200:
-            raise RefusedError(f"{answer.status} {text.strip()}")
-        return text
 
 
 def bearing(token: str) -> dict[str, str]:
