@@ -132,6 +132,22 @@ def test_who_speaks_and_takes_only_tls(how: str, server: bool, incoming: bool, o
         assert made["key_file"] == "/etc/consul.d/tls/key.pem"
 
 
+class Electing(http.server.BaseHTTPRequestHandler):
+    """Has no leader at first."""
+
+    answers: ClassVar[list[tuple[int, bytes]]] = []
+
+    def do_GET(self) -> None:
+        status, text = self.answers.pop(0)
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Nothing: the test's output is for failures."""
+
+
 class Fake:
     """What Consul keeps, behind its HTTP API."""
 
@@ -201,23 +217,24 @@ def test_a_consul_that_cannot_be_asked_yet_is_no_error(monkeypatch: pytest.Monke
     with patch_module_args({"agent": agent, "management": "M"}), pytest.raises(SystemExit):
         consul_module.main()
     said = json.loads(capsys.readouterr().out)
-    assert (said["changed"], said["ready"]) == (False, False) and "refused" in said["why"]
+    assert (said["changed"], said["ready"], said["unknown"]) == (False, False, False) and "refused" in said["why"]
 
 
-class Electing(http.server.BaseHTTPRequestHandler):
-    """Has no leader at first."""
-
-    answers: ClassVar[list[tuple[int, bytes]]] = []
-
-    def do_GET(self) -> None:
-        status, text = self.answers.pop(0)
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(text)))
-        self.end_headers()
-        self.wfile.write(text)
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """Nothing: the test's output is for failures."""
+@pytest.mark.parametrize(("answer", "unknown"), [
+    ((403, b"ACL not found"), True), ((401, b"ACL support disabled"), True), ((500, b"rpc error making call: EOF"), False)])
+def test_one_that_cannot_answer_is_not_one_that_does_not_know_the_token(
+        monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], answer: tuple[int, bytes], unknown: bool) -> None:
+    """Such a server may run with damaged settings, which the role is about to put right."""
+    monkeypatch.setattr(consul_http, "PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr(Electing, "answers", [answer])
+    with http.server.HTTPServer(("127.0.0.1", 0), Electing) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        asked = {"agent": f"127.0.0.1:{server.server_address[1]}", "management": "M"}
+        with patch_module_args(asked), pytest.raises(SystemExit):
+            consul_module.main()
+        server.shutdown()
+    said = json.loads(capsys.readouterr().out)
+    assert (said["changed"], said["ready"], said["unknown"]) == (False, False, unknown)
 
 
 @pytest.mark.parametrize(("answers", "said"), [

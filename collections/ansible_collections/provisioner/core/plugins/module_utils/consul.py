@@ -13,7 +13,13 @@ from collections.abc import Mapping
 
 
 class RefusedError(Exception):
-    """Consul does not do what it is asked. The cause is the operating system's or the protocol's error, if there is one."""
+    """Consul does not do what it is asked. The cause is the operating system's or the protocol's error, if there is one; else there is
+    the `status` of its answer.
+    """
+
+    def __init__(self, message: str, status: int = 0) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 #: What an agent answers, with 500, while its servers elect or the one it asked is restarted: it says nothing of what was asked.
@@ -37,7 +43,7 @@ class Agent:
             time.sleep(PAUSE_SECONDS)
             status, text = self._asked(method, path, body)
         if status != http.client.OK:
-            raise RefusedError(f"{status} {text.strip()}")
+            raise RefusedError(f"{status} {text.strip()}", status)
         return text
 
     def _asked(self, method: str, path: str, body: object) -> tuple[int, str]:

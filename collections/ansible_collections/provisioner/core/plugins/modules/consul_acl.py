@@ -54,6 +54,7 @@ EXAMPLES = r"""
 RETURN = r"""
 ready: {description: Whether Consul could be asked., returned: always, type: bool}
 why: {description: What it said where it could not., returned: always, type: str}
+unknown: {description: Whether it said that it does not know the management token., returned: always, type: bool}
 made: {description: Names of the policies and tokens that are new or others now., returned: always, type: list}
 """
 ARGUMENTS: dict[str, Any] = {
@@ -79,6 +80,8 @@ PREFIX = "provisioner: "
 MANAGEMENT = (f"{PREFIX}management", "Initial Management Token", "Master Token")
 AGENT = f"{PREFIX}agent "
 SECONDS = 10
+#: The answers to a token that the servers do not know, and of those that know of no tokens.
+UNKNOWN = (401, 403)
 
 
 def accessor(secret: str) -> str:
@@ -97,17 +100,17 @@ class Consul:
         return json.loads(self._agent.ask(method, "/v1/acl/" + path, body))
 
 
-def unready(consul: Consul, seconds: int) -> str:
-    """Why Consul does not know the management token after so long; '' when it does."""
+def unready(consul: Consul, seconds: int) -> RefusedError | None:
+    """Why Consul does not know the management token after so long; None when it does."""
     end = time.monotonic() + seconds
     while True:
         try:
             consul.ask("GET", "token/self")
         except RefusedError as error:
             if time.monotonic() >= end:
-                return str(error)
+                return error
         else:
-            return ""
+            return None
         time.sleep(0.5)
 
 
@@ -198,7 +201,8 @@ def main() -> None:
                                    asked["prune"])
         except RefusedError as error:
             module.fail_json(msg=f"Consul at {asked['agent']} refuses: {error}")
-    module.exit_json(changed=bool(made), ready=not why, why=why, made=made)
+    module.exit_json(changed=bool(made), ready=not why, why=str(why or ""), made=made,
+                     unknown=why is not None and why.status in UNKNOWN)
 
 
 if __name__ == "__main__":
