@@ -50,7 +50,8 @@ class Outcome:
 
     def after(self, first: Outcome) -> Outcome:
         """Both tries as one."""
-        return Outcome(self.passed, first.seconds + self.seconds, first.reasons, self.slow)
+        again = () if self.passed else tuple(f"again: {reason}" for reason in self.reasons)
+        return Outcome(self.passed, first.seconds + self.seconds, (*first.reasons, *again), self.slow)
 
 
 def commands(name: str, *, short: bool, again: bool = False) -> tuple[list[str], list[str]]:

@@ -84,7 +84,11 @@ def _answers(on: On, host: str, asked: Sequence[tuple[tuple[int, ...], list[Any]
         said[:] = json.loads(on(host).check_output("python3 -c %s %s", ASK, json.dumps([request for _, request in asked])))
         return not any(status == 500 and 500 not in statuses for status, (statuses, _) in zip(said, asked, strict=True))
 
-    eventually(f"Consul answers on {host} whoever may ask", 30, answered)
+    try:
+        eventually(f"Consul answers on {host} whoever may ask", 30, answered)
+    except AssertionError as error:
+        journal = on(host).check_output("journalctl --unit consul --lines 20 --no-pager")
+        raise AssertionError(f"{error}: {said}\n{journal}") from None
     return said
 
 
