@@ -9,7 +9,8 @@ from typing import Any
 
 NOTES = "/var/lib/provisioner/applied"
 #: After these a service is away for a moment, or until the next run.
-STOPPING = ("unit stopped", "listens elsewhere", "settings newer than the process", "package removed", "package of another version")
+ELSEWHERE = "listens elsewhere"
+STOPPING = ("unit stopped", ELSEWHERE, "settings newer than the process", "package removed", "package of another version")
 #: These leave the processes alone, and the look names each file.
 ON_FILES = frozenset(("content edited", "content edited, with its old time", "mode changed", "owner changed", "file missing",
                       "kernel setting changed"))
@@ -90,7 +91,7 @@ def harms(host: str, component: str, witness: Mapping[str, Any], there: Set[str]
             yield from (harm("settings newer than the process", path, _newer(unit, path)) for path in settings)
             for port in _ports(witness):
                 if naming := [path for path in settings if f"names {port} {path}" in there]:
-                    yield harm("listens elsewhere", f"{unit} on {port}", _elsewhere(unit, naming, port))
+                    yield harm(ELSEWHERE, f"{unit} on {port}", _elsewhere(unit, naming, port))
     for package in witness["packages"]:
         if f"package {package}" in there:
             yield harm("package removed", package, f"apt-get remove --yes --allow-change-held-packages {package} >/dev/null 2>&1")
