@@ -122,6 +122,16 @@ def test_what_was_anonymous_gets_nothing_even_where_somebody_gave_it_something(
                lambda: json.loads(on(server).check_output("python3 -c %s %s", ASK, look)) == [403, 403])
 
 
+def test_a_server_whose_settings_are_lost_comes_back_as_closed_as_it_was(on: On, members: Members, converge: Callable[..., Any]) -> None:
+    """It must not take itself for one on its way from open to closed: the others would not understand it."""
+    server = [*members("consul_server")][-1]
+    on(server).check_output("rm /etc/consul.d/acl.json /etc/consul.d/tls.json")
+    done = converge("consul", server)
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert json.loads(on(server).check_output("cat /etc/consul.d/acl.json"))["acl"]["default_policy"] == "deny"
+    assert '"verify_outgoing": true' in on(server).check_output("cat /etc/consul.d/tls.json")
+
+
 def test_no_token_is_on_a_command_line_or_for_everybody_to_read(on: On, members: Members, variable: Variable) -> None:
     for host in members("consul"):
         tokens = [variable(host, f"vault_consul_{name}_token") for name in ("management", "dns", "registrator", "operator")]

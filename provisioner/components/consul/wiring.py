@@ -22,6 +22,8 @@ def variables(host: Host, w: Wiring) -> Variables:
         "consul_servers": [h.cluster_address for h in servers],
         "consul_gossip_key": "{{ vault_consul_gossip_key }}",
         "consul_acl": _acl(w),
+        # Said, not left to what the host's files say: damaged ones would make a server believe that it is on its way from open to closed.
+        **({"consul_tls": "require"} if server and w.closed else {}),
         # In an open cluster too: one that was closed goes through a phase in which servers still know them.
         **{name: f"{{{{ vault_{name} }}}}" for name in TOKENS},
         # On the servers, which let in who brings one.
