@@ -59,10 +59,11 @@ def test_options_reach_the_lab_that_is_made(monkeypatch: pytest.MonkeyPatch) -> 
         return work.status("probe")
 
     monkeypatch.setattr(work, "up", up)
-    main(["lab", "up", "--name", "mine", "--masters", "1", "--os", "rocky9", "--artifacts", "brought"])
+    main(["lab", "up", "--name", "mine", "--masters", "1", "--os", "rocky9", "--artifacts", "brought", "--vendors"])
     main(["lab", "up"])
-    new = {"masters": None, "agents": None, "operating_system": None, "artifacts": None, "backend": None}
-    assert asked == [("mine", {**new, "masters": 1, "operating_system": "rocky9", "artifacts": Path("brought")}), ("default", new)]
+    new = {"masters": None, "agents": None, "operating_system": None, "artifacts": None, "backend": None, "vendors": False}
+    mine = {**new, "masters": 1, "operating_system": "rocky9", "artifacts": Path("brought"), "vendors": True}
+    assert asked == [("mine", mine), ("default", new)]
 
 
 @pytest.mark.parametrize(("words", "said"), [
@@ -110,4 +111,4 @@ def test_every_action_has_frozen_options_of_its_own() -> None:
         assert is_dataclass(action.options)
         assert action.options.__dataclass_params__.frozen, action.name  # type: ignore[attr-defined]
         assert action.help[0].islower()
-    assert {field.name for field in fields(verb.Up)} == {"name", "masters", "agents", "os", "artifacts", "backend"}
+    assert {field.name for field in fields(verb.Up)} == {"name", "masters", "agents", "os", "artifacts", "backend", "vendors"}
