@@ -249,4 +249,7 @@ def _show(found: LabStatus, console: Console) -> int:
         rows.append(["vendors", found.lab.vendors, found.states["vendors"]])
     console.table(f"lab {found.lab.name}", ("host", "address", "state"), rows)
     console.say(f"inventory: {found.lab.inventory}")
+    if "vendors" in found.states:
+        console.say(f"the vendors from this machine: https_proxy=http://{found.lab.vendors}:3128 "
+                    f"SSL_CERT_FILE={found.lab.vendors_folder / 'ca.pem'}")
     return 0 if all(row[2] == "running" for row in rows) else StepFailed.exit_code

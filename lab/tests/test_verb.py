@@ -51,6 +51,14 @@ def test_a_lab_of_which_not_all_runs_is_shown_and_counts_as_a_failure(capsys: py
     assert "inventory: /w/.provision/labs/probe/inventory.yml" in said
 
 
+def test_played_vendors_are_shown_and_how_this_machine_reaches_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "docker").write_text(DOCKER.replace("'mirror running'", "'mirror running' 'vendors paused'"))
+    assert main(["lab", "status", "--name", "probe"]) == 5
+    said = "".join(capsys.readouterr())
+    assert [line.split() for line in said.splitlines() if "paused" in line] == [["vendors", "198.18.7.3", "paused"]]
+    assert "https_proxy=http://198.18.7.3:3128 SSL_CERT_FILE=/w/.provision/labs/probe/vendors/ca.pem" in said
+
+
 def test_options_reach_the_lab_that_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[tuple[object, ...]] = []
 

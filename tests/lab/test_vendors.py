@@ -1,0 +1,82 @@
+"""Hosts without a mirror install from the vendors: whatever goes wrong there has its message, and then the same command goes on."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from provisioner_lab.faults import Wrong, spoil
+from provisioner_lab.work import find
+from tests.lab.support.checkout import HOME, ClusterUnderTest, lab_name, provision
+
+pytestmark = [pytest.mark.own_lab, pytest.mark.nightly]
+LAB = lab_name("vendors")
+CONSUL = "releases.hashicorp.com/consul/*"
+DOCKER = "download.docker.com/linux/debian"
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[ClusterUnderTest]:
+    """One master and one agent, new."""
+    provision("lab", "down", "--name", LAB, "--ignore-missing")
+    provision("lab", "up", "--name", LAB, "--masters", "1", "--agents", "1", "--vendors")
+    yield ClusterUnderTest(LAB, HOME)
+    provision("lab", "down", "--name", LAB)
+
+
+def problems(cluster: ClusterUnderTest) -> str:
+    """What preflight has against the hosts' sources."""
+    found = json.loads(cluster.run("preflight", "--json", check=False).stdout)["findings"]
+    return "\n".join(each["message"] for each in found if each["check"] == "sources" and each["severity"] == "fail")
+
+
+def refused(cluster: ClusterUnderTest) -> str:
+    """What `up` ends with."""
+    done = cluster.run("up", "--yes", check=False)
+    assert done.returncode == 5, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def test_the_inventory_names_no_mirror_and_all_is_there(cluster: ClusterUnderTest) -> None:
+    assert "cluster_mirror" not in cluster.inventory.read_text()
+    assert problems(cluster) == ""
+
+
+@pytest.mark.parametrize(("where", "what", "amount", "said"), [
+    (f"{CONSUL}.zip", "status", 404, "consul_1.*: HTTP 404"),
+    (f"{DOCKER}/dists/*", "status", 500, "InRelease: HTTP 500"),
+    (f"{CONSUL}.zip", "loop", 0, "consul_1.*redirect"),
+    (f"{DOCKER}/dists/*", "expired", 0, "InRelease is no longer valid"),
+    ("registry-1.docker.io/v2/mesosphere/marathon/*", "status", 404, "the registry has no image mesosphere/marathon"),
+    ("auth.docker.io/*", "status", 500, "mesosphere/marathon.*HTTP 500"),
+])
+def test_preflight_says_what_is_wrong(cluster: ClusterUnderTest, where: str, what: Wrong, amount: int, said: str) -> None:
+    with spoil(find(LAB), where, what, amount):
+        found = problems(cluster)
+    assert re.search(said, found), found
+
+
+@pytest.mark.parametrize(("where", "what", "amount", "said"), [
+    (f"{DOCKER}/gpg", "expired", 0, "EXPKEYSIG"),
+    (f"{DOCKER}/*.deb", "damaged", 0, "Hash Sum mismatch"),
+    (f"{CONSUL}.zip", "damaged", 0, "checksum"),
+    (f"{CONSUL}.zip", "cut", 100_000, "consul"),
+    ("registry-1.docker.io/v2/mesosphere/marathon/blobs/*", "damaged", 0, "marathon"),
+])
+def test_up_ends_with_it_and_goes_on_afterwards(cluster: ClusterUnderTest, where: str, what: Wrong, amount: int, said: str) -> None:
+    with spoil(find(LAB), where, what, amount):
+        found = refused(cluster)
+    assert re.search(said, found), found
+
+
+def test_all_comes_from_the_vendors(cluster: ClusterUnderTest) -> None:
+    cluster.up()
+    cluster.run("verify")
+    run = cluster.host("a1").run
+    for package, server in (("docker-ce", "download.docker.com"), ("aventer-mesos", "rpm.aventer.biz"), ("rsyslog", "distribution.test")):
+        assert re.search(rf"\*\*\* .*\n.* https?://{server}", run(f"apt-cache policy {package}")), package
+    assert "mesosphere/marathon:v" in cluster.host("m1").run("docker image ls --format '{{.Repository}}:{{.Tag}}'")
+    assert cluster.up()["changed"] == 0
