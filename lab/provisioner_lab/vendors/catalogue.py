@@ -50,6 +50,8 @@ def _entry(entry: Entry, ours: Entry, archives: Mapping[str, str], debs: Mapping
     component = entry["component"]
     deb = debs.get(component)
     version = archives.get(component) or (upstream(deb.version) if deb else ours["version"])
+    if "packages" in entry and deb:  # any of a line is wanted
+        version = ".".join(version.split(".")[:len(entry["version"].split("."))])
     found: Entry = {**entry, **_ELSEWHERE.get(component, {})}
     for key in _WITH_VERSION & found.keys():
         found[key] = json.loads(json.dumps(found[key]).replace(entry["version"], version))

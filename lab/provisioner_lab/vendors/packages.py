@@ -49,8 +49,13 @@ PARTS = (
 
 
 def docker(pool: Path, codename: str, work: Path) -> list[Deb]:
-    """Docker's packages out of those of a Debian release in `pool`, with their programs' versions."""
-    return [_docker(part, pool, codename, work / part.name) for part in PARTS]
+    """Docker's packages out of those of a Debian release in `pool`, with their programs' versions.
+
+    Docker's repository keeps what it ever had: there are newer ones, too, which can't be installed, so that whoever takes the newest
+    notices.
+    """
+    return [*(_docker(part, pool, codename, work / part.name) for part in PARTS),
+            *(_newer(part.name, codename, work / f"newer-{part.name}") for part in PARTS if part.name != "containerd.io")]
 
 
 def clusterd(package: Path, work: Path) -> Deb:
@@ -64,6 +69,15 @@ def clusterd(package: Path, work: Path) -> Deb:
     control.write_text(text)
     built = run(["dpkg-deb", "--build", "--root-owner-group", "-Zgzip", "-z1", str(work), str(work.parent)], what=f"package {CLUSTERD}")
     return debs.read(Path(built.split("'")[-2]))
+
+
+def _newer(name: str, codename: str, folder: Path) -> Deb:
+    (folder / "rootfs").mkdir(parents=True)
+    (folder / "DEBIAN").mkdir()
+    fields = {"Package": name, "Version": f"5:99.0.0-1~{codename}", "Architecture": "all", "Depends": "wrong-version",
+              "Maintainer": "provisioner lab <lab@localhost>", "Description": "newer than what is asked for. Test equipment."}
+    (folder / "DEBIAN" / "control").write_text("".join(f"{key}: {value}\n" for key, value in fields.items()))
+    return debs.build(folder, folder.parent)
 
 
 def _docker(part: Part, pool: Path, codename: str, folder: Path) -> Deb:
