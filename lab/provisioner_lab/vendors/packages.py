@@ -13,7 +13,8 @@ from provisioner.mirror.programs import run
 from provisioner_lab.mirror.catalogue import upstream
 
 CLUSTERD = "aventer-mesos"
-_ENABLE = """#!/bin/sh
+#: What the vendor's maintainer scripts do with units. A socket that outlived its package would be without a descriptor after the next one.
+_INSTALLED = """#!/bin/sh
 set -e
 [ "$1" = configure ] || exit 0
 {before}
@@ -22,6 +23,15 @@ for unit in {units}; do
 done
 systemctl daemon-reload 2>/dev/null || true
 deb-systemd-invoke start {units} >/dev/null || true
+"""
+_GOES = """#!/bin/sh
+set -e
+[ "$1" != remove ] || deb-systemd-invoke stop {units} >/dev/null || true
+"""
+_GONE = """#!/bin/sh
+set -e
+[ "$1" != purge ] || deb-systemd-helper purge {units} >/dev/null || true
+[ "$1" != remove ] || systemctl daemon-reload 2>/dev/null || true
 """
 
 
@@ -106,4 +116,5 @@ def _control(part: Part, found: Sequence[Path], codename: str, folder: Path) -> 
               "Description": f"programs of Debian's {replaced} under the name of Docker's package. Test equipment."}
     (folder / "control").write_text("".join(f"{key}: {value}\n" for key, value in fields.items()))
     if part.units:
-        (folder / "postinst").write_text(_ENABLE.format(before=part.before, units=" ".join(part.units)))
+        for name, script in (("postinst", _INSTALLED), ("prerm", _GOES), ("postrm", _GONE)):
+            (folder / name).write_text(script.format(before=part.before, units=" ".join(part.units)))
