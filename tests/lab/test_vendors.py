@@ -61,6 +61,20 @@ def test_preflight_says_what_is_wrong(cluster: ClusterUnderTest, where: str, wha
     assert re.search(said, found), found
 
 
+def test_a_proxy_in_between_is_gone_through_and_named(cluster: ClusterUnderTest) -> None:
+    before = cluster.inventory.read_text()
+    proxy = f"http://{find(LAB).vendors}:3128"
+    wishes = rf"\1cluster_http_proxy: {proxy}\n\1cluster_https_proxy: {proxy}\n\g<0>"
+    cluster.inventory.write_text(re.sub(r"^( +)cluster_name:", wishes, before, count=1, flags=re.MULTILINE))
+    try:
+        assert problems(cluster) == ""
+        with spoil(find(LAB), "proxy/*", "status", 407):
+            found = problems(cluster)
+        assert re.search("releases.hashicorp.com: Tunnel connection failed: 407", found), found
+    finally:
+        cluster.inventory.write_text(before)
+
+
 @pytest.mark.parametrize(("faults", "said"), [
     ([(f"{DOCKER}/gpg", "expired", 0)], ["EXPKEYSIG"]),
     # Roles that go side by side: the first is shown in full, the others by name.
