@@ -247,7 +247,10 @@ def test_skopeo_copies_images_from_docker_hub(played: Played, tmp_path: Path, im
     done = subprocess.run(["skopeo", "--insecure-policy", "copy", f"docker://docker.io/{image}", f"dir:{tmp_path}/image"],
                           env={**os.environ, **played.environment}, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert (tmp_path / "image" / "manifest.json").is_file()
+    digest = hashlib.sha256((tmp_path / "image" / "manifest.json").read_bytes()).hexdigest()
+    done = subprocess.run(["skopeo", "inspect", "--format", "{{.Digest}} {{.RepoTags}}", f"docker://docker.io/{image}"],
+                          env={**os.environ, **played.environment}, capture_output=True, text=True, check=False)
+    assert done.stdout.strip() == f"sha256:{digest} [{image.partition(':')[2]}]", done.stderr
 
 
 def test_all_images_have_their_places(made: Path) -> None:

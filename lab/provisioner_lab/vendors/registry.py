@@ -1,4 +1,4 @@
-"""Images laid out as the files that a registry's addresses name: manifests by digest, tags as links to them, and blobs."""
+"""Images laid out as the files that a registry's addresses name: manifests by digest, tags as links to them, their list, and blobs."""
 
 from __future__ import annotations
 
@@ -14,12 +14,14 @@ def lay_out(storage: Path, digest: str, image: str, host: Path) -> None:
     A name without a part before a slash is one of Docker Hub's own: `busybox:1.35` is `library/busybox`.
     """
     name, _, tag = image.rpartition(":")
-    place = host / "v2" / (name if "/" in name else f"library/{name}")
-    for folder in ("manifests", "blobs"):
+    name = name if "/" in name else f"library/{name}"
+    place = host / "v2" / name
+    for folder in ("manifests", "blobs", "tags"):
         (place / folder).mkdir(parents=True, exist_ok=True)
     manifest = place / "manifests" / digest
     link_or_copy(_blob(storage, digest), manifest)
     (place / "manifests" / tag).symlink_to(digest)
+    (place / "tags" / "list").write_text(json.dumps({"name": name, "tags": [tag]}))
     described = json.loads(manifest.read_bytes())
     for blob in {each["digest"] for each in (described["config"], *described["layers"])}:
         link_or_copy(_blob(storage, blob), place / "blobs" / blob)
