@@ -1,18 +1,19 @@
-"""What a test may break in a lab: hosts without power, frozen ones, single processes, and the network between hosts."""
+"""What a test may break in a lab: hosts without power, frozen ones, single processes, the network between hosts, what vendors serve."""
 
 from __future__ import annotations
 
+import json
 import secrets
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
-from typing import Self
+from typing import Any, Literal, Self
 
 from provisioner.components import component, component_names
 from provisioner.errors import ProvisionError, UsageError
 from provisioner.mirror.programs import failure
-from provisioner_lab.hosts import nodes
-from provisioner_lab.model import Lab
+from provisioner_lab.hosts import inventory, nodes
+from provisioner_lab.model import VENDORS, Lab
 from provisioner_lab.work import start_node
 
 #: How the chains of packet filter rules that make a partition begin; what an earlier test run left is found by it.
@@ -36,6 +37,9 @@ for chain in $(iptables -w -S | sed -n "s/^-N \\($1.*\\)/\\1/p"); do
   iptables -w -F "$chain"; iptables -w -X "$chain"
 done
 """
+
+#: What may go wrong with what a vendor serves: `lab/vendors/serve.py` says what each is.
+Wrong = Literal["status", "slow", "cut", "damaged", "expired", "loop"]
 
 
 class Fault:
@@ -90,6 +94,34 @@ def partition(lab: Lab, hosts: Sequence[str], others: Sequence[str]) -> Fault:
         fault.undo()
         raise
     return fault
+
+
+def spoil(lab: Lab, where: str, what: Wrong, amount: int = 0) -> Fault:
+    """Something goes wrong with what the played vendors serve at `where`, a shell pattern of `name/path`; an earlier fault there is over.
+
+    `amount` is the status of `status`, the bytes a second of `slow`, the bytes after which `cut` ends. Raises UsageError in a lab without
+    them.
+    """
+    if VENDORS not in nodes.read_states(lab):
+        raise UsageError(f"no vendors are played in the lab {lab.name!r}", hint=f"provision lab up --vendors --name {lab.name}")
+    _ask_for(lab, [{"where": where, "what": what, "amount": amount}, *_others(lab, where)])
+    return Fault(lambda: _ask_for(lab, _others(lab, where)))
+
+
+def unspoil(lab: Lab) -> None:
+    """The vendors serve everything as it is."""
+    _ask_for(lab, [])
+
+
+def _others(lab: Lab, where: str) -> list[dict[str, Any]]:
+    path = lab.vendors_folder / "faults.json"
+    asked: list[dict[str, Any]] = json.loads(path.read_text()) if path.exists() else []
+    return [each for each in asked if each["where"] != where]
+
+
+def _ask_for(lab: Lab, faults: list[dict[str, Any]]) -> None:
+    if lab.vendors_folder.is_dir():
+        inventory.save(lab.vendors_folder / "faults.json", json.dumps(faults, indent=1) + "\n")
 
 
 def mend(lab: Lab, hosts: Sequence[str], chain: str = CHAIN) -> None:

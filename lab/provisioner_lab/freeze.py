@@ -21,7 +21,7 @@ from provisioner_lab.cache import cache_dir, exclusively
 from provisioner_lab.commands import piped
 from provisioner_lab.hosts import network, nodes
 from provisioner_lab.mirror.server import serves
-from provisioner_lab.model import MIRROR, Lab
+from provisioner_lab.model import MIRROR, VENDORS, Lab
 from provisioner_lab.snapshots import disks
 from provisioner_lab.snapshots.store import MAKING, Parts, Snapshot, exists, parts, shelf, tidy
 
@@ -81,6 +81,9 @@ def take(name: str, lab_name: str, *, again: bool, say: Say) -> Snapshot:
 
 def _check_runs(lab: Lab) -> None:
     found = work.status(lab.name)
+    if VENDORS in found.states:
+        raise UsageError(f"the lab {lab.name!r} has played vendors, which a snapshot does not hold",
+                         hint="make one without --vendors, and keep that")
     asleep = [f"{name} is {state}" for name, state in found.states.items() if state != "running"]
     if asleep or not found.nodes or MIRROR not in found.states:
         raise UsageError(f"not all of the lab {lab.name!r} runs: {', '.join(asleep) or 'there is no host or no mirror'}",

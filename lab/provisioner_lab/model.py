@@ -23,11 +23,13 @@ LABEL_BACKEND = "provisioner.lab.backend"
 LABEL_ORIGIN = "provisioner.lab.origin"
 LABEL_CONTENT = "provisioner.lab.content"
 
-MIRROR = "mirror"
+MIRROR, VENDORS = "mirror", "vendors"
+#: What serves the hosts of a lab and is none of them.
+SERVICES = (MIRROR, VENDORS)
 #: Who makes and starts the hosts: the engine asked directly, or Vagrant with its Docker provider.
 DOCKER, VAGRANT = "docker", "vagrant"
 BACKENDS = (DOCKER, VAGRANT)
-_GATEWAY, _MIRROR, _FIRST_MASTER, _FIRST_AGENT = 1, 2, 11, 101
+_GATEWAY, _MIRROR, _VENDORS, _FIRST_MASTER, _FIRST_AGENT = 1, 2, 3, 11, 101
 MOST_MASTERS, MOST_AGENTS = _FIRST_AGENT - _FIRST_MASTER, 255 - _FIRST_AGENT
 
 _NAME = re.compile(r"[a-z][a-z0-9]{0,19}(-[a-z0-9]{1,19})?")
@@ -112,6 +114,16 @@ class Lab:
         return str(self.subnet[_MIRROR])
 
     @property
+    def vendors(self) -> str:
+        """The address under which the vendors are played, in a lab that has them."""
+        return str(self.subnet[_VENDORS])
+
+    @property
+    def vendors_folder(self) -> Path:
+        """The folder of their authority and of the faults that they are asked for."""
+        return self.home / "vendors"
+
+    @property
     def members(self) -> str:
         """Where its hosts are, first and last address."""
         return f"{self.subnet[_FIRST_MASTER]}-{self.subnet[-2]}"
@@ -186,6 +198,6 @@ def free_subnet(taken: list[ipaddress.IPv4Network]) -> ipaddress.IPv4Network:
 
 
 def node_order(name: str) -> tuple[int, int]:
-    """Sorts names of hosts: masters, agents, then the mirror."""
+    """Sorts names of hosts: masters, agents, then what serves them."""
     found = _NODE.fullmatch(name)
-    return ("ma".index(found[1]), int(found[2])) if found else (2, 0)
+    return ("ma".index(found[1]), int(found[2])) if found else (2, SERVICES.index(name) if name in SERVICES else len(SERVICES))

@@ -8,6 +8,6 @@ _PACKAGE = Path(__file__).resolve().parent
 
 
 def lab_dir() -> Path:
-    """The folder that holds `images`, `mesos`, `mirror`, `node`, `stand_ins` and `vagrant`."""
+    """The folder that holds `images`, `mesos`, `mirror`, `node`, `stand_ins`, `vagrant` and `vendors`."""
     inside = _PACKAGE / "_data"
     return inside if inside.is_dir() else _PACKAGE.parent

@@ -36,6 +36,7 @@ def provisioned(name: str, directory: Path, size: Sequence[str], *, keep: bool, 
         _follow(["lab", "up", "--name", name, *size], home, say)
         if found:
             faults.mend(find(name), [node.name for node in status(name).nodes])
+            faults.unspoil(find(name))
         if begun and not cluster.run("plan", "--detailed-exitcode", check=False).returncode:
             cluster.wait_healthy()
         else:

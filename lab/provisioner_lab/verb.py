@@ -60,6 +60,7 @@ class Up(Named):
     os: str | None = None
     artifacts: str | None = None
     backend: str | None = None
+    vendors: bool = False
 
 
 def add_up(parser: argparse.ArgumentParser) -> None:
@@ -69,6 +70,7 @@ def add_up(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--os", metavar="OS", help="operating system of the hosts (default debian12)")
     parser.add_argument("--artifacts", metavar="DIR", help="DIR/deb/*.deb and DIR/images/*.tar replace the stand-ins of the same name")
     parser.add_argument("--backend", metavar="BACKEND", help="who makes the hosts: docker or vagrant (default docker)")
+    parser.add_argument("--vendors", action="store_true", help="play the vendors' hosts, too, for an inventory without a mirror")
     add_name(parser)
 
 
@@ -78,7 +80,7 @@ def run_up(console: Console, options: Up) -> int:
 
     artifacts = Path(options.artifacts) if options.artifacts else None
     return _show(work.up(options.name, masters=options.masters, agents=options.agents, operating_system=options.os, artifacts=artifacts,
-                         backend=options.backend, say=console.say), console)
+                         backend=options.backend, vendors=options.vendors, say=console.say), console)
 
 
 def run_status(console: Console, options: Named) -> int:
@@ -243,6 +245,11 @@ ACTIONS = (
 def _show(found: LabStatus, console: Console) -> int:
     rows = [[node.name, node.address, found.states[node.name]] for node in found.nodes]
     rows.append(["mirror", found.lab.mirror, found.states.get("mirror", "missing")])
+    if "vendors" in found.states:
+        rows.append(["vendors", found.lab.vendors, found.states["vendors"]])
     console.table(f"lab {found.lab.name}", ("host", "address", "state"), rows)
     console.say(f"inventory: {found.lab.inventory}")
+    if "vendors" in found.states:
+        console.say(f"the vendors from this machine: https_proxy=http://{found.lab.vendors}:3128 "
+                    f"SSL_CERT_FILE={found.lab.vendors_folder / 'ca.pem'}")
     return 0 if all(row[2] == "running" for row in rows) else StepFailed.exit_code

@@ -25,7 +25,9 @@ from provisioner_lab.model import (
     LABEL_ORIGIN,
     LABEL_SYSTEM,
     MIRROR,
+    SERVICES,
     VAGRANT,
+    VENDORS,
     Lab,
     LabNode,
     check_backend,
@@ -36,6 +38,8 @@ from provisioner_lab.model import (
 )
 from provisioner_lab.snapshots import store
 from provisioner_lab.systems import DEFAULT_SYSTEM, architecture, system
+from provisioner_lab.vendors import content as vendors_content
+from provisioner_lab.vendors import server as vendors_server
 
 DEFAULT_MASTERS, DEFAULT_AGENTS = 3, 2
 
@@ -50,19 +54,20 @@ class LabStatus:
     @property
     def nodes(self) -> tuple[LabNode, ...]:
         """Its hosts, masters first."""
-        return tuple(self.lab.node(name) for name in sorted(self.states, key=node_order) if name != MIRROR)
+        return tuple(self.lab.node(name) for name in sorted(self.states, key=node_order) if name not in SERVICES)
 
 
 def up(
     name: str = DEFAULT_NAME, *, masters: int | None = None, agents: int | None = None, operating_system: str | None = None,
-    artifacts: Path | None = None, directory: Path | None = None, backend: str | None = None, say: Say,
+    artifacts: Path | None = None, directory: Path | None = None, backend: str | None = None, vendors: bool = False, say: Say,
 ) -> LabStatus:
     """Makes a lab, or adds what is missing to the one of that name; stopped hosts are started.
 
     `masters` and `agents` are the numbers of hosts there should be at least; None means 3 and 2 for a new lab, and what it was
     made with for an old one. `artifacts` has real packages and images instead of the stand-ins. `directory` is the folder whose
     `.provision` holds the lab's files (the current one). `backend` is who makes and starts the hosts: None means docker for a
-    new lab, and what an old one was made with. Raises ProvisionError.
+    new lab, and what an old one was made with. With `vendors` a container plays the vendors' hosts; a lab that has it keeps it. Raises
+    ProvisionError.
     """
     size = (DEFAULT_MASTERS if masters is None else masters, DEFAULT_AGENTS if agents is None else agents)
     node_names(*size)
@@ -77,13 +82,14 @@ def up(
         lab = found or Lab(name, here, chosen.name, network.choose_subnet(), backend or DOCKER)
         if lab.backend == VAGRANT:
             engine.ensure_vagrant(say)
-        built = _build(lab, artifacts, say) if found else _build_new(lab, artifacts, size, say)
+        played = vendors or bool(found and VENDORS in nodes.read_states(found))
+        built = _build(lab, artifacts, played, say) if found else _build_new(lab, artifacts, size, played, say)
         made_for = network.intended_size(lab)
         wanted = node_names(made_for[0] if masters is None else masters, made_for[1] if agents is None else agents)
         _publish(lab, built, wanted, say)
         if artifacts is not None:
             inventory.save(lab.artifacts_note, str(artifacts.resolve()))
-        return _run_nodes(lab, wanted, built.node_image, say)
+        return _run_nodes(lab, wanted, built, say)
 
 
 def down(name: str = DEFAULT_NAME, *, ignore_missing: bool = False, say: Say) -> None:
@@ -180,9 +186,10 @@ class _Built:
     mirror_image: str
     programs: Path
     served: Path
+    vendors: Path | None  # what they serve, in a lab that has them
 
 
-def _build(lab: Lab, artifacts: Path | None, say: Say) -> _Built:
+def _build(lab: Lab, artifacts: Path | None, vendors: bool, say: Say) -> _Built:
     which, real = system(lab.system), _artifacts(lab, artifacts)
     if mesos.NAME not in real.names:
         mesos.check_architecture(architecture())
@@ -193,16 +200,17 @@ def _build(lab: Lab, artifacts: Path | None, say: Say) -> _Built:
         service, base = bootstrap.python_image(say)
         node_image = node.result()
     served = content.build(content.ingredients(which, node_image, base, real), say)
-    return _Built(node_image, service, content.programs(say), served)
+    played = vendors_content.build(which, served, say) if vendors else None
+    return _Built(node_image, service, content.programs(say), served, played)
 
 
-def _build_new(lab: Lab, artifacts: Path | None, size: tuple[int, int], say: Say) -> _Built:
+def _build_new(lab: Lab, artifacts: Path | None, size: tuple[int, int], vendors: bool, say: Say) -> _Built:
     """The same for a lab that does not exist yet; then its key and network, from which on it does."""
     if lab.home.is_dir():
         # Its hosts are gone, with the engine's storage for example; its inventory would name hosts that don't exist.
         say(f"removing what an earlier lab {lab.name} left in {lab.home}")
         shutil.rmtree(lab.home)
-    built = _build(lab, artifacts, say)
+    built = _build(lab, artifacts, vendors, say)
     keys.operator_key(lab, new=True)
     network.create(lab, *size)
     return built
@@ -210,11 +218,14 @@ def _build_new(lab: Lab, artifacts: Path | None, size: tuple[int, int], say: Say
 
 def _publish(lab: Lab, built: _Built, wanted: Sequence[str], say: Say) -> None:
     """Runs the mirror, which also names the hosts, and lays its catalogue beside the inventory."""
-    names = sorted({*nodes.read_states(lab), *wanted} - {MIRROR}, key=node_order)
+    names = sorted({*nodes.read_states(lab), *wanted} - {*SERVICES}, key=node_order)
     hosts = "".join(f"{lab.node(name).address} {name}\n" for name in names) + f"{lab.mirror} {MIRROR}\n"
+    hosts += vendors_server.publish(lab, built.vendors) if built.vendors else ""
     inventory.save(lab.home / "mirror" / "hosts", hosts)
     inventory.save(lab.home / "catalogue.json", (built.served / "www" / "catalogue.json").read_text())
     server.ensure(lab, built.mirror_image, built.programs, built.served, say)
+    if built.vendors:
+        vendors_server.ensure(lab, built.mirror_image, vendors_content.programs(), built.vendors, say)
 
 
 def _artifacts(lab: Lab, folder: Path | None) -> Artifacts:
@@ -224,16 +235,16 @@ def _artifacts(lab: Lab, folder: Path | None) -> Artifacts:
     return read_artifacts(folder)
 
 
-def _run_nodes(lab: Lab, wanted: Sequence[str], image: str, say: Say) -> LabStatus:
+def _run_nodes(lab: Lab, wanted: Sequence[str], built: _Built, say: Say) -> LabStatus:
     """Makes the hosts that are missing and starts those that don't run; then writes the inventory."""
     allow_watchers(len(wanted))
     before = nodes.read_states(lab)
     missing = [lab.node(name) for name in wanted if name not in before]
     if missing:
-        _create(lab, missing, sorted({*before, *wanted} - {MIRROR}, key=node_order),
-                nodes.Mould(image, tuple(capability_arguments(image))))
+        _create(lab, missing, sorted({*before, *wanted} - {*SERVICES}, key=node_order),
+                nodes.Mould(built.node_image, tuple(capability_arguments(built.node_image))))
     states = {**dict.fromkeys(wanted, "missing"), **nodes.read_states(lab)}
-    asleep = sorted((name for name, state in states.items() if state != "running" and name != MIRROR), key=node_order)
+    asleep = sorted((name for name, state in states.items() if state != "running" and name not in SERVICES), key=node_order)
     if asleep:
         say(f"starting {' '.join(asleep)}")
         if lab.backend == VAGRANT:
@@ -242,8 +253,10 @@ def _run_nodes(lab: Lab, wanted: Sequence[str], image: str, say: Say) -> LabStat
             nodes.start(lab, asleep, states)
         nodes.wait(lab, [lab.node(name) for name in asleep], say)
     found = LabStatus(lab, nodes.read_states(lab))
+    if built.vendors:
+        vendors_server.equip(lab, [node.name for node in found.nodes], system(lab.system), built.vendors)
     text = lab.inventory.read_text() if lab.inventory.exists() else ""
-    inventory.save(lab.inventory, inventory.merged(text, lab, found.nodes))
+    inventory.save(lab.inventory, inventory.merged(text, lab, found.nodes, vendors=built.vendors is not None))
     return found
 
 

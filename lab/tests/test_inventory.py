@@ -38,6 +38,18 @@ def test_the_driver_reads_it(tmp_path: Path) -> None:
     assert cluster.variables["cluster_registry"] == "198.18.7.2:5000"
 
 
+def test_with_played_vendors_a_new_one_names_no_mirror_and_an_old_one_stays(tmp_path: Path) -> None:
+    lab = lab_in(tmp_path)
+    hosts = [lab.node("m1"), lab.node("a1")]
+    save(lab.inventory, merged("", lab, hosts, vendors=True))
+    save(lab.home / "vendors.json", "[]")
+    variables = load(lab.inventory).variables
+    assert variables["cluster_catalogue"] == "vendors.json"
+    assert (variables["cluster_mirror"], variables["cluster_registry"]) == ("", "")
+    old = merged("", lab, hosts)
+    assert merged(old, lab, hosts, vendors=True) == old
+
+
 def test_a_second_time_changes_nothing() -> None:
     lab = lab_in(Path("/w"))
     assert text_of(lab, text_of(lab)) == text_of(lab)

@@ -19,6 +19,7 @@ FLOORS = (
     {"packages", "hosts", "snapshots"},
     {"images"},
     {"mirror"},
+    {"vendors"},
     {"work"},
     {"faults", "restore"},
     {"freeze", "under_test"},

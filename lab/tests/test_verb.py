@@ -51,6 +51,14 @@ def test_a_lab_of_which_not_all_runs_is_shown_and_counts_as_a_failure(capsys: py
     assert "inventory: /w/.provision/labs/probe/inventory.yml" in said
 
 
+def test_played_vendors_are_shown_and_how_this_machine_reaches_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "docker").write_text(DOCKER.replace("'mirror running'", "'mirror running' 'vendors paused'"))
+    assert main(["lab", "status", "--name", "probe"]) == 5
+    said = "".join(capsys.readouterr())
+    assert [line.split() for line in said.splitlines() if "paused" in line] == [["vendors", "198.18.7.3", "paused"]]
+    assert "https_proxy=http://198.18.7.3:3128 SSL_CERT_FILE=/w/.provision/labs/probe/vendors/ca.pem" in said
+
+
 def test_options_reach_the_lab_that_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[tuple[object, ...]] = []
 
@@ -59,10 +67,11 @@ def test_options_reach_the_lab_that_is_made(monkeypatch: pytest.MonkeyPatch) -> 
         return work.status("probe")
 
     monkeypatch.setattr(work, "up", up)
-    main(["lab", "up", "--name", "mine", "--masters", "1", "--os", "rocky9", "--artifacts", "brought"])
+    main(["lab", "up", "--name", "mine", "--masters", "1", "--os", "rocky9", "--artifacts", "brought", "--vendors"])
     main(["lab", "up"])
-    new = {"masters": None, "agents": None, "operating_system": None, "artifacts": None, "backend": None}
-    assert asked == [("mine", {**new, "masters": 1, "operating_system": "rocky9", "artifacts": Path("brought")}), ("default", new)]
+    new = {"masters": None, "agents": None, "operating_system": None, "artifacts": None, "backend": None, "vendors": False}
+    mine = {**new, "masters": 1, "operating_system": "rocky9", "artifacts": Path("brought"), "vendors": True}
+    assert asked == [("mine", mine), ("default", new)]
 
 
 @pytest.mark.parametrize(("words", "said"), [
@@ -110,4 +119,4 @@ def test_every_action_has_frozen_options_of_its_own() -> None:
         assert is_dataclass(action.options)
         assert action.options.__dataclass_params__.frozen, action.name  # type: ignore[attr-defined]
         assert action.help[0].islower()
-    assert {field.name for field in fields(verb.Up)} == {"name", "masters", "agents", "os", "artifacts", "backend"}
+    assert {field.name for field in fields(verb.Up)} == {"name", "masters", "agents", "os", "artifacts", "backend", "vendors"}

@@ -20,7 +20,7 @@ from provisioner_lab.mirror.stand_ins import read_stand_ins
 from provisioner_lab.paths import lab_dir
 from provisioner_lab.systems import SYSTEMS
 
-DATA = ("images", "mesos", "mirror", "node", "stand_ins", "vagrant")
+DATA = ("images", "mesos", "mirror", "node", "stand_ins", "vagrant", "vendors")
 #: What decides how a lab is built, as JSON: where the files lie, and the stamps of what is made of them.
 STAMPS = """
 import json

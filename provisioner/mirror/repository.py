@@ -53,24 +53,24 @@ def served_name(name: str) -> str:
     return name.replace("%3a", ".")
 
 
-def publish(root: Path, codename: str, architecture: str, key: Key, memory: Path, *, label: str) -> None:
-    """Indexes and signs what the pool of a release has: dists/<codename> (component main) and key.asc.
+def publish(root: Path, codename: str, architecture: str, key: Key, memory: Path, *, label: str, component: str = "main") -> None:
+    """Indexes and signs what the pool of a release has: dists/<codename> (one component) and key.asc.
 
     `memory` is a file in which the indexer keeps what it knows of the distribution's packages; `label` is what apt calls the repository.
     """
     dist = root / "dists" / codename
-    binary = dist / "main" / f"binary-{architecture}"
+    binary = dist / component / f"binary-{architecture}"
     binary.mkdir(parents=True, exist_ok=True)
     text = index(root, codename, memory)
     (binary / "Packages").write_text(text)
     (binary / "Packages.gz").write_bytes(gzip.compress(text.encode(), mtime=0))
-    architectures = " ".join(sorted(path.name.removeprefix("binary-") for path in (dist / "main").iterdir()))
+    architectures = " ".join(sorted(path.name.removeprefix("binary-") for path in (dist / component).iterdir()))
     options = {"Origin": label, "Label": label, "Suite": codename, "Codename": codename, "Architectures": architectures,
-               "Components": "main"}
+               "Components": component}
     flags = [flag for name, value in options.items() for flag in ("-o", f"APT::FTPArchive::Release::{name}={value}")]
     (dist / "Release").unlink(missing_ok=True)
     (dist / "Release").write_text(run(["apt-ftparchive", *flags, "release", str(dist)], what="repository index"))
-    _gpg(key, "--clearsign", "--output", str(dist / "InRelease"), str(dist / "Release"))
+    clearsign(key, dist / "Release", dist / "InRelease")
     _gpg(key, "--armor", "--detach-sign", "--output", str(dist / "Release.gpg"), str(dist / "Release"))
     (root / "key.asc").write_text(public_key(key))
 
@@ -94,6 +94,11 @@ def publish_yum(root: Path, key: Key, createrepo: Callable[[Sequence[str]], obje
     """Indexes and signs the RPMs in a folder; `createrepo` runs `createrepo_c` with these arguments, wherever it is installed."""
     createrepo(["--quiet"])
     _gpg(key, "--armor", "--detach-sign", str(root / "repodata" / "repomd.xml"))
+
+
+def clearsign(key: Key, source: Path, target: Path) -> None:
+    """Writes a text with its signature around it."""
+    _gpg(key, "--clearsign", "--output", str(target), str(source))
 
 
 def public_key(key: Key) -> str:

@@ -129,7 +129,8 @@ def _try(kind: Any, question: "dict[str, Any]", way: "Way", timeout: float) -> "
     try:
         answer.update(kind(question, way, timeout))
     except urllib.error.HTTPError as error:
-        answer.update(url=error.url or question["url"], status=error.code, error=f"HTTP {error.code} {error.reason}")
+        said = str(error.reason).partition("\n")[0]  # of redirects that lead nowhere urllib tells in several lines
+        answer.update(url=error.url or question["url"], status=error.code, error=f"HTTP {error.code} {said}")
     except (OSError, zlib.error, EOFError, ValueError) as error:
         reason = getattr(error, "reason", None) or error
         answer["error"] = str(reason) or type(error).__name__

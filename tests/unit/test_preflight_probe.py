@@ -200,7 +200,9 @@ class _Site(http.server.BaseHTTPRequestHandler):
             self.send_header("WWW-Authenticate", realm if WANTED == "Bearer" else 'Basic realm="site"')
             self.end_headers()
             return
-        self.send_response(404 if body is None else 200)
+        self.send_response(302 if self.path == "/loop" else 404 if body is None else 200)
+        if self.path == "/loop":
+            self.send_header("Location", self.path)
         self.send_header("Content-Length", str(len(body or b"")))
         if self.path.startswith("/v2/"):
             self.send_header("Docker-Content-Digest", "sha256:abc")
@@ -246,12 +248,14 @@ def test_only_what_is_for_this_system_is_tried(site: str) -> None:
 
 
 def test_files_are_looked_for_and_hashed_when_asked(site: str) -> None:
-    looked, hashed, missing = tried({"kind": "file", "url": f"{site}/archives/consul.zip"},
-                                    {"kind": "file", "url": f"{site}/archives/consul.zip", "hash": True},
-                                    {"kind": "file", "url": f"{site}/archives/none.zip"})
+    looked, hashed, missing, loop = tried({"kind": "file", "url": f"{site}/archives/consul.zip"},
+                                          {"kind": "file", "url": f"{site}/archives/consul.zip", "hash": True},
+                                          {"kind": "file", "url": f"{site}/archives/none.zip"}, {"kind": "file", "url": f"{site}/loop"})
     assert (looked["bytes"], looked.get("sha256")) == (6, None)
     assert hashed["sha256"] == hashlib.sha256(b"consul").hexdigest()
     assert (missing["status"], missing["error"]) == (404, "HTTP 404 Not Found")
+    assert loop["status"] == 302
+    assert loop["error"].endswith("infinite loop."), "in one line"
 
 
 def test_images_are_looked_for(site: str) -> None:

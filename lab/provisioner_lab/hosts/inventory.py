@@ -19,8 +19,11 @@ _HEADER = "# Written by `provision lab up`. Hosts are added when the lab grows; 
 _REPAIR = "correct it, or delete it and run `provision lab up` again"
 
 
-def merged(text: str, lab: Lab, nodes: Sequence[LabNode]) -> str:
-    """The inventory `text` ('' = none yet) with every node of the lab in it. Raises InventoryError when it can't be read."""
+def merged(text: str, lab: Lab, nodes: Sequence[LabNode], *, vendors: bool = False) -> str:
+    """The inventory `text` ('' = none yet) with every node of the lab in it. Raises InventoryError when it can't be read.
+
+    In a lab with played `vendors` a new one names them instead of the mirror.
+    """
     yaml = YAML()
     yaml.indent(mapping=2, sequence=4, offset=2)
     yaml.width = 4096
@@ -33,7 +36,7 @@ def merged(text: str, lab: Lab, nodes: Sequence[LabNode]) -> str:
         raise InventoryError("an inventory must be a mapping of groups", where=str(lab.inventory), hint=_REPAIR)
     everything = _child(document, "all")
     variables = _child(everything, "vars")
-    for key, value in lab_variables(lab).items():
+    for key, value in lab_variables(lab, vendors=vendors).items():
         variables.setdefault(key, value)
     children = _child(everything, "children")
     for group in ("masters", "agents"):
@@ -46,16 +49,16 @@ def merged(text: str, lab: Lab, nodes: Sequence[LabNode]) -> str:
     return out.getvalue() if text.strip() else _HEADER + out.getvalue()
 
 
-def lab_variables(lab: Lab) -> dict[str, object]:
+def lab_variables(lab: Lab, *, vendors: bool = False) -> dict[str, object]:
     """What is the same for all hosts of a lab."""
     known_hosts = lab.cluster_state / "known_hosts"
+    mirror = {"cluster_mirror": f"http://{lab.mirror}", "cluster_registry": f"{lab.mirror}:5000"}
     return {
         "cluster_name": lab.cluster,
-        "cluster_mirror": f"http://{lab.mirror}",
-        "cluster_registry": f"{lab.mirror}:5000",
+        **({} if vendors else mirror),
         # Neither this machine nor the mirror is a member: what only members reach is closed to both.
         "cluster_networks": [lab.members],
-        "cluster_catalogue": "catalogue.json",
+        "cluster_catalogue": "vendors.json" if vendors else "catalogue.json",
         "ansible_user": "operator",
         "ansible_ssh_private_key_file": str(lab.key),
         "ansible_ssh_common_args": f"-o UserKnownHostsFile={known_hosts} -o IdentitiesOnly=yes",

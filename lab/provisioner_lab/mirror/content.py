@@ -107,7 +107,7 @@ def build(wanted: Ingredients, say: Say) -> Path:
             published = _fill(wanted, place, work, downloads, say)
             (place / "www" / "catalogue.json").write_text(json.dumps(entries(published), indent=1) + "\n")
             place.rename(target)
-    _forget_unused(target)
+    forget_unused(target)
     return target
 
 
@@ -124,7 +124,7 @@ def programs(say: Say) -> Path:
             for path in (tree / "usr" / "bin" / "docker-registry", *ours):
                 shutil.copy(path, place)
             place.rename(target)
-    _forget_unused(target)
+    forget_unused(target)
     return target
 
 
@@ -220,7 +220,8 @@ def _stand_in_image(item: ImageStandIn, base: Layer, work: Path) -> Image:
     return Image(item.name, item.tag, configuration(architecture(), settings, layers), layers)
 
 
-def _forget_unused(current: Path) -> None:
+def forget_unused(current: Path) -> None:
+    """Removes what was made before under the same name and no container serves any more."""
     listing = run(["docker", "ps", "--all", "--filter", f"label={LABEL_CONTENT}", "--format", f'{{{{.Label "{LABEL_CONTENT}"}}}}'],
                   what="mirrors on this machine")
     used = {*listing.split(), current.name}

@@ -35,10 +35,10 @@ def ensure(lab: Lab, image: str, programs: Path, content: Path, say: Say) -> Non
         _wait(lab)
 
 
-def serves(lab: Lab) -> str:
-    """The names of the folders that a mirror runs from: its content and its programs."""
+def serves(lab: Lab, node: str = MIRROR) -> str:
+    """The names of the folders that a mirror, or another container that serves, runs from: its content and its programs."""
     label = f'{{{{index .Config.Labels "{LABEL_CONTENT}"}}}}'
-    return run(["docker", "inspect", "--format", label, lab.container(MIRROR)], what="looking at the mirror").strip()
+    return run(["docker", "inspect", "--format", label, lab.container(node)], what=f"looking at the {node}").strip()
 
 
 def _wait(lab: Lab) -> None:

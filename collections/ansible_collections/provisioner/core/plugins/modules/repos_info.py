@@ -11,6 +11,7 @@ import base64
 import concurrent.futures
 import hashlib
 import re
+import time
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -67,6 +68,8 @@ ARGUMENTS: dict[str, Any] = {
 LISTS = "/var/lib/apt/lists/"
 MOST = 4 << 20  # bytes; the largest release file of a distribution is below 1 MiB
 SECONDS = 20
+CREATED, LASTS, ISSUER, ISSUER_FINGERPRINT = 2, 9, 16, 33  # subpackets of signatures (RFC 9580, section 5.2.3.7)
+SELF_SIGNATURES = (0x10, 0x11, 0x12, 0x13)  # types of signatures on a key's names, which say when it expires
 PUBLIC_KEY, SIGNATURE, USER_ID, SUBKEY, USER_ATTRIBUTE = 6, 2, 13, 14, 17  # packet types
 BEGIN, END = "-----BEGIN PGP PUBLIC KEY BLOCK-----", "-----END PGP PUBLIC KEY BLOCK-----"
 
@@ -148,6 +151,40 @@ def keys_in(data: bytes) -> dict[str, bytes]:
     return found
 
 
+def subpackets(body: bytes, start: int) -> tuple[dict[int, bytes], int]:
+    """One of the two areas of a signature, by type, and where the next thing begins."""
+    found: dict[int, bytes] = {}
+    at, end = start + 2, start + 2 + int.from_bytes(body[start:start + 2], "big")
+    while at < end:
+        length, size = body[at], 1
+        if length == 255:
+            length, size = int.from_bytes(body[at + 1:at + 5], "big"), 5
+        elif length >= 192:
+            length, size = ((length - 192) << 8) + body[at + 1] + 192, 2
+        found[body[at + size] & 0x7F] = body[at + size + 1:at + size + length]
+        at += size + length
+    return found, end
+
+
+def ends(raw: bytes) -> float:
+    """When a key of version 4 (its primary one, with what belongs to it) expires, in seconds since the epoch, as its newest signature of
+    itself says. Of what others signed nothing counts.
+    """
+    begun, own, newest, lasts = 0, b"", -1, 0
+    for kind, body, _ in packets(raw):
+        if kind == SUBKEY:
+            break
+        if kind == PUBLIC_KEY:
+            begun, own = int.from_bytes(body[1:5], "big"), bytes.fromhex(fingerprint(body))
+        elif kind == SIGNATURE and len(body) > 6 and body[0] == 4 and body[1] in SELF_SIGNATURES:
+            signed, end = subpackets(body, 4)
+            issuer = {**subpackets(body, end)[0], **signed}
+            made = int.from_bytes(signed.get(CREATED, b""), "big")
+            if (issuer.get(ISSUER) == own[-8:] or issuer.get(ISSUER_FINGERPRINT, b"")[1:] == own) and made >= newest:
+                newest, lasts = made, int.from_bytes(signed.get(LASTS, b""), "big")
+    return begun + lasts if lasts else float("inf")
+
+
 def armoured(raw: bytes) -> str:
     """In ASCII, as apt and dnf read it."""
     checksum = 0xB704CE
@@ -177,7 +214,9 @@ def key_of(repository: dict[str, str], path: str, refresh: bool) -> tuple[str, s
         return "", f"key_fingerprint of repository {name} must be the whole fingerprint (40 or 64 hexadecimal digits)."
     now = installed(path)
     try:
-        if not refresh and armoured(keys_in(now).get(wanted, b"")).encode() == now:
+        there = keys_in(now).get(wanted, b"")
+        # One that has expired is fetched again: vendors extend it before, and whoever has the old copy learns it by this only.
+        if not refresh and armoured(there).encode() == now and ends(there) > time.time():
             return "" if guarded(Path(path), 0o644) else now.decode(), ""
     except (ValueError, IndexError):  # damaged: replaced below
         pass
