@@ -51,6 +51,10 @@ MAGIC = {*C.INTERNAL_STATIC_VARS, "ansible_facts", "ansible_local", "inventory_d
 MARKS = ("{{", "{%", "{#")
 #: From this length on a text that is found inside another one is a secret inside it, and no accident.
 HIDDEN_MIN = 6
+#: Bytes. Ansible's reader of INI takes minutes for a longer line without a blank: it adds one character after the other to a text.
+INI_LINE_MAX = 100_000
+#: Characters. Messages of Ansible repeat what they are about.
+MESSAGE_MAX = 1000
 LEFT_OUT = object()
 PARSER = Environment(autoescape=False)  # noqa: S701  # no HTML is made
 
@@ -72,6 +76,8 @@ class Manager(InventoryManager):  # type: ignore[misc]  # Ansible has no types
 
         def noted(inventory: Any, loader: Any, path: str, **more: Any) -> Any:
             try:
+                if name == "ini":
+                    _refuse_endless_lines(path)
                 result = parse(inventory, loader, path, **more)
             except BaseException as error:
                 self.failures.append((str(path), name, error))
@@ -329,6 +335,13 @@ def _read(asked: dict[str, Any], loader: Loader) -> dict[str, Any]:
             "static": reader.static and static, "secret": reader.secret or bool(loader.encrypted)}
 
 
+def _refuse_endless_lines(path: str) -> None:
+    """Raises AnsibleError for a file that is no INI, but would be read as one for minutes."""
+    file = Path(path)
+    if file.is_file() and max(map(len, file.read_bytes().split(b"\n"))) > INI_LINE_MAX:
+        raise AnsibleError(f"a line is longer than {INI_LINE_MAX:,} bytes")
+
+
 def _failure(failures: list[tuple[str, str, BaseException]]) -> dict[str, Any]:
     """Why a file could not be read: by the plugin that it was meant for, where that can be told."""
     path = failures[0][0]
@@ -356,6 +369,8 @@ def _told(error: BaseException, path: str) -> dict[str, Any]:
         if origin and origin.path and not place[1]:
             place = (origin.path, origin.line_num or 0)
         message = str(getattr(cause, "message", "") or cause).strip().partition("\n")[0].rstrip(".")
+        if len(message) > MESSAGE_MAX:
+            message = f"{message[:MESSAGE_MAX]}…"
         if message and message.lower() not in " ".join(text).lower():
             text.append(message)
         cause = cause.__cause__  # type: ignore[assignment]  # the loop ends with it

@@ -300,6 +300,13 @@ def test_a_large_hostile_file_ends_soon(tmp_path: Path, text: str) -> None:
     assert time.process_time() - started < 20, "on a busy machine too: a quadratic one takes minutes"
 
 
+def test_what_only_ansible_can_read_is_refused_as_soon_and_as_briefly(tmp_path: Path) -> None:
+    assert len(refusal(tmp_path, "!" * 10**6)) < 5000
+    (tmp_path / "hosts").write_text("[masters]\n" + "m" * 10**6)
+    with pytest.raises(InventoryError, match="a line is longer than 100,000 bytes"):
+        load(tmp_path / "hosts", SCHEMA)
+
+
 def test_files_that_are_none(tmp_path: Path) -> None:
     (tmp_path / "large.yml").write_bytes(b"#" * (SIZE_MAX + 1))
     (tmp_path / "latin1.yml").write_bytes(b"all:\n  # \xe9\n")

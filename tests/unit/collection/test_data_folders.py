@@ -37,10 +37,14 @@ def playbook(folder: Path, role: str) -> Path:
     (folder / "templates").mkdir(parents=True)
     for template in (roles_dir() / role / "templates").glob("*"):
         (folder / "templates" / template.name).write_text(template.read_text())
-    tasks = [{"name": "Say", "vars": {variable: where} if where else {}, "ansible.builtin.copy": {
-        "content": f"{{{{ lookup('ansible.builtin.template', '{text}') }}}}" if text.endswith(".j2") else f"{{{{ {text} | to_json }}}}",
-        "dest": str(folder / f"{name}-{'other' if where else 'default'}"), "mode": "0600"}}
-        for name, text in texts.items() for where in ("", f"/data/{role}")]
+    said = {f"{name}-{'other' if where else 'default'}": (text, where) for name, text in texts.items() for where in ("", f"/data/{role}")}
+    tasks: list[dict[str, Any]] = [{"name": "Say", "vars": {variable: where} if where else {}, "ansible.builtin.set_fact": {
+        f"said_{number}": f"{{{{ lookup('template', '{text}') }}}}" if text.endswith(".j2") else f"{{{{ {text} | to_json }}}}"}}
+        for number, (text, where) in enumerate(said.values())]
+    written = ", ".join(f"'{name}': said_{number}" for number, name in enumerate(said))
+    # One copy: each is a process of its own.
+    tasks.append({"name": "Write", "ansible.builtin.copy": {
+        "content": f"{{{{ {{{written}}} | to_json }}}}", "dest": str(folder / "said.json"), "mode": "0600"}})
     play = {"name": "Render", "hosts": "m1", "gather_facts": False, "tasks": tasks,
             "vars_files": [str(roles_dir() / role / part / "main.yml") for part in ("defaults", "vars")]}
     (folder / "play.yml").write_text(yaml.safe_dump([play]))
@@ -49,17 +53,18 @@ def playbook(folder: Path, role: str) -> Path:
 
 def test_units_and_settings_follow_the_variable_and_are_as_before_without_it(tmp_path: Path) -> None:
     plain(tmp_path, *(playbook(tmp_path / role, role) for role in RENDERED), component_name="mesos_agent")
+    said = {role: json.loads((tmp_path / role / "said.json").read_text()) for role in RENDERED}
     for role, (texts, variable) in RENDERED.items():
         usual = str(load_schema().variables[variable].default)
         for name in texts:
-            before, after = ((tmp_path / role / f"{name}-{which}").read_text() for which in ("default", "other"))
+            before, after = said[role][f"{name}-default"], said[role][f"{name}-other"]
             assert f"/data/{role}" in after and f"/data/{role}" not in before, (role, name)
             assert usual not in after, (role, name)
             if name == "unit":
                 assert f"RequiresMountsFor=/data/{role}" in after and "RequiresMountsFor" not in before
-    assert "StateDirectory=consul" in (tmp_path / "consul/unit-default").read_text()
-    assert "StateDirectory" not in (tmp_path / "consul/unit-other").read_text()
-    assert "data-root" not in (tmp_path / "docker/settings-default").read_text()
+    assert "StateDirectory=consul" in said["consul"]["unit-default"]
+    assert "StateDirectory" not in said["consul"]["unit-other"]
+    assert "data-root" not in said["docker"]["settings-default"]
 
 
 def test_no_role_names_the_usual_folder_but_as_a_default() -> None:

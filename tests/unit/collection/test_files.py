@@ -24,6 +24,8 @@ OWN = {"mode": "0644", "owner": "root", "group": "root"}
 SECRET = "hunter2-hunter2"
 Capsys = pytest.CaptureFixture[str]
 Monkey = pytest.MonkeyPatch
+#: Path → mode, owner, and what is in it.
+Tree = dict[str, tuple[str, int, bytes | str]]
 
 
 def text(path: Path, content: str, **more: Any) -> dict[str, Any]:
@@ -244,19 +246,31 @@ def played(at: Path, plays: list[dict[str, Any]], *arguments: str, environment: 
     return done.stdout + done.stderr
 
 
+def prepared(folder: Path, name: str) -> Path:
+    """A folder with the templates, and what is to go."""
+    (folder / "templates").mkdir()
+    (folder / "templates/t.j2").write_text(TEMPLATE)
+    (folder / "templates/part.j2").write_text("part of {{ inventory_hostname }}")
+    (folder / name).mkdir()
+    (folder / name / "gone").touch()
+    (folder / name / "gone too").touch()
+    return folder
+
+
 @pytest.fixture
 def at(tmp_path: Path) -> Path:
-    (tmp_path / "templates").mkdir()
-    (tmp_path / "templates/t.j2").write_text(TEMPLATE)
-    (tmp_path / "templates/part.j2").write_text("part of {{ inventory_hostname }}")
-    for name in ("ours", "theirs"):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "gone").touch()
-        (tmp_path / name / "gone too").touch()
-    return tmp_path
+    return prepared(tmp_path, "ours")
 
 
-def tree(top: Path) -> dict[str, tuple[str, int, bytes | str]]:
+@pytest.fixture(scope="module")
+def theirs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Tree, str]:
+    """What Ansible's own modules make, and what they say of it; once, as each is a process."""
+    folder = prepared(tmp_path_factory.mktemp("theirs"), "theirs")
+    said = played(folder, [playbook(folder, ours=False)], "--diff")
+    return tree(folder / "theirs"), said.replace(str(folder / "theirs"), "{to}")
+
+
+def tree(top: Path) -> Tree:
     return {str(path.relative_to(top)): (mode(path), path.lstat().st_uid, str(path.readlink()) if path.is_symlink() else
                                          path.read_bytes() if path.is_file() else "") for path in sorted(top.rglob("*"))}
 
@@ -266,13 +280,12 @@ def changes(said: str) -> list[str]:
     return [line for line in said.splitlines() if line[:1] in ("+", "-") and line[:3] not in ("+++", "---")]
 
 
-def test_bytes_modes_and_diff_are_those_of_ansibles_own_modules(at: Path) -> None:
-    theirs = played(at, [playbook(at, ours=False)], "--diff")
+def test_bytes_modes_and_diff_are_those_of_ansibles_own_modules(at: Path, theirs: tuple[Tree, str]) -> None:
     preview = played(at, [playbook(at, ours=True)], "--check", "--diff")
     assert sorted(path.name for path in (at / "ours").iterdir()) == ["gone", "gone too"]
     ours = played(at, [playbook(at, ours=True)], "--diff", "-vvv")
-    assert tree(at / "ours") == tree(at / "theirs")
-    said = [line.replace("theirs", "ours") for line in changes(theirs)]
+    assert tree(at / "ours") == theirs[0]
+    said = changes(theirs[1].replace("{to}", str(at / "ours")))
     assert [line for line in said if line not in changes(ours) and "mode" not in line and "hidden" not in line] == []
     assert changes(preview) == changes(ours)
     assert SECRET not in ours + preview and "secret: true" in ours
@@ -288,12 +301,11 @@ def test_only_what_notifies_does(at: Path) -> None:
     assert "restarted" in played(at, [play])
 
 
-def test_by_mitogen_it_is_the_same(at: Path) -> None:
+def test_by_mitogen_it_is_the_same(at: Path, theirs: tuple[Tree, str]) -> None:
     plugins = Path(pytest.importorskip("ansible_mitogen").__file__).parent / "plugins/strategy"
     environment = {"ANSIBLE_STRATEGY": "mitogen_linear", "ANSIBLE_STRATEGY_PLUGINS": str(plugins)}
-    played(at, [playbook(at, ours=False)])
     assert "restarted" in played(at, [playbook(at, ours=True)], environment=environment)
-    assert tree(at / "ours") == tree(at / "theirs")
+    assert tree(at / "ours") == theirs[0]
     (at / "ours/d/secret").write_text("other")
     said = played(at, [playbook(at, ours=True)], environment=environment)
     assert "changed=1" in said and "restarted" not in said
