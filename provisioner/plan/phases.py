@@ -44,6 +44,16 @@ class Phase:
     why: str
 
 
+def on_the_way(at: Mapping[str, int], *, forward: bool) -> dict[str, int]:
+    """Where members are, by how many phases; without those who can't have been left there.
+
+    All members go through a phase before one begins the next. Who is further behind the furthest has lost its settings, and would not be
+    understood in a phase which nobody else is in: like one that does not serve it goes along where others go.
+    """
+    furthest = (max if forward else min)(at.values(), default=0)
+    return {host: now for host, now in at.items() if abs(now - furthest) <= 1}
+
+
 def passes(component: Component, cluster: Cluster, seen: Observation, rendered: Mapping[str, Any], batch: str, *, partial: bool,
            moving: Moves) -> tuple[list[Step], bool]:
     """The steps before the one that brings a component to what its inventory asks for, none where its members can go there at once; and

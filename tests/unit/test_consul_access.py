@@ -70,6 +70,8 @@ def test_nobody_is_shut_out_on_the_way(wanted: str, servers: str, clients: str, 
     ("deny", "deny deny deny", "deny deny", ("m2", "a2"), []),
     ("deny", "deny use use", "allow allow", ("m2",), []),
     ("off", "off off accept", "off off", ("m1", "a1"), []),
+    # One that runs with lost settings.
+    ("deny", "deny off deny", "deny deny", (), []),
 ])
 def test_who_does_not_serve_comes_back_as_one_of_those_on_their_way(
         wanted: str, servers: str, clients: str, absent: tuple[str, ...], expected: list[Any]) -> None:

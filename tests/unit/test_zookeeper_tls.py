@@ -48,6 +48,14 @@ def test_who_is_there_already_passes_nothing() -> None:
     assert way(OPEN, dict.fromkeys(("m1", "m2", "m3"), member("off"))) == []
 
 
+def test_one_that_lost_its_settings_goes_where_the_others_are() -> None:
+    """Nobody would understand it in a phase of its own."""
+    assert way(CLOSED, {"m1": member("require"), "m2": member("off"), "m3": member("require")}) == []
+    assert way(OPEN, {"m1": member("off"), "m2": member("require"), "m3": member("off")}) == []
+    lost = {"m1": member("use"), "m2": member("off"), "m3": member("accept")}
+    assert way(CLOSED, lost) == [(("m2", "m3"), "use")]
+
+
 def test_a_lone_member_and_an_old_one_stay_as_they_are() -> None:
     assert way(CLOSED, {"m1": member("off", servers=0)}) == []
     assert way(CLOSED, dict.fromkeys(("m1", "m2", "m3"), member("off", "3.4.13"))) == []

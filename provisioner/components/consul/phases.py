@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from provisioner.plan.phases import Members, Phase
+from provisioner.plan.phases import Members, Phase, on_the_way
 
 #: What a server is like, in this order: it knows no tokens; it knows them, refuses nobody, and takes TLS; it also speaks TLS; it refuses.
 OFF, ACCEPTS, USES, REFUSES = range(4)
@@ -16,13 +16,13 @@ def phases(members: Members) -> list[Phase]:
     """See `plan/phases`. Tokens are made when all servers know of them; TLS is spoken when all take it, and asked for when all speak it."""
     closed = members.wanted.get("consul_acl") == "deny"
     voters = {h.name for h in members.cluster.members("consul_server")}
-    servers = {name: _state(facts) for name, facts in members.serving.items() if name in voters}
+    servers = on_the_way({name: _state(facts) for name, facts in members.serving.items() if name in voters}, forward=closed)
     clients = {name for name, facts in members.serving.items() if name not in voters
                and facts.get("acl") in (("off",) if closed else ("allow", "deny"))}
 
     def passing(variables: Mapping[str, str], servers_at: Callable[[int], bool], why: str) -> list[Phase]:
         behind = {name for name, state in servers.items() if servers_at(state)}
-        return [Phase(tuple(sorted(behind | members.absent & voters)), variables, why)] if behind else []
+        return [Phase(tuple(sorted(behind | voters - servers.keys())), variables, why)] if behind else []
 
     if closed:
         before = passing(ACCEPT, lambda state: state < ACCEPTS, "know tokens and take TLS, and refuse nobody yet")

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from provisioner.plan.phases import Members, Phase
+from provisioner.plan.phases import Members, Phase, on_the_way
 
 #: What a member's settings switch on, by how far it is.
 STATES: Mapping[str, list[str]] = {
@@ -32,13 +32,13 @@ def phases(members: Members) -> list[Phase]:
             return []
         at = dict.fromkeys(everybody, -1)
     else:
-        at = {host: next((i for i, name in enumerate(ORDER) if STATES[name] == sorted(facts.get("tls", []))), 0)
-              for host, facts in members.serving.items()}
+        at = on_the_way({host: next((i for i, name in enumerate(ORDER) if STATES[name] == sorted(facts.get("tls", []))), 0)
+                         for host, facts in members.serving.items()}, forward=closed)
     found = []
     for name in ORDER[:3] if closed else ORDER[2:0:-1]:
         aim = ORDER.index(name)
         behind = {host for host, now in at.items() if (now < aim if closed else now > aim)}
-        found += [Phase(tuple(sorted(behind | members.absent)), {"zookeeper_quorum_tls": name}, WHY[name])] if behind else []
+        found += [Phase(tuple(sorted(behind | everybody - at.keys())), {"zookeeper_quorum_tls": name}, WHY[name])] if behind else []
     return found
 
 
