@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import gzip
+import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from provisioner.mirror.files import link_or_copy
-from provisioner.mirror.programs import run
+from provisioner.mirror.programs import attempt, run
 
 #: Where packages lie below pool/<codename>: those that never change under the same file name, and those that may.
 DISTRIBUTION, OWN = "distribution", "own"
@@ -25,12 +26,11 @@ class Key:
 
 def signing_key(home: Path, name: str) -> Key:
     """The key in this folder, made when there is none: what is signed again later is still trusted by the hosts that know it."""
-    gpg = ["gpg", "--homedir", str(home), "--batch"]
     home.mkdir(mode=0o700, exist_ok=True)
-    listing = _secret_keys(gpg)
+    listing = _secret_keys(home)
     if not listing:
-        run([*gpg, "--passphrase", "", "--quick-generate-key", name, "ed25519", "sign", "never"], what="making the repository's key")
-        listing = _secret_keys(gpg)
+        gpg(home, "--passphrase", "", "--quick-generate-key", name, "ed25519", "sign", "never", what="making the repository's key")
+        listing = _secret_keys(home)
     return Key(home, listing[0])
 
 
@@ -106,13 +106,22 @@ def public_key(key: Key) -> str:
     return _gpg(key, "--armor", "--export", key.fingerprint)
 
 
+def gpg(home: Path, *arguments: str, what: str) -> str:
+    """What GnuPG says, with this folder. Raises ProvisionError."""
+    # The path of its agent's socket may have 107 bytes, so it gets a short one, wherever the folder is.
+    with tempfile.TemporaryDirectory(prefix="gpg") as short:
+        link = Path(short) / "home"
+        link.symlink_to(home.resolve())
+        try:
+            return run(["gpg", "--homedir", str(link), "--batch", "--yes", *arguments], what=what)
+        finally:
+            attempt(["gpgconf", "--homedir", str(link), "--kill", "gpg-agent"])
+
+
 def _gpg(key: Key, *arguments: str) -> str:
-    said = run(["gpg", "--homedir", str(key.home), "--batch", "--yes", "--local-user", key.fingerprint, *arguments],
-               what="signing the repository")
-    run(["gpgconf", "--homedir", str(key.home), "--kill", "gpg-agent"], what="ending the key agent")
-    return said
+    return gpg(key.home, "--local-user", key.fingerprint, *arguments, what="signing the repository")
 
 
-def _secret_keys(gpg: list[str]) -> list[str]:
-    listing = run([*gpg, "--with-colons", "--list-secret-keys"], what="the repository's key")
+def _secret_keys(home: Path) -> list[str]:
+    listing = gpg(home, "--with-colons", "--list-secret-keys", what="the repository's key")
     return [line.split(":")[9] for line in listing.splitlines() if line.startswith("fpr:")]

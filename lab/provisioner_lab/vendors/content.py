@@ -17,7 +17,7 @@ from provisioner.errors import UsageError
 from provisioner.mirror import repository
 from provisioner.mirror.debs import Deb, read
 from provisioner.mirror.files import file_sha256, link_or_copy
-from provisioner.mirror.programs import Say, run, working
+from provisioner.mirror.programs import Say, working
 from provisioner.mirror.repository import Key
 from provisioner_lab.cache import cache_dir, digest
 from provisioner_lab.mirror.content import forget_unused
@@ -166,8 +166,7 @@ def _expired(key: Key, work: Path) -> str:
     """The same key as it looks once it has expired; the key itself stays as it is."""
     home = work / f"expired-{key.fingerprint[-8:]}"
     shutil.copytree(key.home, home, ignore=shutil.ignore_patterns("S.*", "*.lock"))
-    run(["gpg", "--homedir", str(home), "--batch", "--passphrase", "", "--quick-set-expire", key.fingerprint, "seconds=1"],
-        what="an expired key")
+    repository.gpg(home, "--passphrase", "", "--quick-set-expire", key.fingerprint, "seconds=1", what="an expired key")
     return repository.public_key(Key(home, key.fingerprint))
 
 
