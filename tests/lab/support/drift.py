@@ -69,6 +69,7 @@ class Drifting:
         after = self.look()
         differ = {host: sorted(set(before[host]) ^ set(after[host])) for host in before if before[host] != after[host]}
         assert not differ, f"not mended: {differ}\nafter {'; '.join(map(str, batch))}"
+        self._cluster.run("certificates")  # each is valid and the cluster's
         assert self.planned() == {}, f"the next run would not be idle: {self.planned()} after {'; '.join(map(str, batch))}"
 
     def _over(self, harm: Harm) -> bool:
