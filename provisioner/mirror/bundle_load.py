@@ -13,6 +13,7 @@ from pathlib import Path
 from provisioner.errors import LockedError, StepFailed, UnreachableError, UsageError
 from provisioner.mirror import bundle_start as reading
 from provisioner.mirror.bundle import CARRIED, KEY, SIGNING, Progress, readable
+from provisioner.mirror.files import link_or_copy
 from provisioner.mirror.programs import Say
 
 #: In a folder that was loaded: the manifest of its bundle, and the public key (hex) of who signed it.
@@ -55,7 +56,11 @@ def trusted(begin: reading.Head, folder: Path, fingerprint: str) -> bool:
     wanted = fingerprint.lower().replace(":", "")
     known = None
     if (folder / SIGNER).is_file():
-        known = reading.Head(b"", {}, bytes.fromhex((folder / SIGNER).read_text().strip()), b"").fingerprint
+        try:
+            known = reading.Head(b"", {}, bytes.fromhex((folder / SIGNER).read_text().strip()), b"").fingerprint
+        except ValueError:
+            raise UsageError("this is no public key of a bundle's signer", where=str(folder / SIGNER),
+                             hint="remove it, and load with --fingerprint") from None
     if expected := wanted or known:
         if begin.fingerprint != expected:
             raise UnreachableError(f"the bundle is signed by {begin.fingerprint}, expected is {expected}", where=str(folder),
@@ -82,7 +87,7 @@ def load(file: Path, folder: Path, begin: reading.Head, say: Say, *, tool: bool 
         loading.mkdir(mode=0o755)
         with refused():
             reading.unpack(file, begin, lambda name: _place(loading, name, tool=tool, mirror=mirror), Progress(say, "loading", begin.size))
-        _complete(loading, folder, begin, keep_key=not (loading / KEY).exists())
+        _complete(loading, folder, begin)
         _put(loading, folder)
 
 
@@ -104,10 +109,14 @@ def _place(loading: Path, name: str, *, tool: bool, mirror: bool) -> Path | None
     return loading / name
 
 
-def _complete(loading: Path, folder: Path, begin: reading.Head, *, keep_key: bool) -> None:
-    for name in (SIGNING, *((KEY,) if keep_key else ())):
+def _complete(loading: Path, folder: Path, begin: reading.Head) -> None:
+    """What was not loaded stays as it was: this side's keys, the mirror when only the tool is loaded, and the other way round."""
+    mirror = () if (loading / CARRIED[0]).exists() else CARRIED
+    for name in (SIGNING, KEY, "tool", *mirror):
+        if (loading / name).exists():
+            continue
         if (folder / name).is_dir():
-            shutil.copytree(folder / name, loading / name, ignore=lambda _, names: [each for each in names if each.startswith("S.")])
+            shutil.copytree(folder / name, loading / name, copy_function=_link, ignore=_sockets)
         elif (folder / name).is_file():
             shutil.copy2(folder / name, loading / name)
     if (loading / KEY).is_dir():
@@ -116,6 +125,15 @@ def _complete(loading: Path, folder: Path, begin: reading.Head, *, keep_key: boo
     (loading / SIGNER).write_text(f"{begin.key.hex()}\n")
     (loading / LOADED).write_bytes(begin.text)
     os.sync()
+
+
+def _link(source: str, target: str) -> None:
+    link_or_copy(Path(source), Path(target))
+
+
+def _sockets(_: str, names: list[str]) -> list[str]:
+    """Those of GnuPG's agent."""
+    return [each for each in names if each.startswith("S.")]
 
 
 def _put(loading: Path, folder: Path) -> None:

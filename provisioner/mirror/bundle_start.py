@@ -254,6 +254,12 @@ def main(words: list[str]) -> int:
     except Refused as refused:
         sys.stderr.write(f"error: {refused}\n")
         return 1
+    except OSError as error:
+        sys.stderr.write(f"error: {error}\n→ make room, or name another folder\n")
+        return 1
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted\n")
+        return 130
     sys.stderr.write(f"every file is as the manifest says; the manifest names as its signer (not checked here) {signer}\n"
                      f"next: {program} bundle load {words[0]} DIR\n")
     return 0

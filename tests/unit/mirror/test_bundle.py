@@ -184,6 +184,20 @@ def test_an_older_mirror_is_replaced_and_an_unrelated_folder_is_not(saved: Path,
     assert [path.name for path in (tmp_path / "mine").iterdir()] == ["file"]
 
 
+def test_what_is_not_loaded_stays(saved: Path, tmp_path: Path) -> None:
+    folder, begin = tmp_path / "loaded", bundle_load.opened(saved)
+    load(saved, folder)
+    (folder / "key").mkdir()
+    (folder / "key/secret").write_text("ours")
+    bundle_load.load(saved, folder, begin, lambda text: None, mirror=False)
+    bundle_load.load(saved, folder, begin, lambda text: None, tool=False)
+    assert (folder / "www/apt/pool/one.deb").is_file() and (folder / "registry").is_dir() and list((folder / "tool").glob("*.whl"))
+    assert (folder / "key/secret").read_text() == "ours" and (folder / "key").stat().st_mode & 0o777 == 0o700
+    (folder / "bundle-signer").write_text("nonsense")
+    with pytest.raises(UsageError):
+        bundle_load.trusted(begin, folder, "")
+
+
 def test_a_mirror_with_a_link_is_not_saved(mirror: Path, tmp_path: Path) -> None:
     (mirror / "www/link").symlink_to("/etc/passwd")
     with pytest.raises(ProvisionError):
