@@ -59,6 +59,7 @@ class Action(NamedTuple):
 VERBS = (
     Verb("init", "build", "write an annotated inventory.yml to start from", inventory=False),
     Verb("infra", "build", "create machines with Terraform or OpenTofu, and their inventory", inventory=False),
+    Verb("bundle", "build", "carry the mirror, the lock and this tool in one signed file", inventory=False),
     Verb("validate", "build", "check the inventory without contacting any host"),
     Verb("inventory", "build", "print the rendered Ansible inventory"),
     Verb("preflight", "build", "check every host before anything is changed"),
