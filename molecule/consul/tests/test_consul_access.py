@@ -125,7 +125,7 @@ def test_what_was_anonymous_gets_nothing_even_where_somebody_gave_it_something(
 def test_a_server_whose_settings_are_lost_comes_back_as_closed_as_it_was(on: On, members: Members, converge: Callable[..., Any]) -> None:
     """It must not take itself for one on its way from open to closed: the others would not understand it."""
     server = [*members("consul_server")][-1]
-    on(server).check_output("rm /etc/consul.d/acl.json /etc/consul.d/tls.json")
+    on(server).check_output("rm /etc/consul.d/acl.json /etc/consul.d/tls.json && systemctl restart consul")
     done = converge("consul", server)
     assert done.returncode == 0, done.stdout[-3000:]
     assert json.loads(on(server).check_output("cat /etc/consul.d/acl.json"))["acl"]["default_policy"] == "deny"
