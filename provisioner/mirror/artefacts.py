@@ -75,26 +75,32 @@ class Needed:
     nowhere: tuple[str, ...] = ()
 
 
-def needed(context: Context, hosts: tuple[Host, ...] = ()) -> Needed:
-    """What these hosts need, or all. Raises InventoryError for what rendering or the catalogue refuses."""
+def needed(context: Context, hosts: tuple[Host, ...] = (), release: str = "debian12") -> Needed:
+    """What these hosts need, or all, on a release of a distribution such as `debian12`.
+
+    Raises InventoryError for what rendering or the catalogue refuses.
+    """
     packages: dict[NeededPackage, None] = {}
     archives: dict[NeededArchive, None] = {}
     images: dict[NeededImage, None] = {}
     repositories: dict[NeededRepository, None] = {}
     for host in hosts or context.cluster.hosts:
         variables = context.variables(host)
-        packages |= dict.fromkeys(_packages(host, variables))
+        packages |= dict.fromkeys(_packages(host, variables, release))
         archives |= dict.fromkeys(_archives(host, context, variables))
         images |= dict.fromkeys(_images(host, context, variables))
         repositories |= dict.fromkeys(_repositories(variables))
     return Needed(tuple(packages), tuple(archives), tuple(images), tuple(repositories), tuple(without(context.cluster, context.catalogue)))
 
 
-def _packages(host: Host, variables: Mapping[str, Any]) -> Iterator[NeededPackage]:
+def _packages(host: Host, variables: Mapping[str, Any], release: str) -> Iterator[NeededPackage]:
     for component in COMPONENTS:
         if component.name in host.groups:
             yield from (NeededPackage(component.role, each.name, each.version, each.manager)
                         for each in packages_of(component, variables) if each.name)
+            part = component.part("packages")
+            names = part.further(variables, release) if part else ()
+            yield from (NeededPackage(component.role, name, "", MANAGERS["Debian"]) for name in names)
 
 
 def _archives(host: Host, context: Context, variables: Mapping[str, Any]) -> Iterator[NeededArchive]:

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
+from provisioner.components import COMPONENTS
+from provisioner.components.model import Component
 from provisioner.context import Context
 from provisioner.inventory.starter import write_inventory
 from provisioner.mirror.artefacts import NeededArchive, NeededPackage, needed
+from provisioner.paths import roles_dir
 
 
 def written(folder: Path, **variables: str) -> Context:
@@ -48,3 +53,21 @@ def test_zookeeper_of_the_distribution_is_no_archive(tmp_path: Path) -> None:
     assert {a.component for a in found.archives} == {"consul"}
     assert isinstance(found.archives[0], NeededArchive)
     assert "libzookeeper-java" in {p.name for p in found.packages}
+
+
+@pytest.mark.parametrize("component", [c for c in COMPONENTS if c.part("packages")], ids=lambda c: c.name)
+def test_what_no_variable_names_stands_in_the_role(component: Component) -> None:
+    told = {"common_packages": ["netcat"], "common_firewall": "managed", "common_networks": ["x"], "logstash_tls": {"key": "x"},
+            "docker_packages": ["docker.io"]}
+    part = component.part("packages")
+    assert part
+    files = [*(roles_dir() / component.role / "vars").glob("*.yml"), *(roles_dir() / component.role / "tasks").glob("*.yml")]
+    text = "".join(path.read_text() for path in files)
+    names = part.further(told, "debian13")
+    assert names and [name for name in names if name not in text] == []
+
+
+def test_the_command_line_of_docker_is_a_package_of_its_own_from_debian_13_on(tmp_path: Path) -> None:
+    context = written(tmp_path, cluster_versions="{docker: distribution}")
+    assert [any(p.name == "docker-cli" for p in needed(context, release=release).packages)
+            for release in ("debian12", "debian13", "ubuntu24.04")] == [False, True, False]
