@@ -1,19 +1,25 @@
-"""A vendor on loopback: a folder that is served by HTTP, and package repositories in it, signed by GnuPG and indexed by apt's own tool."""
+"""A vendor on loopback: a folder served by HTTP, package repositories in it, signed by GnuPG and indexed by apt's own tool, a registry."""
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import http.server
+import json
 import shutil
+import socket
 import subprocess
 import tempfile
 import threading
+import time
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from provisioner.mirror import repository
+from provisioner.mirror.images import Image, Settings, configuration, layer_of_folder
 
 
 class _Quiet(http.server.SimpleHTTPRequestHandler):
@@ -74,3 +80,38 @@ def apt_repository(served: Served, name: str, key: repository.Key, *packages: Pa
     repository.add(root, suite, repository.OWN, packages)
     repository.publish(root, suite, "amd64", key, root / "memory", label=name)
     return f"{served.address}/{name}"
+
+
+def image(folder: Path, name: str, tag: str, word: str = "", architecture: str = "amd64") -> Image:
+    """A tiny one, in which `word` makes another of it."""
+    content = folder / f"content-{name.replace('/', '-')}-{tag}-{word}"
+    content.mkdir(parents=True)
+    (content / "file").write_text(f"{name} {word}")
+    layer = layer_of_folder(content, folder / f"{content.name}.tar.gz", on_base=False)
+    return Image(name, tag, configuration(architecture, Settings(), [layer]), (layer,))
+
+
+@contextmanager
+def registry_of(root: Path) -> Iterator[str]:
+    """A registry of what is stored there: its name."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        name = f"127.0.0.1:{free.getsockname()[1]}"
+    settings = root / "registry.yml"
+    settings.write_text(json.dumps({"version": 0.1, "log": {"level": "error"}, "http": {"addr": name},
+                                    "storage": {"filesystem": {"rootdirectory": str(root)}}}))
+    with subprocess.Popen(["docker-registry", "serve", str(settings)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as serving:
+        try:
+            for _ in range(200):
+                if _answers(name):
+                    break
+                time.sleep(0.1)
+            yield name
+        finally:
+            serving.terminate()
+
+
+def _answers(name: str) -> bool:
+    with contextlib.suppress(OSError), urllib.request.urlopen(f"http://{name}/v2/") as answer:
+        return bool(answer.status == 200)
+    return False
