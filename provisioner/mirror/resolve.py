@@ -33,10 +33,6 @@ class Deb:
     sha256: str
 
 
-class UnresolvedError(ProvisionError):
-    """What a component needs can't be had from these sources."""
-
-
 class Apt:
     """apt's view of one system, in a folder of its own, from one-line sources."""
 
@@ -105,9 +101,9 @@ def packages(apt: Apt, system: System, wanted: Sequence[NeededPackage], kept: Se
     found: dict[tuple[str, str], list[tuple[str, Deb]]] = {}
     missing: list[str] = []
     for component in dict.fromkeys(each.component for each in mine):
-        own = [each for each in mine if each.component == component]
+        exact, lacks = _exact([each for each in mine if each.component == component], served, pinned)
+        missing += [f"{component} on {system.name}: {sentence}" for sentence in lacks]
         try:
-            exact = _exact(own, served, pinned, system)
             for deb in _closure(apt, exact, pinned):
                 found.setdefault((deb.name, deb.version), []).append((component, deb))
         except ProvisionError as error:
@@ -116,20 +112,21 @@ def packages(apt: Apt, system: System, wanted: Sequence[NeededPackage], kept: Se
     return [_locked(rows, asked, system) for rows in found.values()], missing
 
 
-def _exact(own: Sequence[NeededPackage], served: Mapping[str, list[str]], pinned: Mapping[str, str], system: System) -> list[str]:
-    """Each package of a component as `name` or `name=version`. Raises UnresolvedError for one that no source has."""
+def _exact(own: Sequence[NeededPackage], served: Mapping[str, list[str]], pinned: Mapping[str, str]) -> tuple[list[str], list[str]]:
+    """Each package of a component as `name` or `name=version`, and sentences about those that no source has."""
     versioned = next((each for each in own if each.version), None)
     # Packages that are built together, such as an engine and its client, have the same version.
     together = _choice(versioned, served, pinned) if versioned else ""
-    exact = []
+    exact, lacks = [], []
     for each in own:
         has = served[each.name]
         chosen = _choice(each, served, pinned) if each.version or pinned.get(each.name) in has else together if together in has else ""
         if each.version and not chosen:
-            raise UnresolvedError(f"the sources have {each.name} {', '.join(has)}, not {each.version}" if has else
-                                  f"no source has the package {each.name} {each.version}")
-        exact.append(f"{each.name}={chosen}" if chosen else each.name)
-    return exact
+            lacks.append(f"the sources have {each.name} {', '.join(has)}, not {each.version}" if has else
+                         f"no source has the package {each.name} {each.version}")
+        else:
+            exact.append(f"{each.name}={chosen}" if chosen else each.name)
+    return exact, lacks
 
 
 def _choice(package: NeededPackage, served: Mapping[str, list[str]], pinned: Mapping[str, str]) -> str:
@@ -140,6 +137,8 @@ def _choice(package: NeededPackage, served: Mapping[str, list[str]], pinned: Map
 
 def _closure(apt: Apt, exact: Sequence[str], pinned: Mapping[str, str]) -> list[Deb]:
     """With the versions that are locked; without them where something now needs a newer one."""
+    if not exact:
+        return []
     try:
         return apt.closure(exact, pinned)
     except ProvisionError:

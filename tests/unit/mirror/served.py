@@ -6,6 +6,7 @@ import contextlib
 import functools
 import http.server
 import json
+import os
 import shutil
 import socket
 import subprocess
@@ -60,7 +61,7 @@ def signing() -> Iterator[repository.Key]:
 
 
 def deb(folder: Path, name: str, version: str, depends: str = "", architecture: str = "all", word: str = "") -> Path:
-    """A package with nothing in it but its description, in which `word` makes another file of it."""
+    """A package with nothing in it but its description, in which `word` makes another file of it; without it always the same bytes."""
     tree = folder / f"{name}-{version}"
     shutil.rmtree(tree, ignore_errors=True)
     (tree / "DEBIAN").mkdir(parents=True)
@@ -68,7 +69,8 @@ def deb(folder: Path, name: str, version: str, depends: str = "", architecture: 
     (tree / "DEBIAN" / "control").write_text(f"Package: {name}\nVersion: {version}\nArchitecture: {architecture}\n{needs}"
                                              f"Maintainer: Tester <tester@example.com>\nDescription: empty {word}\n")
     file = folder / f"{name}_{version.replace(':', '%3a')}_{architecture}.deb"
-    subprocess.run(["dpkg-deb", "--build", "--root-owner-group", str(tree), str(file)], check=True, capture_output=True)
+    subprocess.run(["dpkg-deb", "--build", "--root-owner-group", str(tree), str(file)], check=True, capture_output=True,
+                   env={**os.environ, "SOURCE_DATE_EPOCH": "0"})
     return file
 
 
