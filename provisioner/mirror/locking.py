@@ -96,8 +96,6 @@ def make(context: Context, systems: Mapping[System, tuple[Host, ...]], before: L
         for system, own in wanted.items():
             with working(say, f"packages of {system.name}"):
                 _packages(making, system, own, nowhere, trusted, origins, Path(folder))
-    served = {artefact.component for artefact in making.artefacts if artefact.asked and artefact.kind in (PACKAGE, IMAGE)}
-    making.missing += [sentence for name, sentence in nowhere.items() if name not in served]
     lock = Lock(tuple(systems), tuple(dict.fromkeys(making.artefacts)))
     making.missing += violated(lock, context)
     refuse_changed(making.before, lock)
@@ -151,8 +149,9 @@ def _files(making: Making, wanted: Needed, nowhere: Mapping[str, str], architect
             return lambda: brought, brought
         return lambda: registry.locked(each, architectures), making.kept(IMAGE, each.image, each.version)
 
-    asked = [*map(archive, wanted.archives), *(image(each) for each in wanted.images
-                                               if each.component not in nowhere or making.brought(each.image))]
+    lost = [each for each in wanted.images if each.component in nowhere and not making.brought(each.image)]
+    making.missing += [nowhere[each.component] for each in lost]
+    asked = [*map(archive, wanted.archives), *(image(each) for each in wanted.images if each not in lost)]
     with ThreadPoolExecutor(_PARALLEL) as pool:
         answers = [(pool.submit(ask), kept) for ask, kept in asked]
         for answer, kept in answers:
@@ -181,7 +180,7 @@ def _packages(making: Making, system: System, wanted: Needed, nowhere: Mapping[s
         return
     found, missing = packages(apt, system, asked, kept)
     making.artefacts += found
-    making.missing += [sentence for sentence in missing if sentence.partition(" ")[0] not in nowhere]
+    making.missing += [nowhere.get(sentence.partition(" ")[0], sentence) for sentence in missing]
 
 
 def _still(own: Sequence[Locked], asked: Sequence[NeededPackage]) -> list[Locked]:

@@ -204,6 +204,20 @@ def test_a_key_that_is_not_the_catalogues_locks_nothing(site: Site, capsys: pyte
         assert f"has the key {other.fingerprint}, expected is {site.key.fingerprint}" in capsys.readouterr().err
 
 
+def test_what_no_vendor_offers_is_said_with_what_to_do(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    site.publish(without="mesos")
+    path = site.inventory.parent / "catalogue.json"
+    entries = [{"urls": [f"{site.served.address}/{e['file']}"], **e} if "file" in e else {"mirror_required": True, **e}
+               for e in json.loads(path.read_text()) if e["component"] != "repository"]
+    path.write_text(json.dumps([*({k: v for k, v in e.items() if k != "file"} for e in entries),
+                                {"component": "logstash", "version": "1:9.5.6-1", "kind": "package", "package": "logstash"}]))
+    site.inventory.write_text(site.inventory.read_text().replace(f"    cluster_mirror: {site.served.address}\n", ""))
+    assert site.lock(origin=(f"deb [trusted=yes] {site.served.address}/apt bookworm main",)) == 5
+    said = capsys.readouterr().err
+    assert "mesos 1.11.0: no public repository has the package mesos: set cluster_mirror" in said
+    assert "docker" not in said, "this source has it"
+
+
 @pytest.mark.parametrize(("options", "said"), [
     ({"system": ("rocky9/amd64",)}, "rocky9/amd64: what RPM packages depend on can't be locked yet"),
     ({"system": ("beos5",)}, "no such system"), ({"system": ("debian12/vax",)}, "no such system"),
