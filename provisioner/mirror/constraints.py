@@ -1,4 +1,7 @@
-"""What catalogue entries demand of others: a Docker in a range, a Java of certain releases. Looked at in the versions that are locked."""
+"""What catalogue entries demand of others: a Docker in a range, a Java of certain releases, a processor.
+
+Looked at in the versions that are locked. Control groups depend on how a host booted, so preflight looks at them.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,8 @@ from provisioner.cluster.catalogue import Entry
 from provisioner.cluster.version_range import fits
 from provisioner.components import COMPONENTS
 from provisioner.context import Context
-from provisioner.mirror.lock import PACKAGE, Lock
+from provisioner.mirror.lock import ARCHIVE, PACKAGE, Lock
+from provisioner.observe.preflight.system import ARCHITECTURES
 
 _JAVA = re.compile(r"(?:openjdk-(\d+)-jre|java-(\d+)-openjdk)")
 #: By what names there are packages of the engine.
@@ -21,6 +25,14 @@ def violated(lock: Lock, context: Context) -> list[str]:
     roles = dict.fromkeys(c.role for c in COMPONENTS if context.cluster.members(c.name))
     entries = [entry for role in roles if (entry := context.catalogue.wanted(role, context.cluster.variables))]
     return [sentence for entry in entries for sentence in (*_docker(lock, entry), *_java(lock, entry))]
+
+
+def foreign(lock: Lock) -> list[str]:
+    """Sentences about archives that say in their name that they are for another processor than some of the systems have."""
+    known = ARCHITECTURES.values()
+    return [f"{artefact.component} {artefact.version}: {artefact.name} is not for {system.name}: name another in a catalogue of yours"
+            for artefact in lock.artefacts if artefact.kind == ARCHIVE
+            for system in lock.systems if {a for a in known if a in artefact.name} - {system.architecture}]
 
 
 def _docker(lock: Lock, entry: Entry) -> Iterator[str]:

@@ -14,7 +14,7 @@ from provisioner.errors import ProvisionError, StepFailed, UsageError
 from provisioner.mirror import archives, keys, registry
 from provisioner.mirror.apt import own_sources
 from provisioner.mirror.artefacts import Needed, NeededArchive, NeededImage, NeededPackage, NeededRepository, needed
-from provisioner.mirror.constraints import violated
+from provisioner.mirror.constraints import foreign, violated
 from provisioner.mirror.lock import ARCHIVE, IMAGE, KEY, PACKAGE, VENDOR, Lock, Locked, System
 from provisioner.mirror.programs import Say, working
 from provisioner.mirror.resolve import Apt, packages
@@ -97,7 +97,7 @@ def make(context: Context, systems: Mapping[System, tuple[Host, ...]], before: L
             with working(say, f"packages of {system.name}"):
                 _packages(making, system, own, nowhere, trusted, origins, Path(folder))
     lock = Lock(tuple(systems), tuple(dict.fromkeys(making.artefacts)))
-    making.missing += violated(lock, context)
+    making.missing += [*violated(lock, context), *foreign(lock)]
     refuse_changed(making.before, lock)
     return Made(lock, tuple(dict.fromkeys(making.missing)), tuple(dict.fromkeys(making.unasked)))
 

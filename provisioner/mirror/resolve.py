@@ -98,18 +98,54 @@ def packages(apt: Apt, system: System, wanted: Sequence[NeededPackage], kept: Se
     mine = [each for each in wanted if each.manager == "apt"]
     served = apt.versions(dict.fromkeys(each.name for each in mine))
     pinned = {each.name: each.version for each in kept}
-    found: dict[tuple[str, str], list[tuple[str, Deb]]] = {}
-    missing: list[str] = []
-    for component in dict.fromkeys(each.component for each in mine):
-        exact, lacks = _exact([each for each in mine if each.component == component], served, pinned)
-        missing += [f"{component} on {system.name}: {sentence}" for sentence in lacks]
-        try:
-            for deb in _closure(apt, exact, pinned):
-                found.setdefault((deb.name, deb.version), []).append((component, deb))
-        except ProvisionError as error:
-            missing.append(f"{component} on {system.name}: {error.message}")
+    found, missing, stuck = _all(apt, mine, served, pinned, system)
+    while stuck & pinned.keys():  # what can't stay for one component moves for all: a host has one version of each package
+        pinned = {name: version for name, version in pinned.items() if name not in stuck}
+        found, missing, stuck = _all(apt, mine, served, pinned, system)
     asked = {each.name: each.component for each in reversed(mine)}
     return [_locked(rows, asked, system) for rows in found.values()], missing
+
+
+Found = dict[tuple[str, str], list[tuple[str, Deb]]]
+
+
+def _all(apt: Apt, mine: Sequence[NeededPackage], served: Mapping[str, list[str]], pinned: Mapping[str, str],
+         system: System) -> tuple[Found, list[str], set[str]]:
+    """Each package file with the components that need it, sentences about what is missing, and the names that can't keep their version."""
+    found: Found = {}
+    missing: list[str] = []
+    stuck: set[str] = set()
+    own_of = {component: [each for each in mine if each.component == component] for component in (each.component for each in mine)}
+    chosen = {component: _exact(own, served, pinned) for component, own in own_of.items()}
+    # What one component asks for in a version others depend on in that version, too.
+    pins = {**pinned, **{name: version for exact, _ in chosen.values() for name, is_, version in map(_parted, exact) if is_}}
+    for component, own in own_of.items():
+        exact, lacks = chosen[component]
+        missing += [f"{component} on {system.name}: {sentence}" for sentence in lacks]
+        try:
+            debs = apt.closure(exact, pins) if exact else []
+        except ProvisionError as error:
+            freed = _freed(apt, _exact(own, served, {})[0], pinned)
+            stuck |= freed
+            if not freed:
+                missing.append(f"{component} on {system.name}: {error.message}")
+            continue
+        for deb in debs:
+            found.setdefault((deb.name, deb.version), []).append((component, deb))
+    return found, missing, stuck
+
+
+def _parted(exact: str) -> tuple[str, str, str]:
+    """`name=version` in its parts."""
+    return exact.partition("=")
+
+
+def _freed(apt: Apt, exact: Sequence[str], pinned: Mapping[str, str]) -> set[str]:
+    """The names of a component's packages that have another version without pins; none where it has no solution without them either."""
+    try:
+        return {deb.name for deb in apt.closure(exact, {}) if pinned.get(deb.name, deb.version) != deb.version}
+    except ProvisionError:
+        return set()
 
 
 def _exact(own: Sequence[NeededPackage], served: Mapping[str, list[str]], pinned: Mapping[str, str]) -> tuple[list[str], list[str]]:
@@ -133,18 +169,6 @@ def _choice(package: NeededPackage, served: Mapping[str, list[str]], pinned: Map
     """The version that is locked, if it still fits and is served, else the newest one that fits; '' where there is none."""
     fitting = [version for version in served[package.name] if not package.version or same_version(version, package.version)]
     return pinned[package.name] if pinned.get(package.name) in fitting else next(iter(fitting), "")
-
-
-def _closure(apt: Apt, exact: Sequence[str], pinned: Mapping[str, str]) -> list[Deb]:
-    """With the versions that are locked; without them where something now needs a newer one."""
-    if not exact:
-        return []
-    try:
-        return apt.closure(exact, pinned)
-    except ProvisionError:
-        if not pinned:
-            raise
-        return apt.closure(exact, {})
 
 
 def _locked(rows: Sequence[tuple[str, Deb]], asked: Mapping[str, str], system: System) -> Locked:

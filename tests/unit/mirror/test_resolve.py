@@ -72,6 +72,13 @@ def test_what_several_components_depend_on_belongs_to_none(tmp_path: Path, vendo
     assert {each.name: each.component for each in found} == {"one": "docker", "two": "mesos", "shared": ""}
 
 
+def test_what_one_asks_for_in_a_version_others_take_in_it(tmp_path: Path, vendor: Served, key: Key) -> None:
+    files = [deb(tmp_path, "engine", "29.1"), deb(tmp_path, "engine", "30.0"), deb(tmp_path, "tool", "1", "engine")]
+    address = apt_repository(vendor, "apt", key, *files)
+    found, missing = resolved(tmp_path, address, key, wish("tool", component="common"), wish("engine", "29"))
+    assert (sorted((each.name, each.version) for each in found), missing) == ([("engine", "29.1"), ("tool", "1")], [])
+
+
 def test_what_is_locked_stays_where_it_still_fits(tmp_path: Path, vendor: Served, key: Key) -> None:
     old = [deb(tmp_path, "engine", "1.0", "library"), deb(tmp_path, "library", "1.0")]
     address = apt_repository(vendor, "apt", key, *old)
@@ -85,11 +92,16 @@ def test_what_is_locked_stays_where_it_still_fits(tmp_path: Path, vendor: Served
 
 def test_what_is_locked_moves_where_it_no_longer_fits(tmp_path: Path, vendor: Served, key: Key) -> None:
     library = deb(tmp_path, "library", "1.0")
-    address = apt_repository(vendor, "apt", key, deb(tmp_path, "engine", "1.0", "library"), library)
-    first, _ = resolved(tmp_path, address, key, wish("engine"))
-    apt_repository(vendor, "apt", key, deb(tmp_path, "engine", "2.0", "library (>= 2)"), library, deb(tmp_path, "library", "2.0"))
-    found, missing = resolved(tmp_path, address, key, wish("engine"), kept=tuple(first))
-    assert (names(found), missing) == ({"engine": "2.0", "library": "2.0"}, [])
+    others = [deb(tmp_path, "tool", "1.0", "library, small"), deb(tmp_path, "small", "1.0"), library]
+    both = wish("tool", component="common"), wish("engine")
+    address = apt_repository(vendor, "apt", key, deb(tmp_path, "engine", "1.0", "library"), *others)
+    first, _ = resolved(tmp_path, address, key, *both)
+    newer = [deb(tmp_path, "library", "2.0"), deb(tmp_path, "tool", "2.0"), deb(tmp_path, "small", "2.0")]
+    apt_repository(vendor, "apt", key, deb(tmp_path, "engine", "2.0", "library (>= 2)"), *others, *newer)
+    found, missing = resolved(tmp_path, address, key, *both, kept=tuple(first))
+    assert missing == []
+    assert [(each.name, each.version) for each in sorted(found, key=lambda each: each.name)] == [
+        ("engine", "2.0"), ("library", "2.0"), ("small", "1.0"), ("tool", "1.0")], "one version of each, and what others need stays"
 
 
 @pytest.mark.parametrize(("wanted", "said"), [
