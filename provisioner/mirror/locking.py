@@ -59,6 +59,10 @@ class Making:
         """What is locked of this name and version."""
         return next((a for a in self.before.artefacts if (a.kind, a.name, a.version) == (kind, name, version)), None)
 
+    def kept_key(self, repository: NeededRepository) -> Locked | None:
+        """The locked key of a repository, if it is still the one that is expected."""
+        return self.kept(KEY, repository.name, repository.key_fingerprint.replace(" ", "").upper())
+
     def brought(self, name: str, system: str = "") -> Locked | None:
         """What the user brought or made, which nobody serves."""
         return next((a for a in self.before.artefacts if a.origin != VENDOR and a.name == name and a.system == system), None)
@@ -135,7 +139,7 @@ def _keys(making: Making, wanted: Needed, folder: Path) -> dict[NeededRepository
             found[repository] = keys.keep(key, folder, repository.name)
             return Locked(KEY, repository.name, key.fingerprint, key.digest, len(key.content), "", "", key.url, fingerprint=key.fingerprint)
 
-        making.one(ask, making.kept(KEY, repository.name, repository.key_fingerprint.replace(" ", "").upper()))
+        making.one(ask, making.kept_key(repository))
     return found
 
 
@@ -166,8 +170,9 @@ def _packages(making: Making, system: System, wanted: Needed, nowhere: Mapping[s
     own = [a for a in making.before.artefacts if a.kind == PACKAGE and a.system == system.name and a.origin == VENDOR]
     kept = [a for a in own if not making.upgrade.moves(a)]
     making.artefacts += brought
-    if own and any(each.manager == "apt" and each not in trusted for each in wanted.repositories):
-        making.artefacts += _still(own, asked)  # without its key nothing can be asked of a repository, which is said already
+    if lost := [each.name for each in wanted.repositories if each.manager == "apt" and each not in trusted and making.kept_key(each)]:
+        making.artefacts += _still(own, asked)
+        making.unasked.append(f"packages of {system.name}, without the key of {', '.join(lost)}")
         return
     try:
         apt = Apt(system, [*_vendors(system, wanted, trusted), *_origins(system, wanted, origins)], folder / system.name.replace("/", "-"))

@@ -197,6 +197,18 @@ def test_without_a_network_it_says_what_it_could_not_check(site: Site, capsys: p
     assert str(site.locked) == before
 
 
+def test_a_repository_whose_key_was_never_there_holds_up_no_other(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    (site.served.folder / "apt" / "key.asc").unlink()
+    line = f"deb [trusted=yes] {site.served.address}/apt bookworm main"
+    assert site.lock(origin=(line,), allow_missing=True) == 0
+    assert "apt/key.asc: HTTP 404" in capsys.readouterr().err
+    site.versions["git"] = "2.0"
+    site.publish()
+    (site.served.folder / "apt" / "key.asc").unlink()
+    assert site.lock(origin=(line,), allow_missing=True) == 0
+    assert site.version("git") == "2.0"
+
+
 def test_a_key_that_is_not_the_catalogues_locks_nothing(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
     with signing() as other:
         apt_repository(site.served, "apt", other, *(site.folder / "debs").glob("*.deb"))
