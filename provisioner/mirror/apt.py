@@ -6,6 +6,7 @@ import os
 import shutil
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 from provisioner.errors import ProvisionError, UsageError
@@ -49,6 +50,8 @@ def _targets() -> list[tuple[str, str, str]]:
     text = run(command, what="package sources of this machine")
     rows = [tuple(line.split("|")) for line in text.splitlines() if line.count("|") == 2]
     return [(row[0], row[1], row[2]) for row in rows]
+
+
 def download(codename: str, status: str | None, lines: list[list[str]], target: Path) -> None:
     """Fills the new folder `target`, beside which the lists of packages are kept: reading them anew for each would take longer than it.
 
@@ -84,9 +87,12 @@ def fetch(root: Path, lists: Path, codename: str, names: list[str]) -> None:
         call(root, lists, "install", "--target-release", codename, *options)
 
 
-def call(root: Path, lists: Path, verb: str, *arguments: str) -> None:
-    """apt with folders of its own: it neither sees nor changes what is installed on this machine. Raises GoneError, ProvisionError."""
-    options = {
+def call(root: Path, lists: Path, verb: str, *arguments: str, program: str = "apt-get", more: Mapping[str, object] | None = None) -> str:
+    """apt with folders of its own: it neither sees nor changes what is installed on this machine. Gives its standard output.
+
+    `more` are further settings of apt. Raises GoneError, ProvisionError.
+    """
+    options: dict[str, object] = {
         "Dir::State": root,
         "Dir::State::lists": lists,
         "Dir::State::status": root / "status",
@@ -100,12 +106,14 @@ def call(root: Path, lists: Path, verb: str, *arguments: str) -> None:
         "APT::Sandbox::User": "root",
         "Acquire::Languages": "none",
         "Debug::NoLocking": "true",
+        **(more or {}),
     }
     flags = [flag for key, value in options.items() for flag in ("--option", f"{key}={value}")]
-    what = f"apt-get {verb} {' '.join(arguments[-3:])}".rstrip()
-    done = attempt(["apt-get", "--quiet", *flags, verb, *arguments], timeout=_DOWNLOAD_SECONDS, cwd=root / "archives")
+    what = f"{program} {verb} {' '.join(arguments[-3:])}".rstrip()
+    done = attempt([program, "--quiet", *flags, verb, *arguments], timeout=_DOWNLOAD_SECONDS, cwd=root / "archives")
     if done.returncode != 0:
         raise refused(what, done.returncode, done.stderr.decode(errors="replace") or done.stdout.decode(errors="replace"))
+    return done.stdout.decode(errors="replace")
 
 
 class GoneError(ProvisionError):

@@ -48,7 +48,7 @@ class Sources:
     def of(cls, components: frozenset[str], variables: Mapping[str, Any], mirror: str = "", hashed: set[str] | None = None) -> Sources:
         """The questions for what a host is to run. Files of the site's mirror are hashed, unless another host does it already."""
         found = cls()
-        found.packages = tuple(dict.fromkeys(each for c in COMPONENTS if c.name in components for each in _packages(c, variables)))
+        found.packages = tuple(dict.fromkeys(each for c in COMPONENTS if c.name in components for each in packages_of(c, variables)))
         found._repositories(variables)
         for role in _roles("archive", components):
             url = str(variables.get(f"{role}_archive_url", "") or "")
@@ -99,7 +99,7 @@ def _roles(artefact: str, components: frozenset[str]) -> list[str]:
     return list(dict.fromkeys(c.role for c in COMPONENTS if c.artefact == artefact and c.name in components))
 
 
-def _packages(component: Component, variables: Mapping[str, Any]) -> Iterator[Package]:
+def packages_of(component: Component, variables: Mapping[str, Any]) -> Iterator[Package]:
     """By the variables `<role>_package`, `<role>_packages` (a list, or one by family) and `<role>_version`."""
     role, version = component.role, str(variables.get(f"{component.role}_version", "") or "")
     several = variables.get(f"{role}_packages") or []

@@ -1,0 +1,13 @@
+"""What its role installs beside the packages that a variable names (Debian's family)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+
+def further(variables: Mapping[str, Any], release: str) -> list[str]:
+    """By what the role is told, on this release of a distribution (`debian12`)."""
+    netcat = ["netcat-openbsd"] if "netcat" in variables["common_packages"] else []
+    firewall = ["firewalld"] if variables["common_firewall"] == "managed" else []
+    return [*netcat, "procps", "openssl", *firewall, *(["nftables"] if variables["common_networks"] else [])]

@@ -1,0 +1,15 @@
+"""What its role installs beside the packages that a variable names (Debian's family)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+
+def further(variables: Mapping[str, Any], release: str) -> list[str]:
+    """By what the role is told, on this release of a distribution (`debian12`).
+
+    From Debian 13 on docker.io only recommends its command line.
+    """
+    apart = release.startswith("debian") and int(release.removeprefix("debian")) >= 13
+    return ["docker-cli"] if apart and "docker.io" in variables["docker_packages"] else []

@@ -1,0 +1,68 @@
+"""Keys of package repositories: taken over only with the expected fingerprint, and nothing else that the file holds."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from provisioner.errors import ProvisionError
+from provisioner.mirror.fetch import small
+from provisioner.mirror.programs import attempt, run
+
+HINT = "compare it with what the vendor says of its key: the catalogue is wrong, or somebody stands between"
+
+
+class WrongKeyError(ProvisionError):
+    """What is served is another key, or none."""
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """A key: the file's bytes as they are served, and the one key of it that is trusted, for apt's `signed-by`."""
+
+    url: str
+    fingerprint: str
+    content: bytes
+    trusted: bytes
+
+    @property
+    def digest(self) -> str:
+        """`sha256:…` of the file."""
+        return f"sha256:{hashlib.sha256(self.content).hexdigest()}"
+
+
+def fetch(url: str, fingerprint: str) -> Fetched:
+    """The key at an address. Raises WrongKeyError with both fingerprints, NoAnswerError."""
+    wanted = fingerprint.replace(" ", "").upper()
+    content = small(url)
+    # GnuPG's own socket must fit into 107 bytes of path, so not below a folder of ours.
+    with tempfile.TemporaryDirectory(prefix="key-") as home:
+        gpg = ["gpg", "--homedir", home, "--batch", "--quiet", "--no-autostart"]
+        attempt([*gpg, "--import"], stdin=content)
+        found = fingerprints(run([*gpg, "--with-colons", "--list-keys"], what="keys of a repository"))
+        if wanted not in found:
+            served = f"the key {', '.join(found)}" if found else "no key"
+            raise WrongKeyError(f"{url} has {served}, expected is {wanted or 'none'}", hint=HINT)
+        trusted = attempt([*gpg, "--export", wanted]).stdout
+    return Fetched(url, wanted, content, trusted)
+
+
+def fingerprints(listing: str) -> list[str]:
+    """Those of the primary keys in what GnuPG lists with colons."""
+    found, primary = [], False
+    for line in listing.splitlines():
+        kind, *fields = line.split(":")
+        if kind in ("pub", "sub"):
+            primary = kind == "pub"
+        elif kind == "fpr" and primary:
+            found.append(fields[8])
+    return found
+
+
+def keep(key: Fetched, folder: Path, name: str) -> Path:
+    """Writes what is trusted for apt."""
+    path = folder / f"{name}.gpg"
+    path.write_bytes(key.trusted)
+    return path

@@ -1,0 +1,220 @@
+"""Makes the lock of an inventory: asks package managers, vendors and registries what they have now, and compares it with the old lock."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from provisioner.cluster.model import Host
+from provisioner.context import Context
+from provisioner.errors import ProvisionError, StepFailed, UsageError
+from provisioner.mirror import archives, keys, registry
+from provisioner.mirror.apt import own_sources
+from provisioner.mirror.artefacts import Needed, NeededArchive, NeededImage, NeededPackage, NeededRepository, needed
+from provisioner.mirror.constraints import foreign, violated
+from provisioner.mirror.lock import ARCHIVE, IMAGE, KEY, PACKAGE, VENDOR, Lock, Locked, System
+from provisioner.mirror.programs import Say, working
+from provisioner.mirror.resolve import Apt, packages
+from provisioner.mirror.systems import CODENAMES
+
+#: Asked at the same time: addresses and registries, which make one wait.
+_PARALLEL = 4
+
+
+@dataclass(frozen=True)
+class Upgrade:
+    """What may move although what is locked still fits: nothing, all, or what one component needs."""
+
+    everything: bool = False
+    component: str = ""
+
+    def moves(self, artefact: Locked) -> bool:
+        """Whether an artefact need not stay."""
+        return artefact.origin == VENDOR and (self.everything or (bool(self.component) and artefact.component == self.component))
+
+
+@dataclass(frozen=True)
+class Made:
+    """A lock, sentences about what is missing in it, and about what could not be asked and so stays as it was locked."""
+
+    lock: Lock
+    missing: tuple[str, ...] = ()
+    unasked: tuple[str, ...] = ()
+
+
+@dataclass
+class Making:
+    """What is being found."""
+
+    before: Lock
+    upgrade: Upgrade
+    artefacts: list[Locked] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+    unasked: list[str] = field(default_factory=list)
+
+    def kept(self, kind: str, name: str, version: str) -> Locked | None:
+        """What is locked of this name and version."""
+        return next((a for a in self.before.artefacts if (a.kind, a.name, a.version) == (kind, name, version)), None)
+
+    def kept_key(self, repository: NeededRepository) -> Locked | None:
+        """The locked key of a repository, if it is still the one that is expected."""
+        return self.kept(KEY, repository.name, repository.key_fingerprint.replace(" ", "").upper())
+
+    def brought(self, name: str, system: str = "") -> Locked | None:
+        """What the user brought or made, which nobody serves."""
+        return next((a for a in self.before.artefacts if a.origin != VENDOR and a.name == name and a.system == system), None)
+
+    def one(self, ask: Callable[[], Locked], kept: Locked | None) -> None:
+        """Adds what is served; where nobody answers what is locked stays."""
+        try:
+            self.artefacts.append(ask())
+        except UsageError:
+            raise
+        except ProvisionError as error:
+            if kept and not getattr(error, "reached", False) and not isinstance(error, (keys.WrongKeyError, archives.WrongFileError)):
+                self.artefacts.append(kept)
+                self.unasked.append(error.message)
+            else:
+                self.missing.append(error.message)
+
+
+def make(context: Context, systems: Mapping[System, tuple[Host, ...]], before: Lock | None = None, upgrade: Upgrade = Upgrade(), *,
+         origins: Sequence[str] = (), say: Say = lambda line: None) -> Made:
+    """The lock of an inventory for these systems. What is locked stays where it still fits, unless `upgrade` lets it move.
+
+    `origins` are one-line package sources instead of this machine's own. Raises UsageError for systems whose packages can't be
+    resolved here, StepFailed where a digest changed at the same version.
+    """
+    refuse_foreign(systems)
+    making = Making(before or Lock(), upgrade)
+    wanted = {system: needed(context, hosts, f"{system.distribution}{system.release}") for system, hosts in systems.items()}
+    nowhere = {sentence.partition(" ")[0]: sentence for each in wanted.values() for sentence in each.nowhere}
+    everything = _together(tuple(wanted.values()))
+    with tempfile.TemporaryDirectory(prefix="lock-") as folder:
+        with working(say, "keys, archives and images"):
+            trusted = _keys(making, everything, Path(folder))
+            _files(making, everything, nowhere, sorted({system.architecture for system in systems}))
+        for system, own in wanted.items():
+            with working(say, f"packages of {system.name}"):
+                _packages(making, system, own, nowhere, trusted, origins, Path(folder))
+    lock = Lock(tuple(systems), tuple(dict.fromkeys(making.artefacts)))
+    making.missing += [*violated(lock, context), *foreign(lock)]
+    refuse_changed(making.before, lock)
+    return Made(lock, tuple(dict.fromkeys(making.missing)), tuple(dict.fromkeys(making.unasked)))
+
+
+def refuse_foreign(systems: Mapping[System, object]) -> None:
+    """Raises UsageError for systems whose packages are not apt's."""
+    if foreign := [system.name for system in systems if not system.codename]:
+        raise UsageError(f"{', '.join(foreign)}: what RPM packages depend on can't be locked yet",
+                         hint="lock the systems of Debian's family only: --system debian12/amd64")
+
+
+def refuse_changed(before: Lock, now: Lock) -> None:
+    """Raises StepFailed where something has another digest than it was locked with, at the same version."""
+    old = {(a.key, a.name, a.version): a for a in before.artefacts if a.kind != KEY}  # a key is known by its fingerprint
+    changed = [(old[key], a) for a in now.artefacts if (key := (a.key, a.name, a.version)) in old and old[key].digest != a.digest]
+    if changed:
+        rows = [f"{a.kind} {a.name} {a.version}{f' ({a.system})' if a.system else ''}: locked is {o.digest}, served is {a.digest}"
+                f"{f' by {a.url}' if a.url else ''}" for o, a in changed]
+        raise StepFailed("other content under the same version:\n" + "\n".join(rows),
+                         hint="ask the vendor why; if it is right, take the line of it out of provision.lock and lock again")
+
+
+def _together(each: Sequence[Needed]) -> Needed:
+    """What does not depend on the system, once."""
+    return Needed((), tuple(dict.fromkeys(a for n in each for a in n.archives)), tuple(dict.fromkeys(i for n in each for i in n.images)),
+                  tuple(dict.fromkeys(r for n in each for r in n.repositories if r.manager == "apt")))
+
+
+def _keys(making: Making, wanted: Needed, folder: Path) -> dict[NeededRepository, Path]:
+    """Locks the keys of repositories; gives where what is trusted of each lies."""
+    found: dict[NeededRepository, Path] = {}
+    for repository in wanted.repositories:
+        def ask(repository: NeededRepository = repository) -> Locked:
+            key = keys.fetch(repository.key_url, repository.key_fingerprint)
+            found[repository] = keys.keep(key, folder, repository.name)
+            return Locked(KEY, repository.name, key.fingerprint, key.digest, len(key.content), "", "", key.url, fingerprint=key.fingerprint)
+
+        making.one(ask, making.kept_key(repository))
+    return found
+
+
+def _files(making: Making, wanted: Needed, nowhere: Mapping[str, str], architectures: Sequence[str]) -> None:
+    """Archives and images, several at a time, in the order in which they are wanted."""
+    def archive(each: NeededArchive) -> tuple[Callable[[], Locked], Locked | None]:
+        return lambda: archives.locked(each), making.kept(ARCHIVE, each.urls[0].rpartition("/")[2], each.version)
+
+    def image(each: NeededImage) -> tuple[Callable[[], Locked], Locked | None]:
+        if brought := making.brought(each.image):
+            return lambda: brought, brought
+        return lambda: registry.locked(each, architectures), making.kept(IMAGE, each.image, each.version)
+
+    lost = [each for each in wanted.images if each.component in nowhere and not making.brought(each.image)]
+    making.missing += [nowhere[each.component] for each in lost]
+    asked = [*map(archive, wanted.archives), *(image(each) for each in wanted.images if each not in lost)]
+    with ThreadPoolExecutor(_PARALLEL) as pool:
+        answers = [(pool.submit(ask), kept) for ask, kept in asked]
+        for answer, kept in answers:
+            making.one(answer.result, kept)
+
+
+def _packages(making: Making, system: System, wanted: Needed, nowhere: Mapping[str, str], trusted: Mapping[NeededRepository, Path],
+              origins: Sequence[str], folder: Path) -> None:
+    brought = [a for each in wanted.packages if (a := making.brought(each.name, system.name))]
+    there = {a.name for a in brought}
+    asked = [each for each in wanted.packages if each.name not in there]
+    own = [a for a in making.before.artefacts if a.kind == PACKAGE and a.system == system.name and a.origin == VENDOR]
+    kept = [a for a in own if not making.upgrade.moves(a)]
+    making.artefacts += brought
+    if lost := [each.name for each in wanted.repositories if each.manager == "apt" and each not in trusted and making.kept_key(each)]:
+        making.artefacts += _still(own, asked)
+        making.unasked.append(f"packages of {system.name}, without the key of {', '.join(lost)}")
+        return
+    try:
+        apt = Apt(system, [*_vendors(system, wanted, trusted), *_origins(system, wanted, origins)], folder / system.name.replace("/", "-"))
+        apt.update()
+    except UsageError:
+        raise
+    except ProvisionError as error:
+        (making.unasked if own else making.missing).append(f"packages of {system.name}: {error.message}")
+        making.artefacts += _still(own, asked)
+        return
+    found, missing = packages(apt, system, asked, kept)
+    making.artefacts += found
+    making.missing += [nowhere.get(sentence.partition(" ")[0], sentence) for sentence in missing]
+
+
+def _still(own: Sequence[Locked], asked: Sequence[NeededPackage]) -> list[Locked]:
+    """What is locked and asked for by the same component as before."""
+    names = {each.name: each.component for each in asked}
+    return [replace(a, component=names.get(a.name, a.component)) for a in own if not a.asked or a.name in names]
+
+
+def _vendors(system: System, wanted: Needed, trusted: Mapping[NeededRepository, Path]) -> Iterator[str]:
+    """The lines of the vendors' repositories, or the site's, whose keys are there."""
+    words = {"{distribution}": system.distribution, "{codename}": system.codename}
+    for each in wanted.repositories:
+        if each in trusted:
+            uri, suite = each.uri, each.suite
+            for word, text in words.items():
+                uri, suite = uri.replace(word, text), suite.replace(word, text)
+            yield f"deb [signed-by={trusted[each]}] {uri} {suite} {' '.join(each.components)}"
+
+
+def _origins(system: System, wanted: Needed, origins: Sequence[str]) -> tuple[str, ...]:
+    """The lines of the distribution's own packages: those given for this release, else this machine's, unless the site has a mirror.
+
+    Raises UsageError where there are none.
+    """
+    others = {name for name in CODENAMES.values() if name != system.codename}
+    given = tuple(line for line in origins if not any(word.partition("-")[0] in others for word in line.split()))
+    if given or any(each.name == "site" for each in wanted.repositories):
+        return given
+    if system.distribution != "debian":
+        raise UsageError(f"this machine's apt knows no source of packages of {system.name}",
+                         hint=f"name one: --from 'deb [signed-by=KEYRING] http://SERVER/{system.distribution} {system.codename} main'")
+    return own_sources(system.codename)

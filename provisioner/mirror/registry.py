@@ -1,0 +1,99 @@
+"""Images by the digest of their manifest, as a registry has them; the program skopeo asks."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tempfile
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+from provisioner.errors import ProvisionError, UsageError
+from provisioner.mirror.artefacts import NeededImage
+from provisioner.mirror.lock import IMAGE, Locked
+from provisioner.mirror.programs import attempt, failure
+
+_SECONDS = 60.0
+PROGRAM = "skopeo"
+
+
+class NoImageError(ProvisionError):
+    """A registry does not give an image, or not for a wanted architecture."""
+
+
+def locked(image: NeededImage, architectures: Collection[str]) -> Locked:
+    """An image by the SHA-256 of its manifest, or of its list of manifests, which holds for every architecture.
+
+    Its size is that of all layers for these architectures. Raises NoImageError, UsageError without the program.
+    """
+    raw = _raw(image, image.image)
+    manifest = _parsed(raw, image.image)
+    size = 0
+    if "manifests" in manifest:
+        has = {each["platform"]["architecture"]: each["digest"] for each in manifest["manifests"] if _linux(each)}
+        _complete(image, has, architectures)
+        own = named(image.image)
+        size = sum(_size(_parsed(_raw(image, f"{own}@{has[arch]}"), image.image)) for arch in sorted({*architectures}))
+    else:
+        size = _size(manifest)
+        _complete(image, [str(json.loads(_raw(image, image.image, "--config")).get("architecture", ""))], architectures)
+    return Locked(IMAGE, image.image, image.version, f"sha256:{hashlib.sha256(raw).hexdigest()}", size, image.component)
+
+
+def _complete(image: NeededImage, has: Collection[str], architectures: Collection[str]) -> None:
+    """Raises NoImageError where a wanted architecture is missing."""
+    if lacks := sorted({*architectures}.difference(has)):
+        raise NoImageError(f"the image {image.image} exists for {', '.join(sorted(has)) or 'no Linux'}, not for {', '.join(lacks)}",
+                           hint="choose another with cluster_versions, or push one for that architecture to a registry of yours")
+
+
+def named(image: str) -> str:
+    """An image without tag and digest."""
+    plain = image.partition("@")[0]
+    head, colon, tag = plain.rpartition(":")
+    return head if colon and "/" not in tag else plain
+
+
+def _linux(entry: Mapping[str, Any]) -> bool:
+    """Attestations stand in such lists, too, with an unknown platform."""
+    return isinstance(entry.get("platform"), Mapping) and entry["platform"].get("os") == "linux"
+
+
+def _size(manifest: Mapping[str, Any]) -> int:
+    return sum(int(each.get("size", 0)) for each in (manifest.get("config") or {}, *manifest.get("layers", [])))
+
+
+def _parsed(raw: bytes, image: str) -> dict[str, Any]:
+    try:
+        found = json.loads(raw)
+    except ValueError:
+        found = None
+    if not isinstance(found, dict) or found.get("schemaVersion") != 2:
+        raise NoImageError(f"the manifest of {image} is of a form that engines of today refuse (schema 1)",
+                           hint="push the image again with a current engine")
+    return found
+
+
+def _raw(image: NeededImage, reference: str, *what: str) -> bytes:
+    """The exact bytes of a manifest; with `--config` those of the image's configuration."""
+    with tempfile.TemporaryDirectory(prefix="skopeo-") as folder:
+        flags = ["--tls-verify=false"] if image.plain else []
+        if image.ca:
+            (Path(folder) / "ca.crt").write_text(image.ca)
+            flags += ["--cert-dir", folder]
+        try:
+            done = attempt([PROGRAM, "inspect", "--raw", *what, *flags, f"docker://{reference}"], timeout=_SECONDS)
+        except UsageError as error:
+            raise UsageError("images are locked by the program skopeo, which is not installed here",
+                             hint="install it: apt-get install skopeo, or dnf install skopeo") from error
+    if done.returncode != 0:
+        said = done.stderr.decode(errors="replace").strip()
+        raise NoImageError(failure(f"the image {reference}: skopeo", done.returncode, _plain(said)).message,
+                           hint="look at the registry, at this machine's way to it, and whether it wants a login (skopeo login)")
+    return done.stdout
+
+
+def _plain(said: str) -> str:
+    """What skopeo's log says, without time and level."""
+    return said.partition('msg="')[2].rstrip('"').replace('\\"', '"') or said

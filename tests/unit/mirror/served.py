@@ -1,0 +1,119 @@
+"""A vendor on loopback: a folder served by HTTP, package repositories in it, signed by GnuPG and indexed by apt's own tool, a registry."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import http.server
+import json
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from provisioner.mirror import repository
+from provisioner.mirror.images import Image, Settings, configuration, layer_of_folder
+
+
+class _Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *args: object) -> None:
+        """Nothing: a test's output is for failures."""
+
+
+@dataclass(frozen=True)
+class Served:
+    """A folder and where it is served."""
+
+    folder: Path
+    address: str
+
+    def file(self, path: str, content: bytes) -> str:
+        """A file in it; gives its address."""
+        target = self.folder / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(content)
+        return f"{self.address}/{path}"
+
+
+@contextmanager
+def serving(folder: Path) -> Iterator[Served]:
+    """While it lasts."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(_Quiet, directory=str(folder))) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield Served(folder, f"http://127.0.0.1:{server.server_address[1]}")
+        server.shutdown()
+
+
+@contextmanager
+def signing() -> Iterator[repository.Key]:
+    """A key; in a short path, as GnuPG's socket needs one."""
+    with tempfile.TemporaryDirectory(prefix="gpg-") as home:
+        yield repository.signing_key(Path(home) / "key", "Tester <tester@example.com>")
+
+
+def deb(folder: Path, name: str, version: str, depends: str = "", architecture: str = "all", word: str = "") -> Path:
+    """A package with nothing in it but its description, in which `word` makes another file of it; without it always the same bytes."""
+    tree = folder / f"{name}-{version}"
+    shutil.rmtree(tree, ignore_errors=True)
+    (tree / "DEBIAN").mkdir(parents=True)
+    needs = f"Depends: {depends}\n" if depends else ""
+    (tree / "DEBIAN" / "control").write_text(f"Package: {name}\nVersion: {version}\nArchitecture: {architecture}\n{needs}"
+                                             f"Maintainer: Tester <tester@example.com>\nDescription: empty {word}\n")
+    file = folder / f"{name}_{version.replace(':', '%3a')}_{architecture}.deb"
+    subprocess.run(["dpkg-deb", "--build", "--root-owner-group", str(tree), str(file)], check=True, capture_output=True,
+                   env={**os.environ, "SOURCE_DATE_EPOCH": "0"})
+    return file
+
+
+def apt_repository(served: Served, name: str, key: repository.Key, *packages: Path, suite: str = "bookworm") -> str:
+    """A repository of these packages and no others; gives its address."""
+    root = served.folder / name
+    shutil.rmtree(root, ignore_errors=True)
+    root.mkdir(parents=True)
+    repository.add(root, suite, repository.OWN, packages)
+    repository.publish(root, suite, "amd64", key, root / "memory", label=name)
+    return f"{served.address}/{name}"
+
+
+def image(folder: Path, name: str, tag: str, word: str = "", architecture: str = "amd64") -> Image:
+    """A tiny one, in which `word` makes another of it."""
+    content = folder / f"content-{name.replace('/', '-')}-{tag}-{word}"
+    content.mkdir(parents=True)
+    (content / "file").write_text(f"{name} {word}")
+    layer = layer_of_folder(content, folder / f"{content.name}.tar.gz", on_base=False)
+    return Image(name, tag, configuration(architecture, Settings(), [layer]), (layer,))
+
+
+@contextmanager
+def registry_of(root: Path) -> Iterator[str]:
+    """A registry of what is stored there: its name."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        name = f"127.0.0.1:{free.getsockname()[1]}"
+    settings = root / "registry.yml"
+    settings.write_text(json.dumps({"version": 0.1, "log": {"level": "error"}, "http": {"addr": name},
+                                    "storage": {"filesystem": {"rootdirectory": str(root)}}}))
+    with subprocess.Popen(["docker-registry", "serve", str(settings)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as serving:
+        try:
+            for _ in range(200):
+                if _answers(name):
+                    break
+                time.sleep(0.1)
+            yield name
+        finally:
+            serving.terminate()
+
+
+def _answers(name: str) -> bool:
+    with contextlib.suppress(OSError), urllib.request.urlopen(f"http://{name}/v2/") as answer:
+        return bool(answer.status == 200)
+    return False
