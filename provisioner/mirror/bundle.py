@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from provisioner import __version__
+from provisioner.cluster.names import counted
 from provisioner.errors import ProvisionError, StepFailed, UsageError
 from provisioner.mirror import bundle_start as reading
 from provisioner.mirror import lock
@@ -134,7 +135,7 @@ def save(file: Path, mirror: Path | None, locked: Path | None, wheels: Iterable[
     if (free := shutil.disk_usage(file.resolve().parent).free) < need:
         raise UsageError(f"the bundle needs {readable(need)}, {readable(free)} are free", where=str(file),
                          hint="name a file on a larger disk")
-    say(f"{len(members)} files, {readable(size)}")
+    say(f"{counted(len(members), 'file')}, {readable(size)}")
     measuring = Progress(say, "hashing", size)
     listed = {}
     for each in members:

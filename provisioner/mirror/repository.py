@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import tempfile
+import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from provisioner.mirror.programs import attempt, run
 #: Where packages lie below pool/<codename>: those that never change under the same file name, and those that may.
 DISTRIBUTION, OWN = "distribution", "own"
 _INDEX_SECONDS = 600.0
+_AGENT_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -116,6 +118,10 @@ def gpg(home: Path, *arguments: str, what: str) -> str:
             return run(["gpg", "--homedir", str(link), "--batch", "--yes", *arguments], what=what)
         finally:
             attempt(["gpgconf", "--homedir", str(link), "--kill", "gpg-agent"])
+            # It removes its socket as its last act; until then the next call would be answered by one that ends.
+            until = time.monotonic() + _AGENT_SECONDS
+            while (link / "S.gpg-agent").exists() and time.monotonic() < until:
+                time.sleep(0.02)
 
 
 def _gpg(key: Key, *arguments: str) -> str:

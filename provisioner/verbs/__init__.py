@@ -64,7 +64,7 @@ VERBS = (
     Verb("inventory", "build", "print the rendered Ansible inventory"),
     Verb("lock", "build", "write exact versions and digests of everything to provision.lock"),
     Verb("preflight", "build", "check every host before anything is changed"),
-    Verb("sources", "build", "show where packages, archives and images come from, and whether they are there"),
+    Verb("sources", "build", "show where artefacts come from, and whether they are there"),
     Verb("plan", "build", "show what 'up' would do, and why; change nothing"),
     Verb("up", "build", "build the cluster, or bring it to what the inventory says", makes_lab=True),
     Verb("audit", "operate", "try every door of every host, from inside and outside"),

@@ -55,12 +55,16 @@ def inventory_script(witnesses: list[Mapping[str, Any]]) -> str:
 def look_script(witnesses: list[Mapping[str, Any]]) -> str:
     """Prints what a host is like, a line for each thing that the witnesses name, without a word about processes or times.
 
-    Certificates and keys are made anew where they were damaged, so what is in them, and the line that names one, says nothing.
+    Certificates and a host's own keys are made anew where they were damaged, so what is in them, and the line that names one, says nothing.
     """
     paths, units, packages, ports = _all(witnesses)
     return f"""
     content() {{
-      case $1 in */tls/*.pem | *.jks) head -c 20 $1 ;; *) sed '/^# certificate [0-9a-f]*$/d' $1 ;; esac 2>/dev/null | sha256sum
+      case $1 in
+        */tls/*.pem) head -c 20 $1 ;;
+        *.jks | */jwt.key) ;;
+        *) sed '/^# certificate [0-9a-f]*$/d' $1 ;;
+      esac 2>/dev/null | sha256sum
     }}
     for path in {paths}; do
       [ ! -e $path ] || echo "$path $(stat -c '%F %a %u:%g' $path) $(content $path)"
