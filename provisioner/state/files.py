@@ -50,10 +50,10 @@ def write_private(path: Path, data: bytes, *, replace: bool = True) -> bool:
     return _write(path, data, 0o600, replace=replace)
 
 
-def rewrite(path: Path, data: bytes) -> None:
-    """Replace a file by one that is whole, with the mode that it has; a new one is 0600. A link stays one. Raises UsageError."""
+def rewrite(path: Path, data: bytes, *, new: int = 0o600) -> None:
+    """Replace a file by one that is whole, with the mode that it has, or as a `new` one. A link stays one. Raises UsageError."""
     path = path.resolve()
-    _write(path, data, stat.S_IMODE(path.stat().st_mode) if path.exists() else 0o600)
+    _write(path, data, stat.S_IMODE(path.stat().st_mode) if path.exists() else new)
 
 
 def _write(path: Path, data: bytes, mode: int, *, replace: bool = True) -> bool:

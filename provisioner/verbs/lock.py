@@ -65,7 +65,7 @@ def run(context: Context, console: Console, options: Options) -> int:
         return _incomplete(console, "nothing was written")
     changes = moved(before or lock.Lock(), made.lock)
     if before is None or str(before) != str(made.lock):
-        rewrite(path, str(made.lock).encode())
+        rewrite(path, str(made.lock).encode(), new=0o644)  # nothing in it is secret, and colleagues read it
     for line in changes if before else ():
         console.say(line)
     console.say(f"{path}: {_counted(made)}" + ("" if changes else "; nothing moved"))

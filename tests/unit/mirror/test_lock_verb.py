@@ -115,6 +115,7 @@ def test_everything_is_locked_and_the_second_time_nothing_moves(site: Site, caps
     names = {a.name for a in found.artefacts}
     assert {"docker-ce", "mesos", "libshared", "consul.zip", f"{site.registry}/busybox:1.36", "site"} <= names
     assert next(a.fingerprint for a in found.artefacts if a.kind == KEY) == site.key.fingerprint
+    assert (site.inventory.parent / "provision.lock").stat().st_mode & 0o777 == 0o644, "colleagues read it"
     before = (site.inventory.parent / "provision.lock").read_bytes()
     assert site.lock() == 0
     assert (site.inventory.parent / "provision.lock").read_bytes() == before
