@@ -1,8 +1,9 @@
-"""Runs what needs labs: roles in build order and whole clusters one after the other on one lab, beside them tests that make their own.
+"""Runs what needs labs in two lanes: roles in build order on one lab; beside them tests that make their own labs, and then whole clusters
+one after the other on another.
 
 `python -m tests.lab.run [NAME …] [--not NAME …] [--not-nightly] [--mitogen]`; a NAME is a role, a module of `tests/lab`, or a
-group. It stops at nothing, and ends with the time of each and the slowest tests. What tests with labs of their own print follows when
-they are done: they run beside the others, as labs wait more than they compute. What fails gets a second try, because a busy machine must
+group. It stops at nothing, and ends with the time of each and the slowest tests. What the second lane prints follows when it is done:
+they run beside each other, as labs wait more than they compute. What fails gets a second try, because a busy machine must
 not cost an hour's run; the table says so and says why it failed, whether or not the second try passed: it is to be looked into.
 
 Environment: LAB_OS (operating system of the hosts), KEEP_LAB=1 (leave the lab as it is at the end, to look at it or to go on
@@ -29,6 +30,8 @@ from tests.lab.support.results import keep
 
 OWN_LABS, ROLES, CLUSTERS = "own-labs", "roles", "clusters"
 GROUPS = (OWN_LABS, ROLES, CLUSTERS)
+#: The lab of whole clusters where roles have the shared one at the same time.
+SECOND = f"{SHARED}-2"
 #: What starts the line with a reason: pytest's summary, an Ansible task that failed, Ansible or Molecule itself.
 REASON = re.compile(r"(FAILED|ERROR) \S+::|fatal: |\[ERROR\]|CRITICAL")
 #: A line of pytest's own list of what took long.
@@ -54,10 +57,11 @@ class Outcome:
         return Outcome(self.passed, first.seconds + self.seconds, (*first.reasons, *again), self.slow)
 
 
-def commands(name: str, *, short: bool, again: bool = False) -> tuple[list[str], list[str]]:
+def commands(name: str, *, short: bool, again: bool = False, lab: str = SHARED) -> tuple[list[str], list[str]]:
     """What is to be run first, and the command that says whether all is well.
 
-    `short` leaves out what is marked nightly; `again` runs only what failed, where tests have labs of their own.
+    `short` leaves out what is marked nightly; `again` runs only what failed, where tests have labs of their own; `lab` is that of a whole
+    cluster.
     """
     if name in scenarios.roles():
         # What Molecule remembers of a run that was broken off, such as the secrets of a lab that is gone, would be taken for this lab's.
@@ -72,10 +76,11 @@ def commands(name: str, *, short: bool, again: bool = False) -> tuple[list[str],
     if name in scenarios.own_labs():
         return [], alone
     # -s: the figures that the tests print are for the reader.
-    return [], [*alone, "-s", f"--provision-lab={SHARED}", "--provision-keep", f"--provision-system={SYSTEM}"]
+    return [], [*alone, "-s", f"--provision-lab={lab}", "--provision-keep", f"--provision-system={SYSTEM}"]
 
 
-def run(name: str, settings: Mapping[str, str], *, short: bool = False, again: bool = False, aside: list[str] | None = None) -> Outcome:
+def run(name: str, settings: Mapping[str, str], *, short: bool = False, again: bool = False, lab: str = SHARED,
+        aside: list[str] | None = None) -> Outcome:
     """All of one, with these settings of Ansible for a role; its output is passed on while it runs, or laid `aside`."""
     begin = time.monotonic()
     # COLUMNS: Molecule breaks lines at 80 characters otherwise, in the middle of a reason.
@@ -84,7 +89,7 @@ def run(name: str, settings: Mapping[str, str], *, short: bool = False, again: b
     if short and name in scenarios.roles():
         # Molecule starts pytest itself.
         environment["PYTEST_ADDOPTS"] = "-m 'not nightly'"
-    before, command = commands(name, short=short, again=again)
+    before, command = commands(name, short=short, again=again, lab=lab)
     if before:
         subprocess.run(before, cwd=ROOT, env=environment, check=True, capture_output=True)
     reasons, slow = [], []
@@ -104,24 +109,34 @@ def run(name: str, settings: Mapping[str, str], *, short: bool = False, again: b
     return Outcome(passed, time.monotonic() - begin, () if passed else tuple(reasons[:4]) or ("no reason was printed",), tuple(slow))
 
 
-def run_twice(name: str, settings: Mapping[str, str], *, short: bool = False) -> Outcome:
+def run_twice(name: str, settings: Mapping[str, str], *, short: bool = False, lab: str = SHARED, aside: list[str] | None = None) -> Outcome:
     """Once when it passes."""
-    first = run(name, settings, short=short)
-    return first if first.passed else run(name, settings, short=short, again=True).after(first)
+    first = run(name, settings, short=short, lab=lab, aside=aside)
+    return first if first.passed else run(name, settings, short=short, again=True, lab=lab, aside=aside).after(first)
 
 
 def run_all(names: Sequence[str], settings: Mapping[str, str], *, short: bool = False) -> dict[str, Outcome]:
-    """All of them; tests with labs of their own beside the others, and what of them failed once more when the machine is quiet."""
+    """All of them, in two lanes; what of the tests with labs of their own failed runs once more when the machine is quiet."""
     if OWN_LABS not in names or len(names) == 1:
         return {name: run_twice(name, settings, short=short) for name in names}
+    roles = [name for name in names if name in scenarios.roles()]
+    others = [name for name in names if name != OWN_LABS and name not in roles]
+    here, there = (roles, others) if roles else (others, [])
     printed: list[str] = []
-    own: list[Outcome] = []
-    beside = threading.Thread(target=lambda: own.append(run(OWN_LABS, settings, short=short, aside=printed)))
+    second: dict[str, Outcome] = {}
+
+    def lane() -> None:
+        second[OWN_LABS] = run(OWN_LABS, settings, short=short, aside=printed)
+        for name in there:
+            second[name] = run_twice(name, settings, short=short, lab=SECOND, aside=printed)
+
+    beside = threading.Thread(target=lane)
     beside.start()
-    results = {name: run_twice(name, settings, short=short) for name in names if name != OWN_LABS}
+    results = {name: run_twice(name, settings, short=short) for name in here}
     beside.join()
     print(*printed, sep="", flush=True)
-    first = own[0]
+    first = second.pop(OWN_LABS)
+    results |= second
     results[OWN_LABS] = first if first.passed else run(OWN_LABS, settings, short=short, again=True).after(first)
     return results
 
@@ -162,7 +177,8 @@ def main() -> int:
     begin = time.monotonic()
     results = run_all(names, settings, short=given.short)
     if not os.environ.get("KEEP_LAB") and {*names} & {*scenarios.roles(), *scenarios.clusters()}:
-        provision("lab", "down", "--name", SHARED, "--ignore-missing")
+        for lab in (SHARED, SECOND):
+            provision("lab", "down", "--name", lab, "--ignore-missing")
     keep(f"scenarios-{SYSTEM}", report(results, time.monotonic() - begin))
     return 0 if all(end.passed for end in results.values()) else 1
 

@@ -47,7 +47,7 @@ def failing_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     tried = tmp_path / "tried"
     script = f"""echo '3.50s call     test_it.py::test_slow'
         if [ -e {tried} ]; then exit 0; fi; touch {tried}; echo 'FAILED test_it.py::test_it - no time'; exit 1"""
-    monkeypatch.setattr(run, "commands", lambda name, *, short, again: ([], ["sh", "-c", script]))
+    monkeypatch.setattr(run, "commands", lambda name, **_: ([], ["sh", "-c", script]))
     return tried
 
 
@@ -65,7 +65,7 @@ def test_tests_with_labs_of_their_own_run_beside_the_others_and_what_failed_of_t
         tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
     met = tmp_path / "met"
 
-    def command(name: str, *, short: bool, again: bool) -> tuple[list[str], list[str]]:
+    def command(name: str, *, short: bool, again: bool, lab: str) -> tuple[list[str], list[str]]:
         wait = f"for i in $(seq 100); do [ ! -e {met} ] || break; sleep 0.1; done; [ -e {met} ] && echo {name} met"
         own = "echo 'FAILED test_it.py::test_it - no time'; exit 1" if not again else "echo own again"
         return [], ["sh", "-c", f"touch {met}; {own}" if name == run.OWN_LABS else wait]
@@ -76,6 +76,19 @@ def test_tests_with_labs_of_their_own_run_beside_the_others_and_what_failed_of_t
     assert capfd.readouterr().out.splitlines() == ["rerun met", "FAILED test_it.py::test_it - no time", "", "own again"]
 
 
+def test_clusters_have_a_lab_of_their_own_beside_the_roles(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+    def command(name: str, *, short: bool, again: bool, lab: str) -> tuple[list[str], list[str]]:
+        return [], ["sh", "-c", f"echo {name} on {lab}"]
+
+    monkeypatch.setattr(run, "commands", command)
+    run.run_all([run.OWN_LABS, "zookeeper", "mesos", "rerun", "audit"], {})
+    said = capfd.readouterr().out.split("\n")
+    assert said[:2] == [f"zookeeper on {SHARED}", f"mesos on {SHARED}"]
+    assert said[3:5] == [f"rerun on {run.SECOND}", f"audit on {run.SECOND}"], "after own labs, in the same lane"
+    run.run_all([run.OWN_LABS, "rerun"], {})
+    assert f"rerun on {SHARED}" in capfd.readouterr().out, "no roles, no second lab"
+
+
 def test_only_what_failed_of_tests_with_labs_of_their_own_runs_again() -> None:
     assert "--last-failed" in run.commands(run.OWN_LABS, short=True, again=True)[1]
     assert "--last-failed" not in run.commands(run.OWN_LABS, short=True)[1]
@@ -83,6 +96,6 @@ def test_only_what_failed_of_tests_with_labs_of_their_own_runs_again() -> None:
 
 def test_settings_reach_the_command(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
     command = ["sh", "-c", "echo $ANSIBLE_STRATEGY $KEEP_LAB"]
-    monkeypatch.setattr(run, "commands", lambda name, *, short, again: ([], command))
+    monkeypatch.setattr(run, "commands", lambda name, **_: ([], command))
     assert run.run("zookeeper", {**os.environ, "ANSIBLE_STRATEGY": "mitogen_linear"}).passed
     assert capfd.readouterr().out == "mitogen_linear 1\n"
