@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import Callable, Iterable, Sequence
+import tempfile
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from provisioner.mirror.files import link_or_copy
-from provisioner.mirror.programs import run
+from provisioner.mirror.programs import attempt, run
 
 #: Where packages lie below pool/<codename>: those that never change under the same file name, and those that may.
 DISTRIBUTION, OWN = "distribution", "own"
@@ -25,12 +26,11 @@ class Key:
 
 def signing_key(home: Path, name: str) -> Key:
     """The key in this folder, made when there is none: what is signed again later is still trusted by the hosts that know it."""
-    gpg = ["gpg", "--homedir", str(home), "--batch"]
     home.mkdir(mode=0o700, exist_ok=True)
-    listing = _secret_keys(gpg)
+    listing = _secret_keys(home)
     if not listing:
-        run([*gpg, "--passphrase", "", "--quick-generate-key", name, "ed25519", "sign", "never"], what="making the repository's key")
-        listing = _secret_keys(gpg)
+        gpg(home, "--passphrase", "", "--quick-generate-key", name, "ed25519", "sign", "never", what="making the repository's key")
+        listing = _secret_keys(home)
     return Key(home, listing[0])
 
 
@@ -53,24 +53,28 @@ def served_name(name: str) -> str:
     return name.replace("%3a", ".")
 
 
-def publish(root: Path, codename: str, architecture: str, key: Key, memory: Path, *, label: str) -> None:
-    """Indexes and signs what the pool of a release has: dists/<codename> (component main) and key.asc.
+def publish(root: Path, codename: str, architecture: str, key: Key, memory: Path, *, label: str, component: str = "main",
+            only: Collection[str] | None = None) -> None:
+    """Indexes and signs what the pool of a release has: dists/<codename> (one component) and key.asc.
 
     `memory` is a file in which the indexer keeps what it knows of the distribution's packages; `label` is what apt calls the repository.
+    Of the files in the pool those in `only` are listed, by their path below `root`, else all.
     """
     dist = root / "dists" / codename
-    binary = dist / "main" / f"binary-{architecture}"
+    binary = dist / component / f"binary-{architecture}"
     binary.mkdir(parents=True, exist_ok=True)
     text = index(root, codename, memory)
+    if only is not None:
+        text = "".join(f"{each}\n\n" for each in text.split("\n\n") if _file_name(each) in only)
     (binary / "Packages").write_text(text)
     (binary / "Packages.gz").write_bytes(gzip.compress(text.encode(), mtime=0))
-    architectures = " ".join(sorted(path.name.removeprefix("binary-") for path in (dist / "main").iterdir()))
+    architectures = " ".join(sorted(path.name.removeprefix("binary-") for path in (dist / component).iterdir()))
     options = {"Origin": label, "Label": label, "Suite": codename, "Codename": codename, "Architectures": architectures,
-               "Components": "main"}
+               "Components": component}
     flags = [flag for name, value in options.items() for flag in ("-o", f"APT::FTPArchive::Release::{name}={value}")]
     (dist / "Release").unlink(missing_ok=True)
     (dist / "Release").write_text(run(["apt-ftparchive", *flags, "release", str(dist)], what="repository index"))
-    _gpg(key, "--clearsign", "--output", str(dist / "InRelease"), str(dist / "Release"))
+    clearsign(key, dist / "Release", dist / "InRelease")
     _gpg(key, "--armor", "--detach-sign", "--output", str(dist / "Release.gpg"), str(dist / "Release"))
     (root / "key.asc").write_text(public_key(key))
 
@@ -90,10 +94,19 @@ def index(root: Path, codename: str, memory: Path) -> str:
     return text
 
 
+def _file_name(paragraph: str) -> str:
+    return next((line.removeprefix("Filename: ") for line in paragraph.splitlines() if line.startswith("Filename: ")), "")
+
+
 def publish_yum(root: Path, key: Key, createrepo: Callable[[Sequence[str]], object]) -> None:
     """Indexes and signs the RPMs in a folder; `createrepo` runs `createrepo_c` with these arguments, wherever it is installed."""
     createrepo(["--quiet"])
     _gpg(key, "--armor", "--detach-sign", str(root / "repodata" / "repomd.xml"))
+
+
+def clearsign(key: Key, source: Path, target: Path) -> None:
+    """Writes a text with its signature around it."""
+    _gpg(key, "--clearsign", "--output", str(target), str(source))
 
 
 def public_key(key: Key) -> str:
@@ -101,13 +114,22 @@ def public_key(key: Key) -> str:
     return _gpg(key, "--armor", "--export", key.fingerprint)
 
 
+def gpg(home: Path, *arguments: str, what: str) -> str:
+    """What GnuPG says, with this folder. Raises ProvisionError."""
+    # The path of its agent's socket may have 107 bytes, so it gets a short one, wherever the folder is.
+    with tempfile.TemporaryDirectory(prefix="gpg") as short:
+        link = Path(short) / "home"
+        link.symlink_to(home.resolve())
+        try:
+            return run(["gpg", "--homedir", str(link), "--batch", "--yes", *arguments], what=what)
+        finally:
+            attempt(["gpgconf", "--homedir", str(link), "--kill", "gpg-agent"])
+
+
 def _gpg(key: Key, *arguments: str) -> str:
-    said = run(["gpg", "--homedir", str(key.home), "--batch", "--yes", "--local-user", key.fingerprint, *arguments],
-               what="signing the repository")
-    run(["gpgconf", "--homedir", str(key.home), "--kill", "gpg-agent"], what="ending the key agent")
-    return said
+    return gpg(key.home, "--local-user", key.fingerprint, *arguments, what="signing the repository")
 
 
-def _secret_keys(gpg: list[str]) -> list[str]:
-    listing = run([*gpg, "--with-colons", "--list-secret-keys"], what="the repository's key")
+def _secret_keys(home: Path) -> list[str]:
+    listing = gpg(home, "--with-colons", "--list-secret-keys", what="the repository's key")
     return [line.split(":")[9] for line in listing.splitlines() if line.startswith("fpr:")]
