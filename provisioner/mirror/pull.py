@@ -11,9 +11,9 @@ from typing import Any
 
 from provisioner.cluster.catalogue import Catalogue
 from provisioner.errors import ProvisionError
-from provisioner.mirror import listing, repository
+from provisioner.mirror import listing, pull_images, repository
 from provisioner.mirror import lock as locks
-from provisioner.mirror.arrival import Wanted
+from provisioner.mirror.artefacts import NeededImage
 from provisioner.mirror.download import download, total
 from provisioner.mirror.folder import Folder, wanted
 from provisioner.mirror.lock import PACKAGE, Lock, Locked
@@ -25,39 +25,36 @@ LABEL = "provisioner mirror"
 
 @dataclass(frozen=True)
 class Pulled:
-    """What a pull did: how many files came, what is not there now, and the fingerprint of the key that signs ('' without packages)."""
+    """What a pull did: how many files and images came, what is not there now, and the key that signs ('' without packages)."""
 
     came: int
     faults: tuple[ProvisionError, ...]
     fingerprint: str = ""
 
 
-def pull(folder: Folder, lock: Lock, catalogue: Catalogue, variables: Mapping[str, Any], say: Say) -> Pulled:
-    """Downloads what is missing; when all is there it is published, else the mirror serves what it served before.
+def pull(folder: Folder, lock: Lock, catalogue: Catalogue, variables: Mapping[str, Any], say: Say, *,
+         ways: Mapping[str, NeededImage] | None = None) -> Pulled:
+    """Downloads what is missing; when all is there it is published, else the mirror serves the packages and files that it served before.
 
-    Where nothing changed nothing is asked and nothing written. Raises LockedError, UsageError, InventoryError.
+    `variables` are the cluster's; `ways` say by an image's name how its registry is reached, where that is not by a certificate that
+    this machine trusts. Where nothing changed nothing is asked and nothing written. Raises LockedError, UsageError, InventoryError.
     """
     with folder.ours():
         missing = folder.missing(lock)
         lost = [_lost(artefact, path) for artefact, path in missing if not artefact.url]
         files = [wanted(artefact, path) for artefact, path in missing if artefact.url]
-        came, faults = _download(folder, files, say)
-        if lost or faults:
-            return Pulled(came, (*lost, *faults))
+        images = pull_images.missing(folder, lock)
+        folder.refuse_full(total(files, folder.arriving) + sum(image.size for image in images))
+        faults = [fault.error for fault in download(files, folder.arriving, say)] if files else []
+        refused = pull_images.fetch(folder, images, pull_images.architectures(lock), ways or {}, say)
+        came = len(files) - len(faults) + len(images) - len(refused)
+        if lost or faults or refused:
+            return Pulled(came, (*lost, *faults, *refused))
         fingerprint = _publish(folder, lock, say, changed=bool(came) or str(folder.lock or "") != str(lock))
         rows = listing.entries(lock, folder, catalogue, variables, fingerprint)
         _written(folder.www / "catalogue.json", json.dumps(rows, indent=1) + "\n")
         _written(folder.www / locks.NAME, str(lock))  # last: it says that all of it is there
         return Pulled(came, (), fingerprint)
-
-
-def _download(folder: Folder, files: list[Wanted], say: Say) -> tuple[int, list[ProvisionError]]:
-    """How many files came, and why the others did not."""
-    if not files:
-        return 0, []
-    folder.refuse_full(total(files, folder.arriving))
-    faults = download(files, folder.arriving, say)
-    return len(files) - len(faults), [fault.error for fault in faults]
 
 
 def _lost(artefact: Locked, path: Path) -> ProvisionError:

@@ -62,6 +62,7 @@ VERBS = (
     Verb("validate", "build", "check the inventory without contacting any host"),
     Verb("inventory", "build", "print the rendered Ansible inventory"),
     Verb("lock", "build", "write exact versions and digests of everything to provision.lock"),
+    Verb("mirror", "build", "keep all that the lock names, for hosts without Internet", inventory=False),
     Verb("preflight", "build", "check every host before anything is changed"),
     Verb("plan", "build", "show what 'up' would do, and why; change nothing"),
     Verb("up", "build", "build the cluster, or bring it to what the inventory says", makes_lab=True),

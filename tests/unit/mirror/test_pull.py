@@ -6,71 +6,22 @@ import fcntl
 import hashlib
 import json
 import shutil
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from provisioner.cluster import catalogue
 from provisioner.errors import InventoryError, LockedError, UsageError
-from provisioner.mirror import arrival
 from provisioner.mirror.folder import Folder
-from provisioner.mirror.lock import ARCHIVE, BROUGHT, KEY, PACKAGE, Lock, Locked, System
-from provisioner.mirror.pull import Pulled, pull
+from provisioner.mirror.lock import ARCHIVE, BROUGHT, Lock, Locked, System
+from provisioner.mirror.pull import Pulled
 from provisioner.mirror.resolve import Apt
-from tests.unit.mirror.served import Served, deb, serving
+from tests.unit.mirror.served import serving
+from tests.unit.mirror.vendored import ARM, DEBIAN, Site
 
 pytestmark = pytest.mark.skipif(not all(map(shutil.which, ("apt-get", "apt-ftparchive", "gpg", "dpkg-deb"))),
                                 reason="needs apt-utils, gnupg and dpkg")
-DEBIAN = System("debian", "12", "bookworm", "amd64")
-ARM = System("debian", "12", "bookworm", "arm64")
-
-
-@dataclass
-class Site:
-    """A vendor, a mirror, and what is said."""
-
-    served: Served
-    folder: Folder
-    scratch: Path
-    said: list[str]
-
-    def artefact(self, kind: str, name: str, content: bytes, component: str = "", *, package: str = "",
-                 system: str = "") -> Locked:
-        """A file of the vendor's, as it is locked."""
-        url = self.served.file(f"{kind}/{name}", content)
-        digest = hashlib.sha256(content).hexdigest()
-        return Locked(kind, package or name, "1.0", f"sha256:{digest}", len(content), component, system, url)
-
-    def package(self, name: str, version: str = "1.0", component: str = "", system: System = DEBIAN, word: str = "") -> Locked:
-        """The same for a package, which is for all architectures where the system is Debian's usual one."""
-        file = deb(self.scratch, name, version, architecture="all" if system == DEBIAN else system.architecture, word=word)
-        made = self.artefact(PACKAGE, file.name.replace("%3a", "."), file.read_bytes(), component, package=name, system=system.name)
-        return replace(made, version=version)
-
-    def lock(self, *more: Locked) -> Lock:
-        """One of each kind, and more."""
-        return Lock((DEBIAN, ARM), (
-            self.package("docker-ce", "5:29.1-1", "docker"), self.package("libshared"), self.package("libarm", system=ARM),
-            self.artefact(ARCHIVE, "consul_2.0.4_linux_amd64.zip", b"zip", "consul"),
-            self.artefact(KEY, "docker", b"key"), *more))
-
-    def pull(self, lock: Lock) -> Pulled:
-        """Into the mirror, by the built-in catalogue."""
-        return pull(self.folder, lock, catalogue.load(), {}, self.said.append)
-
-    def files(self) -> dict[str, bytes]:
-        """All that the mirror serves."""
-        return {str(path.relative_to(self.folder.www)): path.read_bytes() for path in self.folder.www.rglob("*") if path.is_file()}
-
-
-@pytest.fixture
-def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
-    monkeypatch.setattr(arrival, "PAUSE_SECONDS", 0.01)
-    (tmp_path / "scratch").mkdir()
-    with serving(tmp_path / "vendor") as served:
-        yield Site(served, Folder(tmp_path / "mirror"), tmp_path / "scratch", [])
 
 
 def _apt(site: Site, address: str, system: System = DEBIAN) -> Apt:
