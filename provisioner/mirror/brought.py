@@ -80,7 +80,7 @@ def unpack(image: SavedImage, scratch: Path) -> Image:
     """The image with its layers compressed into `scratch`."""
     with tarfile.open(image.path) as archive:
         for entry in _manifest(archive, image.path):
-            if f"{image.repository}:{image.tag}" in map(_without_registry, entry.get("RepoTags") or []):
+            if f"{image.repository}:{image.tag}" in map(without_registry, entry.get("RepoTags") or []):
                 config = _member(archive, entry["Config"], image.path)
                 layers = tuple(_layer(archive, name, image.path, scratch) for name in entry["Layers"])
                 return Image(image.repository, image.tag, config, layers)
@@ -95,7 +95,7 @@ def _saved(path: Path) -> list[SavedImage]:
         raise UsageError(f"this is no tar file: {error}", where=str(path), hint="write it with: docker save -o FILE NAME:TAG") from error
     if not tags:
         raise UsageError("no image in it has a name", where=str(path), hint="save it by its name: docker save -o FILE NAME:TAG")
-    return [SavedImage(path, *_without_registry(tag).rsplit(":", 1)) for tag in tags]
+    return [SavedImage(path, *without_registry(tag).rsplit(":", 1)) for tag in tags]
 
 
 def _manifest(archive: tarfile.TarFile, path: Path) -> list[dict[str, list[str]]]:
@@ -122,7 +122,7 @@ def _layer(archive: tarfile.TarFile, name: str, path: Path, scratch: Path) -> La
         return compress(file, scratch / f"{path.stem}-{name.replace('/', '-')}.gz")  # type: ignore[arg-type]
 
 
-def _without_registry(reference: str) -> str:
+def without_registry(reference: str) -> str:
     """`registry.example:5000/mesosphere/marathon:v1` → `mesosphere/marathon:v1`."""
     first, slash, rest = reference.partition("/")
     return rest if slash and ("." in first or ":" in first or first == "localhost") else reference

@@ -21,7 +21,7 @@ from provisioner.cluster.names import counted
 from provisioner.errors import ProvisionError, StepFailed, UsageError
 from provisioner.mirror import bundle_start as reading
 from provisioner.mirror import lock
-from provisioner.mirror.files import file_sha256
+from provisioner.mirror.files import file_sha256, readable
 from provisioner.mirror.programs import Say
 from provisioner.state.files import read_private, write_private
 
@@ -62,11 +62,6 @@ class Progress:
         if time.monotonic() - self._last >= _TELL_SECONDS:
             self._last = time.monotonic()
             self._say(f"{self._what}: {readable(self._done)} of {readable(self._total)}")
-
-
-def readable(size: int) -> str:
-    """A size for people."""
-    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.1f} MB"
 
 
 def sign(folder: Path, text: bytes) -> bytes:

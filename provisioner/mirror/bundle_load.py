@@ -12,8 +12,8 @@ from pathlib import Path
 
 from provisioner.errors import LockedError, StepFailed, UnreachableError, UsageError
 from provisioner.mirror import bundle_start as reading
-from provisioner.mirror.bundle import CARRIED, KEY, SIGNING, Progress, readable
-from provisioner.mirror.files import link_or_copy
+from provisioner.mirror.bundle import CARRIED, KEY, SIGNING, Progress
+from provisioner.mirror.files import link_or_copy, readable
 from provisioner.mirror.programs import Say
 
 #: In a folder that was loaded: the manifest of its bundle, and the public key (hex) of who signed it.

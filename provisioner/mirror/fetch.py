@@ -17,10 +17,10 @@ _SMALL = 4 << 20
 
 
 class NoAnswerError(ProvisionError):
-    """An address that does not give the file: `reached` says whether a server answered at all."""
+    """An address that does not give the file, for a `reason`: `reached` says whether a server answered at all."""
 
     def __init__(self, url: str, reason: str, *, reached: bool) -> None:
-        self.reached = reached
+        self.reason, self.reached = reason, reached
         super().__init__(f"{url}: {reason}", hint="look at the address and at this machine's way to it: DNS, proxies, firewalls")
 
 

@@ -1,4 +1,4 @@
-"""Files of a mirror: what they hash to, and a second name for one."""
+"""Files of a mirror: what they hash to, their size for people, and a second name for one."""
 
 from __future__ import annotations
 
@@ -20,3 +20,8 @@ def link_or_copy(source: Path, target: Path) -> None:
         os.link(source, target)
     except OSError:
         shutil.copyfile(source, target)
+
+
+def readable(size: int) -> str:
+    """A size in bytes, for people."""
+    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.1f} MB" if size >= 1e5 else f"{size / 1e3:.1f} kB"

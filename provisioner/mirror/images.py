@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from provisioner.errors import UsageError
-from provisioner.mirror.files import file_sha256, link_or_copy
+from provisioner.mirror.files import file_sha256
+from provisioner.mirror.storage import Storage
 
 _MANIFEST_TYPE = "application/vnd.docker.distribution.manifest.v2+json"
 _CONFIG_TYPE = "application/vnd.docker.container.image.v1+json"
@@ -122,37 +123,15 @@ def configuration(architecture: str, settings: Settings, layers: Sequence[Layer]
 
 def store(images: Sequence[Image], root: Path) -> None:
     """Lays images out as the filesystem storage of the Docker registry (distribution 2.x), ready to be served."""
-    storage = root / "docker" / "registry" / "v2"
+    storage = Storage(root)
     for image in images:
-        repository = storage / "repositories" / image.name
         for layer in image.layers:
-            _blob(storage, layer.digest, layer.path)
-            _link(repository / "_layers" / "sha256" / layer.digest, layer.digest)
-        config = _blob(storage, "", image.config)
-        _link(repository / "_layers" / "sha256" / config, config)
-        manifest = _blob(storage, "", image.manifest)
-        _link(repository / "_manifests" / "revisions" / "sha256" / manifest, manifest)
-        tag = repository / "_manifests" / "tags" / image.tag
-        _link(tag / "current", manifest)
-        _link(tag / "index" / "sha256" / manifest, manifest)
-
-
-def _blob(storage: Path, digest: str, content: Path | bytes) -> str:
-    if isinstance(content, bytes):
-        digest = hashlib.sha256(content).hexdigest()
-    folder = storage / "blobs" / "sha256" / digest[:2] / digest
-    folder.mkdir(parents=True, exist_ok=True)
-    target = folder / "data"
-    if isinstance(content, bytes):
-        target.write_bytes(content)
-    elif not target.exists():
-        link_or_copy(content, target)
-    return digest
-
-
-def _link(folder: Path, digest: str) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "link").write_text(f"sha256:{digest}")
+            storage.keep(layer.path, layer.digest)
+            storage.layer(image.name, layer.digest)
+        storage.layer(image.name, storage.keep(image.config))
+        manifest = storage.keep(image.manifest)
+        storage.revision(image.name, manifest)
+        storage.tag(image.name, image.tag, manifest)
 
 
 def _descriptor(kind: str, size: int, digest: str) -> dict[str, object]:

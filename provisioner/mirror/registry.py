@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import tempfile
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -27,18 +28,18 @@ def locked(image: NeededImage, architectures: Collection[str]) -> Locked:
 
     Its size is that of all layers for these architectures. Raises NoImageError, UsageError without the program.
     """
-    raw = _raw(image, image.image)
-    manifest = _parsed(raw, image.image)
+    text = raw(image, image.image)
+    manifest = _parsed(text, image.image)
     size = 0
     if "manifests" in manifest:
         has = {each["platform"]["architecture"]: each["digest"] for each in manifest["manifests"] if _linux(each)}
         _complete(image, has, architectures)
         own = named(image.image)
-        size = sum(_size(_parsed(_raw(image, f"{own}@{has[arch]}"), image.image)) for arch in sorted({*architectures}))
+        size = sum(_size(_parsed(raw(image, f"{own}@{has[arch]}"), image.image)) for arch in sorted({*architectures}))
     else:
         size = _size(manifest)
-        _complete(image, [str(json.loads(_raw(image, image.image, "--config")).get("architecture", ""))], architectures)
-    return Locked(IMAGE, image.image, image.version, f"sha256:{hashlib.sha256(raw).hexdigest()}", size, image.component)
+        _complete(image, [str(json.loads(raw(image, image.image, "--config")).get("architecture", ""))], architectures)
+    return Locked(IMAGE, image.image, image.version, f"sha256:{hashlib.sha256(text).hexdigest()}", size, image.component)
 
 
 def _complete(image: NeededImage, has: Collection[str], architectures: Collection[str]) -> None:
@@ -75,21 +76,33 @@ def _parsed(raw: bytes, image: str) -> dict[str, Any]:
     return found
 
 
-def _raw(image: NeededImage, reference: str, *what: str) -> bytes:
-    """The exact bytes of a manifest; with `--config` those of the image's configuration."""
+@contextmanager
+def access(image: NeededImage, prefix: str = "") -> Iterator[list[str]]:
+    """The options by which skopeo gets at an image's registry, while it lasts; `prefix` is what `skopeo copy` has before them: `src-`."""
     with tempfile.TemporaryDirectory(prefix="skopeo-") as folder:
-        flags = ["--tls-verify=false"] if image.plain else []
+        flags = [f"--{prefix}tls-verify=false"] if image.plain else []
         if image.ca:
             (Path(folder) / "ca.crt").write_text(image.ca)
-            flags += ["--cert-dir", folder]
-        try:
-            done = attempt([PROGRAM, "inspect", "--raw", *what, *flags, f"docker://{reference}"], timeout=_SECONDS)
-        except UsageError as error:
-            raise UsageError("images are locked by the program skopeo, which is not installed here",
-                             hint="install it: apt-get install skopeo, or dnf install skopeo") from error
+            flags += [f"--{prefix}cert-dir", folder]
+        yield flags
+
+
+def raw(image: NeededImage, reference: str, *what: str) -> bytes:
+    """The exact bytes of a manifest; with `--config` those of the image's configuration. Raises NoImageError, UsageError."""
+    with access(image) as flags:
+        return skopeo(f"the image {reference}", ["inspect", "--raw", *what, *flags, f"docker://{reference}"], seconds=_SECONDS)
+
+
+def skopeo(what: str, arguments: Sequence[str], *, seconds: float) -> bytes:
+    """What skopeo says. Raises NoImageError, UsageError without the program."""
+    try:
+        done = attempt([PROGRAM, *arguments], timeout=seconds)
+    except UsageError as error:
+        raise UsageError("images are read by the program skopeo, which is not installed here",
+                         hint="install it: apt-get install skopeo, or dnf install skopeo") from error
     if done.returncode != 0:
         said = done.stderr.decode(errors="replace").strip()
-        raise NoImageError(failure(f"the image {reference}: skopeo", done.returncode, _plain(said)).message,
+        raise NoImageError(failure(f"{what}: skopeo", done.returncode, _plain(said)).message,
                            hint="look at the registry, at this machine's way to it, and whether it wants a login (skopeo login)")
     return done.stdout
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,15 +55,19 @@ def served_name(name: str) -> str:
     return name.replace("%3a", ".")
 
 
-def publish(root: Path, codename: str, architecture: str, key: Key, memory: Path, *, label: str, component: str = "main") -> None:
+def publish(root: Path, codename: str, architecture: str, key: Key, memory: Path, *, label: str, component: str = "main",
+            only: Collection[str] | None = None) -> None:
     """Indexes and signs what the pool of a release has: dists/<codename> (one component) and key.asc.
 
     `memory` is a file in which the indexer keeps what it knows of the distribution's packages; `label` is what apt calls the repository.
+    Of the files in the pool those in `only` are listed, by their path below `root`, else all.
     """
     dist = root / "dists" / codename
     binary = dist / component / f"binary-{architecture}"
     binary.mkdir(parents=True, exist_ok=True)
     text = index(root, codename, memory)
+    if only is not None:
+        text = "".join(f"{each}\n\n" for each in text.split("\n\n") if _file_name(each) in only)
     (binary / "Packages").write_text(text)
     (binary / "Packages.gz").write_bytes(gzip.compress(text.encode(), mtime=0))
     architectures = " ".join(sorted(path.name.removeprefix("binary-") for path in (dist / component).iterdir()))
@@ -90,6 +94,10 @@ def index(root: Path, codename: str, memory: Path) -> str:
         command = ["apt-ftparchive", *remembering, *others, "packages", str(pool)]
         text += run(command, what="package index", timeout=_INDEX_SECONDS, cwd=root)
     return text
+
+
+def _file_name(paragraph: str) -> str:
+    return next((line.removeprefix("Filename: ") for line in paragraph.splitlines() if line.startswith("Filename: ")), "")
 
 
 def publish_yum(root: Path, key: Key, createrepo: Callable[[Sequence[str]], object]) -> None:

@@ -63,6 +63,7 @@ VERBS = (
     Verb("validate", "build", "check the inventory without contacting any host"),
     Verb("inventory", "build", "print the rendered Ansible inventory"),
     Verb("lock", "build", "write exact versions and digests of everything to provision.lock"),
+    Verb("mirror", "build", "keep all that the lock names, for hosts without Internet", inventory=False),
     Verb("preflight", "build", "check every host before anything is changed"),
     Verb("sources", "build", "show where artefacts come from, and whether they are there"),
     Verb("plan", "build", "show what 'up' would do, and why; change nothing"),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from provisioner.errors import UsageError
 from provisioner.mirror import bundle, bundle_load, bundle_start, bundle_tool, lock
+from provisioner.mirror.files import readable
 from provisioner.state.files import refuse_unwritable
 from provisioner.verbs.shared.confirm import confirm
 
@@ -35,7 +36,7 @@ def save(console: Console, options: Save) -> int:
         wheels = bundle_tool.given(Path(options.wheels)) if options.wheels else bundle_tool.make(Path(folder), console.say)
         signer = bundle.save(file, mirror, locked, wheels, mirror or file.resolve().parent, console.say, with_key=options.with_key)
     name = shlex.quote(file.name)
-    console.say(f"saved: {file}, {bundle.readable(file.stat().st_size)}\nsigned by {signer}\n"
+    console.say(f"saved: {file}, {readable(file.stat().st_size)}\nsigned by {signer}\n"
                 f"on the other side:\n  tar xf {name} {bundle_start.START} && python3 {bundle_start.START} {name} VENV\n"
                 f"  VENV/bin/provision bundle load {name} DIR --fingerprint {signer}")
     return 0
@@ -67,7 +68,7 @@ def show(console: Console, options: Show) -> int:
         console.json({**about, "signer": begin.fingerprint, "size": begin.size, "misfit": misfit,
                       "parts": {n: sum(s) for n, s in parts.items()}})
         return 0
-    console.table("", ("PART", "FILES", "SIZE"), [(n, str(len(s)), bundle.readable(sum(s))) for n, s in parts.items()])
+    console.table("", ("PART", "FILES", "SIZE"), [(n, str(len(s)), readable(sum(s))) for n, s in parts.items()])
     console.write(f"provision {about.get('provision')}, hosts: {', '.join(about.get('hosts') or ['not said'])}\n"
                   f"signed by {begin.fingerprint}\n"
                   f"{misfit or 'its tool fits this machine'}\n")

@@ -1,0 +1,45 @@
+"""How far a download is, for people."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+from provisioner.mirror.files import readable
+from provisioner.mirror.programs import Say
+
+_TELL_SECONDS = 5.0
+
+
+class Progress:
+    """Says every few seconds how much of it is done, and how fast."""
+
+    def __init__(self, say: Say, total: int, files: int) -> None:
+        self._say, self._total, self._files = say, total, files
+        self._lock = threading.Lock()
+        self._come = self._done = self._through = 0
+        self._begin = self._told = time.monotonic()
+
+    def had(self, size: int) -> None:
+        """So many bytes were there before; negative where they have to come again."""
+        with self._lock:
+            self._done += size
+
+    def came(self, size: int) -> None:
+        """So many bytes came."""
+        with self._lock:
+            self._come += size
+            self._done += size
+            if (now := time.monotonic()) - self._told >= _TELL_SECONDS:
+                self._told = now
+                self._say(f"downloading: {self}")
+
+    def through(self) -> None:
+        """One file more is done with."""
+        with self._lock:
+            self._through += 1
+
+    def __str__(self) -> str:
+        """`120.0 MB of 1.2 GB, 14 of 230 files, 11.5 MB/s`."""
+        rate = readable(int(self._come / max(time.monotonic() - self._begin, 0.001)))
+        return f"{readable(self._done)} of {readable(self._total)}, {self._through} of {self._files} files, {rate}/s"

@@ -1,0 +1,88 @@
+"""`provision mirror ACTION`: a folder with all that a cluster is made of, for hosts that have no Internet."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from provisioner.verbs import Action
+from provisioner.verbs.shared.arguments import add_yes
+
+if TYPE_CHECKING:
+    import argparse
+
+    from provisioner.console import Console
+    from provisioner.context import Context
+
+_FAULTS = {5: "something did not come, or is not as it is locked"}
+_EPILOG = """\
+Examples:
+  provision lock && provision mirror pull /srv/mirror     # what the inventory needs; again to continue
+  provision mirror check /srv/mirror                      # read all of it again"""
+
+
+@dataclass(frozen=True)
+class Pull:
+    """The options of `mirror pull`."""
+
+    dir: str
+
+
+@dataclass(frozen=True)
+class Check:
+    """The options of `mirror check`."""
+
+    dir: str
+
+
+@dataclass(frozen=True)
+class Prune:
+    """The options of `mirror prune`."""
+
+    dir: str
+    yes: bool = False
+
+
+def add_pull(parser: argparse.ArgumentParser) -> None:
+    """The arguments of `mirror pull`."""
+    parser.add_argument("dir", metavar="DIR", help="the mirror's folder; it is made if need be")
+
+
+def add_check(parser: argparse.ArgumentParser) -> None:
+    """The arguments of `mirror check`."""
+    parser.add_argument("dir", metavar="DIR", help="the mirror's folder")
+
+
+def add_prune(parser: argparse.ArgumentParser) -> None:
+    """The arguments of `mirror prune`."""
+    parser.add_argument("dir", metavar="DIR", help="the mirror's folder")
+    add_yes(parser, "removing files")
+
+
+def run_pull(context: Context, console: Console, options: Pull) -> int:
+    """Fill the mirror."""
+    from provisioner.verbs.mirror.work import pull
+
+    return pull(context, console, options)
+
+
+def run_check(console: Console, options: Check) -> int:
+    """Read the mirror again."""
+    from provisioner.verbs.mirror.work import check
+
+    return check(console, options)
+
+
+def run_prune(console: Console, options: Prune) -> int:
+    """Remove what is no longer needed."""
+    from provisioner.verbs.mirror.work import prune
+
+    return prune(console, options)
+
+
+ACTIONS = (
+    Action("pull", "download all that provision.lock names, verified; again to continue", Pull, add_pull, run_pull, inventory=True,
+           epilog=_EPILOG, codes=_FAULTS),
+    Action("check", "verify every file, index and signature again; exit 5 if one is wrong", Check, add_check, run_check, codes=_FAULTS),
+    Action("prune", "remove what the mirror's lock no longer names", Prune, add_prune, run_prune),
+)
