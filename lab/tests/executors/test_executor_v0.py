@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -205,9 +206,13 @@ def test_after_a_restart_the_agent_hears_what_it_has_not_acknowledged(agent: Age
     assert again["updates"][1]["uuid"] == running["uuid"]
     assert decode(base64.b64decode(again["tasks"][0]), RECEIVED["RunTaskMessage"][4].kind) == TASK  # type: ignore[arg-type]
     agent.acknowledge(running)
-    agent.hang_up()
-    agent.send("ReconnectExecutorMessage", slave_id={"value": "s"})
-    again = agent.next("ReregisterExecutorMessage")
+    for _ in range(50):  # an executor that is slow has not read yet what was acknowledged
+        agent.hang_up()
+        agent.send("ReconnectExecutorMessage", slave_id={"value": "s"})
+        again = agent.next("ReregisterExecutorMessage")
+        if len(again["updates"]) == 1:
+            break
+        time.sleep(0.1)
     assert ([one["status"]["state"] for one in again["updates"]], again.get("tasks")) == (["TASK_STARTING"], None)
 
 
