@@ -31,7 +31,7 @@ from tests.lab.support.results import keep
 OWN_LABS, ROLES, CLUSTERS = "own-labs", "roles", "clusters"
 GROUPS = (OWN_LABS, ROLES, CLUSTERS)
 #: The lab of whole clusters where roles have the shared one at the same time.
-SECOND = f"{SHARED}-2"
+SECOND = f"{SHARED}2"
 #: What starts the line with a reason: pytest's summary, an Ansible task that failed, Ansible or Molecule itself.
 REASON = re.compile(r"(FAILED|ERROR) \S+::|fatal: |\[ERROR\]|CRITICAL")
 #: A line of pytest's own list of what took long.

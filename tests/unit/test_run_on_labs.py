@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from provisioner_lab.model import is_name
 from tests.lab import run
 from tests.lab.support import scenarios
 from tests.lab.support.checkout import SHARED
@@ -74,6 +75,10 @@ def test_tests_with_labs_of_their_own_run_beside_the_others_and_what_failed_of_t
     results = run.run_all([run.OWN_LABS, "rerun"], {})
     assert {name: str(end) for name, end in results.items()} == {"rerun": "passed", run.OWN_LABS: "passed at the second try"}
     assert capfd.readouterr().out.splitlines() == ["rerun met", "FAILED test_it.py::test_it - no time", "", "own again"]
+
+
+def test_the_second_lab_is_another_one_with_a_name_that_labs_can_have() -> None:
+    assert run.SECOND != SHARED and is_name(run.SECOND)
 
 
 def test_clusters_have_a_lab_of_their_own_beside_the_roles(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
