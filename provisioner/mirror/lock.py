@@ -45,9 +45,9 @@ class Locked:
 
     `component` needs it ('' for what packages of several depend on); `system` is the name of the one it is for, '' where it is for all.
     `name` is that of the package, file, image (with its tag) or key. `url` is where it was found ('' where nobody serves it). `path` is
-    where it lies below a mirror's folder ('' for images: their registry knows). `digest` is `sha256:…` of the file's bytes or of the
-    image's manifest. `size` is in bytes, of an image all its layers. `fingerprint` is a key's. `asked` is True for what a role names
-    and False for what that depends on.
+    where it lies below a mirror's folder ('' where its kind and its name say so, see `folder.Folder.file`). `digest` is `sha256:…` of the
+    file's bytes or of the image's manifest. `size` is in bytes, of an image all its layers. `fingerprint` is a key's.
+    `asked` is True for what a role names and False for what that depends on.
     """
 
     kind: str
