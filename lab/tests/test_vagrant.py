@@ -193,6 +193,7 @@ def test_a_lab_keeps_its_backend(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(content, "any_made", lambda which: True)
     monkeypatch.setattr(bootstrap, "node_image", image)
     monkeypatch.setattr(bootstrap, "python_image", lambda say: ("service", None))
+    monkeypatch.setattr(nodes, "read_states", lambda lab: {"m1": "running"})
     for backend in (None, "vagrant"):
         with pytest.raises(LookupError):
             work.up(LAB.name, directory=LAB.directory, backend=backend, say=print)

@@ -10,7 +10,7 @@ import pytest
 from provisioner.errors import UsageError
 from provisioner.mirror.images import Layer
 from provisioner_lab import work
-from provisioner_lab.hosts import engine
+from provisioner_lab.hosts import engine, nodes
 from provisioner_lab.images import bootstrap
 from provisioner_lab.mirror import content
 from provisioner_lab.model import Lab
@@ -65,6 +65,7 @@ def test_a_folder_of_artefacts_that_could_not_be_published_is_not_remembered(tmp
     monkeypatch.setattr(work, "labs", lambda: (lab,))
     monkeypatch.setattr(bootstrap, "node_image", lambda which, say: "node")
     monkeypatch.setattr(bootstrap, "python_image", lambda say: ("service", Layer(tmp_path, "digest", "id")))
+    monkeypatch.setattr(nodes, "read_states", lambda lab: {"m1": "running"})
 
     def build(wanted: content.Ingredients, say: object) -> Path:
         assert wanted.artifacts.consul
