@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -119,15 +121,19 @@ def test_a_unit_that_nobody_knows_or_that_does_not_start_is_named_with_its_journ
     assert said["msg"] == "a.service: systemctl start failed: Job for a.service failed.\nlast lines of a.service:\nit said why"
 
 
+def meanwhile(monkeypatch: pytest.MonkeyPatch, happens: Callable[[], None]) -> None:
+    """What happens while this thread sleeps. Threads that other tests left behind sleep as ever."""
+    sleep, mine = time.sleep, threading.get_ident()
+    monkeypatch.setattr(time, "sleep", lambda seconds: happens() if threading.get_ident() == mine else sleep(seconds))
+
+
 def test_a_unit_has_to_stay_up_with_one_process(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     host.unit("a.service")
     begin = time.monotonic()
     assert host.run(START, stays=0.5)[0]["changed"] and time.monotonic() - begin >= 0.5
 
-    def dies(seconds: float) -> None:
-        host.unit("a.service", ActiveState="activating", SubState="auto-restart", Result="exit-code", MainPID="0")
-
-    monkeypatch.setattr(time, "sleep", dies)
+    dead: dict[str, Any] = {"ActiveState": "activating", "SubState": "auto-restart", "Result": "exit-code", "MainPID": "0"}
+    meanwhile(monkeypatch, lambda: host.unit("a.service", **dead))
     said, _ = host.run({**START, "state": "restarted"}, stays=30)
     assert said["msg"].startswith("a.service: it was started and does not stay up: activating (auto-restart, exit-code), process 0 instead")
     assert said["msg"].endswith("last lines of a.service:\nit said why")
@@ -137,7 +143,7 @@ def test_who_comes_up_again_and_again_does_not_stay_up(host: Host, monkeypatch: 
     host.unit("a.service")
     again: dict[str, Any] = {"ActiveState": "active", "UnitFileState": "enabled", "MainPID": "99999999",
                              "ActiveEnterTimestampMonotonic": "1"}
-    monkeypatch.setattr(time, "sleep", lambda seconds: host.unit("a.service", **again))
+    meanwhile(monkeypatch, lambda: host.unit("a.service", **again))
     assert "process 99999999 instead of" in host.run(START, stays=30)[0]["msg"]
 
 
