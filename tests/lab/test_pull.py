@@ -43,7 +43,7 @@ class Operator:
         shutil.copy(lab.home / "vendors.json", folder)
         proxy = f"http://{lab.vendors}:3128"
         own = {line.split("/")[2].partition(":")[0] for line in own_sources("bookworm")}
-        self.online = os.environ | {"http_proxy": proxy, "https_proxy": proxy, "no_proxy": ",".join(sorted(own)),
+        self.online = os.environ | {"COLUMNS": "250", "http_proxy": proxy, "https_proxy": proxy, "no_proxy": ",".join(sorted(own)),
                                     "SSL_CERT_FILE": str(lab.vendors_folder / "ca.pem")}
 
     def run(self, *arguments: str, program: str = PROVISION, network: bool = True, exit_code: int = 0) -> str:
@@ -76,6 +76,7 @@ def operator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operator]:
 
 def test_sources_says_where_all_of_it_comes_from(operator: Operator) -> None:
     said = operator.run("sources", "--hosts", "inventory.yml", "--system", SYSTEM)
+    print(said)
     for vendor in ("releases.hashicorp.com", "download.docker.com", "rpm.aventer.biz"):
         assert vendor in said
 
@@ -118,11 +119,11 @@ ARCHIVE, DEB, BLOB = "www/archives/**/consul*", "www/apt/pool/**/docker-ce_*", "
 @pytest.mark.parametrize(("lacks", "where", "what", "amount", "said"), [
     (ARCHIVE, f"{CONSUL}.zip", "status", 404, "consul.*: HTTP 404"),
     (ARCHIVE, f"{CONSUL}.zip", "status", 500, "consul.*: HTTP 500"),
-    (ARCHIVE, f"{CONSUL}.zip", "damaged", 0, "consul.*sha256:[0-9a-f]{64}.*sha256:[0-9a-f]{64}"),
+    (ARCHIVE, f"{CONSUL}.zip", "damaged", 0, "consul.* SHA-256 [0-9a-f]{64}, locked is [0-9a-f]{64}"),
     (ARCHIVE, f"{CONSUL}.zip", "loop", 0, "consul.*redirect"),
     (ARCHIVE, "proxy/*", "status", 407, "consul.*407"),
     (DEB, "download.docker.com/*.deb", "status", 404, "docker-ce_.*HTTP 404"),
-    (DEB, "download.docker.com/*.deb", "damaged", 0, "docker-ce_.*sha256:[0-9a-f]{64}"),
+    (DEB, "download.docker.com/*.deb", "damaged", 0, "docker-ce_.* SHA-256 [0-9a-f]{64}, locked is [0-9a-f]{64}"),
     (BLOB, f"{MARATHON}/manifests/*", "status", 404, "mesosphere/marathon"),
     (BLOB, f"{MARATHON}/blobs/*", "damaged", 0, "mesosphere/marathon"),
     (BLOB, "auth.docker.io/*", "status", 500, "mesosphere/marathon.*500"),
@@ -141,18 +142,15 @@ def test_what_goes_wrong_is_named_and_the_same_command_goes_on(operator: Operato
     assert operator.files("part") == operator.files("mirror")
 
 
-def test_what_is_cut_goes_on_where_it_ended(operator: Operator) -> None:
+def test_what_is_cut_again_and_again_arrives_all_the_same(operator: Operator) -> None:
     _lacks(operator, ARCHIVE)
-    with spoil(operator.lab, f"{CONSUL}.zip", "cut", 1_000_000):
-        assert re.search("consul.*ended after", found := operator.pull("part", exit_code=5)), found
-    kept = sum(path.stat().st_size for path in (operator.folder / "part" / "arriving").rglob("*") if path.is_file())
-    assert kept >= 1_000_000
-    operator.pull("part")
+    with spoil(operator.lab, f"{CONSUL}.zip", "cut", 3_000_000):
+        operator.pull("part")
     assert operator.files("part") == operator.files("mirror")
 
 
 @pytest.mark.parametrize(("where", "what", "amount", "said"), [
-    ("download.docker.com/linux/debian/gpg", "expired", 0, "docker"),
+    ("download.docker.com/linux/debian/gpg", "expired", 0, "gpg has the key [0-9A-F]+, which has expired"),
     ("download.docker.com/linux/debian/dists/*", "status", 500, "InRelease.*500"),
     (f"{CONSUL}SHA256SUMS", "status", 404, "consul.*404"),
     ("registry-1.docker.io/v2/*", "status", 500, "mesosphere/marathon"),
