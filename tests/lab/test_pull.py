@@ -76,7 +76,6 @@ def operator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operator]:
 
 def test_sources_says_where_all_of_it_comes_from(operator: Operator) -> None:
     said = operator.run("sources", "--hosts", "inventory.yml", "--system", SYSTEM)
-    print(said)
     for vendor in ("releases.hashicorp.com", "download.docker.com", "rpm.aventer.biz"):
         assert vendor in said
 
