@@ -41,21 +41,25 @@ def fetch(url: str, fingerprint: str) -> Fetched:
     with tempfile.TemporaryDirectory(prefix="key-") as home:
         gpg = ["gpg", "--homedir", home, "--batch", "--quiet", "--no-autostart"]
         attempt([*gpg, "--import"], stdin=content)
-        found = fingerprints(run([*gpg, "--with-colons", "--list-keys"], what="keys of a repository"))
+        listing = run([*gpg, "--with-colons", "--list-keys"], what="keys of a repository")
+        found = fingerprints(listing)
         if wanted not in found:
             served = f"the key {', '.join(found)}" if found else "no key"
             raise WrongKeyError(f"{url} has {served}, expected is {wanted or 'none'}", hint=HINT)
+        if wanted not in fingerprints(listing, valid=True):
+            raise WrongKeyError(f"{url} has the key {wanted}, which has expired or was revoked",
+                                hint="nothing that it signs is trusted: the vendor has to publish it with a later end, or another key")
         trusted = attempt([*gpg, "--export", wanted]).stdout
     return Fetched(url, wanted, content, trusted)
 
 
-def fingerprints(listing: str) -> list[str]:
-    """Those of the primary keys in what GnuPG lists with colons."""
+def fingerprints(listing: str, *, valid: bool = False) -> list[str]:
+    """Those of the primary keys in what GnuPG lists with colons; with `valid` only of those that have not ended."""
     found, primary = [], False
     for line in listing.splitlines():
         kind, *fields = line.split(":")
         if kind in ("pub", "sub"):
-            primary = kind == "pub"
+            primary = kind == "pub" and not (valid and fields[0] in ("e", "r"))
         elif kind == "fpr" and primary:
             found.append(fields[8])
     return found
