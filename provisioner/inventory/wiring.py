@@ -156,6 +156,11 @@ class Wiring:
         return {"certificate": "{{ vault_cluster_ca_certificate }}", "key": "{{ vault_cluster_ca_key }}",
                 "also": also("cluster_ca_certificate")}
 
+    @property
+    def trusted(self) -> str:
+        """A reference to the certificates of those who sign for the cluster's services: two, while one follows the other."""
+        return f"{{{{ vault_cluster_ca_certificate }}}}\n{also('cluster_ca_certificate')}"
+
     def zk_url(self, user: str, path: str) -> str:
         """A `zk://` URL with its password as a reference."""
         login = f"{user}:{{{{ vault_zookeeper_{user}_password }}}}@" if self.authentication else ""

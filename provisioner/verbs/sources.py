@@ -47,7 +47,7 @@ def run(context: Context, console: Console, options: Options) -> int:
     from provisioner.mirror.artefacts import needed
     from provisioner.mirror.offered import offers
 
-    found: list[Offer] = []
+    context, found = context.from_elsewhere, list[Offer]()
     for system in _systems(context, console, options):
         wanted = needed(context, release=f"{system.distribution}{system.release}")
         found += [offer for offer in offers(context, wanted, system) if offer not in found]
