@@ -63,6 +63,8 @@ class Context:
     @property
     def from_elsewhere(self) -> Context:
         """The context in which a mirror that the cluster runs itself is no source: for what that is filled with."""
+        if self.written is self.plain:
+            return self
         return Context(self.path, cluster=self.plain, ledger=self._ledger, transport=self._transport, vault=self.vault, own_mirror=False)
 
     @functools.cached_property

@@ -47,7 +47,8 @@ def run(context: Context, console: Console, options: Options) -> int:
     from provisioner.mirror.artefacts import needed
     from provisioner.mirror.offered import offers
 
-    context, found = context.from_elsewhere, list[Offer]()
+    context = context.from_elsewhere
+    found: list[Offer] = []
     for system in _systems(context, console, options):
         wanted = needed(context, release=f"{system.distribution}{system.release}")
         found += [offer for offer in offers(context, wanted, system) if offer not in found]
