@@ -82,6 +82,11 @@ def test_another_mirror_that_is_named_is_used_and_this_one_only_serves(tmp_path:
     assert host_variables(context.rendered, "s1")["mirror_content"] == site.content(context.cluster)
 
 
+def test_hosts_reach_it_without_the_site_s_proxy(tmp_path: Path) -> None:
+    context = Context(written(tmp_path, cluster_http_proxy="http://proxy.example:3128"))
+    assert "192.0.2.50" in host_variables(context.rendered, "a1")["proxy_environment"]["no_proxy"].split(",")
+
+
 def test_what_fills_it_comes_from_elsewhere(tmp_path: Path) -> None:
     context = Context(written(tmp_path)).from_elsewhere
     assert not context.cluster.variables[site.MIRROR]
