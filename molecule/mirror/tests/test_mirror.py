@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+import yaml
 
 from provisioner.components.mirror.proof import gives_a_file, gives_an_image
 from provisioner.context import Context
@@ -110,3 +111,32 @@ def test_a_file_that_is_another_is_found_by_the_proof(on: On, mirror: str, proof
             gives_a_file(proof)
     finally:
         on(mirror).check_output(f"cat /tmp/kept >{file} && rm /tmp/kept")
+
+
+@pytest.fixture(scope="module")
+def with_group(cluster: ClusterUnderTest, mirror: str) -> Iterator[ClusterUnderTest]:
+    """The lab by an inventory that has the group."""
+    path = cluster.inventory.with_name("with-mirror.yml")
+    written = {**yaml.safe_load(cluster.inventory.read_text()), "mirror": {"hosts": {mirror: {"mirror_folder": str(folder())}}}}
+    path.write_text(yaml.safe_dump(written))
+    yield ClusterUnderTest(cluster.lab, cluster.directory, path)
+    path.unlink()
+
+
+def test_up_sends_what_is_new_and_then_nothing(with_group: ClusterUnderTest, ask: Callable[[str, str, str], int]) -> None:
+    with_group.up("--only", "mirror")
+    assert with_group.up("--only", "mirror")["changed"] == 0
+    made = Folder(folder())
+    new, catalogue = made.www / "archives/new.zip", made.www / "catalogue.json"
+    before = catalogue.read_text()
+    try:
+        new.write_bytes(b"new" * (8 << 20))
+        catalogue.write_text(f"{before}\n")
+        with_group.up("--only", "mirror")
+        assert ask("GET", "server", "/archives/new.zip") == 200
+        assert with_group.up("--only", "mirror")["changed"] == 0
+    finally:
+        new.unlink()
+        catalogue.write_text(before)
+    with_group.up("--only", "mirror")
+    assert ask("GET", "server", "/archives/new.zip") == 404
