@@ -24,11 +24,13 @@ from provisioner.hosts.openssh import Completed
 from provisioner.hosts.remote_calls import BrokenLink, RemoteCalls
 from provisioner.inventory import site
 from provisioner.inventory.render import host_variables
+from provisioner.mirror.artefacts import needed
 from provisioner.observe.preflight import preflight
 from provisioner.observe.proof import Skipped, make_proof
 from provisioner.plan.make import make_plan
 from provisioner.plan.steps import FILL, Step
 from provisioner.probe.health import ask, systemd, web
+from provisioner.probe.health.answer import UnhealthyError
 from provisioner.run.filling import filling
 from tests.unit.builders import observed, seen
 from tests.unit.test_render import inventory
@@ -91,6 +93,11 @@ def test_what_fills_it_comes_from_elsewhere(tmp_path: Path) -> None:
     context = Context(written(tmp_path)).from_elsewhere
     assert not context.cluster.variables[site.MIRROR]
     assert "192.0.2.50:5000" not in str(host_variables(context.rendered, "a1"))
+
+
+def test_what_it_installs_itself_is_locked_as_well(tmp_path: Path) -> None:
+    packages = {each.name: each for each in needed(Context(written(tmp_path)).from_elsewhere).packages}
+    assert packages["nginx"].component == packages["docker-registry"].component == "mirror"
 
 
 def test_before_it_is_filled_everything_comes_from_elsewhere_and_preflight_says_what_to_do(tmp_path: Path) -> None:
@@ -234,5 +241,5 @@ def test_a_mirror_that_does_not_answer_breaks_the_proof(tmp_path: Path) -> None:
 
 
 def test_web_asks_with_another_authority() -> None:
-    with pytest.raises(OSError, match="No such file"):
+    with pytest.raises(UnhealthyError, match=r"whom to trust: .*No such file"):
         web.get("https://127.0.0.1:9", "/", authority=Path("/nowhere/ca.pem"))

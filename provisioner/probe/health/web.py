@@ -74,7 +74,10 @@ def call(method: str, server: str, path: str, body: object, headers: "dict[str, 
     if body is not None:
         data, sent["Content-Type"] = json.dumps(body).encode("utf-8"), "application/json"
     where = "{}{}".format(server, path.split("?")[0])
-    connection = _connection(server, timeout, authority)
+    try:
+        connection = _connection(server, timeout, authority)
+    except OSError as error:
+        raise UnhealthyError(f"{where} can't be asked, as nobody says whom to trust: {error}") from error
     try:
         connection.request(method, path, data, sent)
         response = connection.getresponse()
