@@ -18,7 +18,7 @@ from provisioner.inventory.checks import without_effect
 from provisioner.inventory.load import load
 from provisioner.inventory.render import host_variables, render
 from provisioner.inventory.schema import load_schema
-from provisioner.inventory.site import as_source
+from provisioner.inventory.site import as_source, doubts
 from provisioner.state import ledger, secrets
 from provisioner.state.ledger import Ledger
 
@@ -83,7 +83,8 @@ class Context:
     @property
     def warnings(self) -> tuple[str, ...]:
         """What is strange about the inventory, though it can be followed."""
-        return (*self.written.warnings, *without_effect(self.written, ledger.wanted_access(self._saved, self.written)))
+        found = self.written
+        return (*found.warnings, *doubts(found), *without_effect(found, ledger.wanted_access(self._saved, found)))
 
     @property
     def as_built(self) -> Context:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,16 @@ def content(cluster: Cluster) -> str:
     if not lists or not all(path.is_file() for path in lists):
         return ""
     return hashlib.sha256(b"".join(path.read_bytes() for path in lists)).hexdigest()
+
+
+def doubts(cluster: Cluster) -> Iterator[str]:
+    """What there is to say of a mirror that can't serve yet."""
+    serving, found = host(cluster), folder(cluster)
+    if serving and not content(cluster):
+        name = _site().folder
+        yield (f"{serving.where}: {serving.name} is to serve {found}, which is no mirror yet, so all comes from elsewhere: "
+               f"'provision lock', then 'provision mirror pull {found}'" if found else
+               f"{serving.where}: {serving.name} has nothing to serve: set {name} to the folder of 'provision mirror pull'")
 
 
 def is_source(cluster: Cluster) -> bool:

@@ -103,8 +103,15 @@ def test_what_it_installs_itself_is_locked_as_well(tmp_path: Path) -> None:
 def test_before_it_is_filled_everything_comes_from_elsewhere_and_preflight_says_what_to_do(tmp_path: Path) -> None:
     context = Context(written(tmp_path, filled=False))
     assert not context.cluster.variables[site.MIRROR] and site.content(context.cluster) == ""
+    assert any("no mirror yet" in text and "mirror pull" in text for text in context.warnings)
     [found] = rules.folder_there(seen("mirror", variables=dict(host_variables(context.rendered, "s1"))))
     assert found.severity == "fail" and "provision mirror pull site" in found.hint
+
+
+def test_a_folder_that_nobody_named_is_said(tmp_path: Path) -> None:
+    path = written(tmp_path)
+    path.write_text(path.read_text().replace('"mirror_folder"', '"ansible_port": 22, "x"'))
+    assert any("set mirror_folder" in text for text in Context(path).warnings)
 
 
 def test_red_hat_s_kin_are_refused() -> None:
