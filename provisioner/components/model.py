@@ -25,8 +25,8 @@ class Port:
     `title` says what listens. `variable` moves it from `number`; without one it is fixed. `address` is where it is opened: an
     address, the name of a role variable in braces, or nothing for all addresses and where that depends on settings. `public` ports
     are those that the other hosts reach. `group` restricts it to hosts of that group, `when` to hosts where a variable has that
-    value. `by_kernel`: the socket is the kernel's own. With `ranges` the variable's text holds ranges of ports that belong to what
-    the component starts.
+    value. `by_kernel`: the socket is the kernel's own; `unit` opens it, where that is not the component's own unit. With `ranges` the
+    variable's text holds ranges of ports that belong to what the component starts.
 
     `access` restricts it to a closed or an open cluster.
 
@@ -47,6 +47,7 @@ class Port:
     ranges: Callable[[str], list[tuple[int, int]]] | None = None
     reach: Reach = ""
     access: Literal["", "closed", "open"] = ""
+    unit: str = ""
 
     @property
     def reached_by(self) -> Reach:

@@ -26,6 +26,7 @@ from provisioner.inventory import site
 from provisioner.inventory.render import host_variables
 from provisioner.mirror.artefacts import needed
 from provisioner.observe.preflight import preflight
+from provisioner.observe.preflight.ports import free_ports
 from provisioner.observe.proof import Skipped, make_proof
 from provisioner.plan.make import make_plan
 from provisioner.plan.steps import FILL, Step
@@ -112,6 +113,15 @@ def test_a_folder_that_nobody_named_is_said(tmp_path: Path) -> None:
     path = written(tmp_path)
     path.write_text(path.read_text().replace('"mirror_folder"', '"ansible_port": 22, "x"'))
     assert any("set mirror_folder" in text for text in Context(path).warnings)
+
+
+def test_each_of_its_units_has_the_port_that_it_opens() -> None:
+    listeners = [{"protocol": "tcp", "address": "10.0.0.1", "port": port, "pid": 7, "command": "x", "unit": unit, "container": ""}
+                 for port, unit in ((8088, "mirror.service"), (5000, "mirror-registry.service"))]
+    address = {"mirror_address": "10.0.0.1"}
+    assert [f.severity for f in free_ports(seen("mirror", variables=address, listeners=listeners))] == ["ok"]
+    listeners[1]["unit"] = "docker-registry.service"
+    assert [f.severity for f in free_ports(seen("mirror", variables=address, listeners=listeners))] == ["fail"]
 
 
 def test_red_hat_s_kin_are_refused() -> None:

@@ -1,4 +1,4 @@
-"""A mirror of a lab's own: a folder with some of what the lab's mirror has, and a cluster whose first host serves it."""
+"""A mirror of a lab's own: a folder with some of what the lab's mirror has, and a cluster whose first master serves it."""
 
 from __future__ import annotations
 
@@ -33,16 +33,16 @@ def folder() -> Path:
 
 
 def serving(cluster: Cluster) -> Host:
-    """The host that serves."""
-    return cluster.hosts[0]
+    """The host that serves: a master, so that agents may ask it."""
+    return cluster.members("masters")[0]
 
 
 def of_lab(context: Context) -> Context:
-    """The same cluster with a mirror on its first host; it goes on installing from the lab's."""
+    """The same cluster with a mirror on its first master; it goes on installing from the lab's."""
     assert SITE.site is not None
-    first, *others = context.plain.hosts
+    first = serving(context.plain)
     host = replace(first, groups=first.groups | {SITE.name}, variables={**first.variables, SITE.site.folder: str(folder())})
-    return Context(context.path, cluster=replace(context.plain, hosts=(host, *others)))
+    return Context(context.path, cluster=replace(context.plain, hosts=tuple(host if h is first else h for h in context.plain.hosts)))
 
 
 def with_mirror(context: Context) -> Context:
@@ -74,10 +74,11 @@ def _lock(context: Context) -> Lock:
 
 
 def _packages(context: Context, host: Host, system: System) -> list[Locked]:
-    names = further({}, "")
+    names = further({}, "")  # also if an earlier run has installed them
     if system.distribution not in ("debian", "ubuntu"):
         return []
-    said = context.transport.run(host, f"apt-get --print-uris -qq install --no-install-recommends {' '.join(names)}", become=True)
+    command = f"apt-get --print-uris -qq --reinstall --no-install-recommends install {' '.join(names)}"
+    said = context.transport.run(host, command, become=True)
     found = []
     for fetched in map(_FETCHED.match, said.stdout.decode().splitlines()):
         if fetched:
