@@ -74,10 +74,12 @@ def _lock(context: Context) -> Lock:
 
 
 def _packages(context: Context, host: Host, system: System) -> list[Locked]:
-    names = further({}, "")  # also if an earlier run has installed them
+    names = further({}, "")
     if system.distribution not in ("debian", "ubuntu"):
         return []
-    command = f"apt-get --print-uris -qq --reinstall --no-install-recommends install {' '.join(names)}"
+    # From the lab's mirror, also where an earlier run has installed them from a mirror of the lab's own.
+    options = "-o Dir::Etc::SourceList=/etc/apt/sources.list.d/provisioner.sources -o Dir::Etc::SourceParts=/dev/null"
+    command = f"apt-get {options} --print-uris -qq --reinstall --no-install-recommends install {' '.join(names)}"
     said = context.transport.run(host, command, become=True)
     found = []
     for fetched in map(_FETCHED.match, said.stdout.decode().splitlines()):
