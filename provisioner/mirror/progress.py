@@ -1,4 +1,4 @@
-"""How far a download is, for people."""
+"""How far a download is, or what is sent, for people."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ _TELL_SECONDS = 5.0
 class Progress:
     """Says every few seconds how much of it is done, and how fast."""
 
-    def __init__(self, say: Say, total: int, files: int) -> None:
-        self._say, self._total, self._files = say, total, files
+    def __init__(self, say: Say, total: int, files: int, doing: str = "downloading") -> None:
+        self._say, self._total, self._files, self._doing = say, total, files, doing
         self._lock = threading.Lock()
         self._come = self._done = self._through = 0
         self._begin = self._told = time.monotonic()
@@ -32,7 +32,7 @@ class Progress:
             self._done += size
             if (now := time.monotonic()) - self._told >= _TELL_SECONDS:
                 self._told = now
-                self._say(f"downloading: {self}")
+                self._say(f"{self._doing}: {self}")
 
     def through(self) -> None:
         """One file more is done with."""

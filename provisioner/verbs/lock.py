@@ -55,6 +55,7 @@ def run(context: Context, console: Console, options: Options) -> int:
     from provisioner.mirror.systems import systems
     from provisioner.state.files import rewrite
 
+    context = context.from_elsewhere
     path = lock.beside(context.path)
     before = lock.read(path)
     if options.check:

@@ -47,6 +47,7 @@ def run(context: Context, console: Console, options: Options) -> int:
     from provisioner.mirror.artefacts import needed
     from provisioner.mirror.offered import offers
 
+    context = context.from_elsewhere
     found: list[Offer] = []
     for system in _systems(context, console, options):
         wanted = needed(context, release=f"{system.distribution}{system.release}")

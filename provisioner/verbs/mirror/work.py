@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from provisioner.cluster.names import counted
 from provisioner.errors import InventoryError, StepFailed, UsageError
+from provisioner.inventory.site import host
 from provisioner.mirror import check as checking
 from provisioner.mirror import lock
 from provisioner.mirror.artefacts import needed
@@ -36,6 +37,7 @@ def pull(context: Context, console: Console, options: Pull) -> int:
     path = lock.beside(context.path)
     if (locked := lock.read(path)) is None:
         raise InventoryError("there is no lock, which says what to pull", where=str(path), hint="make it: provision lock")
+    serving, context = host(context.cluster), context.from_elsewhere
     folder = Folder(Path(options.dir))
     ways = {each.image: each for each in needed(context).images}
     pulled = fill(folder, locked, context.catalogue, context.cluster.variables, console.say, ways=ways)
@@ -46,7 +48,9 @@ def pull(context: Context, console: Console, options: Pull) -> int:
                      "The same command goes on where this one ended.")
         return StepFailed.exit_code
     news = f"{counted(pulled.came, 'artefact')} came" if pulled.came else "nothing to do"
-    console.say(f"{folder.root}: {news}\n{_lines(folder)}\nServe it to the hosts: provision mirror serve {folder.root}")
+    use = (f"'provision up' sends it to {serving.name}" if serving
+           else f"{_lines(folder)}\nServe it to the hosts: provision mirror serve {folder.root}")
+    console.say(f"{folder.root}: {news}\n{use}")
     return 0
 
 
