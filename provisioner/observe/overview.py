@@ -1,0 +1,152 @@
+"""What `provision status` shows first: what is wrong, then one line a component; equal hosts share their words. Pure functions."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from provisioner.cluster.names import counted, fold
+from provisioner.components import COMPONENTS, component
+from provisioner.observe.observation import STATES
+from provisioner.observe.status import Problem, Row, Status
+
+#: Beside its word, so that a state is seen before it is read, also without colour.
+SYMBOLS = {"ok": "✓", "degraded": "!", "down": "✗"}
+#: So many different answers of healthy members are shown side by side, the rarest first.
+ANSWERS_MOST = 3
+#: Counts and addresses, in which answers may differ and mean the same.
+_NUMBER = re.compile(r"[0-9][0-9.:]*")
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """What is wrong, for people: `state` is `down` or `degraded`, `hint` what to do next where that is known."""
+
+    state: str
+    text: str
+    hint: str = ""
+
+
+@dataclass(frozen=True)
+class Line:
+    """One component: the worst that can be said of it as a whole, its leaders, its members, their versions and what they say when all
+    is well."""
+
+    component: str
+    state: str
+    leader: str
+    members: str
+    version: str
+    detail: str
+
+
+@dataclass(frozen=True)
+class Overview:
+    """A cluster at a glance. `hidden` are problems of what was not chosen to be shown."""
+
+    headline: str
+    healthy: bool
+    troubles: tuple[Trouble, ...]
+    lines: tuple[Line, ...]
+    hidden: int = 0
+
+
+def overview(status: Status, shown: Status | None = None) -> Overview:
+    """The whole in a headline, and below it what was chosen to be `shown` (see `Status.only`); all of it where nothing was."""
+    chosen = shown or status
+    return Overview(_headline(status), status.healthy, tuple(_troubles(chosen)), tuple(_lines(chosen)),
+                    len([*_troubles(status)]) - len([*_troubles(chosen)]))
+
+
+def worst(states: Iterable[str]) -> str:
+    """The worst of these states; `ok` where there are none."""
+    return max(states, key=STATES.index, default=STATES[0])
+
+
+def _headline(status: Status) -> str:
+    hosts = {row.host for row in status.rows}
+    ill = {row.host for row in status.rows if row.state != "ok"} | {h for p in status.wrong if not p.component for h in p.hosts}
+    names = dict.fromkeys(row.component for row in status.rows)
+    sick = [line.component for line in _lines(status) if line.state != "ok"]
+    if status.healthy:
+        return f"{status.cluster}: healthy, {counted(len(hosts), 'host')}, {counted(len(names), 'component')}"
+    of = [f"{len(some)} of {counted(len(every), what)}" for some, every, what in ((ill, hosts, "host"), (sick, names, "component")) if some]
+    return f"{status.cluster}: NOT healthy" + (f", {' and '.join(of)} affected" if of else "")
+
+
+def _troubles(status: Status) -> Iterator[Trouble]:
+    """Hosts first, then components in the order in which one stands on another: a cause before what comes of it."""
+    yield from _of_hosts([p for p in status.wrong if not p.component])
+    for each in COMPONENTS:
+        problems = [p for p in status.wrong if p.component == each.name]
+        yield from (Trouble(p.state, p.text, p.hint) for p in problems)
+        yield from _of_rows([row for row in status.rows if row.component == each.name and not _told(row, status.wrong)])
+
+
+def _told(row: Row, wrong: Iterable[Problem]) -> bool:
+    """Whether a problem says already what is wrong in this row."""
+    return any(row.host in p.hosts and (row.detail in p.text if p.component == row.component else not p.component and p.state == "down")
+               for p in wrong)
+
+
+def _of_hosts(problems: Sequence[Problem]) -> Iterator[Trouble]:
+    alike: dict[tuple[str, str, str], list[Problem]] = {}
+    for problem in problems:
+        alike.setdefault((problem.state, problem.cause or problem.text, problem.hint), []).append(problem)
+    for (state, _, hint), same in alike.items():
+        others = fold([host for problem in same[1:] for host in problem.hosts])
+        yield Trouble(state, same[0].text + (f"; the same with {others}" if others else ""), hint)
+
+
+def _of_rows(rows: Sequence[Row]) -> Iterator[Trouble]:
+    alike: dict[tuple[str, str], list[Row]] = {}
+    for row in rows:
+        if row.state != "ok":
+            alike.setdefault((row.state, row.detail), []).append(row)
+    for state, detail in sorted(alike, key=lambda each: -STATES.index(each[0])):
+        same = alike[state, detail]
+        said = f": {detail}" if detail else ""
+        hint = f"'provision plan --only {same[0].component}' shows what 'up' would do about it" if state == "down" else ""
+        yield Trouble(state, f"{component(same[0].component).title} is {state} on {fold([r.host for r in same])}{said}", hint)
+
+
+def _lines(status: Status) -> Iterator[Line]:
+    for each in COMPONENTS:
+        rows = [row for row in status.rows if row.component == each.name]
+        if not rows:
+            continue
+        lost = [p.state for p in status.wrong if p.component == each.name]
+        some = "degraded" if any(row.state != "ok" for row in rows) else "ok"
+        state = worst([*lost, "down" if all(row.state == "down" for row in rows) else some])
+        leaders = fold([row.host for row in rows if row.leader and row.state != "down"])
+        yield Line(each.name, state, leaders, _members(rows), _versions(rows), _detail(rows))
+
+
+def _members(rows: Sequence[Row]) -> str:
+    """`m1..m3` where all are alike, or `a1..a6, a8..a28 ok; a7 down`."""
+    by_state = {state: fold(hosts) for state in STATES if (hosts := [row.host for row in rows if row.state == state])}
+    return "; ".join(f"{hosts} {state}" if len(by_state) > 1 else hosts for state, hosts in by_state.items())
+
+
+def _versions(rows: Sequence[Row]) -> str:
+    """The version, or that of most members first and then where others are; those that do not say theirs don't count."""
+    said = Counter(row.version + (" (stand-in)" if row.stand_in else "") for row in rows if row.version)
+    where = {version: fold([r.host for r in rows if version == r.version + (" (stand-in)" if r.stand_in else "")]) for version in said}
+    first, *others = [version for version, _ in said.most_common()] or [""]
+    return "; ".join([first, *(f"{version} on {where[version]}" for version in others)])
+
+
+def _detail(rows: Sequence[Row]) -> str:
+    """What a leader says; without one what its members do, each thing once."""
+    well = [row for row in rows if row.state == "ok" and row.detail]
+    leading = [row.detail for row in well if row.leader]
+    if leading:
+        return "; ".join(leading)
+    kinds: dict[str, list[Row]] = {}
+    for row in well:
+        kinds.setdefault(_NUMBER.sub("…", row.detail), []).append(row)
+    said = {kind if len({row.detail for row in rows}) > 1 else rows[0].detail: fold([row.host for row in rows]) for kind, rows in
+            sorted(kinds.items(), key=lambda each: len(each[1]))[:ANSWERS_MOST]}
+    return "".join(said) if len(said) == 1 else "; ".join(f"{detail} ({hosts})" for detail, hosts in said.items())
