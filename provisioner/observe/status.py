@@ -122,8 +122,9 @@ def _row(component: Component, host: str, seen: Observation) -> Row:
 def _silent_hosts(cluster: Cluster, seen: Observation) -> Iterator[Problem]:
     for name, host in seen.hosts.items():
         if not host.reachable:
-            # What is wrong with many hosts at once is told of each with its own address.
-            cause = re.sub(rf"\b{re.escape(cluster.host(name).address)}\b", "", host.error)
+            # What is wrong with many hosts at once is said of each by its own name or address.
+            own = "|".join(map(re.escape, (cluster.host(name).address, name)))
+            cause = re.sub(rf"(?<![\w.-])(?:{own})(?![\w-])", "", host.error)
             yield Problem(f"{name} is unreachable: {host.error}", "", (name,), "down", host.hint, cause)
         elif host.error:
             yield Problem(f"{name}: {host.error}", "", (name,), hint=host.hint, cause=host.error)
