@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -14,15 +13,17 @@ from provisioner.observe.status import Problem, Row, Status
 
 #: Beside its word, so that a state is seen before it is read, also without colour.
 SYMBOLS = {"ok": "✓", "degraded": "!", "down": "✗"}
-#: So many different answers of healthy members are shown side by side, the rarest first.
-ANSWERS_MOST = 3
+#: Beside what most healthy members say, so many other answers are shown, the rarest.
+ANSWERS_MOST = 2
+#: So many words of names that are well are still read beside those that are not.
+WORDS_MOST = 2
 #: Counts and addresses, in which answers may differ and mean the same.
 _NUMBER = re.compile(r"[0-9][0-9.:]*")
 
 
 @dataclass(frozen=True)
 class Trouble:
-    """What is wrong, for people: `state` is `down` or `degraded`, `hint` what to do next where that is known."""
+    """What is wrong, for people: `state` is `down` or `degraded`, of a note `ok`; `hint` is what to do next where that is known."""
 
     state: str
     text: str
@@ -44,12 +45,13 @@ class Line:
 
 @dataclass(frozen=True)
 class Overview:
-    """A cluster at a glance. `hidden` are problems of what was not chosen to be shown."""
+    """A cluster at a glance. `notes` are no trouble; `hidden` troubles are of what was not chosen to be shown."""
 
     headline: str
     healthy: bool
     troubles: tuple[Trouble, ...]
     lines: tuple[Line, ...]
+    notes: tuple[Trouble, ...] = ()
     hidden: int = 0
 
 
@@ -57,6 +59,7 @@ def overview(status: Status, shown: Status | None = None) -> Overview:
     """The whole in a headline, and below it what was chosen to be `shown` (see `Status.only`); all of it where nothing was."""
     chosen = shown or status
     return Overview(_headline(status), status.healthy, tuple(_troubles(chosen)), tuple(_lines(chosen)),
+                    tuple(Trouble(note.state, note.text, note.hint) for note in chosen.notes),
                     len([*_troubles(status)]) - len([*_troubles(chosen)]))
 
 
@@ -125,21 +128,32 @@ def _lines(status: Status) -> Iterator[Line]:
 
 
 def _members(rows: Sequence[Row]) -> str:
-    """`m1..m3` where all are alike, or `a1..a6, a8..a28 ok; a7 down`."""
-    by_state = {state: fold(hosts) for state in STATES if (hosts := [row.host for row in rows if row.state == state])}
-    return "; ".join(f"{hosts} {state}" if len(by_state) > 1 else hosts for state, hosts in by_state.items())
+    """`m1..m3` where all are alike, else who is not well by name, and the others only as long as that is short: `27 ok; a7 down`."""
+    by_state = {state: hosts for state in STATES if (hosts := [row.host for row in rows if row.state == state])}
+    if len(by_state) == 1:
+        return fold(next(iter(by_state.values())))
+    named = {state: fold(hosts) for state, hosts in by_state.items()}
+    if named.get("ok", "").count(",") >= WORDS_MOST:
+        named["ok"] = str(len(by_state["ok"]))
+    return "; ".join(f"{hosts} {state}" for state, hosts in named.items())
+
+
+def _version(row: Row) -> str:
+    return row.version + (" (stand-in)" if row.stand_in and "standin" not in row.version else "")
 
 
 def _versions(rows: Sequence[Row]) -> str:
     """The version, or that of most members first and then where others are; those that do not say theirs don't count."""
-    said = Counter(row.version + (" (stand-in)" if row.stand_in else "") for row in rows if row.version)
-    where = {version: fold([r.host for r in rows if version == r.version + (" (stand-in)" if r.stand_in else "")]) for version in said}
-    first, *others = [version for version, _ in said.most_common()] or [""]
-    return "; ".join([first, *(f"{version} on {where[version]}" for version in others)])
+    hosts: dict[str, list[str]] = {}
+    for row in rows:
+        if row.version:
+            hosts.setdefault(_version(row), []).append(row.host)
+    first, *others = sorted(hosts, key=lambda version: -len(hosts[version])) or [""]
+    return "; ".join([first, *(f"{version} on {fold(hosts[version])}" for version in others)])
 
 
 def _detail(rows: Sequence[Row]) -> str:
-    """What a leader says; without one what its members do, each thing once."""
+    """What a leader says; without one what most members do, and who does something else."""
     well = [row for row in rows if row.state == "ok" and row.detail]
     leading = [row.detail for row in well if row.leader]
     if leading:
@@ -147,6 +161,7 @@ def _detail(rows: Sequence[Row]) -> str:
     kinds: dict[str, list[Row]] = {}
     for row in well:
         kinds.setdefault(_NUMBER.sub("…", row.detail), []).append(row)
-    said = {kind if len({row.detail for row in rows}) > 1 else rows[0].detail: fold([row.host for row in rows]) for kind, rows in
-            sorted(kinds.items(), key=lambda each: len(each[1]))[:ANSWERS_MOST]}
-    return "".join(said) if len(said) == 1 else "; ".join(f"{detail} ({hosts})" for detail, hosts in said.items())
+    common, *others = sorted(kinds, key=lambda kind: -len(kinds[kind])) or [""]
+    words = {kind: same.pop() if len(same := {row.detail for row in of}) == 1 else kind for kind, of in kinds.items()}
+    rare = [f"{words[kind]} ({fold([row.host for row in kinds[kind]])})" for kind in others[-ANSWERS_MOST:]]
+    return "; ".join([words.get(common, ""), *rare])

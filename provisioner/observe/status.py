@@ -55,11 +55,15 @@ class Problem:
 
 @dataclass(frozen=True)
 class Status:
-    """The whole cluster, or what was chosen of it. It is healthy only without anything wrong and with every row ok."""
+    """The whole cluster, or what was chosen of it. It is healthy only without anything wrong and with every row ok.
+
+    `notes` are of the same form and say what is worth knowing although it is as it is meant to be.
+    """
 
     cluster: str
     rows: tuple[Row, ...]
     wrong: tuple[Problem, ...]
+    notes: tuple[Problem, ...] = ()
 
     @property
     def problems(self) -> tuple[str, ...]:
@@ -80,15 +84,19 @@ class Status:
         """What there is to say of these components and these hosts; none of either means all."""
         rows = tuple(r for r in self.rows if (not components or r.component in components) and (not hosts or r.host in hosts))
         names, places = {r.component for r in rows}, {r.host for r in rows}
-        return replace(self, rows=rows, wrong=tuple(
-            p for p in self.wrong if (p.component in names if p.component else not components or places.intersection(p.hosts))
-            and (not hosts or not p.hosts or not places.isdisjoint(p.hosts))))
+
+        def chosen(problem: Problem) -> bool:
+            about = problem.component in names if problem.component else not components or not places.isdisjoint(problem.hosts)
+            return about and (not hosts or not problem.hosts or not places.isdisjoint(problem.hosts))
+
+        return replace(self, rows=rows, wrong=tuple(filter(chosen, self.wrong)), notes=tuple(filter(chosen, self.notes)))
 
 
 def summarize(cluster: Cluster, seen: Observation) -> Status:
     """Rows in build order and problems of the cluster as a whole."""
     rows = _rows(cluster, seen)
-    return Status(cluster.name, rows, (*_silent_hosts(cluster, seen), *_problems(_CHECKS, rows, cluster, seen)))
+    return Status(cluster.name, rows, (*_silent_hosts(cluster, seen), *_problems(_CHECKS, rows, cluster, seen)),
+                  tuple(_problems((_notes,), rows, cluster, seen)))
 
 
 def strangers(cluster: Cluster, seen: Observation) -> list[str]:
@@ -123,7 +131,7 @@ def _silent_hosts(cluster: Cluster, seen: Observation) -> Iterator[Problem]:
     for name, host in seen.hosts.items():
         if not host.reachable:
             # What is wrong with many hosts at once is said of each by its own name or address.
-            own = "|".join(map(re.escape, (cluster.host(name).address, name)))
+            own = "|".join(map(re.escape, (cluster.host(name).address, cluster.host(name).cluster_address, name)))
             cause = re.sub(rf"(?<![\w.-])(?:{own})(?![\w-])", "", host.error)
             yield Problem(f"{name} is unreachable: {host.error}", "", (name,), "down", host.hint, cause)
         elif host.error:
@@ -170,18 +178,23 @@ def _versions(component: Component, rows: Sequence[Row], cluster: Cluster, seen:
         yield Problem(f"{component.title} runs in different versions: {where}", component.name, hint=UNFINISHED)
 
 
-def _strangers(component: Component, rows: Sequence[Row], cluster: Cluster, seen: Observation) -> Iterator[str]:
+def _strangers(component: Component, rows: Sequence[Row], cluster: Cluster, seen: Observation) -> Iterator[Problem | str]:
     """Whom the component counts on and the inventory does not have, or no longer."""
     return _asked("strangers", component, rows, cluster, seen)
 
 
-def _own(component: Component, rows: Sequence[Row], cluster: Cluster, seen: Observation) -> Iterator[str]:
+def _own(component: Component, rows: Sequence[Row], cluster: Cluster, seen: Observation) -> Iterator[Problem | str]:
     """What only this component has."""
     return _asked("problems", component, rows, cluster, seen)
 
 
-def _asked(question: str, component: Component, rows: Sequence[Row], cluster: Cluster, seen: Observation) -> Iterator[str]:
-    """`components/<name>/status.py` may have either function: (rows, cluster, seen) → sentences."""
+def _notes(component: Component, rows: Sequence[Row], cluster: Cluster, seen: Observation) -> Iterator[Problem | str]:
+    """What only this component has, and is as it is meant to be."""
+    return _asked("notes", component, rows, cluster, seen)
+
+
+def _asked(question: str, component: Component, rows: Sequence[Row], cluster: Cluster, seen: Observation) -> Iterator[Problem | str]:
+    """`components/<name>/status.py` may have any of these functions: (rows, cluster, seen) → sentences or problems."""
     function = getattr(component.part("status"), question, None)
     return function(rows, cluster, seen) if function else iter(())
 
@@ -191,5 +204,5 @@ def _frameworks(component: Component, rows: Sequence[Row], cluster: Cluster, see
         yield f"{component.title}: Mesos has removed its framework, which only '{cure(component.name)}' cures"
 
 
-Check = Callable[[Component, Sequence[Row], Cluster, Observation], Iterator[Problem] | Iterator[str]]
+Check = Callable[[Component, Sequence[Row], Cluster, Observation], Iterator[Problem | str]]
 _CHECKS: tuple[Check, ...] = (_election, _frameworks, _peers, _versions, _strangers, _own)

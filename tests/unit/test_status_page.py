@@ -79,6 +79,12 @@ def test_what_is_wrong_and_who_is_broken_comes_first() -> None:
     assert [text for _, text in found.all("span", class_="hint")] == ["→ 'provision plan --only docker' shows what 'up' would do about it"]
 
 
+def test_what_is_worth_knowing_is_no_trouble() -> None:
+    found = read(seen(("a3", "mesos_agent", {"facts": {"deactivated": True}})))
+    assert [text for _, text in found.all("h2")] == ["Worth knowing", "Components", "Hosts"]
+    assert found.all("li", class_="ok") == [({"class": "ok"}, "a3: drained, as asked for")]
+
+
 def test_every_host_has_a_field_for_each_component_and_leaders_are_marked() -> None:
     found = read(seen(*ILL))
     fields = found.all("span", role="img")

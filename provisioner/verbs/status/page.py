@@ -38,6 +38,10 @@ def _troubles(overview: Overview) -> Iterator[str]:
         yield '<h2>What is wrong</h2>\n<ul class="troubles">'
         yield from (f'<li class="{trouble.state}">{_state(trouble.state)} {_said(trouble)}</li>' for trouble in overview.troubles)
         yield "</ul>"
+    if overview.notes:
+        yield '<h2>Worth knowing</h2>\n<ul class="troubles">'
+        yield from (f'<li class="{note.state}">{_said(note)}</li>' for note in overview.notes)
+        yield "</ul>"
     if overview.hidden:
         yield f"<p>Not all is shown: {overview.hidden} more is wrong elsewhere.</p>"
 

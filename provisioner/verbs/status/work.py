@@ -60,6 +60,11 @@ def run_status(context: Context, console: Console, options: Options) -> int:
     return 0
 
 
+def title(status: Status) -> str:
+    """Of the table of everything."""
+    return f"{status.cluster}: {'healthy' if status.healthy else 'NOT healthy'}"
+
+
 def looker(context: Context, options: Options) -> Callable[[], Look]:
     """What looks at the cluster each time that it is called."""
     components, hosts = _components(options.component), _hosts(context, options.host)
@@ -78,8 +83,7 @@ def _show(found: Look, console: Console, options: Options) -> None:
         console.json(found.as_json())
         return
     if options.all:
-        console.table(f"{found.status.cluster}: {'healthy' if found.status.healthy else 'NOT healthy'}", COLUMNS,
-                      status_rows(found.shown.as_json()["components"]))
+        console.table(title(found.status), COLUMNS, status_rows(found.shown.as_json()["components"]))
         for problem in found.shown.problems:
             console.warn(problem)
     else:
