@@ -71,8 +71,8 @@ def worst(states: Iterable[str]) -> str:
 def _headline(status: Status) -> str:
     hosts = {row.host for row in status.rows}
     ill = {row.host for row in status.rows if row.state != "ok"} | {h for p in status.wrong if not p.component for h in p.hosts}
-    names = dict.fromkeys(row.component for row in status.rows)
-    sick = [line.component for line in _lines(status) if line.state != "ok"]
+    names = {name for name, _ in _by_component(status)}
+    sick = [name for name, rows in _by_component(status) if _state(status, rows) != "ok"]
     if status.healthy:
         return f"{status.cluster}: healthy, {counted(len(hosts), 'host')}, {counted(len(names), 'component')}"
     of = [f"{len(some)} of {counted(len(every), what)}" for some, every, what in ((ill, hosts, "host"), (sick, names, "component")) if some]
@@ -82,16 +82,14 @@ def _headline(status: Status) -> str:
 def _troubles(status: Status) -> Iterator[Trouble]:
     """Hosts first, then components in the order in which one stands on another: a cause before what comes of it."""
     yield from _of_hosts([p for p in status.wrong if not p.component])
+    silent = {host for p in status.wrong if not p.component and p.state == "down" for host in p.hosts}
     for each in COMPONENTS:
-        problems = [p for p in status.wrong if p.component == each.name]
-        yield from (Trouble(p.state, p.text, p.hint) for p in problems)
-        yield from _of_rows([row for row in status.rows if row.component == each.name and not _told(row, status.wrong)])
-
-
-def _told(row: Row, wrong: Iterable[Problem]) -> bool:
-    """Whether a problem says already what is wrong in this row."""
-    return any(row.host in p.hosts and (row.detail in p.text if p.component == row.component else not p.component and p.state == "down")
-               for p in wrong)
+        told: dict[str, str] = {}
+        for problem in (p for p in status.wrong if p.component == each.name):
+            yield Trouble(problem.state, problem.text, problem.hint)
+            told |= {host: f"{told.get(host, '')}{problem.text}\n" for host in problem.hosts}
+        own = [row for row in status.rows if row.component == each.name and row.host not in silent]
+        yield from _of_rows([row for row in own if row.detail not in told.get(row.host, "") or row.host not in told])
 
 
 def _of_hosts(problems: Sequence[Problem]) -> Iterator[Trouble]:
@@ -115,16 +113,23 @@ def _of_rows(rows: Sequence[Row]) -> Iterator[Trouble]:
         yield Trouble(state, f"{component(same[0].component).title} is {state} on {fold([r.host for r in same])}{said}", hint)
 
 
+def _by_component(status: Status) -> Iterator[tuple[str, list[Row]]]:
+    """The rows of each component that has some, in build order."""
+    found = {each.name: [row for row in status.rows if row.component == each.name] for each in COMPONENTS}
+    return ((name, rows) for name, rows in found.items() if rows)
+
+
+def _state(status: Status, rows: Sequence[Row]) -> str:
+    """How a component is as a whole: down where it does nothing for anybody, by a problem of it or because no member serves."""
+    lost = [p.state for p in status.wrong if p.component == rows[0].component]
+    some = "degraded" if any(row.state != "ok" for row in rows) else "ok"
+    return worst([*lost, "down" if all(row.state == "down" for row in rows) else some])
+
+
 def _lines(status: Status) -> Iterator[Line]:
-    for each in COMPONENTS:
-        rows = [row for row in status.rows if row.component == each.name]
-        if not rows:
-            continue
-        lost = [p.state for p in status.wrong if p.component == each.name]
-        some = "degraded" if any(row.state != "ok" for row in rows) else "ok"
-        state = worst([*lost, "down" if all(row.state == "down" for row in rows) else some])
+    for name, rows in _by_component(status):
         leaders = fold([row.host for row in rows if row.leader and row.state != "down"])
-        yield Line(each.name, state, leaders, _members(rows), _versions(rows), _detail(rows))
+        yield Line(name, _state(status, rows), leaders, _members(rows), _versions(rows), _detail(rows))
 
 
 def _members(rows: Sequence[Row]) -> str:
