@@ -74,7 +74,7 @@ def _table(status: Status) -> RenderableType:
 
 def _console(**how: Any) -> Console:
     """One that draws the same wherever it is."""
-    return Console(file=io.StringIO(), width=WIDTH, highlight=False, no_color=False, legacy_windows=False, **how)
+    return Console(file=io.StringIO(), width=WIDTH, highlight=False, legacy_windows=False, _environ={"TERM": "xterm-256color"}, **how)
 
 
 def _svg(shown: RenderableType) -> str:
