@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import io
 import json
+import signal
+import socket
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -158,6 +162,21 @@ def test_on_a_terminal_the_picture_is_drawn_again_and_the_last_one_stays() -> No
     assert "every 7 s; Ctrl-C ends" in out.getvalue() and "test: healthy" in out.getvalue()
     last = out.getvalue().rpartition("test: NOT healthy")[2]
     assert "stopped" in last and "logstash" in last and "Ctrl-C" not in last, "the whole of it, though the screen has 8 lines"
+
+
+def test_a_watch_in_a_pipe_says_at_once_what_it_sees_and_ends_with_0(tmp_path: Path) -> None:
+    """The real program, of a host on whose port nobody listens."""
+    closed = socket.socket()
+    closed.bind(("127.0.0.1", 0))
+    inventory = tmp_path / "inventory.yml"
+    inventory.write_text(f"masters:\n  hosts:\n    m1: {{ansible_host: 127.0.0.1, ansible_port: {closed.getsockname()[1]}}}\n")
+    command = [sys.executable, "-m", "provisioner.cli", "status", "--hosts", str(inventory), "--watch", "1", "--component", "dns"]
+    with closed, subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as watching:
+        assert watching.stdout
+        lines = [watching.stdout.readline().rstrip("\n").split(" ", 1)[1] for _ in range(2)]
+        watching.send_signal(signal.SIGINT)
+        assert watching.wait(60) == 0
+    assert "NOT healthy, 1 of 1 host " in lines[0] and lines[1].startswith("down: m1 is unreachable: ")
 
 
 def test_ctrl_c_before_anything_was_seen_ends_it_too() -> None:
