@@ -41,7 +41,7 @@ def test_a_healthy_cluster_has_no_problems_and_promised_json() -> None:
     found = status(healthy())
     assert found.healthy and found.problems == ()
     data = json.loads(json.dumps(found.as_json()))
-    assert set(data) == {"cluster", "healthy", "components", "problems"} and data["healthy"] is True
+    assert set(data) == {"schema", "cluster", "healthy", "components", "problems"} and data["healthy"] is True and data["schema"] == 1
     there = [c.name for c in COMPONENTS if cluster().members(c.name)]
     assert data["components"][0] == {"component": there[0], "host": "m1", "state": "ok", "leader": False, "version": "1",
                                      "stand_in": False, "detail": "fine"}
