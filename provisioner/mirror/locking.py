@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from provisioner.cluster.catalogue import Entry
 from provisioner.cluster.model import Host
 from provisioner.context import Context
 from provisioner.errors import ProvisionError, StepFailed, UsageError
@@ -17,8 +18,10 @@ from provisioner.mirror.artefacts import Needed, NeededArchive, NeededImage, Nee
 from provisioner.mirror.constraints import foreign, violated
 from provisioner.mirror.lock import ARCHIVE, IMAGE, KEY, PACKAGE, VENDOR, Lock, Locked, System
 from provisioner.mirror.programs import Say, working
+from provisioner.mirror.recipes import makeable, unmade
 from provisioner.mirror.resolve import Apt, packages
 from provisioner.mirror.systems import CODENAMES
+from provisioner.observe.preflight.sources import same_version
 
 #: Asked at the same time: addresses and registries, which make one wait.
 _PARALLEL = 4
@@ -38,11 +41,12 @@ class Upgrade:
 
 @dataclass(frozen=True)
 class Made:
-    """A lock, sentences about what is missing in it, and about what could not be asked and so stays as it was locked."""
+    """A lock, and sentences: what is missing in it, what could not be asked and so stays as it was, what `mirror pull` has to make."""
 
     lock: Lock
     missing: tuple[str, ...] = ()
     unasked: tuple[str, ...] = ()
+    unmade: tuple[str, ...] = ()
 
 
 @dataclass
@@ -63,17 +67,18 @@ class Making:
         """The locked key of a repository, if it is still the one that is expected."""
         return self.kept(KEY, repository.name, repository.key_fingerprint.replace(" ", "").upper())
 
-    def brought(self, name: str, system: str = "") -> Locked | None:
-        """What the user brought or made, which nobody serves."""
-        return next((a for a in self.before.artefacts if a.origin != VENDOR and a.name == name and a.system == system), None)
+    def brought(self, name: str, version: str = "", system: str = "") -> Locked | None:
+        """What the user brought or made, which nobody serves, if it still is of the version that is wanted."""
+        return next((a for a in self.before.artefacts if a.origin != VENDOR and a.name == name and a.system == system
+                     and (not version or same_version(a.version, version))), None)
 
     def one(self, ask: Callable[[], Locked], kept: Locked | None) -> None:
         """Adds what is served; where nobody answers what is locked stays."""
         try:
             self.artefacts.append(ask())
-        except UsageError:
-            raise
         except ProvisionError as error:
+            if isinstance(error, UsageError) and not isinstance(error, registry.NoSkopeoError):
+                raise
             if kept and not getattr(error, "reached", False) and not isinstance(error, (keys.WrongKeyError, archives.WrongFileError)):
                 self.artefacts.append(kept)
                 self.unasked.append(error.message)
@@ -92,6 +97,7 @@ def make(context: Context, systems: Mapping[System, tuple[Host, ...]], before: L
     making = Making(before or Lock(), upgrade)
     wanted = {system: needed(context, hosts, f"{system.distribution}{system.release}") for system, hosts in systems.items()}
     nowhere = {sentence.partition(" ")[0]: sentence for each in wanted.values() for sentence in each.nowhere}
+    made = makeable(context, nowhere.values())
     everything = _together(tuple(wanted.values()))
     with tempfile.TemporaryDirectory(prefix="lock-") as folder:
         with working(say, "keys, archives and images"):
@@ -99,11 +105,19 @@ def make(context: Context, systems: Mapping[System, tuple[Host, ...]], before: L
             _files(making, everything, nowhere, sorted({system.architecture for system in systems}))
         for system, own in wanted.items():
             with working(say, f"packages of {system.name}"):
+                own = replace(own, packages=tuple(each for each in own.packages if not _is_of(each, made)
+                                                  or making.brought(each.name, each.version, system.name)))
                 _packages(making, system, own, nowhere, trusted, origins, Path(folder))
     lock = Lock(tuple(systems), tuple(dict.fromkeys(making.artefacts)))
     making.missing += [*violated(lock, context), *foreign(lock)]
     refuse_changed(making.before, lock)
-    return Made(lock, tuple(dict.fromkeys(making.missing)), tuple(dict.fromkeys(making.unasked)))
+    waiting = tuple(dict.fromkeys(nowhere[entry.component] for entry, _ in unmade(made, lock)))
+    return Made(lock, tuple(dict.fromkeys(making.missing)), tuple(dict.fromkeys(making.unasked)), waiting)
+
+
+def _is_of(package: NeededPackage, made: Mapping[str, Entry]) -> bool:
+    """Whether a package is one that is made here."""
+    return package.component in made and package.name == made[package.component].get("package")
 
 
 def refuse_foreign(systems: Mapping[System, object]) -> None:
@@ -146,7 +160,10 @@ def _keys(making: Making, wanted: Needed, folder: Path) -> dict[NeededRepository
 def _files(making: Making, wanted: Needed, nowhere: Mapping[str, str], architectures: Sequence[str]) -> None:
     """Archives and images, several at a time, in the order in which they are wanted."""
     def archive(each: NeededArchive) -> tuple[Callable[[], Locked], Locked | None]:
-        return lambda: archives.locked(each), making.kept(ARCHIVE, each.urls[0].rpartition("/")[2], each.version)
+        name = each.urls[0].rpartition("/")[2]
+        if brought := making.brought(name, each.version):
+            return lambda: brought, brought
+        return lambda: archives.locked(each), making.kept(ARCHIVE, name, each.version)
 
     def image(each: NeededImage) -> tuple[Callable[[], Locked], Locked | None]:
         if brought := making.brought(each.image):
@@ -164,7 +181,8 @@ def _files(making: Making, wanted: Needed, nowhere: Mapping[str, str], architect
 
 def _packages(making: Making, system: System, wanted: Needed, nowhere: Mapping[str, str], trusted: Mapping[NeededRepository, Path],
               origins: Sequence[str], folder: Path) -> None:
-    brought = [a for each in wanted.packages if (a := making.brought(each.name, system.name))]
+    brought = [replace(a, component=each.component) for each in wanted.packages if each.manager == "apt"
+               and (a := making.brought(each.name, each.version, system.name))]
     there = {a.name for a in brought}
     asked = [each for each in wanted.packages if each.name not in there]
     own = [a for a in making.before.artefacts if a.kind == PACKAGE and a.system == system.name and a.origin == VENDOR]
@@ -183,9 +201,10 @@ def _packages(making: Making, system: System, wanted: Needed, nowhere: Mapping[s
         (making.unasked if own else making.missing).append(f"packages of {system.name}: {error.message}")
         making.artefacts += _still(own, asked)
         return
-    found, missing = packages(apt, system, asked, kept)
+    found, missing = packages(apt, system, asked, kept, brought)
     making.artefacts += found
-    making.missing += [nowhere.get(sentence.partition(" ")[0], sentence) for sentence in missing]
+    had = {each.component for each in brought}  # of these only what they depend on can be missing
+    making.missing += [sentence if (first := sentence.partition(" ")[0]) in had else nowhere.get(first, sentence) for sentence in missing]
 
 
 def _still(own: Sequence[Locked], asked: Sequence[NeededPackage]) -> list[Locked]:

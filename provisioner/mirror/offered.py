@@ -34,7 +34,7 @@ class Offer:
     `where` is the address that was tried; `answer` one of SERVED, MISSING, UNREACHED, DISTRIBUTION, and `why` what was said where it is
     not SERVED. `checksum` is a digest, a key's fingerprint, or the address of a list of checksums that was not read; `size` is in bytes,
     0 where nobody said.
-    `instead` says what to do where nobody serves it.
+    `instead` says what to do where nobody serves it, `made` what has to be known of it where this machine can make it.
     """
 
     component: str
@@ -51,6 +51,7 @@ class Offer:
     checksum: str = ""
     stand_in: bool = False
     instead: str = ""
+    made: str = ""
 
     @property
     def good(self) -> bool:
@@ -191,7 +192,7 @@ class _Asking:
     def _offer(self, component: str, kind: str, name: str, version: str = "", **more: Any) -> Offer:
         entry = self._entry(component) or next((each for each in self._context.catalogue.entries if each.get("image") == name), None)
         known = {} if entry is None else {"licence": str(entry.get("licence")), "maintained": entry.maintained, "stand_in": entry.stand_in,
-                                          "instead": str(entry.get("instead"))}
+                                          "instead": str(entry.get("instead")), "made": str(entry.get("made"))}
         return Offer(component, kind, name, version, **{**known, **more})
 
     def _entry(self, component: str) -> Entry | None:
@@ -206,7 +207,8 @@ def _nowhere(context: Context, needed: Needed, system: System) -> Iterator[Offer
         if entry:
             name = str(entry.get("image") if entry.kind == IMAGE else entry.get("package"))
             yield Offer(component, entry.kind, name, entry.version, "" if entry.kind == IMAGE else system.name, str(entry.get("licence")),
-                        entry.maintained, "", MISSING, rest.partition(": ")[2].partition(":")[0], instead=str(entry.get("instead")))
+                        entry.maintained, "", MISSING, rest.partition(": ")[2].partition(":")[0], instead=str(entry.get("instead")),
+                        made=str(entry.get("made")))
 
 
 def servers_away(found: Sequence[Offer]) -> dict[str, str]:

@@ -16,7 +16,7 @@ from provisioner.mirror import lock as locks
 from provisioner.mirror.artefacts import NeededImage
 from provisioner.mirror.download import download, total
 from provisioner.mirror.folder import Folder, wanted
-from provisioner.mirror.lock import PACKAGE, Lock, Locked
+from provisioner.mirror.lock import MADE, PACKAGE, Lock, Locked
 from provisioner.mirror.programs import Say, working
 from provisioner.state.files import rewrite
 
@@ -58,8 +58,10 @@ def pull(folder: Folder, lock: Lock, catalogue: Catalogue, variables: Mapping[st
 
 
 def _lost(artefact: Locked, path: Path) -> ProvisionError:
+    put = f"put the file with {artefact.digest} there"
+    again = f"--make {artefact.component} makes it, and says if that gives other bytes; else {put}"
     return ProvisionError(f"{artefact.kind} {artefact.name} {artefact.version}: nobody serves it, and the file here is missing or another",
-                          where=str(path), hint=f"put the file with {artefact.digest} there")
+                          where=str(path), hint=again if artefact.origin == MADE else f"provision mirror add FILE, or {put}")
 
 
 def _publish(folder: Folder, lock: Lock, say: Say, *, changed: bool) -> str:

@@ -30,6 +30,8 @@ class Pull:
     """The options of `mirror pull`."""
 
     dir: str
+    make: tuple[str, ...] = ()
+    origin: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,10 @@ class Serve:
 def add_pull(parser: argparse.ArgumentParser) -> None:
     """The arguments of `mirror pull`."""
     parser.add_argument("dir", metavar="DIR", help="the mirror's folder; it is made if need be")
+    parser.add_argument("--make", action="append", default=[], metavar="COMPONENT",
+                        help="make what nobody serves of this component, for evaluation, and lock it (repeatable): mesos")
+    parser.add_argument("--from", dest="origin", action="append", default=[], metavar="LINE",
+                        help="with --make: take what it depends on from this one-line apt source (repeatable)")
 
 
 def add_check(parser: argparse.ArgumentParser) -> None:
