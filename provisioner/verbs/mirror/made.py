@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from provisioner.errors import ProvisionError, StepFailed
-from provisioner.mirror import added, recipes
+from provisioner.mirror import added, debs, recipes
 from provisioner.mirror.artefacts import needed
 from provisioner.mirror.lock import MADE, Lock, System
 from provisioner.mirror.locking import make as lock_again
@@ -55,14 +55,13 @@ def made(context: Context, console: Console, path: Path, locked: Lock, folder: F
 
 def _one(console: Console, entry: Entry, system: System, locked: Lock, folder: Folder) -> Lock:
     file = recipes.recipe(entry.component)(system, console.say)
-    new = added.package(file, entry.component, [system], MADE)
-    line = new.lines[0]
+    [line] = added.package(debs.described(file), entry.component, [system], MADE)
     if (line.name, line.version) != (entry.get("package"), entry.version):
         raise ProvisionError(f"the recipe for {entry.component} made {line.name} {line.version}, the catalogue says "
                              f"{entry.get('package')} {entry.version}", where=str(file),
                              hint="install provisioner and provisioner-lab in the same version")
-    locked = added.recorded(locked, [], new.lines)
+    locked = added.recorded(locked, [], [line])
     with folder.ours():
-        added.place(new, folder, locked)
+        added.place(file, [line], folder, locked)
     console.warn(f"{line.name} {line.version} ({system.name}) was made here, {entry.get('made')}")
     return locked

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 import sys
@@ -14,12 +13,10 @@ import pytest
 from provisioner.console import Console
 from provisioner.context import Context
 from provisioner.errors import ProvisionError, StepFailed, UsageError
-from provisioner.inventory.starter import write_inventory
-from provisioner.mirror.artefacts import needed
-from provisioner.mirror.lock import MADE, VENDOR, Lock, Locked, read
-from provisioner.verbs import lock, mirror, sources
-from tests.unit.mirror.served import apt_repository, deb, signing
-from tests.unit.mirror.vendored import Site
+from provisioner.mirror.lock import MADE, VENDOR
+from provisioner.verbs import sources
+from tests.unit.mirror.served import deb
+from tests.unit.mirror.vendored import Operator, Site, operator
 
 pytestmark = pytest.mark.skipif(not all(map(shutil.which, ("apt-get", "apt-ftparchive", "gpg", "dpkg-deb"))),
                                 reason="needs apt-utils, gnupg and dpkg")
@@ -32,35 +29,10 @@ def recipe(system, say):
 
 
 @dataclass
-class Maker:
-    """A cluster that wants a Mesos that is made, a source of everything else, and the recipe."""
+class Maker(Operator):
+    """One whose cluster wants a Mesos that is made, and the recipe."""
 
-    site: Site
-    inventory: Path
     recipe: Path
-    origin: tuple[str, ...]
-
-    def lock(self, **options: object) -> int:
-        """The exit code of the verb; images can't be had here."""
-        given = {"system": ("debian12/amd64",), "origin": self.origin, "allow_missing": True, **options}
-        return lock.run(Context(self.inventory), Console(), lock.Options(**given))  # type: ignore[arg-type]
-
-    def pull(self, *make: str) -> int:
-        """That of `mirror pull`."""
-        options = mirror.Pull(str(self.site.folder.root), make, self.origin)
-        return mirror.run_pull(Context(self.inventory), Console(), options)
-
-    @property
-    def locked(self) -> Lock:
-        """What is in the file."""
-        found = read(self.inventory.parent / "provision.lock")
-        assert found
-        return found
-
-    @property
-    def mesos(self) -> Locked:
-        """Its line."""
-        return next(a for a in self.locked.artefacts if a.name == "mesos")
 
     def package(self, version: str = "1.11.0-lab1", depends: str = "libneeded (>= 1), libcurl3t64 | libshared", word: str = "") -> Path:
         """What the recipe makes."""
@@ -69,26 +41,15 @@ class Maker:
 
 @pytest.fixture
 def maker(site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Maker:
-    (tmp_path / "cluster").mkdir()
-    recipe, inventory = tmp_path / "recipe", write_inventory(tmp_path / "cluster")
-    own = {"cluster_catalogue": "catalogue.json", "cluster_registry": "127.0.0.1:1", "cluster_versions": "{mesos: 1.11.0-lab1}"}
-    inventory.write_text(inventory.read_text().replace("  vars:\n", "  vars:\n" + "".join(f"    {k}: {v}\n" for k, v in own.items()), 1))
-    archives = [{"component": name, "version": "1.0", "kind": "archive", "sha256": hashlib.sha256(name.encode()).hexdigest(),
-                 "urls": [site.served.file(f"{name}.zip", name.encode())]} for name in ("consul", "zookeeper")]
-    packages = [{"component": "logstash", "version": "1.0", "kind": "package", "package": "logstash"},
-                {"component": "docker", "version": "1.0", "kind": "package", "packages": {"Debian": ["docker-ce"]}}]
-    (inventory.parent / "catalogue.json").write_text(json.dumps([*archives, *packages]))
-    names = {each.name for each in needed(Context(inventory)).packages if each.manager == "apt"} - {"mesos"} | {"libshared"}
-    files = [deb(site.scratch, "libneeded", "1.5", "libshared"), *(deb(site.scratch, name, "1.0") for name in sorted(names))]
-    with signing() as key:
-        address = apt_repository(site.served, "apt", key, *files)
+    own = operator(site, tmp_path, "{mesos: 1.11.0-lab1}")
+    recipe = tmp_path / "recipe"
     about = recipe / "maker.dist-info"
     about.mkdir(parents=True)
     (about / "entry_points.txt").write_text("[provisioner.recipes]\nmesos = recipe_of_a_test:recipe\n")
     (recipe / "recipe_of_a_test.py").write_text(RECIPE)
     monkeypatch.syspath_prepend(recipe)
     monkeypatch.delitem(sys.modules, "recipe_of_a_test", raising=False)
-    made = Maker(site, inventory, recipe, (f"deb [trusted=yes] {address} bookworm main",))
+    made = Maker(site, own.inventory, own.origin, recipe)
     made.package()
     return made
 
@@ -98,14 +59,14 @@ def test_it_is_made_only_if_somebody_says_so_and_then_no_more(maker: Maker, caps
     said = capsys.readouterr().err
     assert "not in the lock yet: mesos 1.11.0-lab1: no public repository has the package mesos: make it, for evaluation:" in said
     assert "--make mesos" in said and "libneeded" not in {a.name for a in maker.locked.artefacts}
-    assert maker.pull() == 5
+    assert maker.pulled() == 5
     said = capsys.readouterr().err
     assert "make it, for evaluation" in said and "what has to be made is not" in said
-    assert maker.pull("mesos") == 0
+    assert maker.pulled("mesos") == 0
     said = capsys.readouterr().err
     assert "making for debian12/amd64" in said
     assert "mesos 1.11.0-lab1 (debian12/amd64) was made here, for evaluation" in said
-    assert (maker.mesos.origin, maker.mesos.component, maker.mesos.url) == (MADE, "mesos", "")
+    assert (maker.line("mesos").origin, maker.line("mesos").component, maker.line("mesos").url) == (MADE, "mesos", "")
     assert {a.name: (a.origin, a.component) for a in maker.locked.artefacts if a.name in ("libneeded", "libshared")} == {
         "libneeded": (VENDOR, "mesos"), "libshared": (VENDOR, "mesos")}
     index = (maker.site.folder.apt / "dists" / "bookworm" / "main" / "binary-amd64" / "Packages").read_text()
@@ -114,13 +75,13 @@ def test_it_is_made_only_if_somebody_says_so_and_then_no_more(maker: Maker, caps
     assert next(row["note"] for row in listed if row["component"] == "mesos").startswith("for evaluation")
     maker.package().write_bytes(b"")
     before = str(maker.locked)
-    assert (maker.pull("mesos"), maker.pull(), maker.lock()) == (0, 0, 0)
+    assert (maker.pulled("mesos"), maker.pulled(), maker.lock()) == (0, 0, 0)
     assert str(maker.locked) == before
 
 
 def test_what_was_made_is_said_to_be_for_evaluation(maker: Maker, capsys: pytest.CaptureFixture[str]) -> None:
     maker.lock()
-    maker.pull("mesos")
+    maker.pulled("mesos")
     capsys.readouterr()
     maker.lock()
     assert "mesos 1.11.0-lab1 (debian12/amd64): made, for evaluation" in capsys.readouterr().err
@@ -132,28 +93,28 @@ def test_what_was_made_is_said_to_be_for_evaluation(maker: Maker, capsys: pytest
 
 def test_what_was_made_and_is_lost_is_named_and_other_bytes_are_refused(maker: Maker, capsys: pytest.CaptureFixture[str]) -> None:
     maker.lock()
-    maker.pull("mesos")
-    file = maker.site.folder.root / maker.mesos.path
+    maker.pulled("mesos")
+    file = maker.site.folder.root / maker.line("mesos").path
     file.unlink()
-    assert maker.pull() == 5
+    assert maker.pulled() == 5
     assert "--make mesos makes it" in capsys.readouterr().err
-    assert maker.pull("mesos") == 0, "the same bytes"
+    assert maker.pulled("mesos") == 0, "the same bytes"
     assert file.is_file()
     file.unlink()
     maker.package(word="other")
     with pytest.raises(UsageError, match=r"mesos 1\.11\.0-lab1 \(debian12/amd64\): other content under the same version: locked is sha256"):
-        maker.pull("mesos")
+        maker.pulled("mesos")
     assert not file.exists()
 
 
 def test_a_name_that_can_not_be_made_is_refused(maker: Maker) -> None:
     maker.lock()
     with pytest.raises(UsageError, match="nothing is known of how to make it") as caught:
-        maker.pull("registrator")
+        maker.pulled("registrator")
     assert caught.value.hint == "what can be made: mesos"
     maker.inventory.write_text(maker.inventory.read_text().replace("{mesos: 1.11.0-lab1}", "{}"))
     with pytest.raises(UsageError, match=r"the inventory wants 1\.11\.0-0\.9\.0, which can't be made") as caught:
-        maker.pull("mesos")
+        maker.pulled("mesos")
     assert "cluster_versions: {mesos: 1.11.0-lab1}" in caught.value.hint
 
 
@@ -164,7 +125,7 @@ def test_a_recipe_must_be_there_and_make_what_the_catalogue_says(maker: Maker) -
         each.unlink()
     maker.package("1.12.0-lab1")
     with pytest.raises(ProvisionError, match=r"made mesos 1\.12\.0-lab1, the catalogue says mesos 1\.11\.0-lab1"):
-        maker.pull("mesos")
+        maker.pulled("mesos")
     shutil.rmtree(maker.recipe / "maker.dist-info")
     assert str(maker.locked) == before
 
@@ -174,5 +135,5 @@ def test_what_it_depends_on_and_no_source_has_is_said(maker: Maker) -> None:
     maker.package(depends="libnowhere")
     before = str(maker.locked)
     with pytest.raises(StepFailed, match=r"mesos on debian12/amd64: what mesos 1\.11\.0-lab1 depends on is in no source \(libnowhere\)"):
-        maker.pull("mesos")
+        maker.pulled("mesos")
     assert str(maker.locked) == before
