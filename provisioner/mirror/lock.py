@@ -67,8 +67,11 @@ class Locked:
 
     @property
     def key(self) -> tuple[str, str, str]:
-        """What a lock has one of: kind, name without an image's tag, system."""
-        return self.kind, self.name.rpartition(":")[0] if self.kind == IMAGE else self.name, self.system
+        """What a lock has one of: kind, name without an image's tag, and the system, or the component of an archive: vendors may use the
+        same file name.
+        """
+        name = self.name.rpartition(":")[0] if self.kind == IMAGE else self.name
+        return self.kind, name, self.component if self.kind == ARCHIVE else self.system
 
 
 @dataclass(frozen=True)

@@ -19,10 +19,12 @@ from provisioner.mirror.constraints import foreign, violated
 from provisioner.mirror.lock import ARCHIVE, IMAGE, KEY, PACKAGE, VENDOR, Lock, Locked, System
 from provisioner.mirror.programs import Say, working
 from provisioner.mirror.recipes import makeable, unmade
-from provisioner.mirror.resolve import Apt, packages
+from provisioner.mirror.resolve import packages, reaching
 from provisioner.mirror.systems import CODENAMES
 from provisioner.observe.preflight.sources import same_version
 
+#: What the repository of a site's mirror is called.
+_SITE = "site"
 #: Asked at the same time: addresses and registries, which make one wait.
 _PARALLEL = 4
 
@@ -59,9 +61,10 @@ class Making:
     missing: list[str] = field(default_factory=list)
     unasked: list[str] = field(default_factory=list)
 
-    def kept(self, kind: str, name: str, version: str) -> Locked | None:
-        """What is locked of this name and version."""
-        return next((a for a in self.before.artefacts if (a.kind, a.name, a.version) == (kind, name, version)), None)
+    def kept(self, kind: str, name: str, version: str, component: str = "") -> Locked | None:
+        """What is locked of this name and version, and for this component where several may have files of the same name."""
+        return next((a for a in self.before.artefacts if (a.kind, a.name, a.version) == (kind, name, version)
+                     and component in ("", a.component)), None)
 
     def kept_key(self, repository: NeededRepository) -> Locked | None:
         """The locked key of a repository, if it is still the one that is expected."""
@@ -161,9 +164,10 @@ def _files(making: Making, wanted: Needed, nowhere: Mapping[str, str], architect
     """Archives and images, several at a time, in the order in which they are wanted."""
     def archive(each: NeededArchive) -> tuple[Callable[[], Locked], Locked | None]:
         name = each.urls[0].rpartition("/")[2]
-        if brought := making.brought(name, each.version):
-            return lambda: brought, brought
-        return lambda: archives.locked(each), making.kept(ARCHIVE, name, each.version)
+        kept = making.kept(ARCHIVE, name, each.version, each.component)
+        if kept and kept.origin != VENDOR:
+            return lambda: kept, kept
+        return lambda: archives.locked(each), kept
 
     def image(each: NeededImage) -> tuple[Callable[[], Locked], Locked | None]:
         if brought := making.brought(each.image):
@@ -183,28 +187,39 @@ def _packages(making: Making, system: System, wanted: Needed, nowhere: Mapping[s
               origins: Sequence[str], folder: Path) -> None:
     brought = [replace(a, component=each.component) for each in wanted.packages if each.manager == "apt"
                and (a := making.brought(each.name, each.version, system.name))]
-    there = {a.name for a in brought}
-    asked = [each for each in wanted.packages if each.name not in there]
+    had = {a.name for a in brought}
+    asked = [each for each in wanted.packages if each.name not in had]
     own = [a for a in making.before.artefacts if a.kind == PACKAGE and a.system == system.name and a.origin == VENDOR]
     kept = [a for a in own if not making.upgrade.moves(a)]
     making.artefacts += brought
-    if lost := [each.name for each in wanted.repositories if each.manager == "apt" and each not in trusted and making.kept_key(each)]:
-        making.artefacts += _still(own, asked)
-        making.unasked.append(f"packages of {system.name}, without the key of {', '.join(lost)}")
-        return
+    away = {each.name: "its key can't be had" for each in wanted.repositories
+            if each.manager == "apt" and each not in trusted and making.kept_key(each)}
     try:
-        apt = Apt(system, [*_vendors(system, wanted, trusted), *_origins(system, wanted, origins)], folder / system.name.replace("/", "-"))
-        apt.update()
+        if _SITE in away:
+            raise ProvisionError("without the key of the site's mirror")
+        vendors = dict(_vendors(system, wanted, trusted))
+        apt, silent = reaching(system, vendors, _origins(system, wanted, origins), folder / system.name.replace("/", "-"))
     except UsageError:
         raise
     except ProvisionError as error:
         (making.unasked if own else making.missing).append(f"packages of {system.name}: {error.message}")
         making.artefacts += _still(own, asked)
         return
-    found, missing = packages(apt, system, asked, kept, brought)
+    away |= silent
+    for name, why in away.items():
+        there = any(a.component == name for a in own)
+        (making.unasked if there else making.missing).append(f"packages of {name} on {system.name}: {why}")
+    found, missing = packages(apt, system, [each for each in asked if each.component not in away], kept, brought)
     making.artefacts += found
-    had = {each.component for each in brought}  # of these only what they depend on can be missing
-    making.missing += [sentence if (first := sentence.partition(" ")[0]) in had else nowhere.get(first, sentence) for sentence in missing]
+    making.artefacts += _beside(found, [a for a in _still(own, asked) if away and (a.component in away or not a.component)])
+    known = {role: said for role, said in nowhere.items() if role not in {each.component for each in brought}}
+    making.missing += [known.get(sentence.partition(" ")[0], sentence) for sentence in missing]
+
+
+def _beside(found: Sequence[Locked], still: Sequence[Locked]) -> list[Locked]:
+    """What stays as it is locked, beside what was found now."""
+    names = {each.name for each in found}
+    return [each for each in still if each.name not in names]
 
 
 def _still(own: Sequence[Locked], asked: Sequence[NeededPackage]) -> list[Locked]:
@@ -213,15 +228,15 @@ def _still(own: Sequence[Locked], asked: Sequence[NeededPackage]) -> list[Locked
     return [replace(a, component=names.get(a.name, a.component)) for a in own if not a.asked or a.name in names]
 
 
-def _vendors(system: System, wanted: Needed, trusted: Mapping[NeededRepository, Path]) -> Iterator[str]:
-    """The lines of the vendors' repositories, or the site's, whose keys are there."""
+def _vendors(system: System, wanted: Needed, trusted: Mapping[NeededRepository, Path]) -> Iterator[tuple[str, str]]:
+    """The vendors' repositories, or the site's, whose keys are there: name and line."""
     words = {"{distribution}": system.distribution, "{codename}": system.codename}
     for each in wanted.repositories:
         if each in trusted:
             uri, suite = each.uri, each.suite
             for word, text in words.items():
                 uri, suite = uri.replace(word, text), suite.replace(word, text)
-            yield f"deb [signed-by={trusted[each]}] {uri} {suite} {' '.join(each.components)}"
+            yield each.name, f"deb [signed-by={trusted[each]}] {uri} {suite} {' '.join(each.components)}"
 
 
 def _origins(system: System, wanted: Needed, origins: Sequence[str]) -> tuple[str, ...]:
@@ -231,7 +246,7 @@ def _origins(system: System, wanted: Needed, origins: Sequence[str]) -> tuple[st
     """
     others = {name for name in CODENAMES.values() if name != system.codename}
     given = tuple(line for line in origins if not any(word.partition("-")[0] in others for word in line.split()))
-    if given or any(each.name == "site" for each in wanted.repositories):
+    if given or any(each.name == _SITE for each in wanted.repositories):
         return given
     if system.distribution != "debian":
         raise UsageError(f"this machine's apt knows no source of packages of {system.name}",

@@ -81,7 +81,7 @@ class _Asking:
         self._packages = [each for each in needed.packages if each.manager == self.manager]
         self._nowhere = {sentence.partition(" ")[0] for sentence in needed.nowhere}
         self._asked: list[Offer] = []
-        self._archives: dict[str, NeededArchive] = {}
+        self._archives: dict[tuple[str, str], NeededArchive] = {}
         self._served: dict[str, list[tuple[str, str]]] = {}
         self.questions: list[dict[str, Any]] = []
         for repository in self._repositories:
@@ -120,7 +120,7 @@ class _Asking:
         return offer
 
     def _closer_at_archive(self, offer: Offer) -> Offer:
-        archive = self._archives[offer.name]
+        archive = self._archives[offer.component, offer.name]
         for url in archive.urls[1:] if offer.answer != SERVED else ():
             try:
                 offer = replace(offer, where=url, size=fetch.size_of(url), answer=SERVED, why="")
@@ -178,7 +178,7 @@ class _Asking:
 
     def _archive(self, archive: NeededArchive) -> None:
         url = archive.urls[0]
-        self._archives[url.rpartition("/")[2]] = archive
+        self._archives[archive.component, url.rpartition("/")[2]] = archive
         offer = self._offer(archive.component, ARCHIVE, url.rpartition("/")[2], archive.version, where=url, checksum=archive.checksum)
         self._ask(offer, {"kind": "file", "url": url, "hash": False})
 

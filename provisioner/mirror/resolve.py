@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import unquote
 
-from provisioner.errors import ProvisionError
+from provisioner.errors import ProvisionError, UsageError
 from provisioner.mirror.apt import call
 from provisioner.mirror.artefacts import NeededPackage
 from provisioner.mirror.debs import relations
@@ -89,6 +89,34 @@ class Apt:
 
     def _call(self, verb: str, *arguments: str, program: str = "apt-get") -> str:
         return call(self._root, self._lists, verb, *arguments, program=program, more=self._settings)
+
+
+def reaching(system: System, vendors: Mapping[str, str], origins: Sequence[str], folder: Path) -> tuple[Apt, dict[str, str]]:
+    """apt's view by the sources that answer; and by name of those of `vendors` that do not, why. Both are one-line sources.
+
+    Raises ProvisionError where no vendor's is to blame, or nothing would be left.
+    """
+    try:
+        return _updated(system, [*vendors.values(), *origins], folder / "all"), {}
+    except UsageError:
+        raise
+    except ProvisionError:
+        away: dict[str, str] = {}
+        for number, (name, line) in enumerate(vendors.items()):
+            try:
+                _updated(system, [line], folder / str(number))
+            except ProvisionError as error:
+                away[name] = error.message
+        rest = [*(line for name, line in vendors.items() if name not in away), *origins]
+        if not away or not rest:
+            raise
+        return _updated(system, rest, folder / "rest"), away
+
+
+def _updated(system: System, lines: Sequence[str], folder: Path) -> Apt:
+    made = Apt(system, lines, folder)
+    made.update()
+    return made
 
 
 def _files(printed: str) -> list[Deb]:

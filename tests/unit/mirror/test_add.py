@@ -107,7 +107,7 @@ def test_the_archive_of_a_vendor_that_is_away_is_taken(user: Operator, tmp_path:
     for each in ("consul.zip", "consul.sums"):
         (user.site.served.folder / each).unlink()
     assert (user.lock(), user.pulled()) == (0, 0)
-    assert user.site.files()["archives/consul.zip"] == zipped("consul")
+    assert user.site.files()["archives/consul/1.0/consul.zip"] == zipped("consul")
 
 
 def test_an_archive_that_nobody_can_compare_is_taken_and_said(user: Operator, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
