@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -52,7 +51,7 @@ def pull(folder: Folder, lock: Lock, catalogue: Catalogue, variables: Mapping[st
             return Pulled(came, (*lost, *faults, *refused))
         fingerprint = _publish(folder, lock, say, changed=bool(came) or str(folder.lock or "") != str(lock))
         rows = listing.entries(lock, folder, catalogue, variables, fingerprint)
-        _written(folder.www / "catalogue.json", json.dumps(rows, indent=1) + "\n")
+        _written(folder.www / "catalogue.json", listing.text(rows))
         _written(folder.www / locks.NAME, str(lock))  # last: it says that all of it is there
         return Pulled(came, (), fingerprint)
 
