@@ -15,6 +15,7 @@ from provisioner.errors import ProvisionError, StepFailed, UsageError
 from provisioner.mirror import archives, keys, registry
 from provisioner.mirror.apt import own_sources
 from provisioner.mirror.artefacts import Needed, NeededArchive, NeededImage, NeededPackage, NeededRepository, needed
+from provisioner.mirror.brought import without_registry
 from provisioner.mirror.constraints import foreign, violated
 from provisioner.mirror.lock import ARCHIVE, IMAGE, KEY, PACKAGE, VENDOR, Lock, Locked, System
 from provisioner.mirror.programs import Say, working
@@ -74,6 +75,11 @@ class Making:
         """What the user brought or made, which nobody serves, if it still is of the version that is wanted."""
         return next((a for a in self.before.artefacts if a.origin != VENDOR and a.name == name and a.system == system
                      and (not version or same_version(a.version, version))), None)
+
+    def brought_image(self, image: NeededImage) -> Locked | None:
+        """The same for an image, whose registry may be another by now: the one of the mirror into which it was brought."""
+        return next((replace(a, name=image.image) for a in self.before.artefacts if a.kind == IMAGE and a.origin != VENDOR
+                     and without_registry(a.name) == without_registry(image.image)), None)
 
     def one(self, ask: Callable[[], Locked], kept: Locked | None) -> None:
         """Adds what is served; where nobody answers what is locked stays."""
@@ -170,11 +176,11 @@ def _files(making: Making, wanted: Needed, nowhere: Mapping[str, str], architect
         return lambda: archives.locked(each), kept
 
     def image(each: NeededImage) -> tuple[Callable[[], Locked], Locked | None]:
-        if brought := making.brought(each.image):
+        if brought := making.brought_image(each):
             return lambda: brought, brought
         return lambda: registry.locked(each, architectures), making.kept(IMAGE, each.image, each.version)
 
-    lost = [each for each in wanted.images if each.component in nowhere and not making.brought(each.image)]
+    lost = [each for each in wanted.images if each.component in nowhere and not making.brought_image(each)]
     making.missing += [nowhere[each.component] for each in lost]
     asked = [*map(archive, wanted.archives), *(image(each) for each in wanted.images if each not in lost)]
     with ThreadPoolExecutor(_PARALLEL) as pool:

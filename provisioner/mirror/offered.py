@@ -152,7 +152,7 @@ class _Asking:
                 others = ", ".join(dict.fromkeys(v for v, _ in self._served.get(package.name, []))) or "no such package"
                 yield replace(base, answer=MISSING, why=f"its repositories have {others}")
             else:
-                yield replace(base, licence="", maintained="", where="the release's own repositories")
+                yield replace(base, licence="", maintained="", made="", where="the release's own repositories")
 
     def _certain(self, component: str, name: str) -> bool:
         """Whether no distribution has it: the catalogue says where it comes from."""

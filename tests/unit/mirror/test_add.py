@@ -147,6 +147,9 @@ def test_an_image_is_served(user: Operator, tmp_path: Path, form: str, capsys: p
     assert mirror.run_check(Console(), mirror.Check(str(user.site.folder.root))) == 0
     assert not [*user.site.folder.arriving.iterdir()]
     assert add(user, file) == 0
+    user.inventory.write_text(user.inventory.read_text().replace("127.0.0.1:1", "127.0.0.1:2"))
+    assert (user.lock(), user.pulled()) == (0, 0), "it stays when the mirror that has it becomes the registry"
+    assert user.line("127.0.0.1:2/registrator:7.4.0").digest == line.digest
 
 
 def _refusals(user: Operator, folder: Path) -> dict[Path, str]:

@@ -89,6 +89,7 @@ def test_what_was_made_is_said_to_be_for_evaluation(maker: Maker, capsys: pytest
     rows = json.loads(capsys.readouterr().out)["artefacts"]
     mesos = next(row for row in rows if row["name"] == "mesos")
     assert mesos["made"].startswith("for evaluation") and "--make mesos" in mesos["instead"]
+    assert [row["name"] for row in rows if row["made"]] == ["mesos"], "what it depends on comes from the distribution"
 
 
 def test_what_was_made_and_is_lost_is_named_and_other_bytes_are_refused(maker: Maker, capsys: pytest.CaptureFixture[str]) -> None:
