@@ -1,7 +1,8 @@
 """The folder of a site's mirror: what is served lies below `www` and `registry`, what nobody else may see beside them.
 
     www/catalogue.json, www/provision.lock   what it has, for inventories and for people
-    www/apt/, www/archives/, www/keys/       packages with their signed index, other files, the vendors' keys
+    www/apt/, www/keys/                      packages with their signed index, the vendors' keys
+    www/archives/COMPONENT/VERSION/          other files
     registry/                                storage of the image registry
     key/                                     the key that signs the packages' index; not served
     arriving/                                what has come in part
@@ -73,7 +74,9 @@ class Folder:
             codename = next((each.codename for each in of.systems if each.name == artefact.system), "")
             place = PurePosixPath("www", "apt", "pool", codename or "none", DISTRIBUTION, name)
         else:
-            place = PurePosixPath("www", "archives" if artefact.kind == ARCHIVE else "keys", name)
+            # Vendors may give their files the same name.
+            own = ("archives", artefact.component, artefact.version) if artefact.kind == ARCHIVE else ("keys",)
+            place = PurePosixPath("www", *own, name)
         if place.is_absolute() or ".." in place.parts or place.parts[:1] != ("www",) or name in ("", ".", "..") or "/" in name:
             raise InventoryError(f"{artefact.kind} {artefact.name}: the lock names no place in a mirror: {artefact.path or name}",
                                  where=locks.NAME, hint=locks.HINT)

@@ -1,8 +1,9 @@
-"""The catalogue of a site's mirror, out of its lock: the entries that the inventory uses, from the mirror instead of the vendors."""
+"""The catalogue of a mirror: entries that name what it has instead of the vendors; of a site's mirror out of its lock."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from provisioner.cluster.catalogue import REPOSITORY, Catalogue, Entry
@@ -21,21 +22,47 @@ def entries(lock: Lock, folder: Folder, catalogue: Catalogue, variables: Mapping
     """The catalogue, as a list ready for JSON; `variables` are the cluster's, `fingerprint` is of the key that signs its packages."""
     rows: list[dict[str, Any]] = []
     if any(artefact.kind == PACKAGE for artefact in lock.artefacts):
-        rows.append({"component": REPOSITORY, "version": "1", "kind": REPOSITORY, "uri": "apt", "suite": "{codename}",
-                     "components": ["main"], "key": "apt/key.asc", "key_fingerprint": fingerprint})
+        rows.append(repository(fingerprint))
     asked = [artefact for artefact in lock.artefacts if artefact.component and artefact.asked]
     for component in sorted({artefact.component for artefact in asked}):
         entry = catalogue.wanted(_ENTRIES.get(component, component), variables)
         own = [artefact for artefact in asked if artefact.component == component and entry and artefact.kind == entry.kind]
         if entry and own:
-            rows.append({"component": entry.component, "version": entry.version, "kind": entry.kind,
-                         **{name: value for name, value in entry.data.items() if name not in _VENDORS},
-                         **_place(entry, own[0], lock, folder)})
+            known = {name: value for name, value in entry.data.items() if name not in _VENDORS}
+            rows.append(_row(entry, own[0], lock, folder, known))
     return rows
 
 
-def _place(entry: Entry, artefact: Locked, lock: Lock, folder: Folder) -> dict[str, str]:
+def _row(entry: Entry, artefact: Locked, lock: Lock, folder: Folder, known: Mapping[str, Any]) -> dict[str, Any]:
     if entry.kind == ARCHIVE:
-        path = folder.file(artefact, lock).relative_to(folder.www)
-        return {"file": str(path), "sha256": artefact.digest.removeprefix("sha256:")}
-    return {"image": without_registry(artefact.name), "digest": artefact.digest} if entry.kind == IMAGE else {}
+        file = str(folder.file(artefact, lock).relative_to(folder.www))
+        return archive(entry.component, entry.version, file, artefact.digest.removeprefix("sha256:"), **known)
+    if entry.kind == IMAGE:
+        return image(entry.component, entry.version, without_registry(artefact.name), artefact.digest, **known)
+    return package(entry.component, entry.version, **known)
+
+
+def repository(fingerprint: str, codename: str = "", **more: Any) -> dict[str, Any]:
+    """The repository of packages below `apt`, of one release or of each under its name; `fingerprint` is of the key that signs it."""
+    return {"component": REPOSITORY, "version": codename or "1", "kind": REPOSITORY, "uri": "apt", "suite": codename or "{codename}",
+            "components": ["main"], "key": "apt/key.asc", "key_fingerprint": fingerprint, **more}
+
+
+def package(component: str, version: str, **more: Any) -> dict[str, Any]:
+    """A package in it."""
+    return {"component": component, "version": version, "kind": PACKAGE, **more}
+
+
+def archive(component: str, version: str, file: str, sha256: str, **more: Any) -> dict[str, Any]:
+    """A file, by its path on the web server and its SHA-256 in hex."""
+    return {"component": component, "version": version, "kind": ARCHIVE, **more, "file": file, "sha256": sha256}
+
+
+def image(component: str, version: str, name: str, digest: str, **more: Any) -> dict[str, Any]:
+    """An image, by its name in the registry with a tag, and the digest of its manifest."""
+    return {"component": component, "version": version, "kind": IMAGE, **more, "image": name, "digest": digest}
+
+
+def text(rows: Sequence[Mapping[str, Any]]) -> str:
+    """The content of catalogue.json."""
+    return json.dumps(rows, indent=1) + "\n"

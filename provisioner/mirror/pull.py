@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from provisioner.mirror import lock as locks
 from provisioner.mirror.artefacts import NeededImage
 from provisioner.mirror.download import download, total
 from provisioner.mirror.folder import Folder, wanted
-from provisioner.mirror.lock import PACKAGE, Lock, Locked
+from provisioner.mirror.lock import MADE, PACKAGE, Lock, Locked
 from provisioner.mirror.programs import Say, working
 from provisioner.state.files import rewrite
 
@@ -52,14 +51,16 @@ def pull(folder: Folder, lock: Lock, catalogue: Catalogue, variables: Mapping[st
             return Pulled(came, (*lost, *faults, *refused))
         fingerprint = _publish(folder, lock, say, changed=bool(came) or str(folder.lock or "") != str(lock))
         rows = listing.entries(lock, folder, catalogue, variables, fingerprint)
-        _written(folder.www / "catalogue.json", json.dumps(rows, indent=1) + "\n")
+        _written(folder.www / "catalogue.json", listing.text(rows))
         _written(folder.www / locks.NAME, str(lock))  # last: it says that all of it is there
         return Pulled(came, (), fingerprint)
 
 
 def _lost(artefact: Locked, path: Path) -> ProvisionError:
+    put = f"put the file with {artefact.digest} there"
+    again = f"--make {artefact.component} makes it, and says if that gives other bytes; else {put}"
     return ProvisionError(f"{artefact.kind} {artefact.name} {artefact.version}: nobody serves it, and the file here is missing or another",
-                          where=str(path), hint=f"put the file with {artefact.digest} there")
+                          where=str(path), hint=again if artefact.origin == MADE else f"provision mirror add FILE, or {put}")
 
 
 def _publish(folder: Folder, lock: Lock, say: Say, *, changed: bool) -> str:

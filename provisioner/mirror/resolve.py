@@ -11,9 +11,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import unquote
 
-from provisioner.errors import ProvisionError
+from provisioner.errors import ProvisionError, UsageError
 from provisioner.mirror.apt import call
 from provisioner.mirror.artefacts import NeededPackage
+from provisioner.mirror.debs import relations
 from provisioner.mirror.lock import PACKAGE, Locked, System
 from provisioner.observe.preflight.sources import same_version
 
@@ -66,9 +67,16 @@ class Apt:
 
         Raises ProvisionError with apt's words.
         """
+        return self._fetched("install", wanted, pinned)
+
+    def needed_by(self, relations: str, pinned: Mapping[str, str]) -> list[Deb]:
+        """The same for a field of dependencies, such as `a (>= 1) | b, c`."""
+        return self._fetched("satisfy", [relations], pinned)
+
+    def _fetched(self, verb: str, wanted: Sequence[str], pinned: Mapping[str, str]) -> list[Deb]:
         pins = (f"Package: {name}\nPin: version {version}\nPin-Priority: {_PIN}\n" for name, version in pinned.items())
         (self._root / "preferences").write_text("\n".join(pins))
-        found = _files(self._call("install", "--print-uris", "--yes", "--no-install-recommends", *wanted))
+        found = _files(self._call(verb, "--print-uris", "--yes", "--no-install-recommends", *wanted))
         described = self._described([f"{deb.name}={deb.version}" for deb in found])
         return [replace(deb, sha256=described[deb.name, deb.version]) for deb in found]
 
@@ -83,6 +91,34 @@ class Apt:
         return call(self._root, self._lists, verb, *arguments, program=program, more=self._settings)
 
 
+def reaching(system: System, vendors: Mapping[str, str], origins: Sequence[str], folder: Path) -> tuple[Apt, dict[str, str]]:
+    """apt's view by the sources that answer; and by name of those of `vendors` that do not, why. Both are one-line sources.
+
+    Raises ProvisionError where no vendor's is to blame, or nothing would be left.
+    """
+    try:
+        return _updated(system, [*vendors.values(), *origins], folder / "all"), {}
+    except UsageError:
+        raise
+    except ProvisionError:
+        away: dict[str, str] = {}
+        for number, (name, line) in enumerate(vendors.items()):
+            try:
+                _updated(system, [line], folder / str(number))
+            except ProvisionError as error:
+                away[name] = error.message
+        rest = [*(line for name, line in vendors.items() if name not in away), *origins]
+        if not away or not rest:
+            raise
+        return _updated(system, rest, folder / "rest"), away
+
+
+def _updated(system: System, lines: Sequence[str], folder: Path) -> Apt:
+    made = Apt(system, lines, folder)
+    made.update()
+    return made
+
+
 def _files(printed: str) -> list[Deb]:
     """What `apt-get --print-uris` lists: the file's name says package and version."""
     rows = [row for line in printed.splitlines() if (row := _URI.match(line))]
@@ -90,18 +126,20 @@ def _files(printed: str) -> list[Deb]:
     return [Deb(name[0], name[1], row["url"], int(row["size"]), "") for row, name in named]
 
 
-def packages(apt: Apt, system: System, wanted: Sequence[NeededPackage], kept: Sequence[Locked] = ()) -> tuple[list[Locked], list[str]]:
+def packages(apt: Apt, system: System, wanted: Sequence[NeededPackage], kept: Sequence[Locked] = (),
+             brought: Sequence[Locked] = ()) -> tuple[list[Locked], list[str]]:
     """The packages of a system for its lock, and sentences about what is missing.
 
-    `kept` are those of an older lock that are to stay as they are where that still fits.
+    `kept` are those of an older lock that are to stay as they are where that still fits, `brought` those that no source has and whose
+    dependencies are wanted.
     """
     mine = [each for each in wanted if each.manager == "apt"]
     served = apt.versions(dict.fromkeys(each.name for each in mine))
     pinned = {each.name: each.version for each in kept}
-    found, missing, stuck = _all(apt, mine, served, pinned, system)
+    found, missing, stuck = _all(apt, mine, served, pinned, system, brought)
     while stuck & pinned.keys():  # what can't stay for one component moves for all: a host has one version of each package
         pinned = {name: version for name, version in pinned.items() if name not in stuck}
-        found, missing, stuck = _all(apt, mine, served, pinned, system)
+        found, missing, stuck = _all(apt, mine, served, pinned, system, brought)
     asked = {each.name: each.component for each in reversed(mine)}
     return [_locked(rows, asked, system) for rows in found.values()], missing
 
@@ -110,7 +148,7 @@ Found = dict[tuple[str, str], list[tuple[str, Deb]]]
 
 
 def _all(apt: Apt, mine: Sequence[NeededPackage], served: Mapping[str, list[str]], pinned: Mapping[str, str],
-         system: System) -> tuple[Found, list[str], set[str]]:
+         system: System, brought: Sequence[Locked]) -> tuple[Found, list[str], set[str]]:
     """Each package file with the components that need it, sentences about what is missing, and the names that can't keep their version."""
     found: Found = {}
     missing: list[str] = []
@@ -132,6 +170,17 @@ def _all(apt: Apt, mine: Sequence[NeededPackage], served: Mapping[str, list[str]
             continue
         for deb in debs:
             found.setdefault((deb.name, deb.version), []).append((component, deb))
+    own_names = {each.name for each in brought}
+    for each in brought:
+        lines = [line for line in each.needs.split(",") if line.strip() and not own_names.intersection(*relations(line))]
+        try:
+            debs = apt.needed_by(",".join(lines), pins) if lines else []
+        except ProvisionError as error:
+            missing.append(f"{each.component} on {system.name}: what {each.name} {each.version} depends on is in no source "
+                           f"({each.needs}): {error.message}")
+            continue
+        for deb in debs:
+            found.setdefault((deb.name, deb.version), []).append((each.component, deb))
     return found, missing, stuck
 
 

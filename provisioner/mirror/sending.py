@@ -113,7 +113,7 @@ def _refuse_full(host: Host, root: str, size: int, free: int) -> None:
 def _pour(what: Content, lacks: Mapping[str, int], receiving: _Receiver, say: Say) -> int:
     paths = {known.digest: what.root / name for name, known in what.files.items()}
     total = sum(what.sizes[digest] for digest in lacks)
-    progress = Progress(say, total, len(lacks), "sending")
+    progress = Progress(say, "sending", total, len(lacks))
     progress.had(sum(lacks.values()))
     for batch in _batches(what.sizes, lacks):
         said = receiving.ask("take", b"".join(_read(paths[each.digest], each) for each in batch), seconds=_BATCH_SECONDS, pieces=batch)

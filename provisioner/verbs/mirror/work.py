@@ -16,6 +16,7 @@ from provisioner.mirror.artefacts import needed
 from provisioner.mirror.files import readable
 from provisioner.mirror.folder import Folder
 from provisioner.mirror.pull import pull as fill
+from provisioner.verbs.mirror.made import made
 from provisioner.verbs.shared.confirm import confirm
 
 if TYPE_CHECKING:
@@ -39,13 +40,19 @@ def pull(context: Context, console: Console, options: Pull) -> int:
         raise InventoryError("there is no lock, which says what to pull", where=str(path), hint="make it: provision lock")
     serving, context = host(context.cluster), context.from_elsewhere
     folder = Folder(Path(options.dir))
+    locked, waiting = made(context, console, path, locked, folder, options.make, options.origin)
     ways = {each.image: each for each in needed(context).images}
     pulled = fill(folder, locked, context.catalogue, context.cluster.variables, console.say, ways=ways)
     for fault in pulled.faults:
         console.warn(str(fault))
+    for sentence in waiting:
+        console.warn(sentence)
     if pulled.faults:
         console.warn(f"{counted(len(pulled.faults), 'artefact')} did not come; what was served before still is. "
                      "The same command goes on where this one ended.")
+        return StepFailed.exit_code
+    if waiting:
+        console.warn(f"{folder.root}: all that is locked is there, and what has to be made is not: the same command with --make")
         return StepFailed.exit_code
     news = f"{counted(pulled.came, 'artefact')} came" if pulled.came else "nothing to do"
     use = (f"'provision up' sends it to {serving.name}" if serving
