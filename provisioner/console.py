@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 STATE_STYLE = {"ok": "green", "degraded": "yellow", "down": "red", "warn": "yellow", "fail": "red"}
 #: Wide enough for a status row where stdout is a file or a pipe.
 PLAIN_WIDTH = 160
+#: Wider than any table.
+UNBROKEN = 10_000
 
 
 class Console:
@@ -85,8 +87,9 @@ class Console:
         self.write(json.dumps(value) + "\n")
 
     def table(self, title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-        """A table on stdout."""
-        self.out.print(make_table(title, columns, rows))
+        """A table on stdout; a program that reads it gets each row on one line, however long."""
+        width = None if self.out.is_terminal else UNBROKEN
+        self.out.print(make_table(title, columns, rows), width=width, crop=False)
 
     def plan(self, plan: Plan) -> None:
         """What is going to be done."""

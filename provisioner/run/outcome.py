@@ -28,7 +28,10 @@ class Outcome:
     changed_tasks: list[str] = field(default_factory=list)
 
     def take(self, event: Event) -> None:
-        """Count one result."""
+        """Count one result. A host that ended well has no failures: what failed there was rescued, as its role foresees."""
+        if event.get("event") == "stats":
+            well = {host for host, counts in event["hosts"].items() if not counts["failures"]}
+            self.failures = [each for each in self.failures if each["host"] not in well]
         if event.get("event") != "result":
             return
         status = event["status"]

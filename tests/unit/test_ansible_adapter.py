@@ -187,6 +187,21 @@ def test_a_failing_task_is_reported_with_what_it_said(playbooks: AnsiblePlaybook
     assert "because" in outcome.failures[0]["message"]
 
 
+RESCUES = """
+- name: End
+  hosts: "{{ component_hosts }}"
+  tasks:
+    - block: [{name: Fails, ansible.builtin.command: "false"}]
+      rescue: [{name: Help, ansible.builtin.command: "{{ 'true' if inventory_hostname == 'x1' else 'false' }}"}]
+"""
+
+
+def test_a_host_on_which_what_failed_was_rescued_has_not_failed(playbooks: AnsiblePlaybooks, tmp_path: Path) -> None:
+    (tmp_path / "up.yml").write_text(RESCUES)
+    outcome = playbooks.play("up", {"component_hosts": "x1,x2"}, lambda _: None)
+    assert [(each["host"], each["task"]) for each in outcome.failures] == [("x2", "Fails"), ("x2", "Help")]
+
+
 def test_what_a_host_said_does_not_reach_the_terminal_as_it_is() -> None:
     outcome = Outcome()
     outcome.take({"event": "result", "status": "failed", "host": "x1", "task": "Ask", "message": "\x1b[0;1;31mgone\x1b[0m\x07"})

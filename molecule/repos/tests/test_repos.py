@@ -82,3 +82,19 @@ def test_what_somebody_else_signed_is_refused(distrusting: Any, system: type[Apt
     said = done.stdout + done.stderr
     assert done.rc != 0, f"it was accepted although nobody vouches for it:\n{said[-2000:]}"
     assert any(words in said for words in system.refused), f"refused, but not for its signature:\n{said[-2000:]}"
+
+
+def test_lists_of_sources_that_do_not_answer_are_gone_where_the_site_has_a_mirror(on: On, system: type[Apt | Dnf],
+                                                                                   converge: Converge) -> None:
+    if system is Dnf:
+        pytest.skip("dnf asks for a list before it believes it")
+    host, kept = on("m1"), "/var/lib/apt/lists/127.0.0.1:9_debian_dists_bookworm_InRelease"
+    host.check_output("echo 'deb http://127.0.0.1:9/debian bookworm main' >/etc/apt/sources.list.d/away.list;"
+                      f"rm -f /var/lib/apt/lists/*_InRelease; echo old >{kept}")
+    try:
+        done = converge("repos", "m1")
+        assert done.returncode == 0, done.stdout[-2000:]
+        assert not host.file(kept).exists
+        host.check_output(system.download)
+    finally:
+        host.check_output(f"rm -f /etc/apt/sources.list.d/away.list {kept}; {system.refresh}")

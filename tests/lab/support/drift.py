@@ -49,7 +49,9 @@ class Drifting:
             kinds = offered[place]
             kind = dice.choice(sorted(kinds))
             chosen += self._some_files(dice, kinds) if kind in ON_FILES else [dice.choice(kinds[kind])]
-        return chosen
+        # Several roles may watch the same file, which comes to harm once.
+        once = {(harm.host, harm.thing if harm.kind in ON_FILES else str(harm)): harm for harm in chosen}
+        return list(once.values())
 
     def one_of_each(self) -> list[Harm]:
         """One harm of each kind, each to another role or host; where there is a choice, to roles that work on all hosts at once."""
