@@ -48,7 +48,7 @@ def serving(folder: Path) -> Iterator[Served]:
     """While it lasts."""
     folder.mkdir(parents=True, exist_ok=True)
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(_Quiet, directory=str(folder))) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         yield Served(folder, f"http://127.0.0.1:{server.server_address[1]}")
         server.shutdown()
 
