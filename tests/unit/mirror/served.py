@@ -62,16 +62,23 @@ def signing() -> Iterator[repository.Key]:
 
 def deb(folder: Path, name: str, version: str, depends: str = "", architecture: str = "all", word: str = "") -> Path:
     """A package with nothing in it but its description, in which `word` makes another file of it; without it always the same bytes."""
-    tree = folder / f"{name}-{version}"
-    shutil.rmtree(tree, ignore_errors=True)
-    (tree / "DEBIAN").mkdir(parents=True)
-    needs = f"Depends: {depends}\n" if depends else ""
-    (tree / "DEBIAN" / "control").write_text(f"Package: {name}\nVersion: {version}\nArchitecture: {architecture}\n{needs}"
-                                             f"Maintainer: Tester <tester@example.com>\nDescription: empty {word}\n")
     file = folder / f"{name}_{version.replace(':', '%3a')}_{architecture}.deb"
-    subprocess.run(["dpkg-deb", "--build", "--root-owner-group", str(tree), str(file)], check=True, capture_output=True,
-                   env={**os.environ, "SOURCE_DATE_EPOCH": "0"})
+    file.write_bytes(_deb(name, version, depends, architecture, word))
     return file
+
+
+@functools.cache
+def _deb(name: str, version: str, depends: str, architecture: str, word: str) -> bytes:
+    """Built once: the sites of all tests have the same packages."""
+    with tempfile.TemporaryDirectory() as folder:
+        tree, file = Path(folder) / "tree", Path(folder) / "deb"
+        (tree / "DEBIAN").mkdir(parents=True)
+        needs = f"Depends: {depends}\n" if depends else ""
+        (tree / "DEBIAN" / "control").write_text(f"Package: {name}\nVersion: {version}\nArchitecture: {architecture}\n{needs}"
+                                                 f"Maintainer: Tester <tester@example.com>\nDescription: empty {word}\n")
+        subprocess.run(["dpkg-deb", "--build", "--root-owner-group", str(tree), str(file)], check=True, capture_output=True,
+                       env={**os.environ, "SOURCE_DATE_EPOCH": "0"})
+        return file.read_bytes()
 
 
 def apt_repository(served: Served, name: str, key: repository.Key, *packages: Path, suite: str = "bookworm") -> str:
