@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 import sys
@@ -25,6 +26,11 @@ os.environ["DOCKER_HOST"] = "unix:///nonexistent/docker.sock"
 # Where what Python compiles may not be kept, each of the hundreds of programs that tests start compiles its modules again.
 sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+
+def pytest_collection_finish() -> None:
+    """What thousands of tests are made of stays: Python need not look again and again whether it is garbage."""
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

@@ -22,6 +22,8 @@ from pathlib import Path
 from provisioner.mirror import repository
 from provisioner.mirror.images import Image, Settings, configuration, layer_of_folder
 
+_PUBLISHED: dict[tuple[object, ...], dict[str, bytes]] = {}
+
 
 class _Quiet(http.server.SimpleHTTPRequestHandler):
     def log_message(self, format: str, *args: object) -> None:
@@ -82,12 +84,18 @@ def _deb(name: str, version: str, depends: str, architecture: str, word: str) ->
 
 
 def apt_repository(served: Served, name: str, key: repository.Key, *packages: Path, suite: str = "bookworm") -> str:
-    """A repository of these packages and no others; gives its address."""
+    """A repository of these packages and no others; gives its address. Made once: the sites of many tests have the same."""
     root = served.folder / name
     shutil.rmtree(root, ignore_errors=True)
     root.mkdir(parents=True)
-    repository.add(root, suite, repository.OWN, packages)
-    repository.publish(root, suite, "amd64", key, root / "memory", label=name)
+    what = (name, suite, key, tuple((package.name, package.read_bytes()) for package in packages))
+    if what in _PUBLISHED:
+        for path, content in _PUBLISHED[what].items():
+            served.file(f"{name}/{path}", content)
+    else:
+        repository.add(root, suite, repository.OWN, packages)
+        repository.publish(root, suite, "amd64", key, root / "memory", label=name)
+        _PUBLISHED[what] = {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}
     return f"{served.address}/{name}"
 
 
