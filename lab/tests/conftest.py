@@ -1,6 +1,7 @@
 """What all offline tests run under."""
 
 import os
+import sys
 
 from hypothesis import settings
 
@@ -10,3 +11,7 @@ settings.load_profile("project")
 
 # No engine: a test that asks one passes where it happens to run and fails on a fresh machine.
 os.environ["DOCKER_HOST"] = "unix:///nonexistent/docker.sock"
+
+# Where what Python compiles may not be kept, each of the hundreds of programs that tests start compiles its modules again.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)

@@ -71,7 +71,7 @@ def play(content: Path, faults: Path) -> Played:
     serve = program()
     found = serve.servers(serve.Site(content / "hosts", faults), content / "tls", "127.0.0.1", (0, 0, 0))
     for server in found:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     http, https, proxy = (server.server_address[1] for server in found)
     return Played(http, https, proxy, content / "ca.pem", faults, found)
 

@@ -47,7 +47,7 @@ def index(tmp_path: Path) -> Iterator[tuple[Path, str, list[tuple[str, str]]]]:
     (folder / "simple" / "mesos-scheduler").mkdir(parents=True)
     handler = type("Served", (Index,), {"seen": seen, "moved": {}})
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(handler, directory=str(folder))) as serving:
-        threading.Thread(target=serving.serve_forever, daemon=True).start()
+        threading.Thread(target=serving.serve_forever, args=(0.01,), daemon=True).start()
         yield folder, f"http://127.0.0.1:{serving.server_address[1]}/simple", seen
         serving.shutdown()
 
@@ -98,7 +98,7 @@ def test_a_password_goes_to_its_own_host_and_no_other(
     moved = {"/private/mesos-scheduler/": f"{address}/mesos-scheduler/" if elsewhere else "/simple/mesos-scheduler/"}
     handler = type("Private", (Index,), {"seen": asked, "moved": moved})
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(handler, directory=str(folder))) as private:
-        threading.Thread(target=private.serve_forever, daemon=True).start()
+        threading.Thread(target=private.serve_forever, args=(0.01,), daemon=True).start()
         own = f"127.0.0.1:{private.server_address[1]}"
         page = folder / "simple" / "mesos-scheduler" / "index.html"
         page.write_text(f'<a href="http://{place if elsewhere else own}/files/{WANTED.name}">{WANTED.name}</a>')
@@ -124,7 +124,7 @@ def test_a_download_that_breaks_off_is_a_miss_that_is_named(tmp_path: Path, only
             self.wfile.write(body)
 
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Broken) as serving:
-        threading.Thread(target=serving.serve_forever, daemon=True).start()
+        threading.Thread(target=serving.serve_forever, args=(0.01,), daemon=True).start()
         address = f"http://127.0.0.1:{serving.server_address[1]}/simple"
         only.setenv("PIP_INDEX_URL", address)
         with pytest.raises(ProvisionError, match=f"{address}/mesos-scheduler/: IncompleteRead"):

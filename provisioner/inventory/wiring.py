@@ -39,6 +39,7 @@ class Wiring:
     catalogue: Catalogue
     defaults: Mapping[str, Any]
     _entries: dict[str, Entry] = field(default_factory=dict, init=False, compare=False)
+    _opened: dict[tuple[Any, ...], list[OpenPort]] = field(default_factory=dict, init=False, compare=False)
 
     @functools.cached_property
     def everybody(self) -> list[dict[str, str]]:
@@ -80,19 +81,25 @@ class Wiring:
 
     def open_ports(self, host: Host) -> list[OpenPort]:
         """What others reach on this host, by the components it runs."""
-        values = ChainMap(dict(host.variables), dict(self.defaults))
-        ports = [port for c in COMPONENTS if c.name in host.groups for port in c.ports]
-        return [OpenPort(text, protocol, port.reached_by) for port in ports
-                if port.public and port.opened_by(host.groups, values, self.ledger.access)
-                for text in _texts(port, values) for protocol in port.protocols]
+        # Hosts with the same groups and the same values of what moves a port open the same: ten thousand are of a few kinds.
+        kind = (host.groups, *[repr(host.variables.get(name)) for name in self._port_variables])
+        if kind not in self._opened:
+            values = ChainMap(dict(host.variables), dict(self.defaults))
+            ports = [port for c in COMPONENTS if c.name in host.groups for port in c.ports]
+            self._opened[kind] = [OpenPort(text, protocol, port.reached_by) for port in ports
+                                  if port.public and port.opened_by(host.groups, values, self.ledger.access)
+                                  for text in _texts(port, values) for protocol in port.protocols]
+        return self._opened[kind]
+
+    @functools.cached_property
+    def _port_variables(self) -> list[str]:
+        """What moves, opens or closes a port."""
+        return sorted({name for c in COMPONENTS for port in c.ports for name in (port.variable, port.when[0]) if name})
 
     @functools.cached_property
     def members_ports(self) -> list[OpenPort]:
         """What only members of the cluster reach on any of its hosts, each once."""
-        # Hosts with the same groups and the same values of what moves a port open the same: ten thousand are of a few kinds.
-        names = sorted({name for c in COMPONENTS for port in c.ports for name in (port.variable, port.when[0]) if name})
-        kinds = {(h.groups, *(repr(h.variables.get(name)) for name in names)): h for h in self.cluster.hosts}
-        return sorted({port for host in kinds.values() for port in self.open_ports(host) if port.reach == "members"})
+        return sorted({port for host in self.cluster.hosts for port in self.open_ports(host) if port.reach == "members"})
 
     @functools.cached_property
     def admitted(self) -> tuple[list[str], list[str]]:

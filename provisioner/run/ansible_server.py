@@ -8,11 +8,13 @@ when it is over, its id and its exit code are a line of the output. The line `nu
 from __future__ import annotations
 
 import atexit
+import gc
 import importlib
 import json
 import multiprocessing
 import os
 import sys
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from multiprocessing.connection import wait
@@ -21,13 +23,14 @@ from typing import Any
 
 #: What every playbook of ours loads, by the names under which Ansible looks for it. One that is missing is loaded when it is needed.
 PRELOADED = (
-    "ansible.cli.playbook", "ansible.plugins.strategy.linear", "ansible.plugins.connection.ssh", "ansible.plugins.connection.local",
-    "ansible.plugins.become.sudo", "ansible.plugins.shell.sh", "ansible.plugins.callback.default", "ansible.plugins.cache.jsonfile",
-    "ansible.plugins.inventory.yaml", "ansible.plugins.inventory.auto", "ansible.plugins.filter.core", "ansible.plugins.filter.mathstuff",
-    "ansible.plugins.test.core", "ansible.plugins.action.normal", "ansible.plugins.action.template", "ansible.plugins.action.copy",
-    "ansible.executor.module_common", "ansible.playbook.role_include", "ansible.playbook.included_file",
+    "ansible.cli.playbook", "ansible.plugins.filter.core", "ansible.plugins.filter.mathstuff", "ansible.plugins.test.core",
+    "ansible.plugins.action.normal", "ansible.plugins.action.template", "ansible.plugins.action.copy", "ansible.executor.module_common",
+    "ansible.playbook.role_include", "ansible.playbook.included_file",
 )
-
+#: Plugins of ours whose options are read from the documentation in them, which takes Ansible longer than loading them, by kind.
+PLUGINS = {"connection": ("ssh", "local"), "become": ("sudo",), "shell": ("sh",), "strategy": ("linear",), "cache": ("jsonfile",)}
+#: Of these Ansible loads all there are, for every playbook.
+WHOLE_KINDS = ("callback", "inventory", "vars")
 
 INPUT, OUTPUT, ERRORS = 0, 1, 2
 
@@ -85,11 +88,31 @@ class Server:
             self._playing[process.sentinel] = (one["id"], process)
 
 
-def main() -> int:
-    """Serve until the input ends."""
+def load() -> None:
+    """Whatever fails here fails again in the playbook that needs it, which says so in its log."""
     for name in PRELOADED:
         with suppress(ImportError):
             importlib.import_module(name)
+    from ansible.plugins import loader
+
+    # Each playbook does this for itself, too, and would be warned that it was done.
+    warnings.filterwarnings("ignore", message="AnsibleCollectionFinder has already been configured")
+    with suppress(Exception):
+        loader.init_plugin_loader()
+        # What became of each plugin that Ansible ever had: 9,000 lines of YAML, for the first plugin that is looked for.
+        importlib.import_module("ansible_collections.ansible.builtin")
+        for kind in WHOLE_KINDS:
+            list(getattr(loader, f"{kind}_loader").all(class_only=True))
+        for kind, names in PLUGINS.items():
+            for name in names:
+                getattr(loader, f"{kind}_loader").get(name, class_only=True)
+    # A collection of garbage would write to, and so copy, every page that the forks have in common.
+    gc.freeze()
+
+
+def main() -> int:
+    """Serve until the input ends."""
+    load()
     Server().serve()
     return 0
 

@@ -104,7 +104,7 @@ ASKS = """
   tasks:
     - name: Whose child the play is
       ansible.builtin.copy:
-        content: "{{ lookup('pipe', 'p=$PPID; while [ $p -gt 1 ]; do echo $p; p=$(($(ps -o ppid= -p $p))); done') }}"
+        content: "{{ lookup('pipe', 'p=$PPID; while [ $p -gt 1 ]; do echo $p; p=$(sed -n s/^PPid:.//p /proc/$p/status); done') }}"
         dest: "{{ folder }}/{{ play }}"
         mode: "0600"
     - name: Break on request

@@ -230,7 +230,7 @@ def test_one_that_cannot_answer_is_not_one_that_does_not_know_the_token(
     monkeypatch.setattr(consul_http, "PATIENCE_SECONDS", 0.0)
     monkeypatch.setattr(Electing, "answers", [answer])
     with http.server.HTTPServer(("127.0.0.1", 0), Electing) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         asked = {"agent": f"127.0.0.1:{server.server_address[1]}", "management": "M"}
         with patch_module_args(asked), pytest.raises(SystemExit):
             consul_module.main()
@@ -249,7 +249,7 @@ def test_a_server_that_elects_is_asked_again_and_one_that_refuses_is_not(
     monkeypatch.setattr(consul_http, "PAUSE_SECONDS", 0.01)
     monkeypatch.setattr(Electing, "answers", answers)
     with http.server.HTTPServer(("127.0.0.1", 0), Electing) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         agent = consul_http.Agent(f"127.0.0.1:{server.server_address[1]}", {}, 5)
         try:
             assert agent.ask("GET", "/v1/acl/tokens") == said

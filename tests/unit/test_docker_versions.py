@@ -22,13 +22,12 @@ def asked(folder: Path, version: str, packages: list[str]) -> Mapping[str, list[
     names = {"apt": "{{ __docker_apt_names }}", "dnf": "{{ __docker_dnf_names }}"}
     facts = {"cacheable": True, "ansible_distribution": "Debian", "ansible_distribution_major_version": "12"}
     tasks: list[dict[str, Any]] = [{"ansible.builtin.set_fact": facts},
-                                   {"ansible.builtin.copy": {"content": json.dumps(names), "dest": str(folder / "found")}}]
+                                   {"ansible.builtin.debug": {"msg": names}}]
     play = {"hosts": "localhost", "connection": "local", "gather_facts": False, "tasks": tasks,
             "vars": {"docker_version": version, "docker_packages": packages}, "vars_files": [str(roles_dir() / "docker/vars/main.yml")]}
     (folder / "play.yml").write_text(json.dumps([play]))
-    ansible_playbook(folder / "play.yml", log=folder / "log")
-    text = (folder / "found").read_text().replace('"[', "[").replace(']"', "]").replace("'", '"')
-    found: Mapping[str, list[str]] = json.loads(text)
+    said = ansible_playbook(folder / "play.yml", log=folder / "log")
+    found: Mapping[str, list[str]] = json.JSONDecoder().raw_decode(said.partition("=> ")[2])[0]["msg"]
     return found
 
 

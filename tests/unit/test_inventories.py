@@ -26,6 +26,7 @@ from provisioner.inventory.render import inventory_secrets, to_json
 from provisioner.run.execute import open_playbooks
 from provisioner.state import secrets
 
+pytestmark = pytest.mark.usefixtures("ansible_is_loaded")
 PASSWORD = "opens it"
 INI = """\
 [masters]
@@ -72,9 +73,11 @@ def vault(folder: Path) -> Vault:
 
 def encrypted(folder: Path, text: str) -> str:
     """As `ansible-vault encrypt_string` writes it, below `name: !vault |`."""
+    from ansible.parsing.vault import VaultLib, VaultSecret
+
     vault(folder)
-    command = [str(Path(sys.executable).with_name("ansible-vault")), "encrypt", "--vault-password-file", str(folder / "password"), "-"]
-    return subprocess.run(command, input=text, capture_output=True, text=True, check=True, cwd=folder).stdout
+    found: bytes = VaultLib([("default", VaultSecret(PASSWORD.encode()))]).encrypt(text)
+    return found.decode()
 
 
 def inline(folder: Path, text: str, indent: int) -> str:

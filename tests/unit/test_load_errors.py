@@ -13,6 +13,7 @@ from provisioner.inventory.load import load
 from provisioner.state.yaml_document import SIZE_MAX
 from tests.unit.builders import SCHEMA, THREE, load_text, refusal
 
+pytestmark = pytest.mark.usefixtures("ansible_is_loaded")
 AGENTS = "agents:\n  hosts:\n"
 BOMB = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(f"{chr(98 + i)}: &{chr(98 + i)} [{','.join(['*' + chr(97 + i)] * 9)}]\n" for i in range(6))
 

@@ -97,6 +97,13 @@ def test_the_networks_that_all_let_in_are_joined_once(tmp_path: Path, monkeypatc
     assert len(asked) == 2 and host_variables(found, "a8")["common_networks"] == asked[0]
 
 
+def test_json_is_that_of_the_whole_written_at_once(tmp_path: Path) -> None:
+    found = rendered(tmp_path, inventory(["m1", "m2", "m3"], ["a1", "a2"]))
+    found["all"]["hosts"]["a1"].update({"text": 'two\n"ä"', "deep": {"1": [], "2": {}, "3": [1, {"x": None}]}})
+    found["all"]["hosts"]["a2"] = {}
+    assert to_json(found) == json.dumps(found, indent=1) + "\n"
+
+
 def test_yaml_is_that_of_the_whole_written_at_once(tmp_path: Path) -> None:
     found = rendered(tmp_path, inventory(["m1", "m2", "m3"], ["a1"]))
     found["all"]["hosts"]["m1"]["text"] = "two\n\nlines  " + "and words " * 40

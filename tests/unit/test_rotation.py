@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Callable
 from contextlib import ExitStack, nullcontext
@@ -281,6 +282,10 @@ def test_who_is_told_of_a_secret_is_said_before(tmp_path: Path) -> None:
     assert rotating.concerned(context(tmp_path), rotations()["mesos_agent_operator"][1]) == ["Mesos agent"]
 
 
+#: Compiled once: all hosts are told nearly the same, at each stage.
+_template = functools.cache(jinja2.Template)
+
+
 class Told:
     """What hosts are told at one stage: the rendered inventory with the secrets of that stage filled in."""
 
@@ -296,7 +301,7 @@ class Told:
             return {key: self._filled(each) for key, each in value.items()}
         if isinstance(value, list):
             return [self._filled(each) for each in value]
-        return jinja2.Template(value).render(self._values) if isinstance(value, str) else value
+        return _template(value).render(self._values) if isinstance(value, str) else value
 
 
 def pairs(rows: list[dict[str, str]]) -> set[tuple[str, str]]:

@@ -21,6 +21,7 @@ from provisioner.inventory.role_rules import internals, known_flags
 from provisioner.inventory.schema import load_schema
 from provisioner.state import ledger
 
+pytestmark = pytest.mark.usefixtures("ansible_is_loaded")
 FLAGGED = ("marathon", "chronos", "mesos")
 HOSTS = """
   children:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import base64
+import functools
 import http.client
 import os
 import re
@@ -112,6 +113,7 @@ def _page(index: str, name: str) -> str:
     return f"{index.rstrip('/')}/{name}/{'index.html' if index.startswith('file:') else ''}"
 
 
+@functools.cache
 def _default_index() -> str:
     """The index that pip takes when nothing is configured, as its own help names it."""
     # One wide line: pip wraps its help at the width of the terminal, and an address with it.

@@ -27,7 +27,7 @@ def test_a_master_that_knows_no_credentials_is_named_where_some_are_wanted(flags
             """Nothing: the test's output is for failures."""
 
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Master) as master:
-        threading.Thread(target=master.serve_forever, daemon=True).start()
+        threading.Thread(target=master.serve_forever, args=(0.01,), daemon=True).start()
         own = f"127.0.0.1:{master.server_address[1]}"
         asked = {"component": "agent", "address": "127.0.0.1", "port": 1, "authentication": authentication, "work": "/nowhere/agent"}
         # Nobody listens on port 1: a master that does not answer says nothing about credentials.

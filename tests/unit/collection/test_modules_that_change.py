@@ -88,7 +88,7 @@ def agent() -> Iterator[tuple[str, list[str]]]:
             """Nothing: the test's output is for failures."""
 
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Agent) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         yield f"127.0.0.1:{server.server_address[1]}", gone
         server.shutdown()
 

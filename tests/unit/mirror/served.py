@@ -22,6 +22,8 @@ from pathlib import Path
 from provisioner.mirror import repository
 from provisioner.mirror.images import Image, Settings, configuration, layer_of_folder
 
+_PUBLISHED: dict[tuple[object, ...], dict[str, bytes]] = {}
+
 
 class _Quiet(http.server.SimpleHTTPRequestHandler):
     def log_message(self, format: str, *args: object) -> None:
@@ -48,7 +50,7 @@ def serving(folder: Path) -> Iterator[Served]:
     """While it lasts."""
     folder.mkdir(parents=True, exist_ok=True)
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(_Quiet, directory=str(folder))) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         yield Served(folder, f"http://127.0.0.1:{server.server_address[1]}")
         server.shutdown()
 
@@ -62,25 +64,38 @@ def signing() -> Iterator[repository.Key]:
 
 def deb(folder: Path, name: str, version: str, depends: str = "", architecture: str = "all", word: str = "") -> Path:
     """A package with nothing in it but its description, in which `word` makes another file of it; without it always the same bytes."""
-    tree = folder / f"{name}-{version}"
-    shutil.rmtree(tree, ignore_errors=True)
-    (tree / "DEBIAN").mkdir(parents=True)
-    needs = f"Depends: {depends}\n" if depends else ""
-    (tree / "DEBIAN" / "control").write_text(f"Package: {name}\nVersion: {version}\nArchitecture: {architecture}\n{needs}"
-                                             f"Maintainer: Tester <tester@example.com>\nDescription: empty {word}\n")
     file = folder / f"{name}_{version.replace(':', '%3a')}_{architecture}.deb"
-    subprocess.run(["dpkg-deb", "--build", "--root-owner-group", str(tree), str(file)], check=True, capture_output=True,
-                   env={**os.environ, "SOURCE_DATE_EPOCH": "0"})
+    file.write_bytes(_deb(name, version, depends, architecture, word))
     return file
 
 
+@functools.cache
+def _deb(name: str, version: str, depends: str, architecture: str, word: str) -> bytes:
+    """Built once: the sites of all tests have the same packages."""
+    with tempfile.TemporaryDirectory() as folder:
+        tree, file = Path(folder) / "tree", Path(folder) / "deb"
+        (tree / "DEBIAN").mkdir(parents=True)
+        needs = f"Depends: {depends}\n" if depends else ""
+        (tree / "DEBIAN" / "control").write_text(f"Package: {name}\nVersion: {version}\nArchitecture: {architecture}\n{needs}"
+                                                 f"Maintainer: Tester <tester@example.com>\nDescription: empty {word}\n")
+        subprocess.run(["dpkg-deb", "--build", "--root-owner-group", str(tree), str(file)], check=True, capture_output=True,
+                       env={**os.environ, "SOURCE_DATE_EPOCH": "0"})
+        return file.read_bytes()
+
+
 def apt_repository(served: Served, name: str, key: repository.Key, *packages: Path, suite: str = "bookworm") -> str:
-    """A repository of these packages and no others; gives its address."""
+    """A repository of these packages and no others; gives its address. Made once: the sites of many tests have the same."""
     root = served.folder / name
     shutil.rmtree(root, ignore_errors=True)
     root.mkdir(parents=True)
-    repository.add(root, suite, repository.OWN, packages)
-    repository.publish(root, suite, "amd64", key, root / "memory", label=name)
+    what = (name, suite, key, tuple((package.name, package.read_bytes()) for package in packages))
+    if what in _PUBLISHED:
+        for path, content in _PUBLISHED[what].items():
+            served.file(f"{name}/{path}", content)
+    else:
+        repository.add(root, suite, repository.OWN, packages)
+        repository.publish(root, suite, "amd64", key, root / "memory", label=name)
+        _PUBLISHED[what] = {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}
     return f"{served.address}/{name}"
 
 

@@ -142,7 +142,7 @@ class Vendor(http.server.ThreadingHTTPServer):
 def vendor(monkeypatch: pytest.MonkeyPatch) -> Iterator[Vendor]:
     monkeypatch.setattr(module, "PAUSE_SECONDS", 0.01)
     with Vendor() as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         yield server
         server.over.set()
         server.shutdown()

@@ -51,7 +51,7 @@ def site(tmp_path: Path) -> Iterator[tuple[Path, Path]]:
     root = tmp_path / "www"
     root.mkdir()
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Handler, directory=str(root))) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         place = f"127.0.0.1:{server.server_address[1]}"
         inventory = tmp_path / "inventory.yml"
         key = signing_key(tmp_path / "key", "a mirror")
