@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from provisioner.cluster.lock import ARCHIVE, IMAGE, KEY, PACKAGE, VENDOR, Lock, Locked, System
 from provisioner.cluster.model import Host
 from provisioner.context import Context
 from provisioner.errors import ProvisionError, StepFailed, UsageError
@@ -15,7 +16,6 @@ from provisioner.mirror import archives, keys, registry
 from provisioner.mirror.apt import own_sources
 from provisioner.mirror.artefacts import Needed, NeededArchive, NeededImage, NeededPackage, NeededRepository, needed
 from provisioner.mirror.constraints import foreign, violated
-from provisioner.mirror.lock import ARCHIVE, IMAGE, KEY, PACKAGE, VENDOR, Lock, Locked, System
 from provisioner.mirror.programs import Say, working
 from provisioner.mirror.resolve import Apt, packages
 from provisioner.mirror.systems import CODENAMES

@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import unquote
 
+from provisioner.cluster.lock import PACKAGE, Locked, System
 from provisioner.errors import ProvisionError
 from provisioner.mirror.apt import call
 from provisioner.mirror.artefacts import NeededPackage
-from provisioner.mirror.lock import PACKAGE, Locked, System
 from provisioner.observe.preflight.sources import same_version
 
 _URI = re.compile(r"^'(?P<url>[^']+)' (?P<file>\S+) (?P<size>\d+)")

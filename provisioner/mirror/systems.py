@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from provisioner.cluster.lock import System
 from provisioner.cluster.model import Host
 from provisioner.context import Context
 from provisioner.errors import UsageError
-from provisioner.mirror.lock import System
 from provisioner.observe.observation import PATIENCE_SECONDS, observe
 from provisioner.observe.preflight.system import ARCHITECTURES, SYSTEMS
 from provisioner.state import fact_cache

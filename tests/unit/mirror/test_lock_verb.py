@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
+from provisioner.cluster.lock import KEY, KINDS, Lock, read
 from provisioner.console import Console
 from provisioner.context import Context
 from provisioner.errors import InventoryError, StepFailed, UsageError
 from provisioner.inventory.starter import write_inventory
 from provisioner.mirror.artefacts import needed
 from provisioner.mirror.images import store
-from provisioner.mirror.lock import KEY, KINDS, Lock, read
 from provisioner.mirror.repository import Key
 from provisioner.verbs import lock
 from tests.unit.mirror.served import Served, apt_repository, deb, image, registry_of, serving, signing

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from provisioner.cluster import catalogue
+from provisioner.cluster.lock import ARCHIVE, KEY, PACKAGE, Lock, Locked, System
 from provisioner.mirror.folder import Folder
-from provisioner.mirror.lock import ARCHIVE, KEY, PACKAGE, Lock, Locked, System
 from provisioner.mirror.pull import Pulled, pull
 from tests.unit.mirror.served import Served, deb
 
