@@ -8,17 +8,20 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from provisioner.cluster import catalogue
+from provisioner.cluster import catalogue, lock
+from provisioner.cluster.facts import system_name
+from provisioner.cluster.lock import Lock
 from provisioner.cluster.model import Cluster, Host
 from provisioner.cluster.names import host_list
 from provisioner.errors import UsageError
 from provisioner.inventory.addresses import Moved, Settled, moved, settle
 from provisioner.inventory.by_ansible import Vault
 from provisioner.inventory.checks import without_effect
+from provisioner.inventory.following import Following
 from provisioner.inventory.load import load
 from provisioner.inventory.render import host_variables, render
 from provisioner.inventory.schema import load_schema
-from provisioner.state import ledger, secrets
+from provisioner.state import fact_cache, ledger, secrets
 from provisioner.state.ledger import Ledger
 
 if TYPE_CHECKING:
@@ -31,11 +34,14 @@ BRIEFLY = 1.5
 
 
 class Context:
-    """One command's view of one cluster. Parts that are not given are made when first asked for."""
+    """One command's view of one cluster. Parts that are not given are made when first asked for.
+
+    What hosts get follows the lock beside the inventory, where there is one; not with `follow` False.
+    """
 
     def __init__(self, path: Path, *, cluster: Cluster | None = None, ledger: Ledger | None = None,
-                 transport: Transport | None = None, vault: Vault | None = None) -> None:
-        self.path, self.vault = path, vault
+                 transport: Transport | None = None, vault: Vault | None = None, follow: bool = True) -> None:
+        self.path, self.vault, self._follow = path, vault, follow
         self._cluster, self._ledger, self._transport = cluster, ledger, transport
 
     @functools.cached_property
@@ -75,7 +81,7 @@ class Context:
         if not self.switched:
             return self
         return Context(self.path, cluster=self.written, ledger=replace(self.ledger, access=ledger.access(self._saved)),
-                       transport=self.transport, vault=self.vault)
+                       transport=self.transport, vault=self.vault, follow=self._follow)
 
     @property
     def authority_doubt(self) -> str:
@@ -98,7 +104,7 @@ class Context:
     def keep(self, changed: Ledger) -> Context:
         """Save a changed ledger; gives the context in which it holds."""
         ledger.save(self.cluster, changed)
-        return Context(self.path, cluster=self.written, ledger=changed, transport=self.transport, vault=self.vault)
+        return Context(self.path, cluster=self.written, ledger=changed, transport=self.transport, vault=self.vault, follow=self._follow)
 
     def moved(self) -> list[Moved]:
         """The hosts whose name has another address now than the cluster knows it by."""
@@ -108,7 +114,36 @@ class Context:
         """The context in which the name of a host is what it is now, not what it was when the cluster was built."""
         known = {name: a for name, a in self._saved.addresses.items() if name != self.written.host(host).cluster_address}
         return Context(self.path, cluster=self.written, transport=self.transport, vault=self.vault,
-                       ledger=replace(self.ledger, addresses=known))
+                       ledger=replace(self.ledger, addresses=known), follow=self._follow)
+
+    @property
+    def unlocked(self) -> Context:
+        """The context in which no lock is followed: what one is to be made of."""
+        return Context(self.path, cluster=self.written, ledger=self._ledger, transport=self._transport, vault=self.vault, follow=False)
+
+    @property
+    def again(self) -> Context:
+        """The same, made of what is known of the hosts by now."""
+        return Context(self.path, cluster=self._cluster or self.written, ledger=self._ledger, transport=self.transport, vault=self.vault,
+                       follow=self._follow)
+
+    @functools.cached_property
+    def lock(self) -> Lock | None:
+        """The lock that is followed. Raises InventoryError where its file is not one."""
+        return lock.read(lock.beside(self.path)) if self._follow else None
+
+    @functools.cached_property
+    def following(self) -> Following:
+        """What the lock makes of what the roles are told; its problems are known once that is rendered."""
+        if not self.lock:
+            return Following()
+        systems = {name: system_name(facts) for name, facts in fact_cache.read(self.written).items()}
+        return Following(self.lock, systems, str(self.written.variables.get("cluster_registry", "")))
+
+    def refuse_unlocked(self) -> None:
+        """Raises InventoryError where the inventory asks for what its lock does not name."""
+        if self.lock and self.rendered:
+            self.following.refuse(lock.beside(self.path))
 
     @functools.cached_property
     def rendered(self) -> dict[str, Any]:
@@ -116,7 +151,7 @@ class Context:
         return self._render(self.cluster, self.ledger)
 
     def _render(self, cluster: Cluster, identities: Ledger) -> dict[str, Any]:
-        return render(cluster, identities, self.catalogue, self.defaults)
+        return render(cluster, identities, self.catalogue, self.defaults, self.following)
 
     @property
     def shown(self) -> dict[str, Any]:
@@ -128,6 +163,7 @@ class Context:
         """What is wrong with the names of hosts as this machine sees them now. Raises InventoryError for all else that rendering finds."""
         found = settle(self.written, self._saved.addresses, BRIEFLY)
         self._render(found.cluster, ledger.assign(self._saved, found.cluster))
+        self.following.refuse(lock.beside(self.path))
         return found.problems
 
     @functools.cached_property

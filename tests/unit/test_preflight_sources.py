@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
+from provisioner.cluster.version_range import same_version
 from provisioner.components import SERVER_GROUPS, component_names
 from provisioner.observe.preflight.report import Finding
-from provisioner.observe.preflight.sources import Sources, reached, same_version, split_image
+from provisioner.observe.preflight.sources import Sources, reached, split_image
 from tests.unit.builders import seen
 
 ALL = (*component_names(), *SERVER_GROUPS)

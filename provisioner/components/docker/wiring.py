@@ -19,6 +19,7 @@ def variables(host: Host, w: Wiring) -> Variables:
         # The vendor's packages have the same names in both families; the distribution's engine exists for Debian's only.
         "docker_packages": entry.get("packages")["Debian"],
         "docker_version": entry.pinned,
+        **w.locked(host, "docker", entry.get("packages")["Debian"], entry.pinned),
         "docker_registry": w.setting("cluster_registry"),
         "docker_registry_insecure": bool(w.setting("cluster_registry")) and not w.value(host, "docker_registry_ca"),
         "docker_dns": [host.cluster_address],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -10,6 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from provisioner.cluster.names import counted
+from provisioner.cluster.version_range import same_version
 from provisioner.components import COMPONENTS
 from provisioner.components.model import Component
 from provisioner.observe.preflight.report import Finding, Seen
@@ -185,16 +185,6 @@ def _repository_judge(seen: Seen, answer: Mapping[str, Any]) -> Iterator[Finding
     yield from _plain_judge(seen, answer)
     if not answer["error"] and answer.get("expired"):
         yield seen.fail("sources", f"{answer['url']} is no longer valid (Valid-Until)", "refresh the mirror; is the host's clock right?")
-
-
-def same_version(served: str, wanted: str, manager: str = "apt") -> bool:
-    """Whether a package's version is the wanted one, which may leave out the epoch and the end (`9.5.6` is `1:9.5.6-1`). Roles ask for an
-    RPM without the epoch and the revision that Debian gives its package.
-    """
-    if manager == "yum":
-        wanted = re.sub(r"-[0-9]+$", "", wanted.split(":", 1)[-1])
-    plain = served if ":" in wanted else served.split(":", 1)[-1]
-    return plain == wanted or plain.startswith((f"{wanted}-", f"{wanted}.", f"{wanted}+", f"{wanted}~"))
 
 
 def _image_judge(image: str, tag: str) -> Callable[[Seen, Mapping[str, Any]], Iterator[Finding]]:
