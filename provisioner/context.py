@@ -36,13 +36,15 @@ BRIEFLY = 1.5
 class Context:
     """One command's view of one cluster. Parts that are not given are made when first asked for.
 
-    What hosts get follows the lock beside the inventory, where there is one; not with `follow` False.
+    What hosts get follows the lock beside the inventory, where there is one; not with `follow` False. `systems` are those of hosts that
+    told theirs just now, as a lock names them.
     """
 
     def __init__(self, path: Path, *, cluster: Cluster | None = None, ledger: Ledger | None = None,
-                 transport: Transport | None = None, vault: Vault | None = None, follow: bool = True) -> None:
+                 transport: Transport | None = None, vault: Vault | None = None, follow: bool = True,
+                 systems: Mapping[str, str] | None = None) -> None:
         self.path, self.vault, self._follow = path, vault, follow
-        self._cluster, self._ledger, self._transport = cluster, ledger, transport
+        self._cluster, self._ledger, self._transport, self._systems = cluster, ledger, transport, systems or {}
 
     @functools.cached_property
     def written(self) -> Cluster:
@@ -121,11 +123,10 @@ class Context:
         """The context in which no lock is followed: what one is to be made of."""
         return Context(self.path, cluster=self.written, ledger=self._ledger, transport=self._transport, vault=self.vault, follow=False)
 
-    @property
-    def again(self) -> Context:
-        """The same, made of what is known of the hosts by now."""
-        return Context(self.path, cluster=self._cluster or self.written, ledger=self._ledger, transport=self.transport, vault=self.vault,
-                       follow=self._follow)
+    def knowing(self, systems: Mapping[str, str]) -> Context:
+        """The context in which hosts have these systems."""
+        return Context(self.path, cluster=self.written, ledger=self._ledger, transport=self.transport, vault=self.vault,
+                       follow=self._follow, systems={**self._systems, **systems})
 
     @functools.cached_property
     def lock(self) -> Lock | None:
@@ -138,7 +139,7 @@ class Context:
         if not self.lock:
             return Following()
         systems = {name: system_name(facts) for name, facts in fact_cache.read(self.written).items()}
-        return Following(self.lock, systems, str(self.written.variables.get("cluster_registry", "")))
+        return Following(self.lock, {**systems, **self._systems}, str(self.written.variables.get("cluster_registry", "")))
 
     def refuse_unlocked(self) -> None:
         """Raises InventoryError where the inventory asks for what its lock does not name."""

@@ -18,6 +18,8 @@ from provisioner.cluster.model import Host
 from provisioner.cluster.version_range import same_version
 from provisioner.errors import InventoryError
 
+#: How the names of systems begin whose packages apt resolves.
+LOCKABLE = ("debian", "ubuntu")
 _SHA256 = re.compile("[0-9a-fA-F]{64}")
 
 
@@ -86,13 +88,24 @@ class Following:
     def _miss(self, what: str) -> None:
         self.problems[f"it has {what}"] = None  # said of each host alike
 
+    def system(self, host: str) -> str:
+        """That of a host, '' where it is not known. Where only one is locked a host that told nothing so far counts as one of it."""
+        return self.systems.get(host) or (self._known[0] if len(self._known) == 1 else "")
+
+    @property
+    def without_packages(self) -> tuple[str, ...]:
+        """The systems of hosts whose packages can't be locked."""
+        return tuple(sorted({system for system in self.systems.values() if not system.startswith(LOCKABLE)})) if self.lock else ()
+
     def _system(self, host: Host) -> str:
-        """That of a host. Where only one is locked a host that told nothing so far counts as one of it."""
-        known = [system.name for system in self.lock.systems if system.codename] if self.lock else []
-        system = self.systems.get(host.name) or (known[0] if len(known) == 1 else "")
-        if self.lock and system and system not in known and system.startswith(("debian", "ubuntu")):
+        system = self.system(host.name)
+        if self.lock and system not in self._known and system.startswith(LOCKABLE):
             self._miss(f"nothing for {system}, the system of {host.name}")
-        return system if system in known else ""
+        return system if system in self._known else ""
+
+    @functools.cached_property
+    def _known(self) -> tuple[str, ...]:
+        return tuple(system.name for system in self.lock.systems) if self.lock else ()
 
     @functools.cached_property
     def _packages(self) -> Mapping[tuple[str, str], Locked]:

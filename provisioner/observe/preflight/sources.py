@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -22,17 +22,22 @@ MANAGERS = {"Debian": "apt", "RedHat": "yum"}
 #: It stands for a package that has another name on every system.
 ALIASES = ("netcat",)
 HINT_REACH = "look at cluster_mirror, cluster_registry and cluster_http_proxy, and from the host at DNS, routes, firewalls and proxies"
+HINT_VERSION = "add that version to the repository, or choose another with cluster_versions"
+HINT_LOCKED = "'provision lock' takes another, or install from a mirror that keeps it ('provision mirror pull')"
 HINT_PACKAGE = "set cluster_mirror and cluster_catalogue to a mirror that has it, or add a repository with it to the host"
 
 
 @dataclass(frozen=True)
 class Package:
-    """A package that a role installs, for one family of systems. `certain`: no distribution has it, so it must be seen somewhere."""
+    """A package that a role installs, for one family of systems. `certain`: no distribution has it, so it must be seen somewhere.
+    `locked`: just this version is to be there, as a lock names it.
+    """
 
     name: str
     manager: str
     version: str = ""
     certain: bool = False
+    locked: bool = False
 
 
 @dataclass
@@ -48,7 +53,8 @@ class Sources:
     def of(cls, components: frozenset[str], variables: Mapping[str, Any], mirror: str = "", hashed: set[str] | None = None) -> Sources:
         """The questions for what a host is to run. Files of the site's mirror are hashed, unless another host does it already."""
         found = cls()
-        found.packages = tuple(dict.fromkeys(each for c in COMPONENTS if c.name in components for each in packages_of(c, variables)))
+        found.packages = tuple(dict.fromkeys(each for c in COMPONENTS if c.name in components
+                                             for each in _as_locked(packages_of(c, variables), variables.get(f"{c.role}_locked") or {})))
         found._repositories(variables)
         for role in _roles("archive", components):
             url = str(variables.get(f"{role}_archive_url", "") or "")
@@ -114,6 +120,12 @@ def packages_of(component: Component, variables: Mapping[str, Any]) -> Iterator[
             yield Package(str(name), manager, "" if place else pinned)
 
 
+def _as_locked(packages: Iterator[Package], locked: Mapping[str, str]) -> Iterator[Package]:
+    """The same, with the versions that a lock names."""
+    for each in packages:
+        yield replace(each, version=locked[each.name], locked=True) if each.manager == "apt" and each.name in locked else each
+
+
 def split_image(image: str) -> tuple[str, str, str]:
     """Registry ('' for Docker Hub), name and tag (or digest) of an image, by the rules of `docker pull`."""
     first, _, rest = image.partition("/")
@@ -156,9 +168,13 @@ def _missing(seen: Seen, sources: Sources, answers: list[Mapping[str, Any]]) -> 
             continue
         if not served:
             yield seen.fail("sources", f"no package source of this host has {package.name}", HINT_PACKAGE)
-        elif package.version and not any(same_version(v, package.version, manager) for v in served):
-            yield seen.fail("sources", f"its package sources have {package.name} {', '.join(dict.fromkeys(served))}, not {package.version}",
-                            "add that version to the repository, or choose another with cluster_versions")
+        elif package.version and not any(_is_wanted(v, package, manager) for v in served):
+            yield seen.fail("sources", f"its package sources have {package.name} {', '.join(dict.fromkeys(served))}, not {package.version}"
+                            + (", which provision.lock names" if package.locked else ""), HINT_LOCKED if package.locked else HINT_VERSION)
+
+
+def _is_wanted(served: str, package: Package, manager: str) -> bool:
+    return served == package.version if package.locked else same_version(served, package.version, manager)
 
 
 def _nothing(seen: Seen, answer: Mapping[str, Any]) -> Iterator[Finding]:
