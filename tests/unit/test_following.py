@@ -10,13 +10,25 @@ from typing import Any
 
 import pytest
 
+from provisioner.cluster.facts import to_ansible_facts
 from provisioner.cluster.lock import ARCHIVE, IMAGE, PACKAGE, Lock, Locked, System
+from provisioner.console import Console
 from provisioner.context import Context
-from provisioner.errors import InventoryError
+from provisioner.errors import InventoryError, StepFailed
+from provisioner.hosts.known_hosts import record
+from provisioner.hosts.login import login
+from provisioner.hosts.openssh import Completed
 from provisioner.inventory.render import host_variables
 from provisioner.inventory.starter import write_inventory
 from provisioner.mirror.artefacts import needed
-from provisioner.state import fact_cache
+from provisioner.observe import preflight as preflights
+from provisioner.observe.preflight import Report
+from provisioner.plan.scope import Scope
+from provisioner.run.prepare import ASSESSING, INSPECTING, prepared
+from provisioner.state import fact_cache, followed
+from provisioner.verbs import plan, preflight, up, validate
+from provisioner_lab.testing import Call, FakeTransport, probed, said
+from tests.unit.builders import facts
 
 BOOKWORM, NOBLE = System("debian", "12", "bookworm", "amd64"), System("ubuntu", "24.04", "noble", "amd64")
 #: Ansible's words for hosts of these.
@@ -116,20 +128,20 @@ def without(word: str) -> Callable[[Lock], Lock]:
     return lambda lock: replace(lock, artefacts=tuple(a for a in lock.artefacts if word not in a.name))
 
 
-@pytest.mark.parametrize(("change", "said"), [
+@pytest.mark.parametrize(("change", "words"), [
     (without("mesos"), "no package aventer-mesos for debian12/amd64"),
     (without("chronos"), "no image mesosphere/chronos:v3.0.2"),
     (without("consul"), "no archive consul_2.0.4_linux_amd64.zip 2.0.4"),
     (lambda lock: replace(lock, systems=(NOBLE,)), "nothing for debian12/amd64, the system of m1"),
 ])
-def test_what_the_lock_lacks_is_refused_with_what_to_do(inventory: Path, write: Write, change: Callable[[Lock], Lock], said: str) -> None:
+def test_what_the_lock_lacks_is_refused_with_what_to_do(inventory: Path, write: Write, change: Callable[[Lock], Lock], words: str) -> None:
     fact_cache.keep(Context(inventory).cluster, {"m1": FACTS[BOOKWORM]})
     write(change(lock_of(Context(inventory), BOOKWORM)))
-    with pytest.raises(InventoryError, match=said) as caught:
+    with pytest.raises(InventoryError, match=words) as caught:
         Context(inventory).refuse_unlocked()
     assert caught.value.where.endswith("provision.lock")
     assert "provision lock" in caught.value.hint
-    with pytest.raises(InventoryError, match=said):
+    with pytest.raises(InventoryError, match=words):
         Context(inventory).doubts()
 
 
@@ -148,3 +160,102 @@ def test_hosts_whose_packages_can_not_be_locked_get_archives_and_images_by_it(in
     own = told(context, "m1")
     assert "docker_locked" not in own
     assert own["marathon_image"].endswith(DIGEST)
+
+
+# --- commands ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def calm(inventory: Path) -> Context:
+    """Hosts that were looked at before, and on which all is as it was applied."""
+    def answer(call: Call) -> Completed:
+        if not call.request:
+            return said()
+        return probed(facts=facts(), health={name: {"state": "ok"} for name in call.request["health"]},
+                      unsettled=dict.fromkeys(call.request.get("applied", {}), ""))
+
+    found = Context(inventory, transport=FakeTransport({h.name: answer for h in Context(inventory).cluster.hosts}))
+    fact_cache.keep(found.cluster, {h.name: to_ansible_facts(facts()) for h in found.cluster.hosts})
+    record(found.cluster, [f"{login(h).known_as} ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIA{'A' * 42}" for h in found.cluster.hosts])
+    return found
+
+
+def again(context: Context) -> Context:
+    """The next command's."""
+    return Context(context.path, transport=context.transport)
+
+
+def planned(context: Context, capsys: pytest.CaptureFixture[str], **options: Any) -> str:
+    """What `plan` prints."""
+    capsys.readouterr()
+    plan.run(again(context), Console(), plan.Options(**options))
+    return capsys.readouterr().out
+
+
+def test_a_plan_begins_with_what_the_lock_has_moved_since_the_last_up(calm: Context, write: Write,
+                                                                      capsys: pytest.CaptureFixture[str]) -> None:
+    assert planned(calm, capsys) == "nothing to do\n"
+    first = lock_of(calm, BOOKWORM)
+    write(first)
+    assert planned(calm, capsys).splitlines()[0] == "provision.lock is followed for the first time"
+    assert up.run(again(calm), Console(), up.Options()) == 0
+    assert str(followed.read(calm.cluster)) == str(first)
+    assert planned(calm, capsys) == "nothing to do\n"
+    write(lock_of(calm, BOOKWORM, **{"docker-ce": "5:29.1.3-1"}))
+    assert planned(calm, capsys).splitlines()[:2] == [
+        "provision.lock has moved since the last 'up':", "  package docker-ce (debian12/amd64): 5:29.1.2-1~bookworm → 5:29.1.3-1"]
+    assert "docker-ce (debian12/amd64): 5:29.1.2-1~bookworm" in json.loads(planned(calm, capsys, json=True))["lock"][1]
+    assert up.run(again(calm), Console(), up.Options(limit="m1")) == 0
+    assert str(followed.read(calm.cluster)) == str(first), "not yet on all hosts"
+    (calm.path.parent / "provision.lock").unlink()
+    assert planned(calm, capsys).splitlines()[0] == "provision.lock is gone: versions are those of the catalogue again"
+    assert up.run(again(calm), Console(), up.Options()) == 0
+    assert followed.read(calm.cluster) is None
+
+
+def test_a_lock_that_does_not_fit_is_refused_before_any_host_is_asked(calm: Context, write: Write) -> None:
+    write(without("chronos")(lock_of(calm, BOOKWORM)))
+    verbs: tuple[tuple[Any, Any], ...] = (
+        (up, up.Options()), (plan, plan.Options()), (preflight, preflight.Options()), (validate, validate.Options()))
+    for verb, options in verbs:
+        with pytest.raises(InventoryError, match="it has no image mesosphere/chronos"):
+            verb.run(again(calm), Console(), options)
+    assert calm.transport.calls == []  # type: ignore[attr-defined]
+    assert again(calm).rendered, "other commands go on"
+
+
+def test_hosts_are_looked_at_again_where_the_lock_was_read_for_other_systems(inventory: Path, write: Write,
+                                                                             monkeypatch: pytest.MonkeyPatch) -> None:
+    context = Context(inventory, transport=FakeTransport())
+    write(lock_of(context, BOOKWORM, NOBLE))
+    seen: list[Mapping[str, Any]] = []
+
+    def look(cluster: Any, rendered: Mapping[str, Any], *_: Any, **__: Any) -> Report:
+        seen.append(host_variables(rendered, "m1"))
+        return Report((), {h.name: facts() for h in cluster.hosts}, {})
+
+    monkeypatch.setattr(preflights, "preflight", look)
+    with prepared(context, Console(), Scope(), INSPECTING) as done:
+        assert [own.get("mesos_locked") for own in seen] == [None, {"aventer-mesos": "1.11.0-0.9.0~bookworm"}]
+        assert told(done.context, "m1")["mesos_locked"] == {"aventer-mesos": "1.11.0-0.9.0~bookworm"}
+    with prepared(Context(inventory, transport=FakeTransport()), Console(), Scope(), INSPECTING):
+        assert len(seen) == 3, "the facts were kept"
+    (context.cluster.state_dir / "facts.json").unlink()
+    write(lock_of(context, NOBLE))
+    with (pytest.raises(InventoryError, match=r"nothing for debian12/amd64, the system of m1"),
+          prepared(Context(inventory, transport=FakeTransport()), Console(), Scope(), INSPECTING)):
+        pass
+
+
+def test_a_host_that_runs_something_newer_is_refused_as_any_way_back(calm: Context, write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(lock_of(calm, BOOKWORM))
+    monkeypatch.setattr(preflights, "preflight", lambda cluster, *_, **__: Report((), {h.name: facts() for h in cluster.hosts}, {}))
+
+    def answer(call: Call) -> Completed:
+        versions = {name: {"state": "ok", "version": "29.2.0" if name == "docker" else ""} for name in call.request.get("health", {})}
+        return probed(health=versions, unsettled=dict.fromkeys(call.request.get("applied", {}), ""))
+
+    context = Context(calm.path, transport=FakeTransport({h.name: answer for h in calm.cluster.hosts}))
+    with (pytest.raises(StepFailed, match=r"m1: Docker runs 29\.2\.0, 5:29\.1\.2-1~bookworm is asked for"),
+          prepared(context, Console(), Scope(), ASSESSING)):
+        pass

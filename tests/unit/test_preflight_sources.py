@@ -97,6 +97,17 @@ def test_sources_that_are_not(kind: str, answer: dict[str, Any], severity: str, 
     assert all(words in f.message for f in findings)
 
 
+def test_what_a_lock_names_is_to_be_there_in_just_that_version() -> None:
+    engine = {"docker_locked": {"docker-ce": "5:29.0.1-1~debian"}}
+    assert [f.severity for f in judged(asked(**engine))] == ["ok"]
+    newer = {"packages": {**HAS["apt"]["packages"], "docker-ce": ["5:29.0.1-1~debian.1", "5:29.0.2-1~debian"]}}
+    (finding,) = judged(asked(**engine), apt=newer)
+    assert finding.message == ("its package sources have docker-ce 5:29.0.1-1~debian.1, 5:29.0.2-1~debian, not 5:29.0.1-1~debian, "
+                               "which provision.lock names")
+    assert "provision lock" in finding.hint
+    assert [f.severity for f in judged(asked(), apt=newer)] == ["ok"], "without a lock any 29 will do"
+
+
 def test_an_image_that_docker_hub_does_not_have_is_not_fine() -> None:
     findings = judged(asked(registrator_image="registrator:7.4.0", docker_registry=""), image={"status": 401, "error": "HTTP 401"})
     assert [f.severity for f in findings] == ["fail"] * 3
