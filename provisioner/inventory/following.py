@@ -55,8 +55,8 @@ class Following:
         return found
 
     def image(self, name: str) -> str:
-        """The image's name with its digest."""
-        if not self.lock:
+        """The image's name with its digest; a catalogue may have written one already."""
+        if not self.lock or "@" in name:
             return name
         own = name.removeprefix(f"{self.registry}/") if self.registry else name
         if locked := self._images.get(name) or self._images.get(own):
