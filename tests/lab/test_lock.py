@@ -122,11 +122,14 @@ def test_what_the_lock_lets_move_is_in_the_plan_and_then_on_the_hosts(cluster: C
     assert cluster.run("plan").stdout == "nothing to do\n"
 
 
-def test_a_lock_that_does_not_fit_is_refused_and_without_it_all_is_as_the_catalogue_says(cluster: ClusterUnderTest) -> None:
+def test_a_lock_that_does_not_fit_or_leads_back_is_refused(cluster: ClusterUnderTest) -> None:
     path = beside(cluster.inventory)
-    text = path.read_text()
+    text, now = path.read_text(), version(cluster)
     path.write_text("".join(line for line in text.splitlines(keepends=True) if f'"{ZOOKEEPER}"' not in line))
     refused = cluster.run("up", "--yes", check=False)
     assert (refused.returncode, f"it has no package {ZOOKEEPER} for debian12" in refused.stderr) == (3, True), refused.stderr
+    path.write_text(text.replace(now, now.removesuffix(REBUILT)))
+    refused = cluster.run("up", "--yes", check=False)
+    assert refused.returncode == 5 and f"{REBUILT} is installed, newer than" in refused.stderr, refused.stderr
     path.write_text(text)
     assert cluster.up()["changed"] == 0

@@ -108,6 +108,16 @@ def test_what_a_lock_names_is_to_be_there_in_just_that_version() -> None:
     assert [f.severity for f in judged(asked(), apt=newer)] == ["ok"], "without a lock any 29 will do"
 
 
+def test_a_host_that_has_a_newer_package_than_is_locked_is_not_brought_back() -> None:
+    engine = {"docker_locked": {"docker-ce": "5:29.0.1-1~debian"}}
+    has = {"packages": {**HAS["own"]["packages"], "docker-ce": ["5:29.0.1-2~debian", "5:29.0.1-1~debian"]},
+           "installed": {"docker-ce": "5:29.0.1-2~debian"}}
+    (finding,) = judged(asked(**engine), own=has)
+    assert finding.message == "docker-ce 5:29.0.1-2~debian is installed, newer than 5:29.0.1-1~debian, which provision.lock names"
+    for there in ("5:29.0.1-1~debian", "5:28.0.1-1~debian"):
+        assert [f.severity for f in judged(asked(**engine), own={**has, "installed": {"docker-ce": there}})] == ["ok"]
+
+
 def test_an_image_that_docker_hub_does_not_have_is_not_fine() -> None:
     findings = judged(asked(registrator_image="registrator:7.4.0", docker_registry=""), image={"status": 401, "error": "HTTP 401"})
     assert [f.severity for f in findings] == ["fail"] * 3

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlsplit
@@ -171,10 +171,22 @@ def _missing(seen: Seen, sources: Sources, answers: list[Mapping[str, Any]]) -> 
         elif package.version and not any(_is_wanted(v, package, manager) for v in served):
             yield seen.fail("sources", f"its package sources have {package.name} {', '.join(dict.fromkeys(served))}, not {package.version}"
                             + (", which provision.lock names" if package.locked else ""), HINT_LOCKED if package.locked else HINT_VERSION)
+        elif package.locked and (newer := _newer(package, asked)):
+            yield seen.fail("sources", f"{package.name} {newer} is installed, newer than {package.version}, which provision.lock names",
+                            "nothing is brought back to an older package: 'provision lock --upgrade' lets the lock move")
 
 
 def _is_wanted(served: str, package: Package, manager: str) -> bool:
     return served == package.version if package.locked else same_version(served, package.version, manager)
+
+
+def _newer(package: Package, answers: Iterable[Mapping[str, Any]]) -> str:
+    """The installed version, if a host that lists the newest first has it before the wanted one; else ''."""
+    for answer in answers:
+        installed, versions = str(answer.get("installed", {}).get(package.name, "")), answer["packages"].get(package.name, [])
+        if installed in versions and package.version in versions and versions.index(installed) < versions.index(package.version):
+            return installed
+    return ""
 
 
 def _nothing(seen: Seen, answer: Mapping[str, Any]) -> Iterator[Finding]:
