@@ -100,8 +100,8 @@ def test_up_installs_what_is_locked_and_not_what_is_newest(cluster: ClusterUnder
 
 def test_images_run_by_digest_and_the_journal_names_the_lock(cluster: ClusterUnderTest) -> None:
     digests = {a.digest for a in locked(cluster).artefacts if a.kind == IMAGE}
-    for name in ("marathon", "chronos", "registrator"):
-        used = cluster.host("m1").run("docker ps --format '{{.Image}}' --no-trunc --filter name=" + name)
+    for name, host in (("marathon", "m1"), ("chronos", "m1"), ("registrator", "a1")):
+        used = cluster.host(host).run("docker ps --format '{{.Image}}' --no-trunc --filter name=" + name)
         assert used.strip().partition("@")[2] in digests, used
     journal = max((Context(cluster.inventory).cluster.state_dir / "runs").glob("*/journal.jsonl"))
     assert f'"sha256": "{locked(cluster).sha256}"' in journal.read_text()
