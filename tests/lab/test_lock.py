@@ -9,6 +9,7 @@ import json
 import re
 import shutil
 import subprocess
+import urllib.request
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -77,6 +78,13 @@ def locked(cluster: ClusterUnderTest) -> Lock:
     return found
 
 
+def keep_stand_in(cluster: ClusterUnderTest, folder: Path) -> None:
+    """A mirror that is filled anew makes its own of Logstash, in the same version with other bytes, unless one is brought."""
+    url = next(a.url for a in locked(cluster).artefacts if a.name == "logstash")
+    with urllib.request.urlopen(url, timeout=60) as answer:  # noqa: S310 - of the lab's mirror
+        (folder / "logstash.deb").write_bytes(answer.read())
+
+
 def version(cluster: ClusterUnderTest) -> str:
     """Of ZooKeeper's package that is locked."""
     return next(a.version for a in locked(cluster).artefacts if a.name == ZOOKEEPER)
@@ -89,6 +97,7 @@ def installed(cluster: ClusterUnderTest) -> str:
 def test_up_installs_what_is_locked_and_not_what_is_newest(cluster: ClusterUnderTest, folder: Path) -> None:
     lock(cluster)
     before = version(cluster)
+    keep_stand_in(cluster, folder / "deb")
     provision("lab", "up", "--name", LAB, "--artifacts", str(folder))
     open_catalogue(cluster)
     cluster.up()
