@@ -8,18 +8,21 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from provisioner.cluster import catalogue
+from provisioner.cluster import catalogue, lock
+from provisioner.cluster.facts import system_name
+from provisioner.cluster.lock import Lock
 from provisioner.cluster.model import Cluster, Host
 from provisioner.cluster.names import host_list
 from provisioner.errors import UsageError
 from provisioner.inventory.addresses import Moved, Settled, moved, settle
 from provisioner.inventory.by_ansible import Vault
 from provisioner.inventory.checks import without_effect
+from provisioner.inventory.following import Following
 from provisioner.inventory.load import load
 from provisioner.inventory.render import host_variables, render
 from provisioner.inventory.schema import load_schema
 from provisioner.inventory.site import as_source, doubts
-from provisioner.state import ledger, secrets
+from provisioner.state import fact_cache, ledger, secrets
 from provisioner.state.ledger import Ledger
 
 if TYPE_CHECKING:
@@ -32,12 +35,23 @@ BRIEFLY = 1.5
 
 
 class Context:
-    """One command's view of one cluster. Parts that are not given are made when first asked for."""
+    """One command's view of one cluster. Parts that are not given are made when first asked for.
+
+    What hosts get follows the lock beside the inventory, where there is one; not with `follow` False. `systems` are those of hosts that
+    told theirs just now, as a lock names them.
+    """
 
     def __init__(self, path: Path, *, cluster: Cluster | None = None, ledger: Ledger | None = None,
-                 transport: Transport | None = None, vault: Vault | None = None, own_mirror: bool = True) -> None:
-        self.path, self.vault = path, vault
-        self._cluster, self._ledger, self._transport, self._own_mirror = cluster, ledger, transport, own_mirror
+                 transport: Transport | None = None, vault: Vault | None = None, follow: bool = True,
+                 systems: Mapping[str, str] | None = None, own_mirror: bool = True) -> None:
+        self.path, self.vault, self._follow, self._own_mirror = path, vault, follow, own_mirror
+        self._cluster, self._ledger, self._transport, self._systems = cluster, ledger, transport, systems or {}
+
+    def _with(self, **changed: Any) -> Context:
+        """The same view but for what changed."""
+        same = {"cluster": self.plain, "ledger": self._ledger, "transport": self._transport, "vault": self.vault, "follow": self._follow,
+                "systems": self._systems, "own_mirror": self._own_mirror}
+        return Context(self.path, **{**same, **changed})
 
     @functools.cached_property
     def plain(self) -> Cluster:
@@ -65,7 +79,7 @@ class Context:
         """The context in which a mirror that the cluster runs itself is no source: for what that is filled with."""
         if self.written is self.plain:
             return self
-        return Context(self.path, cluster=self.plain, ledger=self._ledger, transport=self._transport, vault=self.vault, own_mirror=False)
+        return self._with(own_mirror=False)
 
     @functools.cached_property
     def _settled(self) -> Settled:
@@ -91,8 +105,7 @@ class Context:
         """The context in which the cluster is closed or open as it was built, whatever its inventory wants it to become."""
         if not self.switched:
             return self
-        return Context(self.path, cluster=self.plain, ledger=replace(self.ledger, access=ledger.access(self._saved)),
-                       transport=self.transport, vault=self.vault)
+        return self._with(ledger=replace(self.ledger, access=ledger.access(self._saved)), transport=self.transport)
 
     @property
     def authority_doubt(self) -> str:
@@ -115,7 +128,7 @@ class Context:
     def keep(self, changed: Ledger) -> Context:
         """Save a changed ledger; gives the context in which it holds."""
         ledger.save(self.cluster, changed)
-        return Context(self.path, cluster=self.plain, ledger=changed, transport=self.transport, vault=self.vault)
+        return self._with(ledger=changed, transport=self.transport)
 
     def moved(self) -> list[Moved]:
         """The hosts whose name has another address now than the cluster knows it by."""
@@ -124,8 +137,34 @@ class Context:
     def look_up_again(self, host: str) -> Context:
         """The context in which the name of a host is what it is now, not what it was when the cluster was built."""
         known = {name: a for name, a in self._saved.addresses.items() if name != self.written.host(host).cluster_address}
-        return Context(self.path, cluster=self.plain, transport=self.transport, vault=self.vault,
-                       ledger=replace(self.ledger, addresses=known))
+        return self._with(transport=self.transport, ledger=replace(self.ledger, addresses=known))
+
+    @property
+    def unlocked(self) -> Context:
+        """The context in which no lock is followed: what one is to be made of."""
+        return self._with(follow=False)
+
+    def knowing(self, systems: Mapping[str, str]) -> Context:
+        """The context in which hosts have these systems."""
+        return self._with(transport=self.transport, systems={**self._systems, **systems})
+
+    @functools.cached_property
+    def lock(self) -> Lock | None:
+        """The lock that is followed. Raises InventoryError where its file is not one."""
+        return lock.read(lock.beside(self.path)) if self._follow else None
+
+    @functools.cached_property
+    def following(self) -> Following:
+        """What the lock makes of what the roles are told; its problems are known once that is rendered."""
+        if not self.lock:
+            return Following()
+        systems = {name: system_name(facts) for name, facts in fact_cache.read(self.written).items()}
+        return Following(self.lock, {**systems, **self._systems}, str(self.written.variables.get("cluster_registry", "")))
+
+    def refuse_unlocked(self) -> None:
+        """Raises InventoryError where the inventory asks for what its lock does not name."""
+        if self.lock and self.rendered:
+            self.following.refuse(lock.beside(self.path))
 
     @functools.cached_property
     def rendered(self) -> dict[str, Any]:
@@ -133,7 +172,7 @@ class Context:
         return self._render(self.cluster, self.ledger)
 
     def _render(self, cluster: Cluster, identities: Ledger) -> dict[str, Any]:
-        return render(cluster, identities, self.catalogue, self.defaults)
+        return render(cluster, identities, self.catalogue, self.defaults, self.following)
 
     @property
     def shown(self) -> dict[str, Any]:
@@ -145,6 +184,7 @@ class Context:
         """What is wrong with the names of hosts as this machine sees them now. Raises InventoryError for all else that rendering finds."""
         found = settle(self.plain, self._saved.addresses, BRIEFLY)
         self._render(self._with_mirror(found.cluster), ledger.assign(self._saved, found.cluster))
+        self.following.refuse(lock.beside(self.path))
         return found.problems
 
     @functools.cached_property

@@ -10,6 +10,8 @@ DISTRIBUTIONS = {
     "debian": ("Debian", "Debian"), "ubuntu": ("Ubuntu", "Debian"), "rhel": ("RedHat", "RedHat"), "centos": ("CentOS", "RedHat"),
     "rocky": ("Rocky", "RedHat"), "almalinux": ("AlmaLinux", "RedHat"), "ol": ("OracleLinux", "RedHat"), "fedora": ("Fedora", "RedHat"),
 }
+#: What the kernel calls an architecture, and what packages do.
+ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 #: Ansible's words for what systemd-detect-virt says; any other word is the same in both.
 VIRTUALIZATION = {"none": "NA", "": "NA", "qemu": "kvm", "amazon": "kvm", "vmware": "VMware", "oracle": "virtualbox",
                   "microsoft": "VirtualPC"}
@@ -19,6 +21,13 @@ def membership(facts: Mapping[str, Any]) -> tuple[str, str]:
     """Identity and name of the cluster that a host belongs to, as role `common` wrote them; '' where it belongs to none."""
     identity, _, name = str(facts.get("cluster", "")).partition(" ")
     return identity, name
+
+
+def system_name(facts: Mapping[str, Any]) -> str:
+    """The system of a host by its facts in Ansible's words, as a lock names it: `debian12/amd64`, `ubuntu24.04/arm64`."""
+    distribution = {"redhat": "rhel"}.get(name := str(facts["ansible_distribution"]).lower(), name)
+    release = facts["ansible_distribution_version" if distribution == "ubuntu" else "ansible_distribution_major_version"]
+    return f"{distribution}{release}/{ARCHITECTURES.get(machine := str(facts['ansible_architecture']), machine)}"
 
 
 def to_ansible_facts(facts: Mapping[str, Any]) -> dict[str, Any]:

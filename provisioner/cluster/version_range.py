@@ -1,4 +1,4 @@
-"""Ranges of versions, as the catalogue names them."""
+"""Versions of packages as the catalogue names them: ranges, and what may be left out of one."""
 
 from __future__ import annotations
 
@@ -15,6 +15,16 @@ def fits(version: str, requirement: str) -> bool:
         if not {">=": order >= 0, "<=": order <= 0, "<": order < 0, ">": order > 0}.get(operator, order == 0):
             return False
     return True
+
+
+def same_version(served: str, wanted: str, manager: str = "apt") -> bool:
+    """Whether a package's version is the wanted one, which may leave out the epoch and the end (`9.5.6` is `1:9.5.6-1`). Roles ask for an
+    RPM without the epoch and the revision that Debian gives its package.
+    """
+    if manager == "yum":
+        wanted = re.sub(r"-[0-9]+$", "", wanted.split(":", 1)[-1])
+    plain = served if ":" in wanted else served.split(":", 1)[-1]
+    return plain == wanted or plain.startswith((f"{wanted}-", f"{wanted}.", f"{wanted}+", f"{wanted}~"))
 
 
 def _compare(version: str, bound: str) -> int:

@@ -16,6 +16,7 @@ from provisioner.cluster.catalogue import Catalogue
 from provisioner.cluster.model import GROUPS, Cluster, Host
 from provisioner.components import COMPONENTS, SERVER_GROUPS
 from provisioner.inventory.described import TEMPLATE_MARKS, UNGROUPED, Secret, Template, texts
+from provisioner.inventory.following import Following
 from provisioner.inventory.wiring import Wiring
 from provisioner.state.ledger import Ledger
 
@@ -24,13 +25,15 @@ _WIDTH = 160
 _encoded = json.JSONEncoder().encode
 
 
-def render(cluster: Cluster, ledger: Ledger, catalogue: Catalogue, defaults: Mapping[str, Any]) -> dict[str, Any]:
+def render(cluster: Cluster, ledger: Ledger, catalogue: Catalogue, defaults: Mapping[str, Any],
+           following: Following | None = None) -> dict[str, Any]:
     """The inventory as Ansible's YAML plugin reads it.
 
-    `defaults` are the roles' own default values. What is the same on every host stands once, under `all`.
+    `defaults` are the roles' own default values; `following` says what a lock makes of it. What is the same on every host stands once,
+    under `all`.
     """
     cluster = _sized(cluster, ledger)
-    wiring = Wiring(cluster, ledger, catalogue, defaults)
+    wiring = Wiring(cluster, ledger, catalogue, defaults, following or Following())
     per_host = {host.name: _host_variables(host, wiring) for host in cluster.hosts}
     shared = _shared(per_host)
     hosts = {name: {k: v for k, v in sorted(values.items()) if k not in shared} for name, values in per_host.items()}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections import ChainMap
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -16,6 +16,7 @@ from provisioner.cluster.catalogue import Catalogue, Entry
 from provisioner.cluster.model import Cluster, Host
 from provisioner.components import COMPONENTS, QUORUMS, SITE
 from provisioner.components.model import Port
+from provisioner.inventory.following import Following
 from provisioner.inventory.networks import joined, networks_of
 from provisioner.state.ledger import Ledger
 
@@ -38,6 +39,7 @@ class Wiring:
     ledger: Ledger
     catalogue: Catalogue
     defaults: Mapping[str, Any]
+    following: Following = field(default_factory=Following)
     _entries: dict[str, Entry] = field(default_factory=dict, init=False, compare=False)
     _opened: dict[tuple[Any, ...], list[OpenPort]] = field(default_factory=dict, init=False, compare=False)
 
@@ -115,8 +117,14 @@ class Wiring:
         """Version, address and checksum of the archive that a component is installed from."""
         entry = self.entry(component)
         url = self.url(entry.get("file")) if entry.get("file") else next(iter(entry.get("urls", [])), "")
+        checksum = entry.get("sha256") or entry.get("checksum")
         return {f"{component}_version": entry.version, f"{component}_archive_url": url,
-                f"{component}_archive_sha256": entry.get("sha256") or entry.get("checksum")}
+                f"{component}_archive_sha256": self.following.sha256(url, entry.version, checksum) if entry.kind == "archive" else checksum}
+
+    def locked(self, host: Host, role: str, names: Sequence[str], wanted: str = "") -> Variables:
+        """The exact versions of packages that a role keeps from other upgrades, where a lock is followed; `wanted` is that of the first."""
+        found = self.following.packages(host, names, wanted)
+        return {f"{role}_locked": found} if found else {}
 
     @functools.cached_property
     def proxy_environment(self) -> dict[str, str]:
@@ -137,9 +145,9 @@ class Wiring:
         return f"{str(self.setting('cluster_mirror')).rstrip('/')}/{path}"
 
     def image(self, component: str) -> str:
-        """The full name of a component's image, in the site's registry where there is one."""
+        """The full name of a component's image, in the site's registry where there is one; with its digest where a lock is followed."""
         name, registry = str(self.entry(component).get("image")), str(self.setting("cluster_registry"))
-        return f"{registry}/{name}" if registry else name
+        return self.following.image(f"{registry}/{name}" if registry else name)
 
     def zookeepers(self, sep: str = ",") -> str:
         """The connection string without scheme, credentials and path."""

@@ -11,6 +11,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import unquote
 
+from provisioner.cluster.lock import ARCHIVE, BROUGHT, IMAGE, PACKAGE, Lock, Locked, System
+from provisioner.cluster.version_range import same_version
 from provisioner.errors import UsageError
 from provisioner.mirror import archives, debs
 from provisioner.mirror.artefacts import Needed, NeededArchive, NeededPackage
@@ -18,9 +20,7 @@ from provisioner.mirror.debs import Described
 from provisioner.mirror.fetch import NoAnswerError
 from provisioner.mirror.files import file_checksum, file_sha256, read_to_the_end
 from provisioner.mirror.folder import Folder
-from provisioner.mirror.lock import ARCHIVE, BROUGHT, IMAGE, PACKAGE, Lock, Locked, System
 from provisioner.mirror.repository import OWN, served_name
-from provisioner.observe.preflight.sources import same_version
 
 _ANY_ARCHITECTURE = "all"
 _DEB, _RPM = b"!<arch>\ndebian", b"\xed\xab\xee\xdb"

@@ -13,13 +13,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from provisioner.cluster.lock import BROUGHT, IMAGE, Locked
 from provisioner.errors import UsageError
 from provisioner.mirror import brought
 from provisioner.mirror.artefacts import NeededImage
 from provisioner.mirror.brought import without_registry
 from provisioner.mirror.files import file_sha256, read_to_the_end
 from provisioner.mirror.images import store
-from provisioner.mirror.lock import BROUGHT, IMAGE, Locked
 from provisioner.mirror.pull_images import place
 from provisioner.mirror.storage import Storage, children, parts
 

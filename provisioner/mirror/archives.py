@@ -6,10 +6,10 @@ import re
 from pathlib import PurePosixPath
 from urllib.parse import urlsplit
 
+from provisioner.cluster.lock import ARCHIVE, Locked
 from provisioner.errors import ProvisionError
 from provisioner.mirror.artefacts import NeededArchive
 from provisioner.mirror.fetch import Hashed, NoAnswerError, hashed, size_of, small
-from provisioner.mirror.lock import ARCHIVE, Locked
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 HINT = "the file is damaged or another one: fetch it again, and compare with what its vendor says"

@@ -76,7 +76,7 @@ class Needed:
 
 
 def needed(context: Context, hosts: tuple[Host, ...] = (), release: str = "debian12") -> Needed:
-    """What these hosts need, or all, on a release of a distribution such as `debian12`.
+    """What these hosts need, or all, on a release of a distribution such as `debian12`, whatever a lock says.
 
     Raises InventoryError for what rendering or the catalogue refuses.
     """
@@ -84,6 +84,7 @@ def needed(context: Context, hosts: tuple[Host, ...] = (), release: str = "debia
     archives: dict[NeededArchive, None] = {}
     images: dict[NeededImage, None] = {}
     repositories: dict[NeededRepository, None] = {}
+    context = context.unlocked
     for host in hosts or context.cluster.hosts:
         variables = context.variables(host)
         packages |= dict.fromkeys(_packages(host, variables, release))

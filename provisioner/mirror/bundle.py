@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import BinaryIO
 
 from provisioner import __version__
+from provisioner.cluster import lock
 from provisioner.cluster.names import counted
 from provisioner.errors import ProvisionError, StepFailed, UsageError
 from provisioner.mirror import bundle_start as reading
-from provisioner.mirror import lock
 from provisioner.mirror.files import file_sha256, readable
 from provisioner.mirror.programs import Say
 from provisioner.mirror.progress import Progress

@@ -8,13 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from provisioner.cluster import catalogue
+from provisioner.cluster import lock as locks
+from provisioner.cluster.lock import IMAGE, PACKAGE, Lock
 from provisioner.errors import InventoryError, ProvisionError, UsageError
-from provisioner.mirror import lock as locks
 from provisioner.mirror import pull_images
 from provisioner.mirror.files import file_sha256
 from provisioner.mirror.folder import Folder
 from provisioner.mirror.keys import fingerprints
-from provisioner.mirror.lock import IMAGE, PACKAGE, Lock
 from provisioner.mirror.programs import attempt, run
 from provisioner.mirror.storage import Storage
 

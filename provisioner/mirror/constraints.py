@@ -9,11 +9,11 @@ import re
 from collections.abc import Iterator
 
 from provisioner.cluster.catalogue import Entry
+from provisioner.cluster.facts import ARCHITECTURES
+from provisioner.cluster.lock import ARCHIVE, PACKAGE, Lock
 from provisioner.cluster.version_range import fits
 from provisioner.components import COMPONENTS
 from provisioner.context import Context
-from provisioner.mirror.lock import ARCHIVE, PACKAGE, Lock
-from provisioner.observe.preflight.system import ARCHITECTURES
 
 _JAVA = re.compile(r"(?:openjdk-(\d+)-jre|java-(\d+)-openjdk)")
 #: By what names there are packages of the engine.

@@ -18,11 +18,11 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
 
+from provisioner.cluster import lock as locks
+from provisioner.cluster.lock import ARCHIVE, IMAGE, KEY, PACKAGE, Lock, Locked
 from provisioner.errors import InventoryError, LockedError, UsageError
-from provisioner.mirror import lock as locks
 from provisioner.mirror.arrival import Wanted
 from provisioner.mirror.files import file_sha256, readable
-from provisioner.mirror.lock import ARCHIVE, IMAGE, KEY, PACKAGE, Lock, Locked
 from provisioner.mirror.repository import DISTRIBUTION, served_name
 
 #: Beside the files that are missing, room for the index of packages and for the file system itself, in bytes.

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from provisioner.cluster.catalogue import REPOSITORY, Catalogue, Entry
+from provisioner.cluster.lock import ARCHIVE, IMAGE, PACKAGE, Lock, Locked
 from provisioner.mirror.artefacts import VERIFY
 from provisioner.mirror.brought import without_registry
 from provisioner.mirror.folder import Folder
-from provisioner.mirror.lock import ARCHIVE, IMAGE, PACKAGE, Lock, Locked
 
 #: What of an entry says where vendors have it.
 _VENDORS = ("urls", "checksum", "apt", "yum", "key_url", "key_fingerprint", "mirror_required", "default", "file", "sha256", "digest")

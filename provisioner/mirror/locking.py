@@ -9,7 +9,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from provisioner.cluster.catalogue import Entry
+from provisioner.cluster.lock import ARCHIVE, IMAGE, KEY, PACKAGE, VENDOR, Lock, Locked, System
 from provisioner.cluster.model import Host
+from provisioner.cluster.version_range import same_version
 from provisioner.context import Context
 from provisioner.errors import ProvisionError, StepFailed, UsageError
 from provisioner.mirror import archives, keys, registry
@@ -17,12 +19,10 @@ from provisioner.mirror.apt import own_sources
 from provisioner.mirror.artefacts import Needed, NeededArchive, NeededImage, NeededPackage, NeededRepository, needed
 from provisioner.mirror.brought import without_registry
 from provisioner.mirror.constraints import foreign, violated
-from provisioner.mirror.lock import ARCHIVE, IMAGE, KEY, PACKAGE, VENDOR, Lock, Locked, System
 from provisioner.mirror.programs import Say, working
 from provisioner.mirror.recipes import makeable, unmade
 from provisioner.mirror.resolve import packages, reaching
 from provisioner.mirror.systems import CODENAMES
-from provisioner.observe.preflight.sources import same_version
 
 #: What the repository of a site's mirror is called.
 _SITE = "site"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from provisioner.mirror.lock import IMAGE, KEY, Lock, Locked
+from provisioner.cluster.lock import IMAGE, KEY, Lock, Locked
 
 
 def moved(before: Lock, now: Lock) -> list[str]:

@@ -9,12 +9,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from provisioner.cluster.catalogue import Entry
+from provisioner.cluster.lock import ARCHIVE, IMAGE, KEY, PACKAGE, System
+from provisioner.cluster.version_range import same_version
 from provisioner.context import Context
 from provisioner.errors import ProvisionError
 from provisioner.mirror import archives, fetch, keys
 from provisioner.mirror.artefacts import Needed, NeededArchive, NeededImage, NeededRepository
-from provisioner.mirror.lock import ARCHIVE, IMAGE, KEY, PACKAGE, System
-from provisioner.observe.preflight.sources import DOCKER_HUB, MANAGERS, same_version, split_image
+from provisioner.observe.preflight.sources import DOCKER_HUB, MANAGERS, split_image
 from provisioner.probe.sources import sources
 
 #: Seconds for a server to answer.

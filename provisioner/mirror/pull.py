@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from provisioner.cluster import lock as locks
 from provisioner.cluster.catalogue import Catalogue
+from provisioner.cluster.lock import MADE, PACKAGE, Lock, Locked
 from provisioner.errors import ProvisionError
 from provisioner.mirror import listing, pull_images, repository
-from provisioner.mirror import lock as locks
 from provisioner.mirror.artefacts import NeededImage
 from provisioner.mirror.download import download, total
 from provisioner.mirror.folder import Folder, wanted
-from provisioner.mirror.lock import MADE, PACKAGE, Lock, Locked
 from provisioner.mirror.programs import Say, working
 from provisioner.state.files import rewrite
 

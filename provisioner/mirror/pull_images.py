@@ -6,13 +6,13 @@ import shutil
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
+from provisioner.cluster.lock import IMAGE, VENDOR, Lock, Locked
 from provisioner.errors import ProvisionError, UsageError
 from provisioner.mirror.archives import HINT, WrongFileError
 from provisioner.mirror.artefacts import NeededImage
 from provisioner.mirror.brought import without_registry
 from provisioner.mirror.files import file_sha256
 from provisioner.mirror.folder import Folder
-from provisioner.mirror.lock import IMAGE, VENDOR, Lock, Locked
 from provisioner.mirror.programs import Say, working
 from provisioner.mirror.registry import NoSkopeoError, access, named, raw, skopeo
 from provisioner.mirror.storage import Storage, children, parts

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import cast
 
 from provisioner.cluster.catalogue import Entry
+from provisioner.cluster.lock import PACKAGE, Lock, System
+from provisioner.cluster.version_range import same_version
 from provisioner.context import Context
 from provisioner.errors import ProvisionError, UsageError
 from provisioner.extensions import entry_points, load
-from provisioner.mirror.lock import PACKAGE, Lock, System
 from provisioner.mirror.programs import Say
-from provisioner.observe.preflight.sources import same_version
 
 GROUP = "provisioner.recipes"
 Recipe = Callable[[System, Say], Path]

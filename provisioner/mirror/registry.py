@@ -10,9 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from provisioner.cluster.lock import IMAGE, Locked
 from provisioner.errors import ProvisionError, UsageError
 from provisioner.mirror.artefacts import NeededImage
-from provisioner.mirror.lock import IMAGE, Locked
 from provisioner.mirror.programs import attempt, failure
 
 _SECONDS = 60.0

@@ -11,12 +11,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import unquote
 
+from provisioner.cluster.lock import PACKAGE, Locked, System
+from provisioner.cluster.version_range import same_version
 from provisioner.errors import ProvisionError, UsageError
 from provisioner.mirror.apt import call
 from provisioner.mirror.artefacts import NeededPackage
 from provisioner.mirror.debs import relations
-from provisioner.mirror.lock import PACKAGE, Locked, System
-from provisioner.observe.preflight.sources import same_version
 
 _URI = re.compile(r"^'(?P<url>[^']+)' (?P<file>\S+) (?P<size>\d+)")
 #: Above any other priority: from an empty status nothing can be downgraded by it.

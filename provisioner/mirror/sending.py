@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from provisioner.cluster.lock import IMAGE
 from provisioner.cluster.model import Host
 from provisioner.errors import StepFailed, UnreachableError
 from provisioner.hosts.openssh import Transport
 from provisioner.mirror import receiver
 from provisioner.mirror.files import file_sha256, readable
 from provisioner.mirror.folder import Folder
-from provisioner.mirror.lock import IMAGE
 from provisioner.mirror.programs import Say
 from provisioner.mirror.progress import Progress
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 
+from provisioner.cluster import lock as locks
 from provisioner.errors import UsageError
-from provisioner.mirror import lock as locks
 from provisioner.mirror.folder import Folder
 from provisioner.mirror.http_files import Files, Found, Server
 from provisioner.mirror.storage import Storage, media_type

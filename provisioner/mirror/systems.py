@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from provisioner.cluster.facts import ARCHITECTURES, system_name
+from provisioner.cluster.lock import System
 from provisioner.cluster.model import Host
 from provisioner.context import Context
 from provisioner.errors import UsageError
-from provisioner.mirror.lock import System
 from provisioner.observe.observation import PATIENCE_SECONDS, observe
-from provisioner.observe.preflight.system import ARCHITECTURES, SYSTEMS
+from provisioner.observe.preflight.system import SYSTEMS
 from provisioner.state import fact_cache
 
 #: What package sources call the releases of Debian's family; others have no such names.
@@ -31,9 +32,7 @@ def named(word: str) -> System:
 
 def of_facts(facts: Mapping[str, Any]) -> System:
     """That of a host by its facts in Ansible's words. Raises UsageError for one that roles are not written for."""
-    distribution = {"redhat": "rhel"}.get(name := str(facts["ansible_distribution"]).lower(), name)
-    release = str(facts["ansible_distribution_version" if distribution == "ubuntu" else "ansible_distribution_major_version"])
-    return named(f"{distribution}{release}/{facts['ansible_architecture']}")
+    return named(system_name(facts))
 
 
 def systems(context: Context, words: Sequence[str] = ()) -> dict[System, tuple[Host, ...]]:

@@ -42,13 +42,14 @@ class Assessment:
 
 
 def assess(cluster: Cluster, rendered: Mapping[str, Any], observation: Observation, scope: Scope, *, hosts: Collection[str], facts: Facts,
-           questions: Questions, wanted: Mapping[str, str], rotating: Mapping[str, str] | None = None) -> Assessment:
-    """Make the plan. `hosts` are those that the scope is limited to, all when empty; `wanted` is the version of each role, `rotating` the
-    stage of each rotation that is under way.
+           questions: Questions, wanted: Mapping[str, str], rotating: Mapping[str, str] | None = None,
+           locked: Mapping[str, Mapping[str, str]] | None = None) -> Assessment:
+    """Make the plan. `hosts` are those that the scope is limited to, all when empty; `wanted` is the version of each role, `locked`
+    that which a lock names on a host, `rotating` the stage of each rotation that is under way.
 
     Raises UsageError and StepFailed when something can't be done as it is asked for, or only with loss.
     """
-    moving = moves(cluster, observation, wanted)
+    moving = moves(cluster, observation, wanted, locked)
     silent = observation.silent()
     plan = make_plan(cluster, rendered, observation, only=scope.only, limit=hosts, full=scope.full, batch=scope.batch, moving=moving,
                      rotating=rotating or {})

@@ -43,12 +43,15 @@ def numbers(text: str) -> Version:
     return tuple(int(part) for part in found[1].split(".")) if found else ()
 
 
-def moves(cluster: Cluster, seen: Observation, wanted: Mapping[str, str]) -> Moves:
-    """Where a version changes; `wanted` is the version of each role. Only numbers that both sides name are compared."""
+def moves(cluster: Cluster, seen: Observation, wanted: Mapping[str, str], locked: Mapping[str, Mapping[str, str]] | None = None) -> Moves:
+    """Where a version changes; `wanted` is the version of each role, and `locked`, by host and role, that which a lock names instead.
+
+    Only numbers that both sides name are compared.
+    """
     found: dict[str, dict[str, Move]] = {}
     for each in COMPONENTS:
-        goal = wanted.get(each.role, "")
         for host in cluster.members(each.name):
+            goal = (locked or {}).get(host.name, {}).get(each.role) or wanted.get(each.role, "")
             running = str((seen.health(host.name, each.name) or {}).get("version", ""))
             before, after = _comparable(running, goal)
             if before != after:

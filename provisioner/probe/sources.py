@@ -95,7 +95,8 @@ def sources(asked: "list[dict[str, Any]]", system: "dict[str, str]", timeout: fl
     file   {url, hash: bool}: `bytes`, and with `hash` the `sha256` of the whole content
     apt    {url, suite, components, packages: [name]}: `packages` {name: [versions]}, `expired`
     yum    {url, packages: [name]}: `packages`, and `known`: whether the list could be read
-    own    {manager, packages: [name]}: what the host's own sources have, or it has installed: `packages`, and `known` as above
+    own    {manager, packages: [name]}: what the host's own sources have, or it has installed: `packages`, and `known` as above; of apt's
+           the newest version first, and `installed` {name: version}
     image  {url: registry, image, name, tag, ca: PEM or ''}: `digest`; `login`: '', root's, or helper
     `system` has manager (apt, dnf, yum), distribution, codename, release and machine; URLs may name them as
     {distribution}, {codename}, $releasever, $basearch. `proxies` are those that the cluster's roles are told, {http, https, no}.
@@ -271,7 +272,8 @@ def own(question: "dict[str, Any]", way: Way, timeout: float) -> "dict[str, Any]
     names = question["packages"]
     if question["manager"] == "apt":
         known = any(Path("/var/lib/apt/lists").glob("*Packages*")) or not _configured()
-        return {"known": known, "packages": candidates(_printed("apt-cache", "policy", *names))}
+        policy = _printed("apt-cache", "policy", *names)
+        return {"known": known, "packages": candidates(policy), "installed": installed(policy)}
     listed = _printed("dnf", "-q", "-C", "repoquery", "--qf", "%{name} %{version}-%{release}\n", *names)
     listed += _printed("rpm", "-q", "--qf", "%{NAME} %{VERSION}-%{RELEASE}\n", *names)
     pairs = [line.split() for line in listed.splitlines() if len(line.split()) == 2]
@@ -284,7 +286,7 @@ def _configured() -> bool:
 
 
 def candidates(policy: str) -> "dict[str, list[str]]":
-    """The versions in what `apt-cache policy` prints, by package."""
+    """The versions in what `apt-cache policy` prints, by package, the newest first."""
     found: dict[str, list[str]] = {}
     name = ""
     for line in policy.splitlines():
@@ -294,6 +296,11 @@ def candidates(policy: str) -> "dict[str, list[str]]":
         elif version and name:
             found.setdefault(name, []).append(version.group(1))
     return found
+
+
+def installed(policy: str) -> "dict[str, str]":
+    """The version of each package that is installed, in what `apt-cache policy` prints."""
+    return dict(re.findall(r"^(\S+):\n  Installed: (?!\(none\))(\S+)$", policy, re.MULTILINE))
 
 
 def _printed(*command: str) -> str:

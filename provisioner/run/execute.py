@@ -51,6 +51,8 @@ def execute(context: Context, display: Display, plan: Plan, held: Lock, *, facts
     if context.switched and any(step.verb == "up" for step in plan.steps):
         ledger.save(context.cluster, replace(context.ledger, switching=True))
     journal = open_run(context.cluster.state_dir, sys.argv[1:])
+    if context.lock:
+        journal.record("lock", sha256=context.lock.sha256)
     reboots = Reboots(context.cluster, context.rendered, context.transport, display.say)
     with ExitStack() as ending:
         playbooks = ending.enter_context(open_playbooks(context, journal.folder, facts))

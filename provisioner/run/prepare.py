@@ -14,6 +14,7 @@ from provisioner.components import COMPONENTS, component_names
 from provisioner.context import Context
 from provisioner.errors import StepFailed, UnreachableError, UsageError
 from provisioner.hosts.host_keys import all_known, establish
+from provisioner.inventory.render import host_variables
 from provisioner.observe.observation import Observation, observe, observe_once
 from provisioner.plan.assess import (
     Assessment,
@@ -98,6 +99,14 @@ def check_scope(so_far: Preparation) -> Preparation:
     return replace(so_far, hosts=so_far.context.limited(so_far.scope.limit))
 
 
+def follow_lock(so_far: Preparation) -> Preparation:
+    """The lock beside the inventory fits it, as far as can be told without the hosts. Raises InventoryError."""
+    so_far.context.refuse_unlocked()
+    for system in so_far.context.following.without_packages:
+        so_far.voice.warn(f"packages of {system} are not locked, which is for apt's only: its hosts get what their sources have")
+    return so_far
+
+
 def warn(so_far: Preparation) -> Preparation:
     """What the inventory, the catalogue and the ledger alone give reason to."""
     if wanted := so_far.context.switched:
@@ -135,7 +144,8 @@ def ask_once(so_far: Preparation) -> Preparation:
     if not tells_all(cluster, seen):
         return replace(so_far, silent=silent)
     found = assess(cluster, context.rendered, seen, so_far.scope, hosts=so_far.hosts, facts=seen.facts(),
-                   questions={name: own for name, own in asked.items() if name not in silent}, wanted=_wanted(context))
+                   questions={name: own for name, own in asked.items() if name not in silent}, wanted=_wanted(context),
+                   locked=_locked(context))
     if not converged(found, before):
         return replace(so_far, silent=silent)
     refuse_silence(cluster, so_far.hosts, silent)
@@ -179,16 +189,15 @@ def inspect_hosts(so_far: Preparation) -> Preparation:
     """Preflight: what would fail later is refused now. Raises StepFailed, and UnreachableError when all hosts are silent, or one that a
     quorum needs.
     """
-    from provisioner.observe.preflight import preflight
+    from provisioner.observe.preflight import examine
 
-    context = so_far.context
-    report = preflight(context.cluster, context.rendered, context.transport, hosts=so_far.hosts, silent=so_far.silent)
+    context, report = examine(so_far.context, hosts=so_far.hosts, silent=so_far.silent)
     for text in warnings(report):
         so_far.voice.warn(text)
     refuse_unfit(report, context.cluster)
     silent = {**so_far.silent, **report.unreachable}
     refuse_silence(context.cluster, so_far.hosts, silent)
-    return replace(so_far, silent=silent,
+    return replace(so_far, context=context, silent=silent,
                    facts={name: to_ansible_facts(found) for name, found in report.facts.items()})
 
 
@@ -213,7 +222,8 @@ def observe_hosts(so_far: Preparation) -> Preparation:
 def check_versions(so_far: Preparation) -> Preparation:
     """No version is asked for that is known to lose data or to fail after the one that runs. Raises StepFailed."""
     if not so_far.scope.any_version:
-        refuse_bad_changes(moves(so_far.context.cluster, so_far.observation, _wanted(so_far.context)))
+        context = so_far.context
+        refuse_bad_changes(moves(context.cluster, so_far.observation, _wanted(context), _locked(context)))
     return so_far
 
 
@@ -221,7 +231,7 @@ def decide(so_far: Preparation) -> Preparation:
     """The plan. Raises as `assess` does."""
     context = so_far.context
     found = assess(context.cluster, context.rendered, so_far.observation, so_far.scope, hosts=so_far.hosts, facts=so_far.facts,
-                   questions=so_far.questions, wanted=_wanted(context), rotating=secrets.stages(context.cluster))
+                   questions=so_far.questions, wanted=_wanted(context), locked=_locked(context), rotating=secrets.stages(context.cluster))
     if told := interruption(found.plan, context.cluster, so_far.observation):
         so_far.voice.warn(told)
     return replace(so_far, found=found)
@@ -249,18 +259,18 @@ PLANNING: tuple[Phase, ...] = (observe_hosts, check_versions, decide, refuse)
 #: Both.
 ASSESSING: tuple[Phase, ...] = (*INSPECTING, *PLANNING)
 #: Before anything is changed.
-TO_CHANGE: tuple[Phase, ...] = (check_scope, warn, ask_once, *LOCKING, warn_of_moved, *INSPECTING, take_authority, *PLANNING)
+TO_CHANGE: tuple[Phase, ...] = (check_scope, follow_lock, warn, ask_once, *LOCKING, warn_of_moved, *INSPECTING, take_authority, *PLANNING)
 #: The same for a command that holds the lock already.
-UNDER_LOCK: tuple[Phase, ...] = (check_scope, warn, ask_once, *ASSESSING)
+UNDER_LOCK: tuple[Phase, ...] = (check_scope, follow_lock, warn, ask_once, *ASSESSING)
 #: For one stage of several, under a lock that is held.
 STAGE: tuple[Phase, ...] = ASSESSING
 #: Before secrets are rotated: as before any change, but that a cluster with nothing to do is no reason to end.
-TO_ROTATE: tuple[Phase, ...] = (check_scope, warn, *LOCKING, warn_of_moved, *INSPECTING, take_authority, *PLANNING)
+TO_ROTATE: tuple[Phase, ...] = (check_scope, follow_lock, warn, *LOCKING, warn_of_moved, *INSPECTING, take_authority, *PLANNING)
 #: Before a plan is only shown: no lock, and no ids and secrets handed out.
-TO_SHOW: tuple[Phase, ...] = (check_scope, warn, warn_of_moved, ask_once, trust_hosts, *ASSESSING)
+TO_SHOW: tuple[Phase, ...] = (check_scope, follow_lock, warn, warn_of_moved, ask_once, trust_hosts, *ASSESSING)
 #: The same before it is kept in a file, as ids and secrets are part of what is planned.
-TO_KEEP: tuple[Phase, ...] = (check_scope, warn, warn_of_moved, keep_identity, ask_once, trust_hosts, *INSPECTING, take_authority,
-                                *PLANNING)
+TO_KEEP: tuple[Phase, ...] = (check_scope, follow_lock, warn, warn_of_moved, keep_identity, ask_once, trust_hosts, *INSPECTING,
+                                take_authority, *PLANNING)
 
 
 @contextmanager
@@ -314,6 +324,15 @@ def _wanted(context: Context) -> dict[str, str]:
     """The version of each role that has one, as the inventory or the catalogue says."""
     entries = {c.role: context.catalogue.find(c.role, context.version(c.role)) for c in COMPONENTS}
     return {role: entry.version for role, entry in entries.items() if entry}
+
+
+def _locked(context: Context) -> dict[str, dict[str, str]]:
+    """By host and role, the version of a role's packages that the lock names."""
+    if not context.lock:
+        return {}
+    roles = {c.role: f"{c.role}_locked" for c in COMPONENTS}
+    told = {h.name: host_variables(context.rendered, h.name) for h in context.cluster.hosts}
+    return {host: {role: next(iter(own[name].values())) for role, name in roles.items() if own.get(name)} for host, own in told.items()}
 
 
 def _rotating(context: Context) -> list[str]:

@@ -48,8 +48,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(context: Context, console: Console, options: Options) -> int:
     """Ask the sources, write the lock and say what moved. Nothing is written unless all is there."""
+    from provisioner.cluster import lock
     from provisioner.errors import StepFailed
-    from provisioner.mirror import lock
     from provisioner.mirror.locking import make
     from provisioner.mirror.moved import moved
     from provisioner.mirror.systems import systems
@@ -79,8 +79,8 @@ def run(context: Context, console: Console, options: Options) -> int:
 
 def _check(context: Context, console: Console, options: Options) -> int:
     """Whether what would be locked now is what is locked."""
+    from provisioner.cluster import lock
     from provisioner.errors import InventoryError, StepFailed
-    from provisioner.mirror import lock
     from provisioner.mirror.locking import make
     from provisioner.mirror.moved import moved
     from provisioner.mirror.systems import systems
@@ -117,7 +117,7 @@ def _upgrade(options: Options) -> Upgrade:
 
 
 def _tell(context: Context, console: Console, made: Made) -> None:
-    from provisioner.mirror.lock import MADE, VENDOR
+    from provisioner.cluster.lock import MADE, VENDOR
 
     for sentence in made.missing:
         console.warn(sentence)
@@ -141,8 +141,8 @@ def _incomplete(console: Console, outcome: str) -> int:
 
 def _counted(made: Made) -> str:
     """`212 packages, 2 archives, 4 images, 2 keys`."""
+    from provisioner.cluster.lock import KINDS
     from provisioner.cluster.names import counted
-    from provisioner.mirror.lock import KINDS
 
     kinds = [artefact.kind for artefact in made.lock.artefacts]
     return ", ".join(counted(kinds.count(kind), kind) for kind in KINDS)

@@ -33,10 +33,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(context: Context, console: Console, options: Options) -> int:
     """Print the findings; the exit code is that of the worst."""
     from provisioner.hosts.host_keys import establish
-    from provisioner.observe.preflight import Finding, preflight
+    from provisioner.observe.preflight import Finding, examine
 
     establish(context.cluster, say=console.say, strict=options.strict)
-    report = preflight(context.cluster, context.rendered, context.transport, hosts=context.limited(options.limit))
+    context.refuse_unlocked()
+    context, report = examine(context, hosts=context.limited(options.limit))
     moved = tuple(Finding("warn", each.host.name, "name", each.message, each.hint) for each in context.moved())
     report = replace(report, findings=(*moved, *report.findings))
     if options.json:

@@ -11,9 +11,9 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
+    from provisioner.cluster.lock import System
     from provisioner.console import Console
     from provisioner.context import Context
-    from provisioner.mirror.lock import System
     from provisioner.mirror.offered import Offer
 
 EPILOG = """\

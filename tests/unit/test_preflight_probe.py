@@ -348,7 +348,7 @@ def test_the_proxies_of_apt_and_of_the_engine() -> None:
 
 def test_what_the_hosts_own_package_lists_have() -> None:
     policy = """mesos:
-  Installed: (none)
+  Installed: 1.10.0
   Candidate: 1.11.0-2
   Version table:
      1.11.0-2 500
@@ -361,6 +361,7 @@ netcat:
   Version table:
 """
     assert sources.candidates(policy) == {"mesos": ["1.11.0-2", "1.10.0"]}
+    assert sources.installed(policy) == {"mesos": "1.10.0"}
 
 
 def test_other_schemes_are_not_followed(tmp_path: Path) -> None:

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
+from provisioner.cluster.version_range import same_version
 from provisioner.components import SERVER_GROUPS, component_names
 from provisioner.observe.preflight.report import Finding
-from provisioner.observe.preflight.sources import Sources, reached, same_version, split_image
+from provisioner.observe.preflight.sources import Sources, reached, split_image
 from tests.unit.builders import seen
 
 ALL = (*component_names(), *SERVER_GROUPS)
@@ -94,6 +95,27 @@ def test_sources_that_are_not(kind: str, answer: dict[str, Any], severity: str, 
     assert findings
     assert {f.severity for f in findings} == {severity}
     assert all(words in f.message for f in findings)
+
+
+def test_what_a_lock_names_is_to_be_there_in_just_that_version() -> None:
+    engine = {"docker_locked": {"docker-ce": "5:29.0.1-1~debian"}}
+    assert [f.severity for f in judged(asked(**engine))] == ["ok"]
+    newer = {"packages": {**HAS["apt"]["packages"], "docker-ce": ["5:29.0.1-1~debian.1", "5:29.0.2-1~debian"]}}
+    (finding,) = judged(asked(**engine), apt=newer)
+    assert finding.message == ("its package sources have docker-ce 5:29.0.1-1~debian.1, 5:29.0.2-1~debian, not 5:29.0.1-1~debian, "
+                               "which provision.lock names")
+    assert "provision lock" in finding.hint
+    assert [f.severity for f in judged(asked(), apt=newer)] == ["ok"], "without a lock any 29 will do"
+
+
+def test_a_host_that_has_a_newer_package_than_is_locked_is_not_brought_back() -> None:
+    engine = {"docker_locked": {"docker-ce": "5:29.0.1-1~debian"}}
+    has = {"packages": {**HAS["own"]["packages"], "docker-ce": ["5:29.0.1-2~debian", "5:29.0.1-1~debian"]},
+           "installed": {"docker-ce": "5:29.0.1-2~debian"}}
+    (finding,) = judged(asked(**engine), own=has)
+    assert finding.message == "docker-ce 5:29.0.1-2~debian is installed, newer than 5:29.0.1-1~debian, which provision.lock names"
+    for there in ("5:29.0.1-1~debian", "5:28.0.1-1~debian"):
+        assert [f.severity for f in judged(asked(**engine), own={**has, "installed": {"docker-ce": there}})] == ["ok"]
 
 
 def test_an_image_that_docker_hub_does_not_have_is_not_fine() -> None:

@@ -10,8 +10,9 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from provisioner.cluster import lock
 from provisioner.errors import UsageError
-from provisioner.mirror import debs, lock
+from provisioner.mirror import debs
 from provisioner.mirror.debs import Deb
 from provisioner.mirror.programs import Say, working
 from provisioner_lab.cache import cache_dir, digest, exclusively, forget_older, made, tree_digest

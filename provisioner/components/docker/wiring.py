@@ -21,6 +21,7 @@ def variables(host: Host, w: Wiring) -> Variables:
         # The vendor's packages have the same names in both families; the distribution's engine exists for Debian's only.
         "docker_packages": entry.get("packages")["Debian"],
         "docker_version": entry.pinned,
+        **w.locked(host, "docker", entry.get("packages")["Debian"], entry.pinned),
         "docker_registry": registry,
         "docker_registry_insecure": bool(registry) and not w.value(host, "docker_registry_ca") and not by_authority,
         **({"docker_registry_ca": w.trusted} if by_authority else {}),

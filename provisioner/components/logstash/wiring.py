@@ -18,10 +18,12 @@ def variables(host: Host, w: Wiring) -> Variables:
     server = "logstash_server" in host.groups
     own = f"{host.cluster_address}:{w.value(host, port)}"
     target = own if server else servers[_share(host.name, len(servers))]
+    version = entry.get("debian_version") or entry.version
     return {
         "logstash_server": server,
         "logstash_package": entry.get("package"),
-        "logstash_version": entry.get("debian_version") or entry.version,
+        "logstash_version": version,
+        **(w.locked(host, "logstash", [entry.get("package")], version) if server else {}),
         "logstash_address": host.cluster_address,
         "logstash_target": target,
         "logstash_tls": w.closed,

@@ -48,6 +48,7 @@ def shared(host: Host, w: Wiring) -> Variables:
     return {
         "mesos_package": entry.get("package"),
         "mesos_version": entry.version,
+        **w.locked(host, "mesos", [entry.get("package")], entry.version),
         "mesos_cluster": w.cluster.name,
         "mesos_address": host.cluster_address,
         "mesos_hostname": host.name,

@@ -8,6 +8,8 @@ from provisioner.cluster.model import Host
 from provisioner.components import COMPONENTS
 from provisioner.inventory.wiring import Variables, Wiring, also
 
+#: The packages that are ZooKeeper; others, as Java, follow the distribution.
+PROGRAMS = ("libzookeeper-java", "zookeeper")
 #: ZooKeeper's permission bits: read, write, create, delete and administer.
 ALL = 31
 
@@ -22,6 +24,7 @@ def variables(host: Host, w: Wiring) -> Variables:
         "zookeeper_packages": entry.get("packages", {}),
         **w.archive("zookeeper"),
         "zookeeper_version": entry.pinned,
+        **w.locked(host, "zookeeper", [name for name in entry.get("packages", {}).get("Debian", []) if name in PROGRAMS], entry.pinned),
         "zookeeper_id": w.ledger.zookeeper_ids[host.name],
         "zookeeper_address": host.cluster_address,
         "zookeeper_servers": [{"id": i, "address": a}

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
+from provisioner.cluster.facts import system_name, to_ansible_facts
 from provisioner.cluster.model import Cluster, Host
 from provisioner.components import COMPONENTS, SERVER_GROUPS, component_names
+from provisioner.context import Context
 from provisioner.errors import UnreachableError
 from provisioner.hosts.openssh import Transport, fan_out, first_contact
 from provisioner.inventory import site
@@ -20,7 +22,7 @@ from provisioner.observe.preflight.report import Finding, Report, Seen
 from provisioner.observe.preflight.sources import Sources
 from provisioner.observe.probe_client import Answer, ask
 
-__all__ = ["Finding", "Report", "Seen", "preflight"]
+__all__ = ["Finding", "Report", "Seen", "examine", "preflight"]
 
 Rule = Callable[[Seen], Iterator[Finding]]
 #: Seconds a host may take: its slowest part is trying the package sources, all at the same time.
@@ -54,6 +56,21 @@ def preflight(cluster: Cluster, rendered: Mapping[str, Any], transport: Transpor
     findings += [finding for one in whole for rule in rules_of(one.components) for finding in rule(one)]
     findings += [finding for rule in fleet.RULES for finding in rule(whole)]
     return Report(tuple(findings), {one.host: one.facts for one in whole}, errors)
+
+
+def examine(context: Context, *, hosts: Collection[str] = (), silent: Mapping[str, UnreachableError] | None = None
+            ) -> tuple[Context, Report]:
+    """The same for a context; where the hosts have other systems than its lock was read for, once more in the context that knows them.
+
+    Raises InventoryError where that lock does not fit.
+    """
+    report = preflight(context.cluster, context.rendered, context.transport, hosts=hosts, silent=silent)
+    systems = {name: system_name(to_ansible_facts(facts)) for name, facts in report.facts.items()} if context.lock else {}
+    if all(context.following.system(name) == system for name, system in systems.items()):
+        return context, report
+    known = context.knowing(systems)
+    known.refuse_unlocked()
+    return known, preflight(known.cluster, known.rendered, known.transport, hosts=hosts, silent=silent)
 
 
 def rules_of(groups: frozenset[str]) -> list[Rule]:

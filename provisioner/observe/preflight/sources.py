@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlsplit
 
 from provisioner.cluster.names import counted
+from provisioner.cluster.version_range import same_version
 from provisioner.components import COMPONENTS
 from provisioner.components.model import Component
 from provisioner.observe.preflight.report import Finding, Seen
@@ -22,17 +22,22 @@ MANAGERS = {"Debian": "apt", "RedHat": "yum"}
 #: It stands for a package that has another name on every system.
 ALIASES = ("netcat",)
 HINT_REACH = "look at cluster_mirror, cluster_registry and cluster_http_proxy, and from the host at DNS, routes, firewalls and proxies"
+HINT_VERSION = "add that version to the repository, or choose another with cluster_versions"
+HINT_LOCKED = "'provision lock' takes another, or install from a mirror that keeps it ('provision mirror pull')"
 HINT_PACKAGE = "set cluster_mirror and cluster_catalogue to a mirror that has it, or add a repository with it to the host"
 
 
 @dataclass(frozen=True)
 class Package:
-    """A package that a role installs, for one family of systems. `certain`: no distribution has it, so it must be seen somewhere."""
+    """A package that a role installs, for one family of systems. `certain`: no distribution has it, so it must be seen somewhere.
+    `locked`: just this version is to be there, as a lock names it.
+    """
 
     name: str
     manager: str
     version: str = ""
     certain: bool = False
+    locked: bool = False
 
 
 @dataclass
@@ -53,7 +58,8 @@ class Sources:
         Addresses that begin with one of `unasked` are those of a mirror that this cluster runs, or will: packages are its own affair then.
         """
         found = cls(unasked=unasked)
-        every = (each for c in COMPONENTS if c.name in components for each in packages_of(c, variables))
+        every = (each for c in COMPONENTS if c.name in components
+                 for each in _as_locked(packages_of(c, variables), variables.get(f"{c.role}_locked") or {}))
         found.packages = () if unasked else tuple(dict.fromkeys(every))
         found._repositories(variables)
         for role in _roles("archive", components):
@@ -122,6 +128,12 @@ def packages_of(component: Component, variables: Mapping[str, Any]) -> Iterator[
             yield Package(str(name), manager, "" if place else pinned)
 
 
+def _as_locked(packages: Iterator[Package], locked: Mapping[str, str]) -> Iterator[Package]:
+    """The same, with the versions that a lock names."""
+    for each in packages:
+        yield replace(each, version=locked[each.name], locked=True) if each.manager == "apt" and each.name in locked else each
+
+
 def split_image(image: str) -> tuple[str, str, str]:
     """Registry ('' for Docker Hub), name and tag (or digest) of an image, by the rules of `docker pull`."""
     first, _, rest = image.partition("/")
@@ -164,9 +176,25 @@ def _missing(seen: Seen, sources: Sources, answers: list[Mapping[str, Any]]) -> 
             continue
         if not served:
             yield seen.fail("sources", f"no package source of this host has {package.name}", HINT_PACKAGE)
-        elif package.version and not any(same_version(v, package.version, manager) for v in served):
-            yield seen.fail("sources", f"its package sources have {package.name} {', '.join(dict.fromkeys(served))}, not {package.version}",
-                            "add that version to the repository, or choose another with cluster_versions")
+        elif package.version and not any(_is_wanted(v, package, manager) for v in served):
+            yield seen.fail("sources", f"its package sources have {package.name} {', '.join(dict.fromkeys(served))}, not {package.version}"
+                            + (", which provision.lock names" if package.locked else ""), HINT_LOCKED if package.locked else HINT_VERSION)
+        elif package.locked and (newer := _newer(package, asked)):
+            yield seen.fail("sources", f"{package.name} {newer} is installed, newer than {package.version}, which provision.lock names",
+                            "nothing is brought back to an older package: 'provision lock --upgrade' lets the lock move")
+
+
+def _is_wanted(served: str, package: Package, manager: str) -> bool:
+    return served == package.version if package.locked else same_version(served, package.version, manager)
+
+
+def _newer(package: Package, answers: Iterable[Mapping[str, Any]]) -> str:
+    """The installed version, if a host that lists the newest first has it before the wanted one; else ''."""
+    for answer in answers:
+        installed, versions = str(answer.get("installed", {}).get(package.name, "")), answer["packages"].get(package.name, [])
+        if installed in versions and package.version in versions and versions.index(installed) < versions.index(package.version):
+            return installed
+    return ""
 
 
 def _nothing(seen: Seen, answer: Mapping[str, Any]) -> Iterator[Finding]:
@@ -193,16 +221,6 @@ def _repository_judge(seen: Seen, answer: Mapping[str, Any]) -> Iterator[Finding
     yield from _plain_judge(seen, answer)
     if not answer["error"] and answer.get("expired"):
         yield seen.fail("sources", f"{answer['url']} is no longer valid (Valid-Until)", "refresh the mirror; is the host's clock right?")
-
-
-def same_version(served: str, wanted: str, manager: str = "apt") -> bool:
-    """Whether a package's version is the wanted one, which may leave out the epoch and the end (`9.5.6` is `1:9.5.6-1`). Roles ask for an
-    RPM without the epoch and the revision that Debian gives its package.
-    """
-    if manager == "yum":
-        wanted = re.sub(r"-[0-9]+$", "", wanted.split(":", 1)[-1])
-    plain = served if ":" in wanted else served.split(":", 1)[-1]
-    return plain == wanted or plain.startswith((f"{wanted}-", f"{wanted}.", f"{wanted}+", f"{wanted}~"))
 
 
 def _image_judge(image: str, tag: str) -> Callable[[Seen, Mapping[str, Any]], Iterator[Finding]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterator
 
-from provisioner.cluster.facts import membership
+from provisioner.cluster.facts import ARCHITECTURES, membership
 from provisioner.observe.preflight.report import Finding, Seen
 
 #: What the roles are written for (Debian, Ubuntu LTS and the family of Red Hat Enterprise Linux).
@@ -15,7 +15,6 @@ SYSTEMS = {
 }
 #: ansible-core 2.19 refuses older ones on managed hosts (ansible/module_utils/basic.py).
 PYTHON_MIN = (3, 8)
-ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
 def supported_system(seen: Seen) -> Iterator[Finding]:

@@ -8,8 +8,9 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from provisioner.cluster import lock
 from provisioner.errors import UsageError
-from provisioner.mirror import bundle, bundle_load, bundle_start, bundle_tool, lock
+from provisioner.mirror import bundle, bundle_load, bundle_start, bundle_tool
 from provisioner.mirror.files import readable
 from provisioner.state.files import refuse_unwritable
 from provisioner.verbs.shared.confirm import confirm

@@ -6,11 +6,12 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from provisioner.cluster import lock
+from provisioner.cluster.lock import Lock, Locked
 from provisioner.errors import ProvisionError, StepFailed, UsageError
-from provisioner.mirror import added, added_images, lock, pull_images
+from provisioner.mirror import added, added_images, pull_images
 from provisioner.mirror.artefacts import Needed, needed
 from provisioner.mirror.folder import Folder
-from provisioner.mirror.lock import Lock, Locked
 from provisioner.mirror.storage import Storage
 from provisioner.mirror.systems import systems
 from provisioner.state.files import rewrite

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from provisioner.cluster.lock import MADE, Lock, System
 from provisioner.errors import ProvisionError, StepFailed
 from provisioner.mirror import added, debs, recipes
 from provisioner.mirror.artefacts import needed
-from provisioner.mirror.lock import MADE, Lock, System
 from provisioner.mirror.locking import make as lock_again
 from provisioner.mirror.systems import systems
 from provisioner.state.files import rewrite

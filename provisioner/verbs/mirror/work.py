@@ -7,11 +7,11 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from provisioner.cluster import lock
 from provisioner.cluster.names import counted
 from provisioner.errors import InventoryError, StepFailed, UsageError
 from provisioner.inventory.site import host
 from provisioner.mirror import check as checking
-from provisioner.mirror import lock
 from provisioner.mirror.artefacts import needed
 from provisioner.mirror.files import readable
 from provisioner.mirror.folder import Folder

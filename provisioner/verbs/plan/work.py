@@ -11,6 +11,7 @@ from provisioner.console import Console
 from provisioner.context import Context
 from provisioner.errors import StepFailed
 from provisioner.hosts.remote_calls import RemoteCalls
+from provisioner.mirror.moved import moved
 from provisioner.observe.frameworks import cure, removed
 from provisioner.observe.status import strangers
 from provisioner.observe.workload import Workload
@@ -21,7 +22,7 @@ from provisioner.run.ansible import step_variables
 from provisioner.run.execute import open_playbooks
 from provisioner.run.outcome import Event
 from provisioner.run.prepare import TO_KEEP, TO_SHOW, prepared
-from provisioner.state import secrets
+from provisioner.state import followed, secrets
 from provisioner.state.files import refuse_unwritable
 from provisioner.verbs.plan import Options
 
@@ -34,7 +35,7 @@ def run_plan(context: Context, console: Console, options: Options) -> int:
     if options.out:
         refuse_unwritable(Path(options.out))
     with prepared(context, console, options, TO_KEEP if options.out else TO_SHOW) as ready:
-        found = ready.assessment
+        found, context = ready.assessment, ready.context
     silent = sorted(found.unreachable)
     if silent:
         console.warn(f"{no_answer(silent)}: left out of this plan")
@@ -49,8 +50,12 @@ def run_plan(context: Context, console: Console, options: Options) -> int:
     for name in lost:
         console.warn(f"{component(name).title}: Mesos has removed its framework; 'up' can't repair that: '{cure(name)}'")
     quorums = margins(context.cluster, found.observation) if found.plan.steps else []
+    locked = _lock_moved(context)
+    if locked and not options.json:
+        console.write("\n".join(locked) + "\n\n")
     if options.json:
-        console.json({"cluster": context.cluster.name, "steps": [step.as_json() for step in found.plan.steps],
+        console.json({"cluster": context.cluster.name, **({"lock": locked} if locked else {}),
+                      "steps": [step.as_json() for step in found.plan.steps],
                       "unreachable": sorted(found.unreachable), "tasks": tasks, "strangers": unknown,
                       "repairs": [cure(name) for name in lost],
                       "quorums": [each.as_json() for each in quorums], **({"changes": changes} if options.diff else {})})
@@ -72,6 +77,17 @@ def _moved(context: Context, found: Assessment) -> dict[str, list[str]]:
     """By agent that is drained on the way: the names of the tasks that run there now."""
     hosts = [host for step in found.plan.steps if step.verb == "drain" for host in step.hosts]
     return Workload(context.cluster, context.rendered, RemoteCalls(context.transport)).tasks(*hosts) if hosts else {}
+
+
+def _lock_moved(context: Context) -> list[str]:
+    """What the lock has moved since the last whole `up`, in lines."""
+    before, now = followed.read(context.cluster), context.lock
+    if not before:
+        return ["provision.lock is followed for the first time"] if now else []
+    if not now:
+        return ["provision.lock is gone: versions are those of the catalogue again"]
+    lines = moved(before, now)
+    return ["provision.lock has moved since the last 'up':", *(f"  {line}" for line in lines)] if lines else []
 
 
 def _preview(context: Context, console: Console, found: Assessment) -> list[dict[str, str]]:

@@ -52,7 +52,7 @@ def run_replace(context: Context, console: Console, options: Options) -> Result:
                               lambda seen: refuse_alone(found, cluster, seen))
         _forget(context, found, seen)
         with prepared(context, console, Scope(batch=options.batch), UNDER_LOCK) as ready:
-            return carry_out(context, console, ready.assessment, held, yes=True)
+            return carry_out(ready.context, console, ready.assessment, held, yes=True)
 
 
 def refuse_used(said: HostObservation, name: str, cluster_id: str) -> None:

@@ -97,7 +97,7 @@ def run_rotate(context: Context, console: Console, names: Sequence[str], *, ever
     wanted = {name: each for name, each in chosen.items() if name not in refused}
     secrets.load(context.cluster)
     with prepared(context, console, Scope(batch=batch), TO_ROTATE, doing=f"rotate {', '.join(wanted)}") as ready:
-        found, begun = ready.assessment, secrets.stages(context.cluster)
+        context, found, begun = ready.context, ready.assessment, secrets.stages(context.cluster)
         if found.unreachable:
             raise UnreachableError(f"nothing was changed: {no_answer(sorted(found.unreachable))} and would be locked out",
                                    hint="bring them back, or take them out with 'provision remove'")

@@ -16,7 +16,7 @@ from provisioner.plan.assess import Assessment
 from provisioner.plan.scope import Scope
 from provisioner.run.engine import Result, RunFailed
 from provisioner.run.prepare import prepared
-from provisioner.state import ledger, secrets
+from provisioner.state import followed, ledger, secrets
 from provisioner.verbs.shared.confirm import confirm
 from provisioner.verbs.up import Options
 
@@ -34,6 +34,7 @@ def run_up(context: Context, console: Console, options: Options) -> Result:
         approved = recall(Path(options.plan), scope)
         scope = approved.scope
     with prepared(context, console, scope, doing="looking at the hosts", approved=approved) as ready:
+        context = ready.context
         if ready.over:
             result = conclude(context, console, ready.assessment)
         else:
@@ -45,6 +46,8 @@ def run_up(context: Context, console: Console, options: Options) -> Result:
                 result = replace(result, changed=result.changed + more.changed, seconds=result.seconds + more.seconds) if more else result
         if (context.switched or context.ledger.switching) and not (scope.only or scope.limit or result.unreachable):
             _note_switched(context)
+        if not (scope.only or scope.limit or result.unreachable):
+            followed.keep(context.cluster, context.lock)
         return result
 
 

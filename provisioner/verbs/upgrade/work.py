@@ -19,6 +19,7 @@ from provisioner.run.engine import Result
 from provisioner.run.execute import execute
 from provisioner.run.prepare import prepared
 from provisioner.run.settled import await_back
+from provisioner.state import followed
 from provisioner.verbs.backup.work import save
 from provisioner.verbs.shared.confirm import confirm
 from provisioner.verbs.upgrade import Options
@@ -32,6 +33,7 @@ def run_upgrade(context: Context, console: Console, options: Options) -> Result:
     if options.pause_after and options.pause_after not in component_names():
         raise UsageError(f"--pause-after: no component {options.pause_after!r}", hint=f"one of {', '.join(component_names())}")
     with prepared(context, console, options, doing="upgrade") as ready:
+        context = ready.context
         found = ready.assessment
         plan = up_to(found.plan, options.pause_after, order(found.moves))
         result = Result(context.cluster.name, unreachable=found.unreachable)
@@ -45,6 +47,8 @@ def run_upgrade(context: Context, console: Console, options: Options) -> Result:
             await_back(context, found.observation, plan)
         else:
             refuse_removed(found.observation)
+        if len(plan.steps) == len(found.plan.steps) and not (options.only or options.limit or result.unreachable):
+            followed.keep(context.cluster, context.lock)
     console.say(summary(result))
     left = len(found.plan.steps) - len(plan.steps)
     if left:

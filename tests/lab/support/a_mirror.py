@@ -10,13 +10,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from provisioner.cluster.facts import to_ansible_facts
+from provisioner.cluster.lock import ARCHIVE, PACKAGE, Lock, Locked, System
 from provisioner.cluster.model import Cluster, Host
 from provisioner.components import SITE
 from provisioner.components.mirror.packages import further
 from provisioner.context import Context
 from provisioner.mirror.artefacts import needed
 from provisioner.mirror.folder import Folder
-from provisioner.mirror.lock import ARCHIVE, PACKAGE, Lock, Locked, System
 from provisioner.mirror.pull import pull
 from provisioner.mirror.registry import locked
 from provisioner.mirror.sending import content, send

@@ -161,6 +161,16 @@ def test_where_anything_is_else_the_module_looks(at: Path, other: dict[str, str]
     assert (at / "held").read_text().split() == ["engine", "cli"]
 
 
+def test_what_a_lock_names_is_wanted_in_just_that_version(at: Path) -> None:
+    locked = {**ENGINE, "locked": {"engine": "1.1-1", "cli": "7", "other": "3"}}
+    has(at, there="engine 1.1-1\ncli 7\n")
+    assert asked(at, "Debian", locked)[0] == [], "although there is a newer one"
+    assert asked(at, "Debian", ENGINE)[0][0]["name"] == ["engine=1.2*", "cli"]
+    has(at)
+    assert asked(at, "Debian", locked)[0][0]["name"] == ["engine=1.1-1", "cli=7"]
+    assert asked(at, "RedHat", {**locked, "hold": []})[0][0]["name"] == ["engine-1.2"]
+
+
 @pytest.mark.parametrize("names", [["engine=1.2*", "cli>=6"], ["engine=1.2*", "cli*"], ["engine=1.2*", "cli; reboot"]])
 def test_what_is_no_plain_name_the_module_looks_at(at: Path, names: list[str]) -> None:
     has(at)

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from provisioner.cluster.lock import BROUGHT, VENDOR
 from provisioner.console import Console
 from provisioner.context import Context
 from provisioner.mirror.images import Image
-from provisioner.mirror.lock import BROUGHT, VENDOR
 from provisioner.verbs import mirror
 from tests.unit.mirror.served import deb, image
 from tests.unit.mirror.vendored import Operator, Site, operator, zipped

@@ -16,9 +16,9 @@ from pathlib import Path
 import pytest
 
 from provisioner.cli import main
+from provisioner.cluster.lock import Lock, System
 from provisioner.errors import ProvisionError, StepFailed, UnreachableError, UsageError
 from provisioner.mirror import bundle, bundle_load, bundle_start, bundle_tool
-from provisioner.mirror.lock import Lock, System
 
 CONTENT = {"www/catalogue.json": b"{}\n", "www/apt/pool/one.deb": b"deb" * 3000, "registry/docker/blob": bytes(range(256)) * 20}
 Change = Callable[[list[tuple[tarfile.TarInfo, bytes]]], None]

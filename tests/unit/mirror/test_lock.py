@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from provisioner.cluster.lock import ARCHIVE, IMAGE, PACKAGE, Lock, Locked, System, read
 from provisioner.errors import InventoryError
-from provisioner.mirror.lock import ARCHIVE, IMAGE, PACKAGE, Lock, Locked, System, read
 
 DEBIAN = System("debian", "12", "bookworm", "amd64")
 ARTEFACTS = (

@@ -12,14 +12,15 @@ from pathlib import Path
 
 import pytest
 
+from provisioner.cluster.lock import KEY, KINDS, Lock, read
 from provisioner.console import Console
 from provisioner.context import Context
 from provisioner.errors import InventoryError, StepFailed, UsageError
+from provisioner.inventory.render import host_variables
 from provisioner.inventory.starter import write_inventory
 from provisioner.mirror import registry
 from provisioner.mirror.artefacts import needed
 from provisioner.mirror.images import store
-from provisioner.mirror.lock import KEY, KINDS, Lock, read
 from provisioner.mirror.repository import Key, gpg
 from provisioner.verbs import lock
 from tests.unit.mirror.served import Served, apt_repository, deb, image, registry_of, serving, signing
@@ -123,6 +124,21 @@ def test_everything_is_locked_and_the_second_time_nothing_moves(site: Site, caps
     assert (site.inventory.parent / "provision.lock").read_bytes() == before
     assert "nothing moved" in capsys.readouterr().err
     assert site.lock(check=True) == 0
+
+
+def test_what_is_locked_is_what_roles_are_told(site: Site) -> None:
+    site.lock()
+    site.versions["docker-ce"] = site.versions["docker-ce-cli"] = "5:29.2-1"
+    site.publish()
+    context = site.context
+    context.refuse_unlocked()
+    own = host_variables(context.rendered, context.cluster.members("masters")[0].name)
+    assert own["docker_locked"] == {"docker-ce": "5:29.1-1", "docker-ce-cli": "5:29.1-1"}
+    image = next(a for a in site.locked.artefacts if "marathon" in a.name)
+    assert own["marathon_image"] == f"{image.name}@{image.digest}"
+    site.publish(docker="28")
+    with pytest.raises(InventoryError, match=r"docker-ce 5:29\.1-1 for debian12/amd64, and the inventory asks for 28"):
+        site.context.refuse_unlocked()
 
 
 def test_what_is_newer_is_taken_only_on_demand(site: Site, capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from provisioner.cluster.lock import MADE, VENDOR
 from provisioner.console import Console
 from provisioner.context import Context
 from provisioner.errors import ProvisionError, StepFailed, UsageError
-from provisioner.mirror.lock import MADE, VENDOR
 from provisioner.verbs import sources
 from tests.unit.mirror.served import deb
 from tests.unit.mirror.vendored import Operator, Site, operator

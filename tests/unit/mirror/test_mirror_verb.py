@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from provisioner.cluster.lock import ARCHIVE, Lock
 from provisioner.console import Console
 from provisioner.context import Context
 from provisioner.errors import InventoryError, UsageError
 from provisioner.inventory.starter import write_inventory
 from provisioner.mirror import repository
-from provisioner.mirror.lock import ARCHIVE, Lock
 from provisioner.verbs import mirror
 from tests.unit.mirror.served import signing
 from tests.unit.mirror.vendored import Site

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from provisioner.cluster import catalogue
+from provisioner.cluster.lock import ARCHIVE, BROUGHT, Lock, Locked, System
 from provisioner.errors import InventoryError, LockedError, UsageError
 from provisioner.mirror.folder import Folder
-from provisioner.mirror.lock import ARCHIVE, BROUGHT, Lock, Locked, System
 from provisioner.mirror.locking import refuse_changed
 from provisioner.mirror.pull import Pulled
 from provisioner.mirror.resolve import Apt

@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 
 from provisioner.cluster import catalogue
+from provisioner.cluster.lock import BROUGHT, IMAGE, Lock, Locked
 from provisioner.console import Console
 from provisioner.mirror.artefacts import NeededImage
 from provisioner.mirror.images import store
-from provisioner.mirror.lock import BROUGHT, IMAGE, Lock, Locked
 from provisioner.mirror.pull import Pulled, pull
 from provisioner.mirror.storage import Storage
 from provisioner.verbs import mirror

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from provisioner.cluster.lock import Locked, System
 from provisioner.errors import ProvisionError
 from provisioner.mirror import keys
 from provisioner.mirror.artefacts import NeededPackage
 from provisioner.mirror.files import file_sha256
-from provisioner.mirror.lock import Locked, System
 from provisioner.mirror.repository import Key
 from provisioner.mirror.resolve import Apt, packages
 from tests.unit.mirror.served import Served, apt_repository, deb, serving, signing

@@ -16,10 +16,10 @@ from pathlib import Path
 
 import pytest
 
+from provisioner.cluster.lock import IMAGE, Lock, Locked
 from provisioner.errors import UsageError
 from provisioner.mirror.folder import Folder
 from provisioner.mirror.images import store
-from provisioner.mirror.lock import IMAGE, Lock, Locked
 from provisioner.mirror.resolve import Apt
 from provisioner.mirror.serve import Listening, address, serve
 from provisioner.state.authority import make_authority

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from provisioner.cluster.lock import ARCHIVE, KEY, PACKAGE, Lock, Locked, System
 from provisioner.context import Context
 from provisioner.errors import UsageError
 from provisioner.inventory.starter import write_inventory
 from provisioner.mirror.constraints import foreign, violated
-from provisioner.mirror.lock import ARCHIVE, KEY, PACKAGE, Lock, Locked, System
 from provisioner.mirror.locking import refuse_changed
 from provisioner.mirror.moved import moved
 from provisioner.mirror.systems import CODENAMES, named, of_facts, systems

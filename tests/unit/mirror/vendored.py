@@ -10,12 +10,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from provisioner.cluster import catalogue
+from provisioner.cluster.lock import ARCHIVE, KEY, PACKAGE, Lock, Locked, System, read
 from provisioner.console import Console
 from provisioner.context import Context
 from provisioner.inventory.starter import write_inventory
 from provisioner.mirror.artefacts import needed
 from provisioner.mirror.folder import Folder
-from provisioner.mirror.lock import ARCHIVE, KEY, PACKAGE, Lock, Locked, System, read
 from provisioner.mirror.pull import Pulled, pull
 from provisioner.verbs import lock as lock_verb
 from provisioner.verbs import mirror

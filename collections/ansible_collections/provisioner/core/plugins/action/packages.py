@@ -11,13 +11,14 @@ from typing import Any
 from ansible.constants import DEFAULT_LOCAL_TMP
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
-from ansible_collections.provisioner.core.plugins.plugin_utils.installed import Packages, look
+from ansible_collections.provisioner.core.plugins.plugin_utils.installed import Packages, exact, look
 
 ARGUMENTS = {
     "apt": {"type": "list", "elements": "str", "default": []},
     "dnf": {"type": "list", "elements": "str", "default": []},
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
     "hold": {"type": "list", "elements": "str", "default": []},
+    "locked": {"type": "dict", "default": {}},
     "refresh": {"type": "bool", "default": False},
     "recommended": {"type": "bool", "default": False},
     "dpkg_options": {"type": "str", "default": ""},
@@ -57,6 +58,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible ships no types
         manager = {"Debian": "apt", "RedHat": "dnf"}.get(family)
         if not manager:
             raise AnsibleActionFail(f"no package manager is known for os_family {family!r}")
+        asked["apt"] = exact(asked["apt"], asked["locked"])
         if not asked[manager]:
             return {**result, "changed": False}
         keeps, check = asked["state"] == "present", bool(self._task.check_mode)

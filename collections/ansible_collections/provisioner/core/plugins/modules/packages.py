@@ -24,6 +24,10 @@ options:
     type: list
     elements: str
     default: []
+  locked:
+    description: Of packages in O(hold) those that are to have just this version, by name, whatever version is asked for; apt's alone.
+    type: dict
+    default: {}
   refresh:
     description: Fetch the lists of packages first where they are older than an hour, or lack what is wanted and are older than a minute;
       not in a preview. dnf looks after its own.
@@ -50,6 +54,7 @@ ARGUMENTS: dict[str, Any] = {
     "dnf": {"type": "list", "elements": "str", "default": []},
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
     "hold": {"type": "list", "elements": "str", "default": []},
+    "locked": {"type": "dict", "default": {}},
     "refresh": {"type": "bool", "default": False},
     "recommended": {"type": "bool", "default": False},
     "dpkg_options": {"type": "str", "default": ""},

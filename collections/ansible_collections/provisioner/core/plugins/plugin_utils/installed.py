@@ -63,6 +63,12 @@ class Packages:
         return self._found.get(name, Package()), version
 
 
+def exact(wanted: Iterable[str], locked: Mapping[str, str]) -> list[str]:
+    """The same packages for apt, those that are locked in just that version."""
+    names = [(each, each.partition("=")[0]) for each in wanted]
+    return [f"{name}={locked[name]}" if name in locked else each for each, name in names]
+
+
 def look(manager: str, wanted: Sequence[str], quote: Callable[[str], str]) -> str:
     """The command that asks for them; '' where one is no plain name."""
     found = [WANTED[manager].fullmatch(each) for each in wanted]

@@ -5,6 +5,7 @@ A text with one artefact on each line, so that what moved can be read in a diff,
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
@@ -81,6 +82,8 @@ class Lock:
     systems: tuple[System, ...] = ()
     artefacts: tuple[Locked, ...] = ()
     format: int = field(default=FORMAT, compare=False)
+    #: Of the file's bytes, where it was read from one: by what a journal names it.
+    sha256: str = field(default="", compare=False)
 
     def __str__(self) -> str:
         rows = sorted(self.artefacts, key=lambda a: (a.system, KINDS.index(a.kind), a.component, not a.asked, a.name))
@@ -95,7 +98,8 @@ def beside(inventory: Path) -> Path:
 def read(path: Path) -> Lock | None:
     """The lock in a file; None when there is none. Raises InventoryError that names what is wrong with it."""
     try:
-        data = json.loads(path.read_text())
+        content = path.read_bytes()
+        data = json.loads(content)
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
@@ -107,7 +111,7 @@ def read(path: Path) -> Lock | None:
         raise InventoryError(f"the lock has format {data['format']}, this program knows {FORMAT}", where=str(path),
                              hint="use the version of provision that wrote it, or a newer one")
     return Lock(tuple(_made(System, each, path) for each in data.get("systems", [])),
-                tuple(_made(Locked, each, path) for each in data.get("artefacts", [])))
+                tuple(_made(Locked, each, path) for each in data.get("artefacts", [])), sha256=hashlib.sha256(content).hexdigest())
 
 
 def _made(kind: type[Any], values: Any, path: Path) -> Any:
