@@ -61,6 +61,7 @@ def test_events_counts_seeded_facts_and_vault_references(run: Run, tmp_path: Pat
     assert "Gathering Facts" not in {e.get("task") for e in events}
     log = (tmp_path / "ansible.log").read_text()
     assert "Facts are there already" in log
+    assert "already been configured" not in log, "what the server did before is no news to a playbook"
 
 
 def test_a_thousand_hosts_may_have_much_to_note(playbooks: AnsiblePlaybooks) -> None:
