@@ -14,6 +14,7 @@ from provisioner.errors import ProvisionError
 from provisioner.mirror import archives, fetch, keys
 from provisioner.mirror.artefacts import Needed, NeededArchive, NeededImage, NeededRepository
 from provisioner.mirror.lock import ARCHIVE, IMAGE, KEY, PACKAGE, System
+from provisioner.mirror.systems import MACHINES
 from provisioner.observe.preflight.sources import DOCKER_HUB, MANAGERS, same_version, split_image
 from provisioner.probe.sources import sources
 
@@ -23,8 +24,6 @@ _PARALLEL = 4
 REPOSITORY = "repository"
 #: What may be said of an artefact: served; not served; nobody could be asked; the hosts' own sources are expected to have it.
 SERVED, MISSING, UNREACHED, DISTRIBUTION = "yes", "no", "not reached", "distribution"
-#: By which machine the kernel calls an architecture, which repositories' addresses may name.
-MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
 
 
 @dataclass(frozen=True)
