@@ -13,6 +13,7 @@ from provisioner.cluster.model import Host
 from provisioner.components import COMPONENTS
 from provisioner.context import Context
 from provisioner.inventory.sources import without
+from provisioner.mirror.systems import CODENAMES
 from provisioner.observe.preflight.sources import MANAGERS, packages_of
 from provisioner.observe.proof import test_image
 
@@ -53,7 +54,10 @@ class NeededImage:
 
 @dataclass(frozen=True)
 class NeededRepository:
-    """An apt or yum repository (`manager`) with the key that signs it. `uri` and `suite` may name {distribution} and {codename}."""
+    """An apt or yum repository (`manager`) with the key that signs it. `uri` and `suite` may name {distribution} and {codename}.
+
+    With yum's either each package is signed, or the list of them, or both; `system` is that of the only hosts it is for.
+    """
 
     name: str
     manager: str
@@ -62,6 +66,14 @@ class NeededRepository:
     components: tuple[str, ...] = ()
     key_url: str = ""
     key_fingerprint: str = ""
+    packages_signed: bool = True
+    index_signed: bool = False
+    system: str = ""
+
+    @property
+    def key_name(self) -> str:
+        """By what name its key is locked: vendors sign RPMs with another key than debs."""
+        return self.name if self.manager == MANAGERS["Debian"] else f"{self.name}-rpm"
 
 
 @dataclass(frozen=True)
@@ -94,13 +106,14 @@ def needed(context: Context, hosts: tuple[Host, ...] = (), release: str = "debia
 
 
 def _packages(host: Host, variables: Mapping[str, Any], release: str) -> Iterator[NeededPackage]:
+    family = "Debian" if release in CODENAMES else "RedHat"
     for component in COMPONENTS:
         if component.name in host.groups:
             yield from (NeededPackage(component.role, each.name, each.version, each.manager)
                         for each in packages_of(component, variables) if each.name)
             part = component.part("packages")
-            names = part.further(variables, release) if part else ()
-            yield from (NeededPackage(component.role, name, "", MANAGERS["Debian"]) for name in names)
+            names = part.further(variables, release, family) if part else ()
+            yield from (NeededPackage(component.role, name, "", MANAGERS[family]) for name in names)
 
 
 def _archives(host: Host, context: Context, variables: Mapping[str, Any]) -> Iterator[NeededArchive]:
@@ -129,7 +142,8 @@ def _repositories(variables: Mapping[str, Any]) -> Iterator[NeededRepository]:
     for each in variables.get("repos_apt", []):
         yield NeededRepository(each["name"], apt, each["uri"], each["suite"], tuple(each["components"]), *_key(each))
     for each in variables.get("repos_yum", []):
-        yield NeededRepository(each["name"], yum, each["baseurl"], "", (), *_key(each))
+        yield NeededRepository(each["name"], yum, each["baseurl"], "", (), *_key(each),
+                               bool(each.get("gpgcheck", True)), bool(each.get("repo_gpgcheck")))
 
 
 def _key(repository: Mapping[str, Any]) -> tuple[str, str]:

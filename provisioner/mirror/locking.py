@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,13 +12,12 @@ from provisioner.cluster.model import Host
 from provisioner.context import Context
 from provisioner.errors import ProvisionError, StepFailed, UsageError
 from provisioner.mirror import archives, keys, registry
-from provisioner.mirror.apt import own_sources
 from provisioner.mirror.artefacts import Needed, NeededArchive, NeededImage, NeededPackage, NeededRepository, needed
 from provisioner.mirror.constraints import foreign, violated
 from provisioner.mirror.lock import ARCHIVE, IMAGE, KEY, PACKAGE, VENDOR, Lock, Locked, System
+from provisioner.mirror.origins import fits, repositories, resolver
 from provisioner.mirror.programs import Say, working
-from provisioner.mirror.resolve import Apt, packages
-from provisioner.mirror.systems import CODENAMES
+from provisioner.mirror.resolve import manager, packages
 
 #: Asked at the same time: addresses and registries, which make one wait.
 _PARALLEL = 4
@@ -61,7 +60,7 @@ class Making:
 
     def kept_key(self, repository: NeededRepository) -> Locked | None:
         """The locked key of a repository, if it is still the one that is expected."""
-        return self.kept(KEY, repository.name, repository.key_fingerprint.replace(" ", "").upper())
+        return self.kept(KEY, repository.key_name, repository.key_fingerprint.replace(" ", "").upper())
 
     def brought(self, name: str, system: str = "") -> Locked | None:
         """What the user brought or made, which nobody serves."""
@@ -85,12 +84,12 @@ def make(context: Context, systems: Mapping[System, tuple[Host, ...]], before: L
          origins: Sequence[str] = (), say: Say = lambda line: None) -> Made:
     """The lock of an inventory for these systems. What is locked stays where it still fits, unless `upgrade` lets it move.
 
-    `origins` are one-line package sources instead of this machine's own. Raises UsageError for systems whose packages can't be
-    resolved here, StepFailed where a digest changed at the same version.
+    `origins` are one-line package sources instead of this machine's own (see `origins`). Raises UsageError for systems whose packages
+    can't be resolved here, StepFailed where a digest changed at the same version.
     """
-    refuse_foreign(systems)
     making = Making(before or Lock(), upgrade)
-    wanted = {system: needed(context, hosts, f"{system.distribution}{system.release}") for system, hosts in systems.items()}
+    wanted = {system: _of_system(needed(context, hosts, f"{system.distribution}{system.release}"), system, repositories(origins))
+              for system, hosts in systems.items()}
     nowhere = {sentence.partition(" ")[0]: sentence for each in wanted.values() for sentence in each.nowhere}
     everything = _together(tuple(wanted.values()))
     with tempfile.TemporaryDirectory(prefix="lock-") as folder:
@@ -106,13 +105,6 @@ def make(context: Context, systems: Mapping[System, tuple[Host, ...]], before: L
     return Made(lock, tuple(dict.fromkeys(making.missing)), tuple(dict.fromkeys(making.unasked)))
 
 
-def refuse_foreign(systems: Mapping[System, object]) -> None:
-    """Raises UsageError for systems whose packages are not apt's."""
-    if foreign := [system.name for system in systems if not system.codename]:
-        raise UsageError(f"{', '.join(foreign)}: what RPM packages depend on can't be locked yet",
-                         hint="lock the systems of Debian's family only: --system debian12/amd64")
-
-
 def refuse_changed(before: Lock, now: Lock) -> None:
     """Raises StepFailed where something has another digest than it was locked with, at the same version."""
     old = {(a.key, a.name, a.version): a for a in before.artefacts if a.kind != KEY}  # a key is known by its fingerprint
@@ -124,10 +116,16 @@ def refuse_changed(before: Lock, now: Lock) -> None:
                          hint="ask the vendor why; if it is right, take the line of it out of provision.lock and lock again")
 
 
+def _of_system(wanted: Needed, system: System, more: Sequence[NeededRepository]) -> Needed:
+    """What is for hosts of that system, with more repositories."""
+    return replace(wanted, repositories=tuple(each for each in (*wanted.repositories, *more) if fits(each, system)),
+                   packages=tuple(each for each in wanted.packages if each.manager == manager(system)))
+
+
 def _together(each: Sequence[Needed]) -> Needed:
     """What does not depend on the system, once."""
     return Needed((), tuple(dict.fromkeys(a for n in each for a in n.archives)), tuple(dict.fromkeys(i for n in each for i in n.images)),
-                  tuple(dict.fromkeys(r for n in each for r in n.repositories if r.manager == "apt")))
+                  tuple(dict.fromkeys(r for n in each for r in n.repositories if r.key_url)))
 
 
 def _keys(making: Making, wanted: Needed, folder: Path) -> dict[NeededRepository, Path]:
@@ -135,9 +133,9 @@ def _keys(making: Making, wanted: Needed, folder: Path) -> dict[NeededRepository
     found: dict[NeededRepository, Path] = {}
     for repository in wanted.repositories:
         def ask(repository: NeededRepository = repository) -> Locked:
-            key = keys.fetch(repository.key_url, repository.key_fingerprint)
-            found[repository] = keys.keep(key, folder, repository.name)
-            return Locked(KEY, repository.name, key.fingerprint, key.digest, len(key.content), "", "", key.url, fingerprint=key.fingerprint)
+            key, name = keys.fetch(repository.key_url, repository.key_fingerprint), repository.key_name
+            found[repository] = keys.keep(key, folder, name)
+            return Locked(KEY, name, key.fingerprint, key.digest, len(key.content), "", "", key.url, fingerprint=key.fingerprint)
 
         making.one(ask, making.kept_key(repository))
     return found
@@ -170,20 +168,19 @@ def _packages(making: Making, system: System, wanted: Needed, nowhere: Mapping[s
     own = [a for a in making.before.artefacts if a.kind == PACKAGE and a.system == system.name and a.origin == VENDOR]
     kept = [a for a in own if not making.upgrade.moves(a)]
     making.artefacts += brought
-    if lost := [each.name for each in wanted.repositories if each.manager == "apt" and each not in trusted and making.kept_key(each)]:
+    if lost := [each.name for each in wanted.repositories if each not in trusted and making.kept_key(each)]:
         making.artefacts += _still(own, asked)
         making.unasked.append(f"packages of {system.name}, without the key of {', '.join(lost)}")
         return
     try:
-        apt = Apt(system, [*_vendors(system, wanted, trusted), *_origins(system, wanted, origins)], folder / system.name.replace("/", "-"))
-        apt.update()
+        asking = resolver(system, wanted, trusted, origins, folder / system.name.replace("/", "-"))
     except UsageError:
         raise
     except ProvisionError as error:
         (making.unasked if own else making.missing).append(f"packages of {system.name}: {error.message}")
         making.artefacts += _still(own, asked)
         return
-    found, missing = packages(apt, system, asked, kept)
+    found, missing = packages(asking, system, asked, kept)
     making.artefacts += found
     making.missing += [nowhere.get(sentence.partition(" ")[0], sentence) for sentence in missing]
 
@@ -192,29 +189,3 @@ def _still(own: Sequence[Locked], asked: Sequence[NeededPackage]) -> list[Locked
     """What is locked and asked for by the same component as before."""
     names = {each.name: each.component for each in asked}
     return [replace(a, component=names.get(a.name, a.component)) for a in own if not a.asked or a.name in names]
-
-
-def _vendors(system: System, wanted: Needed, trusted: Mapping[NeededRepository, Path]) -> Iterator[str]:
-    """The lines of the vendors' repositories, or the site's, whose keys are there."""
-    words = {"{distribution}": system.distribution, "{codename}": system.codename}
-    for each in wanted.repositories:
-        if each in trusted:
-            uri, suite = each.uri, each.suite
-            for word, text in words.items():
-                uri, suite = uri.replace(word, text), suite.replace(word, text)
-            yield f"deb [signed-by={trusted[each]}] {uri} {suite} {' '.join(each.components)}"
-
-
-def _origins(system: System, wanted: Needed, origins: Sequence[str]) -> tuple[str, ...]:
-    """The lines of the distribution's own packages: those given for this release, else this machine's, unless the site has a mirror.
-
-    Raises UsageError where there are none.
-    """
-    others = {name for name in CODENAMES.values() if name != system.codename}
-    given = tuple(line for line in origins if not any(word.partition("-")[0] in others for word in line.split()))
-    if given or any(each.name == "site" for each in wanted.repositories):
-        return given
-    if system.distribution != "debian":
-        raise UsageError(f"this machine's apt knows no source of packages of {system.name}",
-                         hint=f"name one: --from 'deb [signed-by=KEYRING] http://SERVER/{system.distribution} {system.codename} main'")
-    return own_sources(system.codename)
