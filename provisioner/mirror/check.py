@@ -10,7 +10,7 @@ from pathlib import Path
 from provisioner.cluster import catalogue
 from provisioner.errors import InventoryError, ProvisionError, UsageError
 from provisioner.mirror import lock as locks
-from provisioner.mirror import pull_images
+from provisioner.mirror import pull_images, repodata
 from provisioner.mirror.files import file_sha256
 from provisioner.mirror.folder import Folder
 from provisioner.mirror.keys import fingerprints
@@ -56,6 +56,11 @@ def _packages(folder: Folder, lock: Lock) -> Iterator[str]:
         mine = [a for a in lock.artefacts if a.kind == PACKAGE and a.system == system.name]
         if not mine:
             continue
+        if not system.codename:
+            root = folder.rpms(system)
+            places = {str(folder.file(each, lock).relative_to(root)): each.digest.removeprefix("sha256:") for each in mine}
+            yield from repodata.faults(root, folder.yum / "key.asc", places)
+            continue
         dist = folder.apt / "dists" / system.codename
         index = dist / "main" / f"binary-{system.architecture}" / "Packages"
         try:
@@ -99,7 +104,7 @@ def _catalogue(folder: Folder, lock: Lock) -> Iterator[str]:
     except InventoryError as error:
         yield f"{path}: {error.message}"
         return
-    if (repository := known.repository()) and (key := folder.apt / "key.asc").is_file():
+    if (repository := known.repository()) and (key := folder.www / str(repository.get("key"))).is_file():
         with tempfile.TemporaryDirectory(prefix="check-") as home:
             gpg = ["gpg", "--homedir", home, "--batch", "--quiet", "--no-autostart"]
             attempt([*gpg, "--import", str(key)])
@@ -115,7 +120,8 @@ def spare(folder: Folder, lock: Lock) -> list[tuple[Path, int]]:
     """The files that the lock does not name, and what never came whole, each with its size in bytes."""
     kept = {folder.file(artefact, lock) for artefact in lock.artefacts if artefact.kind != IMAGE}
     places = (folder.apt / "pool", folder.www / "archives", folder.www / "keys", folder.arriving)
-    found = [path for place in places for path in sorted(place.rglob("*")) if path.is_file() and not path.is_symlink()]
+    there = [*(path for place in places for path in sorted(place.rglob("*"))), *sorted(folder.yum.rglob("*.rpm"))]
+    found = [path for path in there if path.is_file() and not path.is_symlink()]
     storage, wanted = Storage(folder.registry), pull_images.architectures(lock)
     images = [storage.named_by(pull_images.place(each)[2], wanted) for each in lock.artefacts if each.kind == IMAGE]
     spare = [path for path in found if path not in kept] + storage.spare(set().union(*images))

@@ -37,16 +37,23 @@ def fetch(url: str, fingerprint: str) -> Fetched:
     """The key at an address. Raises WrongKeyError with both fingerprints, NoAnswerError."""
     wanted = fingerprint.replace(" ", "").upper()
     content = small(url)
+    return Fetched(url, wanted, content, trusted(content, wanted, url=url))
+
+
+def trusted(content: bytes, fingerprint: str, *options: str, url: str = "the file") -> bytes:
+    """The one key of a file that has this fingerprint; `options` are GnuPG's for writing it.
+
+    Raises WrongKeyError with both fingerprints; `url` says there where the file is from.
+    """
     # GnuPG's own socket must fit into 107 bytes of path, so not below a folder of ours.
     with tempfile.TemporaryDirectory(prefix="key-") as home:
         gpg = ["gpg", "--homedir", home, "--batch", "--quiet", "--no-autostart"]
         attempt([*gpg, "--import"], stdin=content)
         found = fingerprints(run([*gpg, "--with-colons", "--list-keys"], what="keys of a repository"))
-        if wanted not in found:
+        if fingerprint not in found:
             served = f"the key {', '.join(found)}" if found else "no key"
-            raise WrongKeyError(f"{url} has {served}, expected is {wanted or 'none'}", hint=HINT)
-        trusted = attempt([*gpg, "--export", wanted]).stdout
-    return Fetched(url, wanted, content, trusted)
+            raise WrongKeyError(f"{url} has {served}, expected is {fingerprint or 'none'}", hint=HINT)
+        return attempt([*gpg, *options, "--export", fingerprint]).stdout
 
 
 def fingerprints(listing: str) -> list[str]:

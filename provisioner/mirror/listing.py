@@ -21,8 +21,7 @@ def entries(lock: Lock, folder: Folder, catalogue: Catalogue, variables: Mapping
     """The catalogue, as a list ready for JSON; `variables` are the cluster's, `fingerprint` is of the key that signs its packages."""
     rows: list[dict[str, Any]] = []
     if any(artefact.kind == PACKAGE for artefact in lock.artefacts):
-        rows.append({"component": REPOSITORY, "version": "1", "kind": REPOSITORY, "uri": "apt", "suite": "{codename}",
-                     "components": ["main"], "key": "apt/key.asc", "key_fingerprint": fingerprint})
+        rows.append({"component": REPOSITORY, "version": "1", "kind": REPOSITORY, **_repositories(lock), "key_fingerprint": fingerprint})
     asked = [artefact for artefact in lock.artefacts if artefact.component and artefact.asked]
     for component in sorted({artefact.component for artefact in asked}):
         entry = catalogue.wanted(_ENTRIES.get(component, component), variables)
@@ -32,6 +31,16 @@ def entries(lock: Lock, folder: Folder, catalogue: Catalogue, variables: Mapping
                          **{name: value for name, value in entry.data.items() if name not in _VENDORS},
                          **_place(entry, own[0], lock, folder)})
     return rows
+
+
+def _repositories(lock: Lock) -> dict[str, Any]:
+    """Where they are for apt and for dnf, and the key of both."""
+    systems = {each.system for each in lock.artefacts if each.kind == PACKAGE}
+    families = {bool(each.codename) for each in lock.systems if each.name in systems}
+    apt = {"uri": "apt", "suite": "{codename}", "components": ["main"], "key": "apt/key.asc"} if True in families else {}
+    # The packages are signed by many vendors, and those that nobody signed are there, too: what is trusted is the index, as apt does.
+    told = {"baseurl": "yum/{distribution}$releasever/$basearch", "repo_gpgcheck": True, "gpgcheck": False}
+    return {**apt, **({"yum": told} if False in families else {}), **({} if apt else {"key": "yum/key.asc"})}
 
 
 def _place(entry: Entry, artefact: Locked, lock: Lock, folder: Folder) -> dict[str, str]:

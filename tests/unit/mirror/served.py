@@ -94,15 +94,17 @@ def rpm(folder: Path, name: str, version: str, requires: str = "", *, key: repos
     needs = f"Requires: {requires}\n" if requires else ""
     (top / "spec").write_text(f"Name: {name}\nEpoch: {epoch or 0}\nVersion: {number}\nRelease: {release or 1}\nSummary: empty {word}\n"
                               f"License: none\n{needs}%description\nempty\n%files\n")
-    settings = {"_topdir": top, "_rpmdir": top, "_rpmfilename": "%{NAME}-%{VERSION}-%{RELEASE}.rpm", "_buildhost": "localhost",
-                "clamp_mtime_to_source_date_epoch": 1, "use_source_date_epoch_as_buildtime": 1}
+    settings: dict[str, object] = {
+        "_topdir": top, "_rpmdir": top, "_rpmfilename": "%{NAME}-%{VERSION}-%{RELEASE}.rpm", "_buildhost": "localhost",
+        "clamp_mtime_to_source_date_epoch": 1, "use_source_date_epoch_as_buildtime": 1}
     defined = [flag for name, value in settings.items() for flag in ("--define", f"{name} {value}")]
     subprocess.run(["rpmbuild", "-bb", "--quiet", "--target", architecture, *defined, str(top / "spec")],
                    check=True, capture_output=True, env={**os.environ, "SOURCE_DATE_EPOCH": "0"})
     (file,) = top.glob("*.rpm")
     if key:
-        subprocess.run(["rpmsign", "--define", f"_gpg_name {key.fingerprint}", "--define", f"_gpg_path {key.home}", "--addsign", str(file)],
-                       check=True, capture_output=True)
+        settings = {"_gpg_name": key.fingerprint, "_gpg_path": key.home, "__gpg": shutil.which("gpg")}  # Debian's rpm looks for a gpg2
+        defined = [flag for name, value in settings.items() for flag in ("--define", f"{name} {value}")]
+        subprocess.run(["rpmsign", *defined, "--addsign", str(file)], check=True, capture_output=True)
     return file
 
 
