@@ -21,7 +21,7 @@ from played import IMAGES, Played, play, small_mirror
 from provisioner.cluster import catalogue as driver
 from provisioner.errors import UsageError
 from provisioner_lab.mirror import repackaged
-from provisioner_lab.systems import system
+from provisioner_lab.systems import architecture, system
 from provisioner_lab.vendors import content
 from provisioner_lab.vendors.catalogue import addresses
 
@@ -101,7 +101,7 @@ def test_every_address_of_the_built_in_catalogue_is_there_with_its_version(made:
     for component, entry in wanted.items():
         for theirs, here in zip(addresses(entry), addresses(ours[component]), strict=component != "mesos"):
             assert here == theirs.replace(entry["version"], ours[component]["version"])
-        for url in addresses(ours[component]):
+        for url in (each.replace("{arch}", architecture()) for each in addresses(ours[component])):
             assert (made / "hosts" / str(urlsplit(url).hostname) / urlsplit(url).path.lstrip("/")).is_file(), url
         assert ours[component].get("apt") == entry.get("apt", ours[component].get("apt"))
         assert ours[component].get("key_fingerprint", "a") != entry.get("key_fingerprint"), "the real vendor's key is not ours"
@@ -123,7 +123,7 @@ def test_the_driver_takes_it_without_a_mirror(made: Path) -> None:
 def test_archives_are_what_their_vendors_checksums_say(played: Played, made: Path) -> None:
     for entry in catalogue(made):
         if entry["kind"] == "archive":
-            data = [ask(played, url).read() for url in entry["urls"]]
+            data = [ask(played, url.replace("{arch}", architecture())).read() for url in entry["urls"]]
             assert len(set(data)) == 1
             *_, listed = addresses(entry)
             kind = "sha512" if listed.endswith(".sha512") else "sha256"

@@ -105,11 +105,12 @@ class Wiring:
         return [str(each) for each in self.setting("cluster_networks") or networks_of(self.addresses)]
 
     def archive(self, component: str) -> Variables:
-        """Version, address and checksum of the archive that a component is installed from."""
+        """Version, addresses and checksum of the archive that a component is installed from."""
         entry = self.entry(component)
-        url = self.url(entry.get("file")) if entry.get("file") else next(iter(entry.get("urls", [])), "")
-        return {f"{component}_version": entry.version, f"{component}_archive_url": url,
-                f"{component}_archive_sha256": entry.get("sha256") or entry.get("checksum")}
+        urls = [self.url(entry.get("file"))] if entry.get("file") else entry.get("urls", [])
+        sums = self.url(entry.get("checksum_file")) if entry.get("checksum_file") else entry.get("sha256") or entry.get("checksum")
+        return {f"{component}_version": entry.version, f"{component}_archive_url": next(iter(urls), ""),
+                f"{component}_archive_others": urls[1:], f"{component}_archive_sha256": sums}
 
     @functools.cached_property
     def proxy_environment(self) -> dict[str, str]:

@@ -6,7 +6,7 @@ It follows from what the roles are told, as preflight's questions do: there is n
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from provisioner.cluster.model import Host
@@ -33,12 +33,19 @@ class NeededPackage:
 
 @dataclass(frozen=True)
 class NeededArchive:
-    """A file. `urls` are tried in order; `checksum` is a SHA-256, the address of a file of them, or `sha512:` and such an address."""
+    """A file. `urls`, which may name {arch}, are tried in order.
+
+    `checksum` is a SHA-256, the address of a file of them, or `sha512:` and such an address.
+    """
 
     component: str
     version: str
     urls: tuple[str, ...]
     checksum: str
+
+    def on(self, architecture: str) -> NeededArchive:
+        """The one for this architecture."""
+        return replace(self, urls=tuple(url.replace("{arch}", architecture) for url in self.urls))
 
 
 @dataclass(frozen=True)
@@ -99,7 +106,7 @@ def needed(context: Context, hosts: tuple[Host, ...] = (), release: str = "debia
     for host in hosts or context.cluster.hosts:
         variables = context.variables(host)
         packages |= dict.fromkeys(_packages(host, variables, release))
-        archives |= dict.fromkeys(_archives(host, context, variables))
+        archives |= dict.fromkeys(_archives(host, variables))
         images |= dict.fromkeys(_images(host, context, variables))
         repositories |= dict.fromkeys(_repositories(variables))
     return Needed(tuple(packages), tuple(archives), tuple(images), tuple(repositories), tuple(without(context.cluster, context.catalogue)))
@@ -116,13 +123,11 @@ def _packages(host: Host, variables: Mapping[str, Any], release: str) -> Iterato
             yield from (NeededPackage(component.role, name, "", MANAGERS[family]) for name in names)
 
 
-def _archives(host: Host, context: Context, variables: Mapping[str, Any]) -> Iterator[NeededArchive]:
+def _archives(host: Host, variables: Mapping[str, Any]) -> Iterator[NeededArchive]:
     for role in _roles("archive", host):
         url = str(variables.get(f"{role}_archive_url") or "")
         if url and variables.get(f"{role}_source") != "package":
-            entry = context.catalogue.wanted(role, context.cluster.variables)
-            others = entry.get("urls", []) if entry else []
-            yield NeededArchive(role, str(variables.get(f"{role}_version") or ""), (url, *others[1:]) if url in others else (url,),
+            yield NeededArchive(role, str(variables.get(f"{role}_version") or ""), (url, *(variables.get(f"{role}_archive_others") or ())),
                                 str(variables.get(f"{role}_archive_sha256") or ""))
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from provisioner.cluster import catalogue
 from provisioner.errors import InventoryError, ProvisionError, UsageError
+from provisioner.mirror import listing, pull_images, repodata
 from provisioner.mirror import lock as locks
-from provisioner.mirror import pull_images, repodata
 from provisioner.mirror.files import file_sha256
 from provisioner.mirror.folder import Folder
 from provisioner.mirror.keys import fingerprints
@@ -112,13 +112,18 @@ def _catalogue(folder: Folder, lock: Lock) -> Iterator[str]:
                 yield f"{path}: the fingerprint of the repository's key is another one than that of {key}"
     locked = {str(folder.file(a, lock).relative_to(folder.www)): a.digest for a in lock.artefacts if a.kind != IMAGE}
     for entry in known.entries:
-        if (name := str(entry.get("file") or "")) and locked.get(name) != f"sha256:{entry.get('sha256')}":
+        name = str(entry.get("file") or "")
+        if name and entry.get("checksum_file"):
+            sums = folder.www / listing.SUMS
+            if not sums.is_file() or sums.read_text() != listing.sums(lock, folder):
+                yield f"{sums} does not say what is locked"
+        elif name and locked.get(name) != f"sha256:{entry.get('sha256')}":
             yield f"{path}: {name} of {entry.component} is not what is locked"
 
 
 def spare(folder: Folder, lock: Lock) -> list[tuple[Path, int]]:
     """The files that the lock does not name, and what never came whole, each with its size in bytes."""
-    kept = {folder.file(artefact, lock) for artefact in lock.artefacts if artefact.kind != IMAGE}
+    kept = {folder.www / listing.SUMS, *(folder.file(artefact, lock) for artefact in lock.artefacts if artefact.kind != IMAGE)}
     places = (folder.apt / "pool", folder.www / "archives", folder.www / "keys", folder.arriving)
     there = [*(path for place in places for path in sorted(place.rglob("*"))), *sorted(folder.yum.rglob("*.rpm"))]
     found = [path for path in there if path.is_file() and not path.is_symlink()]

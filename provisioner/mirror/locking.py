@@ -119,6 +119,7 @@ def refuse_changed(before: Lock, now: Lock) -> None:
 def _of_system(wanted: Needed, system: System, more: Sequence[NeededRepository]) -> Needed:
     """What is for hosts of that system, with more repositories."""
     return replace(wanted, repositories=tuple(each for each in (*wanted.repositories, *more) if fits(each, system)),
+                   archives=tuple(each.on(system.architecture) for each in wanted.archives),
                    packages=tuple(each for each in wanted.packages if each.manager == manager(system)))
 
 

@@ -85,7 +85,7 @@ class _Asking:
         for repository in self._repositories:
             self._repository(repository)
         for archive in needed.archives:
-            self._archive(archive)
+            self._archive(archive.on(system.architecture))
         for image in needed.images:
             if image.component not in self._nowhere:
                 self._image(image)

@@ -51,6 +51,8 @@ def pull(folder: Folder, lock: Lock, catalogue: Catalogue, variables: Mapping[st
         fingerprint = indexes.publish(folder, lock, say, changed=bool(came) or str(folder.lock or "") != str(lock))
         rows = listing.entries(lock, folder, catalogue, variables, fingerprint)
         indexes.written(folder.www / "catalogue.json", json.dumps(rows, indent=1) + "\n")
+        if text := listing.sums(lock, folder):
+            indexes.written(folder.www / listing.SUMS, text)
         indexes.written(folder.www / locks.NAME, str(lock))  # last: it says that all of it is there
         return Pulled(came, (), fingerprint)
 

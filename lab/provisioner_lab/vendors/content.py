@@ -127,7 +127,7 @@ def _zookeeper(which: System, served: Path, work: Path) -> Path:
 def _archive(entry: Entry, archive: Path, place: Place) -> None:
     """An archive at its addresses, and what says its checksum in the vendor's form."""
     for url in entry["urls"]:
-        link_or_copy(archive, place.file(url))
+        link_or_copy(archive, place.file(url.replace("{arch}", architecture())))
     *_, checksums = addresses(entry)
     place.file(checksums).write_text(f"{_checksum(archive, checksums)}  {archive.name}\n")
 

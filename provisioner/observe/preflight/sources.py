@@ -53,8 +53,9 @@ class Sources:
         for role in _roles("archive", components):
             url = str(variables.get(f"{role}_archive_url", "") or "")
             if url and variables.get(f"{role}_source") != "package":
-                proves = bool(mirror) and url.startswith(mirror) and url not in (hashed or ())
-                found._file(url, str(variables.get(f"{role}_archive_sha256", "") or ""), proves)
+                sha256 = str(variables.get(f"{role}_archive_sha256", "") or "")
+                proves = bool(mirror) and url.startswith(mirror) and url not in (hashed or ()) and "/" not in sha256
+                found._file(url, sha256, proves, [str(other) for other in variables.get(f"{role}_archive_others") or ()])
         for role in _roles("image", components):
             found._image(str(variables[f"{role}_image"]), variables)
         return found
@@ -81,10 +82,10 @@ class Sources:
             if asked:
                 self._ask({"kind": "own", "manager": manager, "url": "", "packages": asked}, _nothing)
 
-    def _file(self, url: str, sha256: str, proves: bool) -> None:
+    def _file(self, url: str, sha256: str, proves: bool, others: list[str]) -> None:
         if proves:
             self.hashed.add(url)
-        self._ask({"kind": "file", "url": url, "hash": proves}, _file_judge(sha256))
+        self._ask({"kind": "file", "url": url, "hash": proves, **({"others": others} if others else {})}, _file_judge(sha256))
 
     def _image(self, image: str, variables: Mapping[str, Any]) -> None:
         registry, name, tag = split_image(image)
