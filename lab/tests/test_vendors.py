@@ -19,7 +19,6 @@ import pytest
 
 from played import IMAGES, Played, play, small_mirror
 from provisioner.cluster import catalogue as driver
-from provisioner.errors import UsageError
 from provisioner_lab.mirror import repackaged
 from provisioner_lab.systems import architecture, system
 from provisioner_lab.vendors import content
@@ -257,8 +256,3 @@ def test_all_images_have_their_places(made: Path) -> None:
     root = made / "hosts" / "registry-1.docker.io" / "v2"
     assert {path.name for path in root.glob("*/*")} == set(IMAGES)
     assert (root / "library" / "busybox" / "manifests" / "1.35").is_symlink()
-
-
-def test_hosts_that_install_rpms_get_no_vendors(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="not for rocky9"):
-        content.build(system("rocky9"), tmp_path, lambda text: None)

@@ -4,6 +4,7 @@ Reads the question as JSON from its standard input, writes the answer as JSON; w
 """
 
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -29,6 +30,7 @@ def sack(question: "dict[str, object]") -> "dnf.Base":
     conf.substitutions["releasever"] = str(question["release"])
     conf.arch = str(question["machine"])
     conf.ignorearch, conf.install_weak_deps, conf.best, conf.retries = True, False, True, 2
+    conf.sslcacert = os.environ.get("SSL_CERT_FILE", "")  # dnf reads settings only, what else downloads here this variable
     conf.skip_if_unavailable, conf.zchunk = False, False
     conf.module_platform_id = "platform:el" + str(question["release"])
     # A file of keys has only such as are trusted, and dnf's library takes all of them over.
