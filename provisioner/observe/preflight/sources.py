@@ -75,9 +75,11 @@ class Sources:
                        "packages": names["apt"]}, _repository_judge)
         for repository in variables.get("repos_yum", []):
             self._ask({"kind": "yum", "url": repository["baseurl"], "packages": names["yum"]}, _plain_judge)
-        keys = [r.get("key_url") for kind in ("repos_apt", "repos_yum") for r in variables.get(kind, [])]
-        for url in dict.fromkeys(filter(None, keys)):
-            self._ask({"kind": "file", "url": url, "by": "apt"}, _plain_judge)
+        keys = {manager: [r["key_url"] for r in variables.get(f"repos_{manager}", []) if r.get("key_url")] for manager in MANAGERS.values()}
+        for url in dict.fromkeys(url for urls in keys.values() for url in urls):
+            first, *others = [manager for manager, urls in keys.items() if url in urls]
+            # Vendors may sign RPMs with another key than debs, and a host needs its own.
+            self._ask({"kind": "file", "url": url, "by": first, **({} if others else {"manager": first})}, _plain_judge)
         for manager, asked in names.items():
             if asked:
                 self._ask({"kind": "own", "manager": manager, "url": "", "packages": asked}, _nothing)
