@@ -101,7 +101,7 @@ def make_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]
 
     table = Table(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False)
     for column in columns:
-        table.add_column(column)
+        table.add_column(column, overflow="fold")  # an address that is cut is none
     for row in rows:
         table.add_row(*(f"[{STATE_STYLE[cell]}]{cell}[/]" if cell in STATE_STYLE else escape(cell) for cell in row))
     return table

@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
 """The site mirror of a lab: files over HTTP, the image registry, and a name server that knows the lab's hosts and nobody else.
 
+`provisioner/mirror/http_files.py` lies beside it in the container.
+
 Usage: serve.py WEB_ROOT HOSTS_FILE
 """
 
 from __future__ import annotations
 
-import functools
-import http.server
 import socketserver
 import struct
 import subprocess
@@ -15,24 +15,11 @@ import sys
 import threading
 from pathlib import Path
 
+from provisioner.mirror.http_files import Files, Server
+
 _REGISTRY = [str(Path(__file__).with_name("docker-registry")), "serve", str(Path(__file__).with_name("registry.yml"))]
 _HEADER = struct.Struct(">HHHHHH")
 _ADDRESS, _INTERNET, _NO_SUCH_NAME = 1, 1, 3
-
-
-class Files(http.server.SimpleHTTPRequestHandler):
-    """Read-only files; connections stay open, as apt likes it."""
-
-    protocol_version = "HTTP/1.1"
-
-    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-        """Only errors are worth a line."""
-
-
-class FileServer(http.server.ThreadingHTTPServer):
-    """Every host of a lab may ask for several files at the same moment."""
-
-    request_queue_size = 128
 
 
 def answer(query: bytes, hosts: dict[str, bytes]) -> bytes:
@@ -73,7 +60,7 @@ def main() -> int:
     """Serves until the registry ends."""
     web_root, hosts_file = sys.argv[1:]
     Names.hosts_file = Path(hosts_file)
-    files = FileServer(("", 80), functools.partial(Files, directory=web_root))
+    files = Server(("", 80), Files(Path(web_root)))
     names = socketserver.ThreadingUDPServer(("", 53), Names)
     for server in (files, names):
         threading.Thread(target=server.serve_forever, daemon=True).start()

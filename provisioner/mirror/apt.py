@@ -108,6 +108,8 @@ def call(root: Path, lists: Path, verb: str, *arguments: str, program: str = "ap
         "Debug::NoLocking": "true",
         **(more or {}),
     }
+    if authorities := os.environ.get("SSL_CERT_FILE"):
+        options["Acquire::https::CAInfo"] = authorities  # apt reads settings only, what else downloads here this variable
     flags = [flag for key, value in options.items() for flag in ("--option", f"{key}={value}")]
     what = f"{program} {verb} {' '.join(arguments[-3:])}".rstrip()
     done = attempt([program, "--quiet", *flags, verb, *arguments], timeout=_DOWNLOAD_SECONDS, cwd=root / "archives")

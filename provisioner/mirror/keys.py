@@ -40,29 +40,34 @@ def fetch(url: str, fingerprint: str) -> Fetched:
     return Fetched(url, wanted, content, trusted(content, wanted, url=url))
 
 
-def trusted(content: bytes, fingerprint: str, *options: str, url: str = "the file") -> bytes:
+def trusted(content: bytes, fingerprint: str, *options: str, url: str = "the file", ended: bool = False) -> bytes:
     """The one key of a file that has this fingerprint; `options` are GnuPG's for writing it.
 
-    Raises WrongKeyError with both fingerprints; `url` says there where the file is from.
+    Raises WrongKeyError with both fingerprints, or for a key that has ended, unless that is all right (`ended`); `url` says there where
+    the file is from.
     """
     # GnuPG's own socket must fit into 107 bytes of path, so not below a folder of ours.
     with tempfile.TemporaryDirectory(prefix="key-") as home:
         gpg = ["gpg", "--homedir", home, "--batch", "--quiet", "--no-autostart"]
         attempt([*gpg, "--import"], stdin=content)
-        found = fingerprints(run([*gpg, "--with-colons", "--list-keys"], what="keys of a repository"))
+        listing = run([*gpg, "--with-colons", "--list-keys"], what="keys of a repository")
+        found = fingerprints(listing)
         if fingerprint not in found:
             served = f"the key {', '.join(found)}" if found else "no key"
             raise WrongKeyError(f"{url} has {served}, expected is {fingerprint or 'none'}", hint=HINT)
+        if not ended and fingerprint not in fingerprints(listing, valid=True):
+            raise WrongKeyError(f"{url} has the key {fingerprint}, which has expired or was revoked",
+                                hint="nothing that it signs is trusted: the vendor has to publish it with a later end, or another key")
         return attempt([*gpg, *options, "--export", fingerprint]).stdout
 
 
-def fingerprints(listing: str) -> list[str]:
-    """Those of the primary keys in what GnuPG lists with colons."""
+def fingerprints(listing: str, *, valid: bool = False) -> list[str]:
+    """Those of the primary keys in what GnuPG lists with colons; with `valid` only of those that have not ended."""
     found, primary = [], False
     for line in listing.splitlines():
         kind, *fields = line.split(":")
         if kind in ("pub", "sub"):
-            primary = kind == "pub"
+            primary = kind == "pub" and not (valid and fields[0] in ("e", "r"))
         elif kind == "fpr" and primary:
             found.append(fields[8])
     return found

@@ -56,7 +56,8 @@ def _refused(files: Sequence[Path], fingerprint: str, folder: Folder, lock: Lock
         return list(files)
     with tempfile.TemporaryDirectory(prefix="rpm-") as scratch:
         trusted, database = Path(scratch) / "key.asc", ["--dbpath", f"{scratch}/db"]
-        trusted.write_bytes(keys.trusted(folder.file(key, lock).read_bytes(), fingerprint, "--armor"))
+        # It had not ended when it was locked, and what it signed then is the same today.
+        trusted.write_bytes(keys.trusted(folder.file(key, lock).read_bytes(), fingerprint, "--armor", ended=True))
         run(["rpmkeys", *database, "--import", str(trusted)], what="key of a repository")
         command = ["rpmkeys", *database, "--define", "_pkgverify_level signature", "--checksig"]
 

@@ -66,6 +66,17 @@ class Storage:
         self._link(place / "index" / "sha256" / digest, digest)
         self._link(place / "current", digest)
 
+    def revision_of(self, repository: str, reference: str) -> str:
+        """The digest of the manifest that a tag or a digest (`sha256:…`) names in a repository; '' where it names none."""
+        place, algorithm, digest = self.repositories / repository / "_manifests", *reference.partition(":")[::2]
+        link = place / "revisions" / "sha256" / digest if algorithm == "sha256" else place / "tags" / reference / "current"
+        return _text(link / "link").removeprefix("sha256:")
+
+    def gives(self, repository: str, digest: str) -> bool:
+        """Whether a repository gives a blob."""
+        return bool(_text(self.repositories / repository / "_layers" / "sha256" / digest / "link")) or bool(
+            self.revision_of(repository, f"sha256:{digest}"))
+
     def _link(self, folder: Path, digest: str) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         text, link = f"sha256:{digest}", folder / "link"

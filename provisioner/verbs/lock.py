@@ -49,6 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(context: Context, console: Console, options: Options) -> int:
     """Ask the sources, write the lock and say what moved. Nothing is written unless all is there."""
+    from provisioner.errors import StepFailed
     from provisioner.mirror import lock
     from provisioner.mirror.locking import make
     from provisioner.mirror.moved import moved
@@ -64,6 +65,9 @@ def run(context: Context, console: Console, options: Options) -> int:
     _tell(console, made)
     if made.missing and not options.allow_missing:
         return _incomplete(console, "nothing was written")
+    if made.unasked and options.upgrade is not None:
+        console.warn("nothing was written: what is to move has to be asked; the same command later, or without --upgrade")
+        return StepFailed.exit_code
     changes = moved(before or lock.Lock(), made.lock)
     if before is None or str(before) != str(made.lock):
         rewrite(path, str(made.lock).encode(), new=0o644)  # nothing in it is secret, and colleagues read it

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from provisioner.mirror import debs, repository
+from provisioner.mirror import debs, http_files, repository
 from provisioner.mirror.brought import Artifacts, unpack
 from provisioner.mirror.debs import Deb
 from provisioner.mirror.files import file_sha256, link_or_copy
@@ -115,7 +115,8 @@ def programs(say: Say) -> Path:
     """The folder of the mirror's own programs: the web and name server, the image registry and its settings."""
     package = download.single(SERVICE_SYSTEM.codename, "docker-registry", say)
     ours = [lab_dir() / "mirror" / name for name in ("serve.py", "registry.yml")]
-    target = cache_dir() / f"mirror-{digest(package.name, *(path.read_bytes() for path in ours))}"
+    shared = Path(http_files.__file__)
+    target = cache_dir() / f"mirror-{digest(package.name, *(path.read_bytes() for path in (*ours, shared)))}"
     if not target.is_dir():
         with tempfile.TemporaryDirectory(dir=cache_dir(), prefix="making-") as scratch:
             place, tree = Path(scratch) / "programs", Path(scratch) / "tree"
@@ -123,6 +124,9 @@ def programs(say: Say) -> Path:
             debs.extract(package, tree)
             for path in (tree / "usr" / "bin" / "docker-registry", *ours):
                 shutil.copy(path, place)
+            module = place / Path(*http_files.__name__.split(".")).with_suffix(".py")
+            module.parent.mkdir(parents=True)
+            shutil.copy(shared, module)
             place.rename(target)
     forget_unused(target)
     return target

@@ -19,6 +19,10 @@ _EPILOG = """\
 Examples:
   provision lock && provision mirror pull /srv/mirror     # what the inventory needs; again to continue
   provision mirror check /srv/mirror                      # read all of it again"""
+_SERVING = """\
+Examples:
+  provision mirror serve /srv/mirror                          # files at port 8080, images at port 5000
+  provision mirror serve /srv/mirror --listen 10.0.0.5:80     # on one address"""
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,17 @@ class Prune:
     yes: bool = False
 
 
+@dataclass(frozen=True)
+class Serve:
+    """The options of `mirror serve`."""
+
+    dir: str
+    listen: str = ""
+    registry_port: int = 5000
+    certificate: str = ""
+    key: str = ""
+
+
 def add_pull(parser: argparse.ArgumentParser) -> None:
     """The arguments of `mirror pull`."""
     parser.add_argument("dir", metavar="DIR", help="the mirror's folder; it is made if need be")
@@ -57,6 +72,15 @@ def add_prune(parser: argparse.ArgumentParser) -> None:
     """The arguments of `mirror prune`."""
     parser.add_argument("dir", metavar="DIR", help="the mirror's folder")
     add_yes(parser, "removing files")
+
+
+def add_serve(parser: argparse.ArgumentParser) -> None:
+    """The arguments of `mirror serve`."""
+    parser.add_argument("dir", metavar="DIR", help="the mirror's folder")
+    parser.add_argument("--listen", default="", metavar="ADDRESS:PORT", help="where files are served (default: all addresses, port 8080)")
+    parser.add_argument("--registry-port", type=int, default=5000, metavar="PORT", help="where images are served (default: %(default)s)")
+    parser.add_argument("--certificate", default="", metavar="FILE", help="serve by HTTPS with this certificate (PEM), and --key")
+    parser.add_argument("--key", default="", metavar="FILE", help="the certificate's key (PEM)")
 
 
 def run_pull(context: Context, console: Console, options: Pull) -> int:
@@ -80,9 +104,17 @@ def run_prune(console: Console, options: Prune) -> int:
     return prune(console, options)
 
 
+def run_serve(console: Console, options: Serve) -> int:
+    """Serve until it is interrupted."""
+    from provisioner.verbs.mirror.work import serve
+
+    return serve(console, options)
+
+
 ACTIONS = (
     Action("pull", "download all that provision.lock names, verified; again to continue", Pull, add_pull, run_pull, inventory=True,
            epilog=_EPILOG, codes=_FAULTS),
     Action("check", "verify every file, index and signature again; exit 5 if one is wrong", Check, add_check, run_check, codes=_FAULTS),
+    Action("serve", "serve it to hosts until interrupted, read-only", Serve, add_serve, run_serve, epilog=_SERVING),
     Action("prune", "remove what the mirror's lock no longer names", Prune, add_prune, run_prune),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,13 +20,15 @@ from provisioner.verbs.shared.confirm import confirm
 if TYPE_CHECKING:
     from provisioner.console import Console
     from provisioner.context import Context
-    from provisioner.verbs.mirror import Check, Prune, Pull
+    from provisioner.verbs.mirror import Check, Prune, Pull, Serve
 
 _INVENTORY = """\
 For the inventory, beside a copy of {catalogue}:
-    cluster_mirror: http://SERVER
-    cluster_registry: SERVER:5000
+    cluster_mirror: {scheme}://{server}{port}
+    cluster_registry: {server}:{registry_port}
     cluster_catalogue: catalogue.json"""
+#: Where files are served unless it is said.
+_PORT = 8080
 
 
 def pull(context: Context, console: Console, options: Pull) -> int:
@@ -43,8 +46,32 @@ def pull(context: Context, console: Console, options: Pull) -> int:
                      "The same command goes on where this one ended.")
         return StepFailed.exit_code
     news = f"{counted(pulled.came, 'artefact')} came" if pulled.came else "nothing to do"
-    console.say(f"{folder.root}: {news}\n{_INVENTORY.format(catalogue=folder.www / 'catalogue.json')}")
+    console.say(f"{folder.root}: {news}\n{_lines(folder)}\nServe it to the hosts: provision mirror serve {folder.root}")
     return 0
+
+
+def serve(console: Console, options: Serve) -> int:
+    """Serve the mirror until SIGINT or SIGTERM."""
+    from provisioner.mirror import serve as serving
+
+    address, port = serving.address(options.listen, _PORT)
+    if bool(options.certificate) != bool(options.key):
+        raise UsageError("HTTPS takes both a certificate and its key", hint="name both: --certificate FILE --key FILE")
+    if options.registry_port == port or not 0 < options.registry_port < 65536:
+        raise UsageError(f"--registry-port {options.registry_port}: not a port that is free for it", hint="such as 5000")
+    folder = Folder(Path(options.dir))
+    tls = Path(options.certificate) if options.certificate else None
+    where = serving.Listening(address, port, options.registry_port, tls, Path(options.key) if options.key else None)
+    lines = _lines(folder, address or socket.getfqdn(), port, options.registry_port, "https" if tls else "http")
+    serving.serve(folder, where, lambda: console.say(f"{folder.root}: served until Ctrl-C\n{lines}"), console.say)
+    return 0
+
+
+def _lines(folder: Folder, server: str = "SERVER", port: int = _PORT, registry_port: int = 5000, scheme: str = "http") -> str:
+    """What an inventory says to take all from this mirror."""
+    usual = {"http": 80, "https": 443}[scheme]
+    return _INVENTORY.format(catalogue=folder.www / "catalogue.json", scheme=scheme, server=f"[{server}]" if ":" in server else server,
+                             port="" if port == usual else f":{port}", registry_port=registry_port)
 
 
 def check(console: Console, options: Check) -> int:

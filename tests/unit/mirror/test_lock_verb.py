@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +19,7 @@ from provisioner.inventory.starter import write_inventory
 from provisioner.mirror.artefacts import needed
 from provisioner.mirror.images import store
 from provisioner.mirror.lock import KEY, KINDS, Lock, read
-from provisioner.mirror.repository import Key
+from provisioner.mirror.repository import Key, gpg
 from provisioner.verbs import lock
 from tests.unit.mirror.served import Served, apt_repository, deb, image, registry_of, rpm, serving, signing, yum_repository
 
@@ -230,6 +231,29 @@ def test_a_key_that_is_not_the_catalogues_locks_nothing(site: Site, capsys: pyte
         apt_repository(site.served, "apt", other, *(site.folder / "debs").glob("*.deb"))
         assert site.lock() == 5
         assert f"has the key {other.fingerprint}, expected is {site.key.fingerprint}" in capsys.readouterr().err
+
+
+def test_a_key_that_has_expired_locks_nothing(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    assert site.lock() == 0
+    before = str(site.locked)
+    with signing() as mine:
+        shutil.copytree(site.key.home, mine.home, dirs_exist_ok=True, ignore=lambda _, names: [n for n in names if n.startswith("S.")])
+        gpg(mine.home, "--passphrase", "", "--quick-set-expire", site.key.fingerprint, "seconds=1", what="an expired key")
+        time.sleep(1.5)
+        (site.served.folder / "apt" / "key.asc").write_text(gpg(mine.home, "--armor", "--export", site.key.fingerprint, what="its text"))
+    assert site.lock(upgrade=lock.EVERYTHING) == 5
+    assert f"has the key {site.key.fingerprint}, which has expired or was revoked" in capsys.readouterr().err
+    assert str(site.locked) == before
+
+
+def test_what_is_to_move_has_to_be_asked(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    site.lock()
+    before = str(site.locked)
+    (site.served.folder / "apt" / "dists").rename(site.served.folder / "away")
+    assert site.lock() == 0
+    assert site.lock(upgrade=lock.EVERYTHING) == 5
+    assert "nothing was written: what is to move has to be asked" in capsys.readouterr().err
+    assert str(site.locked) == before
 
 
 def test_what_no_vendor_offers_is_said_with_what_to_do(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
