@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -120,6 +121,17 @@ def test_a_check_finds_what_is_not_as_it_was_signed(site: Site, key: Key) -> Non
     assert f"{root}: repomd.xml is not signed by the key in key.asc" in list(check.check(site.folder, lock))
     shutil.rmtree(root / "repodata")
     assert any("repomd.xml" in said for said in check.check(site.folder, lock))
+
+
+def test_a_key_that_ended_since_it_was_locked_has_signed_what_it_signed(site: Site, key: Key) -> None:
+    lock = locked(site, key)
+    with signing() as mine:
+        shutil.copytree(key.home, mine.home, dirs_exist_ok=True, ignore=lambda _, names: [n for n in names if n.startswith("S.")])
+        repository.gpg(mine.home, "--passphrase", "", "--quick-set-expire", key.fingerprint, "seconds=1", what="an expired key")
+        time.sleep(1.5)
+        ended = site.artefact(KEY, "docker-rpm", repository.public_key(Key(mine.home, key.fingerprint)).encode())
+    others = tuple(each for each in lock.artefacts if each.kind != KEY)
+    assert site.pull(Lock(lock.systems, (*others, replace(ended, version=key.fingerprint, fingerprint=key.fingerprint)))).faults == ()
 
 
 def test_prune_leaves_the_rpms_of_the_lock(site: Site, key: Key) -> None:
