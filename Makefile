@@ -110,8 +110,8 @@ bench: $(READY) .venv-bench/ready ## what others and we need, on the same hosts 
 	touch $@
 
 .PHONY: docs
-docs: $(READY) ## regenerate the variable tables, the CLI reference and the picture in README.md (LAB=name: whose status)
-	$(BIN)/python -m docs.generate --lab $(LAB)
+docs: $(READY) ## regenerate the variable tables, the CLI reference and the pictures of 'provision status'
+	$(BIN)/python -m docs.generate
 
 .PHONY: lock
 lock: ## renew requirements.lock from pyproject.toml

@@ -1,17 +1,14 @@
 """Writes what could drift: role variable tables, the CLI reference, the status picture of README.md, what the CI services run.
 
-`python -m docs.generate` renews everything that needs no lab, and the picture when the default lab runs; `--check`
-writes nothing and fails when a text is not current.
+`python -m docs.generate` renews everything; `--check` writes nothing and fails when something is not current.
 """
 
 from __future__ import annotations
 
 import argparse
-import io
 import json
 import os
 import re
-import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
@@ -20,19 +17,19 @@ from typing import Any
 from unittest.mock import patch
 
 import yaml
-from rich.console import Console
 
 from docs.man import page
+from docs.pictures import pictures
 from provisioner.cli import parsers
 from provisioner.components import COMPONENTS, UPGRADE_ORDER
 from provisioner.components.door import door_of, of
 from provisioner.components.model import Need
-from provisioner.console import make_table, status_rows
 from provisioner.context import Context
 from provisioner.inventory.role_rules import limits
 from provisioner.inventory.schema import CLUSTER_VARIABLES, CONNECTION_VARIABLES, HOST_VARIABLES, RENDERED
 from provisioner.paths import inventory_examples_dir, project_dir, roles_dir
 from provisioner.verbs.completion import SCRIPTS
+from provisioner.verbs.status.schema import COMPONENT, STATUS
 from tests.lab.support import scenarios
 
 #: Between which comments a table stands.
@@ -46,8 +43,6 @@ COMPLETIONS = {"bash": "bash-completion/completions/provision", "zsh": "zsh/site
 #: Who has to reach a port, in words.
 _REACHED_BY = {"host": "the host itself", "members": "hosts of the cluster", "operators": "hosts of the cluster, and operators",
                "users": "users of what runs on the cluster"}
-PICTURE = DOCS / "status.svg"
-PICTURE_WIDTH = 132
 HELP_WIDTH = 80
 #: Recipes of CI services that have a job for each role and each test of a whole cluster.
 RECIPES = (".github/workflows/ci.yml", ".gitlab-ci.yml")
@@ -62,7 +57,6 @@ def main() -> int:
     """Write or check."""
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--check", action="store_true")
-    options.add_argument("--lab", default="default", help="the lab whose status is drawn (default: default)")
     chosen = options.parse_args()
     stale = [path for path, text in pages() if not path.is_file() or path.read_text() != text]
     if chosen.check:
@@ -72,7 +66,6 @@ def main() -> int:
     for path, text in pages():
         path.parent.mkdir(exist_ok=True, parents=True)
         path.write_text(text)
-    draw_status(chosen.lab)
     return 0
 
 
@@ -95,6 +88,8 @@ def pages() -> Iterator[tuple[Path, str]]:
     yield DOCS / "reference" / "components.md", components_reference()
     yield DOCS / "access.md", _between((DOCS / "access.md").read_text(), doors_table(), DOORS)
     yield DOCS / "reference" / "cli.md", cli_reference()
+    yield DOCS / "reference" / "status.md", status_reference()
+    yield from pictures()
     yield SHARE / "man" / "man1" / "provision.1", page(parsers())
     for shell, path in COMPLETIONS.items():
         yield SHARE / path, SCRIPTS[shell]
@@ -214,19 +209,15 @@ def _help(of: argparse.ArgumentParser) -> list[str]:
         return ["```", of.format_help().rstrip(), "```"]
 
 
-def draw_status(lab: str) -> None:
-    """Draw what `provision status` really prints on a lab; without that lab the picture stays as it is."""
-    done = subprocess.run([sys.executable, "-m", "provisioner.cli", "status", "--lab", lab, "--json"],
-                          capture_output=True, text=True, check=False)
-    if not done.stdout.strip():
-        sys.stderr.write(f"the picture stays as it is: {done.stderr.strip().splitlines()[-1]}\n")
-        return
-    status = json.loads(done.stdout)
-    console = Console(record=True, width=PICTURE_WIDTH, file=io.StringIO(), force_terminal=True)
-    title = f"{status['cluster']}: {'healthy' if status['healthy'] else 'NOT healthy'}"
-    console.print(make_table(title, ("component", "host", "state", "", "version", "detail"), status_rows(status["components"])))
-    # Without the font that the library would have a reader's browser fetch from elsewhere.
-    PICTURE.write_text(re.sub(r"@font-face \{.*?\}\s*", "", console.export_svg(title="provision status"), flags=re.DOTALL) + "\n")
+def status_reference() -> str:
+    """What `provision status --json` prints."""
+    parts = ["# `provision status --json`", "", "Generated from `provisioner/verbs/status/schema.py`.", "",
+             "One object in one line; with `--watch` one for each look. The exit code is 0 where `healthy` is true, else 5;",
+             "with `--watch`, which Ctrl-C ends, it is 0."]
+    for title, fields in (("", STATUS), ("Each of `components`", COMPONENT)):
+        rows = [f"| `{name}` | {field.kind} | {field.meaning} |" for name, field in fields.items()]
+        parts += ["", *([f"## {title}", ""] if title else []), "| key | kind | meaning |", "|---|---|---|", *rows]
+    return "\n".join(parts) + "\n"
 
 
 def _between(text: str, table: str, marks: tuple[str, str] = VARIABLES) -> str:

@@ -18,6 +18,7 @@ from provisioner.inventory.checks import without_effect
 from provisioner.inventory.load import load
 from provisioner.inventory.render import host_variables, render
 from provisioner.inventory.schema import load_schema
+from provisioner.inventory.site import as_source, doubts
 from provisioner.state import ledger, secrets
 from provisioner.state.ledger import Ledger
 
@@ -34,30 +35,45 @@ class Context:
     """One command's view of one cluster. Parts that are not given are made when first asked for."""
 
     def __init__(self, path: Path, *, cluster: Cluster | None = None, ledger: Ledger | None = None,
-                 transport: Transport | None = None, vault: Vault | None = None) -> None:
+                 transport: Transport | None = None, vault: Vault | None = None, own_mirror: bool = True) -> None:
         self.path, self.vault = path, vault
-        self._cluster, self._ledger, self._transport = cluster, ledger, transport
+        self._cluster, self._ledger, self._transport, self._own_mirror = cluster, ledger, transport, own_mirror
+
+    @functools.cached_property
+    def plain(self) -> Cluster:
+        """The inventory, checked, and nothing that follows from it."""
+        return self._cluster or load(self.path, vault=self.vault)
 
     @functools.cached_property
     def written(self) -> Cluster:
-        """The inventory, checked, as it is written: the other hosts may know a host by its name only."""
-        return self._cluster or load(self.path, vault=self.vault)
+        """The inventory as it is written: the other hosts may know a host by its name only."""
+        return self._with_mirror(self.plain)
 
-    @property
+    @functools.cached_property
     def cluster(self) -> Cluster:
-        """The inventory, checked, with an address for every host. Names are looked up unless the ledger knows them.
+        """The inventory with an address for every host. Names are looked up unless the ledger knows them.
 
         Raises InventoryError with all names that are no address.
         """
-        return self._settled.whole()
+        return self._with_mirror(self._settled.whole())
+
+    def _with_mirror(self, cluster: Cluster) -> Cluster:
+        return as_source(cluster, self.defaults) if self._own_mirror else cluster
+
+    @property
+    def from_elsewhere(self) -> Context:
+        """The context in which a mirror that the cluster runs itself is no source: for what that is filled with."""
+        if self.written is self.plain:
+            return self
+        return Context(self.path, cluster=self.plain, ledger=self._ledger, transport=self._transport, vault=self.vault, own_mirror=False)
 
     @functools.cached_property
     def _settled(self) -> Settled:
-        return settle(self.written, self._saved.addresses)
+        return settle(self.plain, self._saved.addresses)
 
     @functools.cached_property
     def _saved(self) -> Ledger:
-        return self._ledger or ledger.load(self.written)
+        return self._ledger or ledger.load(self.plain)
 
     @property
     def switched(self) -> str:
@@ -67,14 +83,15 @@ class Context:
     @property
     def warnings(self) -> tuple[str, ...]:
         """What is strange about the inventory, though it can be followed."""
-        return (*self.written.warnings, *without_effect(self.written, ledger.wanted_access(self._saved, self.written)))
+        found = self.written
+        return (*found.warnings, *doubts(found), *without_effect(found, ledger.wanted_access(self._saved, found)))
 
     @property
     def as_built(self) -> Context:
         """The context in which the cluster is closed or open as it was built, whatever its inventory wants it to become."""
         if not self.switched:
             return self
-        return Context(self.path, cluster=self.written, ledger=replace(self.ledger, access=ledger.access(self._saved)),
+        return Context(self.path, cluster=self.plain, ledger=replace(self.ledger, access=ledger.access(self._saved)),
                        transport=self.transport, vault=self.vault)
 
     @property
@@ -98,7 +115,7 @@ class Context:
     def keep(self, changed: Ledger) -> Context:
         """Save a changed ledger; gives the context in which it holds."""
         ledger.save(self.cluster, changed)
-        return Context(self.path, cluster=self.written, ledger=changed, transport=self.transport, vault=self.vault)
+        return Context(self.path, cluster=self.plain, ledger=changed, transport=self.transport, vault=self.vault)
 
     def moved(self) -> list[Moved]:
         """The hosts whose name has another address now than the cluster knows it by."""
@@ -107,7 +124,7 @@ class Context:
     def look_up_again(self, host: str) -> Context:
         """The context in which the name of a host is what it is now, not what it was when the cluster was built."""
         known = {name: a for name, a in self._saved.addresses.items() if name != self.written.host(host).cluster_address}
-        return Context(self.path, cluster=self.written, transport=self.transport, vault=self.vault,
+        return Context(self.path, cluster=self.plain, transport=self.transport, vault=self.vault,
                        ledger=replace(self.ledger, addresses=known))
 
     @functools.cached_property
@@ -126,8 +143,8 @@ class Context:
 
     def doubts(self) -> tuple[str, ...]:
         """What is wrong with the names of hosts as this machine sees them now. Raises InventoryError for all else that rendering finds."""
-        found = settle(self.written, self._saved.addresses, BRIEFLY)
-        self._render(found.cluster, ledger.assign(self._saved, found.cluster))
+        found = settle(self.plain, self._saved.addresses, BRIEFLY)
+        self._render(self._with_mirror(found.cluster), ledger.assign(self._saved, found.cluster))
         return found.problems
 
     @functools.cached_property

@@ -13,7 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from provisioner.cluster import catalogue
 from provisioner.errors import ProvisionError, UsageError
+from provisioner.mirror import recipes, systems
 from provisioner.mirror.brought import Artifacts, read_artifacts
 from provisioner.mirror.files import file_sha256
 from provisioner.mirror.images import Layer
@@ -161,3 +163,17 @@ def test_the_control_file_takes_the_releases_version_and_is_known_again_by_it() 
     assert mesos.made_here(version.replace("@VERSION@", "1.11.0"))
     assert not mesos.made_here("1.11.0-2.0.1")
     assert "standin" not in json.dumps(control)
+
+
+def test_mirrors_find_the_recipe_and_the_catalogue_names_what_it_makes() -> None:
+    assert recipes.recipe(mesos.NAME) is mesos.recipe
+    [entry] = [each for each in catalogue.load().entries if each.get("made")]
+    control = (lab_dir() / "mesos" / "package" / "DEBIAN" / "control").read_text().replace("@VERSION@", mesos.current().version)
+    assert f"Package: {entry.get('package')}\nVersion: {entry.version}\n" in control
+
+
+@pytest.mark.parametrize("name", ["rocky9/amd64", "ubuntu24.04/amd64", "debian12/arm64"])
+def test_it_is_made_for_no_other_systems(name: str) -> None:
+    with pytest.raises(UsageError, match=f"Mesos can't be made for {name}") as caught:
+        mesos.recipe(systems.named(name), print)
+    assert "debian12/amd64" in caught.value.hint

@@ -16,12 +16,14 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from provisioner.cluster.facts import to_ansible_facts
+from provisioner.components import SITE
 from provisioner.context import Context
 from provisioner.observe.observation import observe
 from provisioner.plan.fingerprint import questions
 from provisioner.run.ansible import seed_facts, with_ssh_arguments
 from provisioner.state import ledger, secrets
 from provisioner.state.files import write_private
+from tests.lab.support.a_mirror import with_mirror
 from tests.lab.support.checkout import HOME, SHARED, SYSTEM, ClusterUnderTest, provision
 
 CLUSTER = ClusterUnderTest(SHARED, HOME)
@@ -38,6 +40,8 @@ def prepare() -> None:
     if needs:
         CLUSTER.up(*(word for need in needs for word in ("--only", need)))
     context = Context(CLUSTER.inventory)
+    if os.environ.get("COMPONENT") == SITE.name:
+        context = with_mirror(context)
     ledger.save(context.cluster, context.ledger)
     secrets.ensure(context.cluster)
     inventory = context.rendered

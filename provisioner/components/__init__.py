@@ -10,8 +10,8 @@ import importlib
 from provisioner.components.model import Component, Shorthand
 
 #: Each after what it stands on.
-ORDER = ("repos", "common", "kernel", "docker", "consul", "zookeeper", "dns", "mesos_master", "mesos_agent", "marathon", "chronos",
-         "registrator", "logstash")
+ORDER = ("mirror", "repos", "common", "kernel", "docker", "consul", "zookeeper", "dns", "mesos_master", "mesos_agent", "marathon",
+         "chronos", "registrator", "logstash")
 
 
 def _read(name: str) -> Component:
@@ -42,6 +42,9 @@ QUORUMS = {c.name: c.voters for c in UPGRADE_ORDER if c.voters}
 
 #: The one that runs the tasks of users.
 AGENT = next(c for c in COMPONENTS if c.runs_tasks)
+
+#: The one that the others are installed from, where somebody runs it.
+SITE = next(c for c in COMPONENTS if c.site)
 
 _BY_NAME = {c.name: c for c in COMPONENTS}
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any, Literal
 
-Shorthand = Literal["all", "masters", "agents"]
+Shorthand = Literal["", "all", "masters", "agents"]
 Protocol = Literal["tcp", "udp"]
 Artefact = Literal["", "archive", "image", "package"]
 SecretKind = Literal["password", "key", "token"]
@@ -25,8 +25,8 @@ class Port:
     `title` says what listens. `variable` moves it from `number`; without one it is fixed. `address` is where it is opened: an
     address, the name of a role variable in braces, or nothing for all addresses and where that depends on settings. `public` ports
     are those that the other hosts reach. `group` restricts it to hosts of that group, `when` to hosts where a variable has that
-    value. `by_kernel`: the socket is the kernel's own. With `ranges` the variable's text holds ranges of ports that belong to what
-    the component starts.
+    value. `by_kernel`: the socket is the kernel's own; `unit` opens it, where that is not the component's own unit. With `ranges` the
+    variable's text holds ranges of ports that belong to what the component starts.
 
     `access` restricts it to a closed or an open cluster.
 
@@ -47,6 +47,7 @@ class Port:
     ranges: Callable[[str], list[tuple[int, int]]] | None = None
     reach: Reach = ""
     access: Literal["", "closed", "open"] = ""
+    unit: str = ""
 
     @property
     def reached_by(self) -> Reach:
@@ -106,13 +107,27 @@ class Versions:
     way_into: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Site:
+    """That the cluster installs what it serves, where the inventory names no other place. Each is the name of a role variable.
+
+    `folder` is on the operator's machine, and is sent to `data` on the host; `port` is of its packages and files, `registry_port` of its
+    images.
+    """
+
+    folder: str
+    data: str
+    port: str
+    registry_port: str
+
+
 @dataclass(frozen=True, eq=False)
 class Component:
     """One thing the cluster runs.
 
     `name` is also the inventory group; `role` is its Ansible role; `shorthand` is the group by which a host joins it when its own
-    group is not written; `unit` is the systemd unit that runs it. `server_group` marks those of its members that are servers, by
-    default the masters; where only these have the unit, `unit_on_servers`.
+    group is not written, '' where none does; `unit` is the systemd unit that runs it. `server_group` marks those of its members that are
+    servers, by default the masters; where only these have the unit, `unit_on_servers`.
 
     `after` are the components that have to work before it is brought up, by name; what these stand on is understood.
 
@@ -141,7 +156,7 @@ class Component:
     `reset` are role variables for the removal of a whole cluster; `data` is the variable that decides whether a removal deletes
     what it has stored, and the value that does. `saved_by` is the group whose members have what a backup keeps. `missing` is what a
     cluster without any host that has its unit can't do; where it is `required` that is an error, and `missing` what to do.
-    `reads` are patterns of files that its program reads, whoever wrote them.
+    `reads` are patterns of files that its program reads, whoever wrote them. With `site` the others install from it.
     """
 
     name: str
@@ -182,6 +197,7 @@ class Component:
     missing: str = ""
     required: bool = False
     reads: tuple[str, ...] = ()
+    site: Site | None = None
 
     @property
     def probe_variable(self) -> str:

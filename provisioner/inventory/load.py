@@ -132,7 +132,7 @@ def _members(described: Described) -> dict[str, set[str]]:
     everybody = set(described.settings)
     written = {name: group.hosts for name, group in described.groups.items()}
     shorthands = {s: written.get(s, set()) for s in SHORTHANDS}
-    ours = {g: written.get(g, shorthands[default]) for g, default in DEFAULT_GROUP.items()}
+    ours = {g: written.get(g, shorthands.get(default, set())) for g, default in DEFAULT_GROUP.items()}
     own = {name: written[name] for name in groups.own(described)}
     return {**own, ALL: everybody, **dict.fromkeys(HOST_WIDE, everybody), **shorthands, **ours}
 

@@ -64,6 +64,9 @@ def without(cluster: Cluster, known: Catalogue) -> Iterator[str]:
             if entry.kind == "image":
                 yield (f"{name}: no public registry has the image {entry.get('image')}: push it to a registry of yours and set "
                        "cluster_registry, or load it on every host that needs it")
+            elif entry.get("made"):
+                yield (f"{name}: no public repository has the package {entry.get('package')}: make it, {entry.get('made')} "
+                       f"(provision mirror pull DIR --make {role}), and set {MIRROR} and {LIST}")
             else:
                 yield (f"{name}: no public repository has the package {entry.get('package')}: set {MIRROR} and {LIST} to a mirror that "
                        "has it, or give the hosts a repository that does; preflight looks for it on each host")

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from provisioner.cluster.catalogue import Catalogue, Entry
 from provisioner.cluster.model import Cluster, Host
-from provisioner.components import COMPONENTS, QUORUMS
+from provisioner.components import COMPONENTS, QUORUMS, SITE
 from provisioner.components.model import Port
 from provisioner.inventory.networks import joined, networks_of
 from provisioner.state.ledger import Ledger
@@ -121,7 +121,7 @@ class Wiring:
         found = {name: str(self.setting(f"cluster_{name}")) for name in ("http_proxy", "https_proxy") if self.setting(f"cluster_{name}")}
         if not found:
             return {}
-        talked_to = {"masters", *QUORUMS.values()}
+        talked_to = {"masters", *QUORUMS.values(), SITE.name}
         near = [h.cluster_address for h in self.cluster.hosts if h.groups & talked_to]
         own = [one.strip() for one in str(self.setting("cluster_no_proxy")).split(",") if one.strip()]
         return {**found, "no_proxy": ",".join(dict.fromkeys(("localhost", "127.0.0.1", *near, *own)))}
@@ -156,6 +156,11 @@ class Wiring:
             return {}
         return {"certificate": "{{ vault_cluster_ca_certificate }}", "key": "{{ vault_cluster_ca_key }}",
                 "also": also("cluster_ca_certificate")}
+
+    @property
+    def trusted(self) -> str:
+        """A reference to the certificates of those who sign for the cluster's services: two, while one follows the other."""
+        return f"{{{{ vault_cluster_ca_certificate }}}}\n{also('cluster_ca_certificate')}"
 
     def zk_url(self, user: str, path: str) -> str:
         """A `zk://` URL with its password as a reference."""

@@ -64,7 +64,7 @@ def read_artifacts(folder: Path | None) -> Artifacts:
     if folder is None:
         return Artifacts()
     debs = tuple(read(path.resolve()) for path in sorted((folder / "deb").glob("*.deb")))
-    images = tuple(image for path in sorted((folder / "images").glob("*.tar")) for image in _saved(path.resolve()))
+    images = tuple(image for path in sorted((folder / "images").glob("*.tar")) for image in saved(path.resolve()))
     archives = [path.resolve() for path in sorted((folder / "archives").glob("*.zip"))]
     consul = [SavedConsul(path, named["version"]) for path in archives if (named := _CONSUL.fullmatch(path.name))]
     if len(archives) > len(consul[:1]):
@@ -87,7 +87,8 @@ def unpack(image: SavedImage, scratch: Path) -> Image:
     raise UsageError(f"{image.repository}:{image.tag} is not in it any more", where=str(image.path), hint="try again")
 
 
-def _saved(path: Path) -> list[SavedImage]:
+def saved(path: Path) -> list[SavedImage]:
+    """The images with a name in what `docker save` wrote. Raises UsageError."""
     try:
         with tarfile.open(path) as archive:
             tags = [tag for entry in _manifest(archive, path) for tag in entry.get("RepoTags") or []]

@@ -10,7 +10,6 @@ import platform
 import shutil
 import sys
 import tarfile
-import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,12 +22,12 @@ from provisioner.mirror import bundle_start as reading
 from provisioner.mirror import lock
 from provisioner.mirror.files import file_sha256, readable
 from provisioner.mirror.programs import Say
+from provisioner.mirror.progress import Progress
 from provisioner.state.files import read_private, write_private
 
 #: What of a mirror's folder is carried. The key that signs its repositories is carried only when somebody asks for it.
 CARRIED, KEY = ("www", "registry"), "key"
 SIGNING = "bundle-key"
-_TELL_SECONDS = 5.0
 README = """\
 This file holds provision, and a mirror for the hosts of its inventory. On a machine like the one that saved it, without a network:
   tar xf FILE start.py && python3 start.py FILE VENV
@@ -48,20 +47,6 @@ class Member:
         if isinstance(self.source, bytes):
             return [len(self.source), hashlib.sha256(self.source).hexdigest()]
         return [self.source.stat().st_size, file_sha256(self.source)]
-
-
-class Progress:
-    """Says every few seconds how many bytes are done."""
-
-    def __init__(self, say: Say, what: str, total: int) -> None:
-        self._say, self._what, self._total, self._done, self._last = say, what, total, 0, time.monotonic()
-
-    def __call__(self, size: int) -> None:
-        """So many bytes more."""
-        self._done += size
-        if time.monotonic() - self._last >= _TELL_SECONDS:
-            self._last = time.monotonic()
-            self._say(f"{self._what}: {readable(self._done)} of {readable(self._total)}")
 
 
 def sign(folder: Path, text: bytes) -> bytes:
@@ -135,7 +120,7 @@ def save(file: Path, mirror: Path | None, locked: Path | None, wheels: Iterable[
     listed = {}
     for each in members:
         listed[each.name] = each.measured()
-        measuring(int(listed[each.name][0]))
+        measuring.came(int(listed[each.name][0]))
     about = {"format": reading.FORMAT, "provision": __version__, "python": f"{sys.version_info.major}.{sys.version_info.minor}",
              "machine": platform.machine(), "system": platform.system(), "hosts": systems, "members": listed}
     text = (json.dumps(about, indent=1) + "\n").encode()
@@ -187,7 +172,7 @@ class _Hashed:
     def read(self, size: int) -> bytes:
         chunk = self._source.read(size)
         self.digest.update(chunk)
-        self._tell(len(chunk))
+        self._tell.came(len(chunk))
         return chunk
 
 

@@ -12,9 +12,10 @@ from pathlib import Path
 
 from provisioner.errors import LockedError, StepFailed, UnreachableError, UsageError
 from provisioner.mirror import bundle_start as reading
-from provisioner.mirror.bundle import CARRIED, KEY, SIGNING, Progress
+from provisioner.mirror.bundle import CARRIED, KEY, SIGNING
 from provisioner.mirror.files import link_or_copy, readable
 from provisioner.mirror.programs import Say
+from provisioner.mirror.progress import Progress
 
 #: In a folder that was loaded: the manifest of its bundle, and the public key (hex) of who signed it.
 LOADED, SIGNER = "bundle.json", "bundle-signer"
@@ -86,7 +87,8 @@ def load(file: Path, folder: Path, begin: reading.Head, say: Say, *, tool: bool 
             raise UsageError(f"the bundle needs {readable(begin.size)}, {readable(free)} are free", where=str(parent), hint="make room")
         loading.mkdir(mode=0o755)
         with refused():
-            reading.unpack(file, begin, lambda name: _place(loading, name, tool=tool, mirror=mirror), Progress(say, "loading", begin.size))
+            tell = Progress(say, "loading", begin.size)
+            reading.unpack(file, begin, lambda name: _place(loading, name, tool=tool, mirror=mirror), tell.came)
         _complete(loading, folder, begin)
         _put(loading, folder)
 

@@ -33,6 +33,30 @@ class Control:
     summary: str
 
 
+@dataclass(frozen=True)
+class Described:
+    """A package file with what a mirror has to know: `depends` is the field of all that it needs, as it declares it."""
+
+    path: Path
+    package: str
+    version: str
+    architecture: str
+    depends: str
+
+
+def described(path: Path) -> Described:
+    """What a whole package file declares. Raises UsageError for one that is cut or damaged, and for what is none."""
+    form = "${Package}\\n${Version}\\n${Architecture}\\n${Pre-Depends}\\n${Depends}\\n"
+    done = attempt(["dpkg-deb", "--show", f"--showformat={form}", str(path)])
+    fields = done.stdout.decode(errors="replace").split("\n")
+    if done.returncode != 0 or len(fields) < 5 or not fields[0]:
+        raise UsageError("this is no Debian package", where=str(path), hint="build or download it again")
+    # The description lies in front: that all of the content is there only shows when it is read.
+    if attempt(["dpkg-deb", "--fsys-tarfile", str(path)], timeout=600, keep=False).returncode != 0:
+        raise UsageError(f"the package {fields[0]} {fields[1]} is cut or damaged", where=str(path), hint="copy or download it again")
+    return Described(path, fields[0], fields[1], fields[2], ", ".join(filter(None, fields[3:5])))
+
+
 def read(path: Path) -> Deb:
     """Name and version of a package file. Raises UsageError when it is no Debian package."""
     done = attempt(["dpkg-deb", "--show", "--showformat", "${Package} ${Version}", str(path)])

@@ -60,12 +60,16 @@ class Dnf:
 
         Raises ProvisionError with dnf's words.
         """
-        parted = [each.partition("=")[::2] for each in wanted]
+        parted = [(each, "") if " " in each else each.partition("=")[::2] for each in wanted]
         rows = self._asked(" ".join(wanted[-3:]), wanted=parted, pinned=dict(pinned))
         if weak := sorted(row["name"] for row in rows if not row["sha256"]):
             raise ProvisionError(f"their repository has no SHA-256 of {', '.join(weak)}", hint="ask its owner for an index with SHA-256")
         return [Candidate(row["name"], row["version"], row["url"], row["size"], row["sha256"], self._fingerprints[row["repository"]])
                 for row in rows]
+
+    def needed_by(self, relations: str, pinned: Mapping[str, str]) -> list[Candidate]:
+        """The same for what a package depends on, such as `a (>= 1), c`."""
+        return self.closure([each.replace("(", "").replace(")", "").strip() for each in relations.split(",")], pinned)
 
     def _asked(self, what: str, **question: object) -> Any:
         # Isolated: else Python would look for dnf's library in the folder of the script, beside which this file is.

@@ -36,7 +36,7 @@ def download(files: Sequence[Wanted], arriving: Path, say: Say = lambda line: No
     alike: dict[str, list[Wanted]] = {}
     for each in files:
         alike.setdefault(each.sha256, []).append(each)
-    progress = Progress(say, sum(group[0].size for group in alike.values()), len(alike))
+    progress = Progress(say, "downloading", sum(group[0].size for group in alike.values()), len(alike))
     waiting: queue.SimpleQueue[list[Wanted]] = queue.SimpleQueue()
     for group in alike.values():
         waiting.put(group)

@@ -2,7 +2,8 @@
 
     www/catalogue.json, www/provision.lock   what it has, for inventories and for people
     www/apt/, www/yum/rocky9/x86_64/         packages with their signed index
-    www/archives/, www/keys/                 other files, the vendors' keys
+    www/archives/COMPONENT/VERSION/          other files
+    www/keys/                                the vendors' keys
     registry/                                storage of the image registry
     key/                                     the key that signs the packages' index; not served
     arriving/                                what has come in part
@@ -87,7 +88,9 @@ class Folder:
             else:
                 place = PurePosixPath("www", "apt", "pool", system.codename if system else "none", DISTRIBUTION, name)
         else:
-            place = PurePosixPath("www", "archives" if artefact.kind == ARCHIVE else "keys", name)
+            # Vendors may give their files the same name.
+            own = ("archives", artefact.component, artefact.version) if artefact.kind == ARCHIVE else ("keys",)
+            place = PurePosixPath("www", *own, name)
         if place.is_absolute() or ".." in place.parts or place.parts[:1] != ("www",) or name in ("", ".", "..") or "/" in name:
             raise InventoryError(f"{artefact.kind} {artefact.name}: the lock names no place in a mirror: {artefact.path or name}",
                                  where=locks.NAME, hint=locks.HINT)

@@ -47,7 +47,8 @@ class Locked:
     `name` is that of the package, file, image (with its tag) or key. `url` is where it was found ('' where nobody serves it). `path` is
     where it lies below a mirror's folder ('' where its kind and its name say so, see `folder.Folder.file`). `digest` is `sha256:…` of the
     file's bytes or of the image's manifest. `size` is in bytes, of an image all its layers. `fingerprint` is a key's.
-    `asked` is True for what a role names and False for what that depends on.
+    `asked` is True for what a role names and False for what that depends on. `needs` is the dependency field of a package that no
+    repository describes, as it was made or brought.
     """
 
     kind: str
@@ -62,11 +63,15 @@ class Locked:
     fingerprint: str = ""
     origin: str = VENDOR
     asked: bool = True
+    needs: str = ""
 
     @property
     def key(self) -> tuple[str, str, str]:
-        """What a lock has one of: kind, name without an image's tag, system."""
-        return self.kind, self.name.rpartition(":")[0] if self.kind == IMAGE else self.name, self.system
+        """What a lock has one of: kind, name without an image's tag, and the system, or the component of an archive: vendors may use the
+        same file name.
+        """
+        name = self.name.rpartition(":")[0] if self.kind == IMAGE else self.name
+        return self.kind, name, self.component if self.kind == ARCHIVE else self.system
 
 
 @dataclass(frozen=True)

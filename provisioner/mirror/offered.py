@@ -33,7 +33,7 @@ class Offer:
     `where` is the address that was tried; `answer` one of SERVED, MISSING, UNREACHED, DISTRIBUTION, and `why` what was said where it is
     not SERVED. `checksum` is a digest, a key's fingerprint, or the address of a list of checksums that was not read; `size` is in bytes,
     0 where nobody said.
-    `instead` says what to do where nobody serves it.
+    `instead` says what to do where nobody serves it, `made` what has to be known of it where this machine can make it.
     """
 
     component: str
@@ -50,6 +50,7 @@ class Offer:
     checksum: str = ""
     stand_in: bool = False
     instead: str = ""
+    made: str = ""
 
     @property
     def good(self) -> bool:
@@ -79,7 +80,7 @@ class _Asking:
         self._packages = [each for each in needed.packages if each.manager == self.manager]
         self._nowhere = {sentence.partition(" ")[0] for sentence in needed.nowhere}
         self._asked: list[Offer] = []
-        self._archives: dict[str, NeededArchive] = {}
+        self._archives: dict[tuple[str, str], NeededArchive] = {}
         self._served: dict[str, list[tuple[str, str]]] = {}
         self.questions: list[dict[str, Any]] = []
         for repository in self._repositories:
@@ -118,7 +119,7 @@ class _Asking:
         return offer
 
     def _closer_at_archive(self, offer: Offer) -> Offer:
-        archive = self._archives[offer.name]
+        archive = self._archives[offer.component, offer.name]
         for url in archive.urls[1:] if offer.answer != SERVED else ():
             try:
                 offer = replace(offer, where=url, size=fetch.size_of(url), answer=SERVED, why="")
@@ -150,7 +151,7 @@ class _Asking:
                 others = ", ".join(dict.fromkeys(v for v, _ in self._served.get(package.name, []))) or "no such package"
                 yield replace(base, answer=MISSING, why=f"its repositories have {others}")
             else:
-                yield replace(base, licence="", maintained="", where="the release's own repositories")
+                yield replace(base, licence="", maintained="", made="", where="the release's own repositories")
 
     def _certain(self, component: str, name: str) -> bool:
         """Whether no distribution has it: the catalogue says where it comes from."""
@@ -176,7 +177,7 @@ class _Asking:
 
     def _archive(self, archive: NeededArchive) -> None:
         url = archive.urls[0]
-        self._archives[url.rpartition("/")[2]] = archive
+        self._archives[archive.component, url.rpartition("/")[2]] = archive
         offer = self._offer(archive.component, ARCHIVE, url.rpartition("/")[2], archive.version, where=url, checksum=archive.checksum)
         self._ask(offer, {"kind": "file", "url": url, "hash": False})
 
@@ -190,7 +191,7 @@ class _Asking:
     def _offer(self, component: str, kind: str, name: str, version: str = "", **more: Any) -> Offer:
         entry = self._entry(component) or next((each for each in self._context.catalogue.entries if each.get("image") == name), None)
         known = {} if entry is None else {"licence": str(entry.get("licence")), "maintained": entry.maintained, "stand_in": entry.stand_in,
-                                          "instead": str(entry.get("instead"))}
+                                          "instead": str(entry.get("instead")), "made": str(entry.get("made"))}
         return Offer(component, kind, name, version, **{**known, **more})
 
     def _entry(self, component: str) -> Entry | None:
@@ -205,7 +206,8 @@ def _nowhere(context: Context, needed: Needed, system: System) -> Iterator[Offer
         if entry:
             name = str(entry.get("image") if entry.kind == IMAGE else entry.get("package"))
             yield Offer(component, entry.kind, name, entry.version, "" if entry.kind == IMAGE else system.name, str(entry.get("licence")),
-                        entry.maintained, "", MISSING, rest.partition(": ")[2].partition(":")[0], instead=str(entry.get("instead")))
+                        entry.maintained, "", MISSING, rest.partition(": ")[2].partition(":")[0], instead=str(entry.get("instead")),
+                        made=str(entry.get("made")))
 
 
 def servers_away(found: Sequence[Offer]) -> dict[str, str]:

@@ -10,10 +10,11 @@ it does not sign packages; `system=rocky9` where it is for those hosts alone.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TypeVar
 
-from provisioner.errors import UsageError
+from provisioner.errors import ProvisionError, UsageError
 from provisioner.mirror.apt import own_sources
 from provisioner.mirror.artefacts import Needed, NeededRepository
 from provisioner.mirror.dnf import Dnf, Source
@@ -24,6 +25,8 @@ from provisioner.observe.preflight.sources import MANAGERS
 
 _RPM = re.compile(r"rpm\s+(?:\[(?P<options>[^]]*)\]\s*)?(?P<url>https?://\S+)")
 _EXAMPLE = "rpm [key=URL fingerprint=HEX] http://SERVER/rocky/$releasever/BaseOS/$basearch/os"
+_OWN = "distribution-"
+_Source = TypeVar("_Source")
 _OPTIONS = ("key", "fingerprint", "gpgcheck", "repo_gpgcheck", "system")
 
 
@@ -47,30 +50,60 @@ def _repository(line: str, number: int) -> NeededRepository:
     if (signed or indexed) and not (options.get("key") and options.get("fingerprint")):
         raise UsageError(f"--from {line!r}: it does not say which key signs its packages",
                          hint=f"name it: {_EXAMPLE}; where they are not signed write [gpgcheck=0]")
-    return NeededRepository(f"distribution-{number}", MANAGERS["RedHat"], row["url"], "", (), options.get("key", ""),
+    return NeededRepository(f"{_OWN}{number}", MANAGERS["RedHat"], row["url"], "", (), options.get("key", ""),
                             options.get("fingerprint", ""), signed, indexed, options.get("system", ""))
 
 
-def resolver(system: System, wanted: Needed, trusted: Mapping[NeededRepository, Path], lines: Sequence[str], folder: Path) -> Resolver:
-    """What resolves the packages of a system, with its lists read; `trusted` says where the keys of repositories lie.
+def resolver(system: System, wanted: Needed, trusted: Mapping[NeededRepository, Path], lines: Sequence[str],
+             folder: Path) -> tuple[Resolver, dict[str, str]]:
+    """What resolves the packages of a system by the sources that answer; and by name of the vendors whose do not, why.
 
-    Raises UsageError where there is no source of the distribution's packages, or no program; ProvisionError for one that does not answer.
+    `trusted` says where the keys of repositories lie. Raises UsageError where there is no source of the distribution's packages, or no
+    program; ProvisionError where no vendor's is to blame, or nothing would be left.
     """
     if manager(system) == MANAGERS["Debian"]:
-        apt = Apt(system, [*_vendors(system, wanted, trusted), *_debian(system, wanted, lines)], folder)
-        apt.update()
-        return apt
-    dnf = Dnf(system, list(_yum(system, wanted, trusted)), folder)
-    dnf.update()
-    return dnf
+        def apt(lines: Sequence[str], place: Path) -> Resolver:
+            made = Apt(system, lines, place)
+            made.update()
+            return made
+
+        return _reaching(apt, dict(_vendors(system, wanted, trusted)), _debian(system, wanted, lines), folder)
+
+    def dnf(sources: Sequence[Source], place: Path) -> Resolver:
+        made = Dnf(system, sources, place)
+        made.update()
+        return made
+
+    every = {each.name: each for each in _yum(system, wanted, trusted)}
+    vendors = {name: each for name, each in every.items() if not name.startswith(_OWN)}
+    return _reaching(dnf, vendors, [each for name, each in every.items() if name not in vendors], folder)
 
 
-def _vendors(system: System, wanted: Needed, trusted: Mapping[NeededRepository, Path]) -> Iterator[str]:
-    """The lines of the vendors' repositories, or the site's, whose keys are there."""
+def _reaching(make: Callable[[Sequence[_Source], Path], Resolver], vendors: Mapping[str, _Source], origins: Sequence[_Source],
+                 folder: Path) -> tuple[Resolver, dict[str, str]]:
+    try:
+        return make([*vendors.values(), *origins], folder / "all"), {}
+    except UsageError:
+        raise
+    except ProvisionError:
+        away: dict[str, str] = {}
+        for number, (name, source) in enumerate(vendors.items()):
+            try:
+                make([source], folder / str(number))
+            except ProvisionError as error:
+                away[name] = error.message
+        rest = [*(source for name, source in vendors.items() if name not in away), *origins]
+        if not away or not rest:
+            raise
+        return make(rest, folder / "rest"), away
+
+
+def _vendors(system: System, wanted: Needed, trusted: Mapping[NeededRepository, Path]) -> Iterator[tuple[str, str]]:
+    """The vendors' repositories, or the site's, whose keys are there: name and line."""
     for each in wanted.repositories:
         if each in trusted and each.manager == MANAGERS["Debian"]:
             uri, suite = _filled(each.uri, system), _filled(each.suite, system)
-            yield f"deb [signed-by={trusted[each]}] {uri} {suite} {' '.join(each.components)}"
+            yield each.name, f"deb [signed-by={trusted[each]}] {uri} {suite} {' '.join(each.components)}"
 
 
 def _filled(text: str, system: System) -> str:
@@ -99,7 +132,7 @@ def _yum(system: System, wanted: Needed, trusted: Mapping[NeededRepository, Path
     Raises UsageError where none has the distribution's packages.
     """
     mine = [each for each in wanted.repositories if fits(each, system)]
-    if not any(each.name == "site" or each.name.startswith("distribution-") for each in mine):
+    if not any(each.name == "site" or each.name.startswith(_OWN) for each in mine):
         raise UsageError(f"nobody told where the packages of {system.name} are", hint=f"name its repositories: --from '{_EXAMPLE}'")
     for each in mine:
         if each in trusted or not each.key_url:

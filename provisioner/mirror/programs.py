@@ -31,11 +31,15 @@ def run(argv: Sequence[str], *, what: str, stdin: bytes | None = None, timeout: 
 
 
 def attempt(
-    argv: Sequence[str], *, stdin: bytes | None = None, timeout: float = 120.0, cwd: Path | None = None
+    argv: Sequence[str], *, stdin: bytes | None = None, timeout: float = 120.0, cwd: Path | None = None, keep: bool = True,
 ) -> subprocess.CompletedProcess[bytes]:
-    """Runs a program whose failure is an answer too. Raises UsageError when it is missing, ProvisionError after `timeout` seconds."""
+    """Runs a program whose failure is an answer too; without `keep` what it prints to its standard output is thrown away.
+
+    Raises UsageError when it is missing, ProvisionError after `timeout` seconds.
+    """
     try:
-        return subprocess.run(argv, input=stdin or b"", capture_output=True, timeout=timeout, cwd=cwd, env=system_path(), check=False)
+        return subprocess.run(argv, input=stdin or b"", stdout=subprocess.PIPE if keep else subprocess.DEVNULL, stderr=subprocess.PIPE,
+                              timeout=timeout, cwd=cwd, env=system_path(), check=False)
     except FileNotFoundError:
         raise not_installed(argv[0]) from None
     except subprocess.TimeoutExpired:

@@ -1,4 +1,4 @@
-"""How far a download is, for people."""
+"""How much is done of what takes long, for whoever waits."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ _TELL_SECONDS = 5.0
 
 
 class Progress:
-    """Says every few seconds how much of it is done, and how fast."""
+    """Says every few seconds how many bytes of `total` are done and how fast, and of several `files` how many; threads may share it."""
 
-    def __init__(self, say: Say, total: int, files: int) -> None:
-        self._say, self._total, self._files = say, total, files
+    def __init__(self, say: Say, what: str, total: int, files: int = 0) -> None:
+        self._say, self._what, self._total, self._files = say, what, total, files
         self._lock = threading.Lock()
         self._come = self._done = self._through = 0
         self._begin = self._told = time.monotonic()
@@ -26,13 +26,13 @@ class Progress:
             self._done += size
 
     def came(self, size: int) -> None:
-        """So many bytes came."""
+        """So many bytes more."""
         with self._lock:
             self._come += size
             self._done += size
             if (now := time.monotonic()) - self._told >= _TELL_SECONDS:
                 self._told = now
-                self._say(f"downloading: {self}")
+                self._say(f"{self._what}: {self}")
 
     def through(self) -> None:
         """One file more is done with."""
@@ -42,4 +42,5 @@ class Progress:
     def __str__(self) -> str:
         """`120.0 MB of 1.2 GB, 14 of 230 files, 11.5 MB/s`."""
         rate = readable(int(self._come / max(time.monotonic() - self._begin, 0.001)))
-        return f"{readable(self._done)} of {readable(self._total)}, {self._through} of {self._files} files, {rate}/s"
+        files = f", {self._through} of {self._files} files" if self._files else ""
+        return f"{readable(self._done)} of {readable(self._total)}{files}, {rate}/s"

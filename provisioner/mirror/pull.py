@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ from provisioner.mirror import lock as locks
 from provisioner.mirror.artefacts import NeededImage
 from provisioner.mirror.download import download, total
 from provisioner.mirror.folder import Folder, wanted
-from provisioner.mirror.lock import Lock, Locked
+from provisioner.mirror.lock import MADE, Lock, Locked
 from provisioner.mirror.programs import Say
 
 
@@ -50,7 +49,7 @@ def pull(folder: Folder, lock: Lock, catalogue: Catalogue, variables: Mapping[st
             return Pulled(came - len(forged), (*lost, *faults, *refused, *forged))
         fingerprint = indexes.publish(folder, lock, say, changed=bool(came) or str(folder.lock or "") != str(lock))
         rows = listing.entries(lock, folder, catalogue, variables, fingerprint)
-        indexes.written(folder.www / "catalogue.json", json.dumps(rows, indent=1) + "\n")
+        indexes.written(folder.www / "catalogue.json", listing.text(rows))
         if text := listing.sums(lock, folder):
             indexes.written(folder.www / listing.SUMS, text)
         indexes.written(folder.www / locks.NAME, str(lock))  # last: it says that all of it is there
@@ -58,5 +57,7 @@ def pull(folder: Folder, lock: Lock, catalogue: Catalogue, variables: Mapping[st
 
 
 def _lost(artefact: Locked, path: Path) -> ProvisionError:
+    put = f"put the file with {artefact.digest} there"
+    again = f"--make {artefact.component} makes it, and says if that gives other bytes; else {put}"
     return ProvisionError(f"{artefact.kind} {artefact.name} {artefact.version}: nobody serves it, and the file here is missing or another",
-                          where=str(path), hint=f"put the file with {artefact.digest} there")
+                          where=str(path), hint=again if artefact.origin == MADE else f"provision mirror add FILE, or {put}")

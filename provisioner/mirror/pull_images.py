@@ -14,7 +14,7 @@ from provisioner.mirror.files import file_sha256
 from provisioner.mirror.folder import Folder
 from provisioner.mirror.lock import IMAGE, VENDOR, Lock, Locked
 from provisioner.mirror.programs import Say, working
-from provisioner.mirror.registry import access, named, raw, skopeo
+from provisioner.mirror.registry import NoSkopeoError, access, named, raw, skopeo
 from provisioner.mirror.storage import Storage, children, parts
 
 #: An image of some GB on a slow line takes long; where skopeo is broken off that image begins anew.
@@ -44,7 +44,7 @@ def fetch(folder: Folder, images: Sequence[Locked], wanted: Collection[str], way
           say: Say) -> list[ProvisionError]:
     """Puts images into the registry; gives why some could not be. Of a list of manifests the `wanted` architectures come, and the list.
 
-    `ways` say by an image's name how its registry is reached. Raises UsageError without skopeo.
+    `ways` say by an image's name how its registry is reached. Without skopeo none comes. Raises UsageError where nothing can be written.
     """
     faults: list[ProvisionError] = []
     for each in images:
@@ -55,9 +55,9 @@ def fetch(folder: Folder, images: Sequence[Locked], wanted: Collection[str], way
         try:
             with working(say, f"image {each.name}"):
                 _one(folder, each, wanted, ways.get(each.name) or NeededImage(each.component, each.version, each.name))
-        except UsageError:
-            raise
         except ProvisionError as error:
+            if isinstance(error, UsageError) and not isinstance(error, NoSkopeoError):
+                raise
             faults.append(error)
     return faults
 

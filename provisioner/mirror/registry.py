@@ -19,6 +19,10 @@ _SECONDS = 60.0
 PROGRAM = "skopeo"
 
 
+class NoSkopeoError(UsageError):
+    """The program is not installed: nothing can be said of images, and of all else it can."""
+
+
 class NoImageError(ProvisionError):
     """A registry does not give an image, or not for a wanted architecture."""
 
@@ -26,7 +30,7 @@ class NoImageError(ProvisionError):
 def locked(image: NeededImage, architectures: Collection[str]) -> Locked:
     """An image by the SHA-256 of its manifest, or of its list of manifests, which holds for every architecture.
 
-    Its size is that of all layers for these architectures. Raises NoImageError, UsageError without the program.
+    Its size is that of all layers for these architectures. Raises NoImageError, NoSkopeoError.
     """
     text = raw(image, image.image)
     manifest = _parsed(text, image.image)
@@ -88,18 +92,18 @@ def access(image: NeededImage, prefix: str = "") -> Iterator[list[str]]:
 
 
 def raw(image: NeededImage, reference: str, *what: str) -> bytes:
-    """The exact bytes of a manifest; with `--config` those of the image's configuration. Raises NoImageError, UsageError."""
+    """The exact bytes of a manifest; with `--config` those of the image's configuration. Raises NoImageError, NoSkopeoError."""
     with access(image) as flags:
         return skopeo(f"the image {reference}", ["inspect", "--raw", *what, *flags, f"docker://{reference}"], seconds=_SECONDS)
 
 
 def skopeo(what: str, arguments: Sequence[str], *, seconds: float) -> bytes:
-    """What skopeo says. Raises NoImageError, UsageError without the program."""
+    """What skopeo says. Raises NoImageError, NoSkopeoError."""
     try:
         done = attempt([PROGRAM, *arguments], timeout=seconds)
     except UsageError as error:
-        raise UsageError("images are read by the program skopeo, which is not installed here",
-                         hint="install it: apt-get install skopeo, or dnf install skopeo") from error
+        raise NoSkopeoError(f"{what}: images are read by the program skopeo, which is not installed here",
+                            hint="install it: apt-get install skopeo, or dnf install skopeo") from error
     if done.returncode != 0:
         said = done.stderr.decode(errors="replace").strip()
         raise NoImageError(failure(f"{what}: skopeo", done.returncode, _plain(said)).message,

@@ -15,6 +15,7 @@ from urllib.parse import unquote
 from provisioner.errors import ProvisionError
 from provisioner.mirror.apt import call
 from provisioner.mirror.artefacts import NeededPackage
+from provisioner.mirror.debs import relations
 from provisioner.mirror.lock import PACKAGE, Locked, System
 from provisioner.observe.preflight.sources import MANAGERS, same_version
 
@@ -50,6 +51,9 @@ class Resolver(Protocol):
         Raises ProvisionError with the package manager's words.
         """
 
+    def needed_by(self, relations: str, pinned: Mapping[str, str]) -> list[Candidate]:
+        """The same for what a package depends on, such as `a (>= 1), c`."""
+
 
 class Apt:
     """apt's view of one system, in a folder of its own, from one-line sources."""
@@ -84,9 +88,16 @@ class Apt:
 
         Raises ProvisionError with apt's words.
         """
+        return self._fetched("install", wanted, pinned)
+
+    def needed_by(self, relations: str, pinned: Mapping[str, str]) -> list[Candidate]:
+        """The same for a field of dependencies, such as `a (>= 1) | b, c`."""
+        return self._fetched("satisfy", [relations], pinned)
+
+    def _fetched(self, verb: str, wanted: Sequence[str], pinned: Mapping[str, str]) -> list[Candidate]:
         pins = (f"Package: {name}\nPin: version {version}\nPin-Priority: {_PIN}\n" for name, version in pinned.items())
         (self._root / "preferences").write_text("\n".join(pins))
-        found = _files(self._call("install", "--print-uris", "--yes", "--no-install-recommends", *wanted))
+        found = _files(self._call(verb, "--print-uris", "--yes", "--no-install-recommends", *wanted))
         described = self._described([f"{deb.name}={deb.version}" for deb in found])
         return [replace(deb, sha256=described[deb.name, deb.version]) for deb in found]
 
@@ -113,19 +124,20 @@ def manager(system: System) -> str:
     return MANAGERS["Debian" if system.codename else "RedHat"]
 
 
-def packages(resolver: Resolver, system: System, wanted: Sequence[NeededPackage],
-             kept: Sequence[Locked] = ()) -> tuple[list[Locked], list[str]]:
+def packages(resolver: Resolver, system: System, wanted: Sequence[NeededPackage], kept: Sequence[Locked] = (),
+             brought: Sequence[Locked] = ()) -> tuple[list[Locked], list[str]]:
     """The packages of a system for its lock, and sentences about what is missing.
 
-    `kept` are those of an older lock that are to stay as they are where that still fits.
+    `kept` are those of an older lock that are to stay as they are where that still fits, `brought` those that no source has and whose
+    dependencies are wanted.
     """
     mine = [each for each in wanted if each.manager == manager(system)]
     served = resolver.versions(dict.fromkeys(each.name for each in mine))
     pinned = {each.name: each.version for each in kept}
-    found, missing, stuck = _all(resolver, mine, served, pinned, system)
+    found, missing, stuck = _all(resolver, mine, served, pinned, system, brought)
     while stuck & pinned.keys():  # what can't stay for one component moves for all: a host has one version of each package
         pinned = {name: version for name, version in pinned.items() if name not in stuck}
-        found, missing, stuck = _all(resolver, mine, served, pinned, system)
+        found, missing, stuck = _all(resolver, mine, served, pinned, system, brought)
     asked = {each.name: each.component for each in reversed(mine)}
     return [_locked(rows, asked, system) for rows in found.values()], missing
 
@@ -134,7 +146,7 @@ Found = dict[tuple[str, str], list[tuple[str, Candidate]]]
 
 
 def _all(resolver: Resolver, mine: Sequence[NeededPackage], served: Mapping[str, list[str]], pinned: Mapping[str, str],
-         system: System) -> tuple[Found, list[str], set[str]]:
+         system: System, brought: Sequence[Locked]) -> tuple[Found, list[str], set[str]]:
     """Each package file with the components that need it, sentences about what is missing, and the names that can't keep their version."""
     found: Found = {}
     missing: list[str] = []
@@ -156,6 +168,17 @@ def _all(resolver: Resolver, mine: Sequence[NeededPackage], served: Mapping[str,
             continue
         for deb in debs:
             found.setdefault((deb.name, deb.version), []).append((component, deb))
+    own_names = {each.name for each in brought}
+    for each in brought:
+        lines = [line for line in each.needs.split(",") if line.strip() and not own_names.intersection(*relations(line))]
+        try:
+            debs = resolver.needed_by(",".join(lines), pins) if lines else []
+        except ProvisionError as error:
+            missing.append(f"{each.component} on {system.name}: what {each.name} {each.version} depends on is in no source "
+                           f"({each.needs}): {error.message}")
+            continue
+        for deb in debs:
+            found.setdefault((deb.name, deb.version), []).append((each.component, deb))
     return found, missing, stuck
 
 

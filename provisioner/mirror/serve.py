@@ -16,12 +16,11 @@ from provisioner.errors import UsageError
 from provisioner.mirror import lock as locks
 from provisioner.mirror.folder import Folder
 from provisioner.mirror.http_files import Files, Found, Server
-from provisioner.mirror.storage import Storage
+from provisioner.mirror.storage import Storage, media_type
 
 _API = {"Docker-Distribution-Api-Version": "registry/2.0"}
 _NAME = r"[a-z0-9]+(?:[._-]+[a-z0-9]+)*(?:/[a-z0-9]+(?:[._-]+[a-z0-9]+)*)*"
 _PATH = re.compile(rf"/v2/({_NAME})/(manifests|blobs|tags)/([\w][\w.:-]{{0,127}})")
-_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 
 
 @dataclass(frozen=True)
@@ -65,7 +64,7 @@ class Images:
         digest = self._storage.revision_of(name, reference)
         if not digest or not (blob := self._storage.blob(digest)).is_file():
             return _error("MANIFEST_UNKNOWN", f"no {reference} of {name}")
-        kind = str(self._storage.manifest(digest).get("mediaType") or _MANIFEST)
+        kind = media_type(self._storage.manifest(digest))
         return Found(blob, kind, {**_API, "Docker-Content-Digest": f"sha256:{digest}", "ETag": f'"sha256:{digest}"'})
 
     def _blob(self, name: str, reference: str) -> Found:

@@ -147,6 +147,16 @@ def children(manifest: Mapping[str, Any], architectures: Collection[str]) -> lis
     return list({architecture: (architecture, digest) for architecture, digest in found}.values())
 
 
+def media_type(manifest: Mapping[str, Any]) -> str:
+    """What a manifest is; those of the OCI need not say it."""
+    if said := manifest.get("mediaType"):
+        return str(said)
+    if "manifests" in manifest:
+        return "application/vnd.oci.image.index.v1+json"
+    ours = str((manifest.get("config") or {}).get("mediaType", "")).startswith("application/vnd.oci.")
+    return "application/vnd.oci.image.manifest.v1+json" if ours else "application/vnd.docker.distribution.manifest.v2+json"
+
+
 def parts(manifest: Mapping[str, Any]) -> list[tuple[str, int]]:
     """Digest and size in bytes of an image's configuration and layers."""
     found = [each for each in (manifest.get("config"), *manifest.get("layers", [])) if each]

@@ -20,7 +20,7 @@ from provisioner.plan.reboots import reboots
 from provisioner.plan.rolling import rolled
 from provisioner.plan.rotation import together
 from provisioner.plan.scope import BATCH
-from provisioner.plan.steps import Plan, Step, leads, serves
+from provisioner.plan.steps import FILL, Plan, Step, leads, serves
 from provisioner.plan.upgrade_order import drained_agents, migrated, order, with_agents_drained
 from provisioner.plan.versions import Moves
 
@@ -60,6 +60,8 @@ def make_plan(cluster: Cluster, rendered: Mapping[str, Any], seen: Observation, 
             own = (grown or migrated(component, hosts, seen, moving or {})
                    or together(component, hosts, cluster, seen, rotating or {}, partial=partial)
                    or rolled(component, hosts, cluster, seen, batch))
+            # Its role installs from what it serves.
+            steps += [Step(component, tuple(hosts), verb=FILL)] if component.site and hosts else []
             # What is asked for in the end the others have to bring by then, too.
             steps += before if late else own
             last += own if late else []

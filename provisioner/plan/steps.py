@@ -16,14 +16,16 @@ from provisioner.observe.observation import Observation
 ROLLING = ("up", "restart")
 #: The condition of steps that belong to a reboot: the host asks for one.
 REBOOT = "reboot"
+#: The verb that sends a site's mirror what it serves.
+FILL = "fill"
 
 
 @dataclass(frozen=True)
 class Step:
     """One verb of one component on some hosts.
 
-    `verb` names the playbook (up, drain, stop, restart, remove) or what else does it (reboot, protect, forget). `batch` hosts are worked
-    on at a time, in the order of `hosts`; 0 means all at once. In a step that is `all_or_none` the first failure stops the rest: its
+    `verb` names the playbook (up, drain, stop, restart, remove) or what else does it (reboot, protect, fill, forget). `batch` hosts are
+    worked on at a time, in the order of `hosts`; 0 means all at once. In a step that is `all_or_none` the first failure stops the rest: its
     hosts serve together. `why` says for people what makes it necessary. While an ensemble changes its size, `variables` replace those of
     the inventory for this step (then nothing is noted on the hosts: it is not yet what they are to have), and `expect` what the check
     asks for. `reasons` holds, by host, all that differs there. `if_needed` names the condition under which the step is done on a host,

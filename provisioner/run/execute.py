@@ -16,9 +16,10 @@ from provisioner.hosts.failures import printable
 from provisioner.inventory.render import inventory_secrets, to_json
 from provisioner.plan.assess import Facts, Questions
 from provisioner.plan.authentication import PROTECT
-from provisioner.plan.steps import REBOOT, Plan
+from provisioner.plan.steps import FILL, REBOOT, Plan
 from provisioner.run.ansible import VERBS, AnsiblePlaybooks, PlaybookExecutor, Run, seed_facts, with_ssh_arguments
 from provisioner.run.engine import Engine, Progress, Result, World
+from provisioner.run.filling import filling
 from provisioner.run.interrupt import SafePoint
 from provisioner.run.lock import Lock
 from provisioner.run.members import LiveMembers
@@ -54,7 +55,8 @@ def execute(context: Context, display: Display, plan: Plan, held: Lock, *, facts
     with ExitStack() as ending:
         playbooks = ending.enter_context(open_playbooks(context, journal.folder, facts))
         playbook = PlaybookExecutor(playbooks, questions or {})
-        executors: dict[str, Executor] = {**dict.fromkeys(VERBS, playbook), REBOOT: reboots, PROTECT: owners(context), **(also or {})}
+        executors: dict[str, Executor] = {**dict.fromkeys(VERBS, playbook), REBOOT: reboots, PROTECT: owners(context),
+                                          FILL: filling(context, display.say), **(also or {})}
         safe = ending.enter_context(SafePoint(display.say)) if len(plan.steps) > 1 else None
 
         def still_ours(doing: str) -> None:

@@ -56,13 +56,14 @@ def run(context: Context, console: Console, options: Options) -> int:
     from provisioner.mirror.systems import systems
     from provisioner.state.files import rewrite
 
+    context = context.from_elsewhere
     path = lock.beside(context.path)
     before = lock.read(path)
     if options.check:
         return _check(context, console, options)
     of_hosts = systems(context, options.system or [each.name for each in before.systems] if before else options.system)
     made = make(context, of_hosts, before, _upgrade(options), origins=options.origin, say=console.say)
-    _tell(console, made)
+    _tell(context, console, made)
     if made.missing and not options.allow_missing:
         return _incomplete(console, "nothing was written")
     if made.unasked and options.upgrade is not None:
@@ -91,7 +92,7 @@ def _check(context: Context, console: Console, options: Options) -> int:
         raise InventoryError("there is no lock", where=str(path), hint=lock.HINT)
     of_hosts = systems(context, options.system or [each.name for each in before.systems])
     made = make(context, of_hosts, before, origins=options.origin, say=console.say)
-    _tell(console, made)
+    _tell(context, console, made)
     changes = moved(before, made.lock)
     for line in changes:
         console.warn(line)
@@ -116,9 +117,18 @@ def _upgrade(options: Options) -> Upgrade:
     return Upgrade(component=roles[str(options.upgrade)])
 
 
-def _tell(console: Console, made: Made) -> None:
+def _tell(context: Context, console: Console, made: Made) -> None:
+    from provisioner.mirror.lock import MADE, VENDOR
+
     for sentence in made.missing:
         console.warn(sentence)
+    for sentence in made.unmade:
+        console.warn(f"not in the lock yet: {sentence}")
+    for each in made.lock.artefacts:
+        if each.origin != VENDOR:
+            entry = context.catalogue.wanted(each.component, context.cluster.variables) if each.origin == MADE else None
+            console.warn(f"{each.name} {each.version}{f' ({each.system})' if each.system else ''}: {each.origin}"
+                         + (f", {entry.get('made')}" if entry and entry.get("made") else ""))
     for sentence in made.unasked:
         console.warn(f"not asked, so what is locked stays: {sentence}")
 

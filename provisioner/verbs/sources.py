@@ -47,6 +47,7 @@ def run(context: Context, console: Console, options: Options) -> int:
     from provisioner.mirror.artefacts import needed
     from provisioner.mirror.offered import offers
 
+    context = context.from_elsewhere
     found: list[Offer] = []
     for system in _systems(context, console, options):
         wanted = needed(context, release=f"{system.distribution}{system.release}")
@@ -85,7 +86,7 @@ def _tell(console: Console, name: str, found: Sequence[Offer]) -> None:
     for offer in found:
         if offer.answer == MISSING:
             console.warn(f"{offer.component}: {offer.kind} {offer.name} {offer.version}".rstrip() + f": {offer.why}"
-                         + (f"\n→ {offer.instead}" if offer.instead else ""))
+                         + (f"\n→ {offer.instead}" if offer.instead else "") + (f", {offer.made}" if offer.made else ""))
     order = {MISSING: 0, UNREACHED: 1}
     rows = sorted(found, key=lambda offer: order.get(offer.answer, 2))
     console.table(f"sources of {name}", ("component", "kind", "name", "version", "licence", "maintained", "size", "answers", "where"),
@@ -95,8 +96,8 @@ def _tell(console: Console, name: str, found: Sequence[Offer]) -> None:
 def _row(offer: Offer) -> list[str]:
     answer = "the distribution's" if offer.answer == "distribution" else offer.answer
     name = f"{offer.name} ({offer.system})" if offer.system else offer.name
-    return [offer.component, offer.kind, name, offer.version + (" (stand-in)" if offer.stand_in else ""), offer.licence, offer.maintained,
-            _size(offer.size), answer, offer.where]
+    version = offer.version + (" (stand-in)" if offer.stand_in else " (for evaluation)" if offer.made else "")
+    return [offer.component, offer.kind, name, version, offer.licence, offer.maintained, _size(offer.size), answer, offer.where]
 
 
 def _size(size: int) -> str:

@@ -23,6 +23,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from provisioner.components import SITE
 from provisioner.run.ansible import mitogen_settings
 from tests.lab.support import scenarios
 from tests.lab.support.checkout import ROOT, SHARED, SYSTEM, provision
@@ -149,6 +150,8 @@ def chosen(names: Sequence[str], left_out: Sequence[str], *, short: bool) -> lis
         raise ValueError(f"nothing is called {', '.join(sorted(unknown))}: one of {', '.join(sorted(known))}")
     wanted = [each for name in names or GROUPS for each in groups.get(name, (name,))]
     without = {each for name in left_out for each in groups.get(name, (name,))}
+    if not SYSTEM.startswith(("debian", "ubuntu")):
+        without.add(SITE.role)  # Red Hat's kin have no package of a registry: its role refuses them
     return [name for name in wanted if name not in without and not (short and name != OWN_LABS and scenarios.nightly(name))]
 
 

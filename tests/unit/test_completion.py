@@ -64,7 +64,7 @@ def found(line: str) -> list[str]:
     ("drain --lab demo ", ["m7"]),
     ("drain --hosts missing.yml ", []),
     ("status --lab d", ["default", "demo"]),
-    ("up --limit m1,m2,m", ["m1,m2,m3", "m1,m2,masters", "m1,m2,mesos_master", "m1,m2,mesos_agent", "m1,m2,marathon"]),
+    ("up --limit m1,m2,m", ["m1,m2,m3", "m1,m2,masters", "m1,m2,mirror", "m1,m2,mesos_master", "m1,m2,mesos_agent", "m1,m2,marathon"]),
     ("up --only zoo", ["zookeeper"]),
     ("up --only=zoo", ["zookeeper"]),
     ("up --only = zoo", ["zookeeper"]),

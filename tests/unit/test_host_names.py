@@ -5,11 +5,12 @@ from __future__ import annotations
 import random
 import re
 
+import pytest
 from ansible.plugins.inventory import expand_hostname_range
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provisioner.cluster.names import FEW, counted, host_list
+from provisioner.cluster.names import FEW, counted, fold, host_list, unfold
 from provisioner.paths import project_dir
 
 #: Where it is said only of two or more.
@@ -37,6 +38,27 @@ def test_ansible_reads_the_same_names_from_it(names: set[str]) -> None:
     words = host_list(names).split(", ")
     read = [name for word in words for name in (expand_hostname_range(word) if "[" in word else [word])]
     assert sorted(read) == sorted(names)
+
+
+def test_names_fold_to_ranges_with_their_gaps() -> None:
+    assert fold(["a2", "m1", "a1", "a3", "a5", "a6", "gate", "a10"]) == "gate, a1..a3, a5, a6, a10, m1"
+    assert fold([f"a{number:02}" for number in range(8, 12)]) == "a08..a11"
+    assert fold([f"m{number}.dc2.example.org" for number in (1, 2, 3)]) == "m1.dc2.example.org..m3.dc2.example.org"
+    assert fold(["a1", "a1", "a2"]) == "a1, a2"
+    assert (fold(["a1"]), fold([])) == ("a1", "")
+
+
+HOST_NAME = st.from_regex(r"[a-c0-9]([a-c0-9-]{0,3}[a-c0-9])?(\.[a-c0-9]{1,3}){0,2}", fullmatch=True)
+
+
+@given(st.sets(NAME | HOST_NAME, max_size=60))
+def test_what_was_folded_unfolds_to_the_same_names(names: set[str]) -> None:
+    assert sorted(unfold(fold(names))) == sorted(names)
+
+
+@pytest.mark.parametrize("word", ["a3..a1", "a1..b3", "..", "a..", "a1..a9999999999", "a1..a1", "a1.1..a2.2", f"a1..a{'9' * 5000}"])
+def test_what_is_no_range_is_a_name(word: str) -> None:
+    assert unfold(f" {word},, m1") == [word, "m1"]
 
 
 def test_one_of_a_thing_is_no_plural() -> None:

@@ -19,8 +19,8 @@ ROOMS = (("errors", "paths", "extensions"), ("components", "cluster"), ("state",
 PARTS = {"wiring": "inventory", "settings": "inventory", "health": "probe", "preflight": "observe", "status": "observe", "proof": "observe",
          "ensemble": "plan", "phases": "plan", "backup": "run", "framework": "run", "membership": "run"}
 FLOOR = {room: floor for floor, rooms in enumerate(ROOMS) for room in rooms}
-#: Words of other things, too: a program, a file of Linux, a unit, an answer of a host.
-OTHER_WORDS = ("docker", "kernel", "mesos", "repos", "common", "dns")
+#: Words of other things, too: a program, a file of Linux, a unit, an answer of a host, a verb.
+OTHER_WORDS = ("docker", "kernel", "mesos", "repos", "common", "dns", "mirror")
 #: Where the driver still calls a component by its name, and why. This list may only become shorter.
 BY_NAME = {
     "inventory/checks.py": {"zookeeper"}, "inventory/schema.py": {"zookeeper"}, "inventory/wiring.py": {"zookeeper"},  # ids and addresses

@@ -185,7 +185,7 @@ def test_a_component_whose_probe_breaks_is_down(monkeypatch: pytest.MonkeyPatch)
     assert main.health({"dns": {}}, 0)["dns"] == {"state": "down", "detail": "the probe of dns failed: ZeroDivisionError: dns"}
 
 
-@pytest.mark.parametrize("path", [*SOURCES, OURS / "hosts/remote_agent.py", OURS / "run/lock_keeper.py"],
+@pytest.mark.parametrize("path", [*SOURCES, OURS / "hosts/remote_agent.py", OURS / "run/lock_keeper.py", OURS / "mirror/receiver.py"],
                          ids=lambda p: f"{p.parent.name}-{p.stem}")
 def test_the_hosts_half_is_plain_python_3_6(path: Path) -> None:
     tree = ast.parse(path.read_text(), feature_version=(3, 6))

@@ -16,7 +16,7 @@ import pytest
 from provisioner.paths import project_dir
 
 #: What of the repository the driver and the generated texts need beside the driver itself.
-BESIDE = ("ansible.cfg", "collections", "docs", "inventory", "playbooks", "terraform", "lab", "tests", ".github", ".gitlab-ci.yml")
+BESIDE = ("ansible.cfg", "bench", "collections", "docs", "inventory", "playbooks", "terraform", "lab", "tests", ".github", ".gitlab-ci.yml")
 COMPONENT = '''"""A toy."""
 
 from provisioner.components.model import Component, Election, Need, Port, Versions

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, field
 from typing import Any
 
+from provisioner.cluster import catalogue
+from provisioner.mirror import listing
 from provisioner.mirror.debs import Deb
 from provisioner_lab.mirror import mesos
 from provisioner_lab.systems import System
@@ -17,8 +19,6 @@ _DISTRIBUTION = {"docker.io": "docker", "libzookeeper-java": "zookeeper"}
 _COMPANIONS = {"docker.io": ("docker-cli",)}
 #: The same engine under its vendor's names, as the lab's RPMs have it.
 _RED_HAT = {"docker.io": ["docker-ce", "docker-ce-cli", "containerd.io"]}
-#: What the lab's builds of Apache's code need, v1 for limits only; of other packages that `--artifacts` brings nothing is known.
-_APACHE = {"cgroup": "v1-optional", "docker": "<29", "docker_api": "1.44"}
 #: Packages outside the distribution that are a component's artefact.
 _OWN = ("mesos", "logstash")
 
@@ -50,14 +50,8 @@ class Published:
 
 def entries(published: Published) -> list[dict[str, Any]]:
     """The catalogue, as a list ready for JSON."""
-    codename = published.system.codename
-    repository = {
-        "component": "repository", "version": codename, "kind": "repository", "uri": "apt", "suite": codename,
-        "components": ["main"], "key": "apt/key.asc", "key_fingerprint": published.key_fingerprint,
-    }
-    if published.system.red_hat:
-        repository["yum"] = "yum"
-    found = [repository]
+    yum = {"yum": "yum"} if published.system.red_hat else {}
+    found = [listing.repository(published.key_fingerprint, published.system.codename, **yum)]
     brought = {deb.package for deb in published.own}
     found += [_distribution(deb, published.system, brought) for deb in _newest((*published.distribution, *published.own), _DISTRIBUTION)]
     found += [_own(deb, published) for deb in _newest(published.own, dict.fromkeys(_OWN))]
@@ -82,30 +76,34 @@ def _distribution(deb: Deb, system: System, brought: Set[str]) -> dict[str, Any]
         # The package `zookeeper`, which starts it, would bring all of a desktop's Java.
         java = [system.java] if deb.package == "libzookeeper-java" else []
         version, packages = deb.version, {"Debian": [deb.package, *companions, *java]}
-    return {"component": _DISTRIBUTION[deb.package], "version": version, "kind": "package", "packages": packages}
+    return listing.package(_DISTRIBUTION[deb.package], version, packages=packages)
 
 
 def _archive(archive: Archive) -> dict[str, Any]:
     needs = {"packages": dict(archive.packages)} if archive.packages else {}
-    place = {"file": f"archives/{archive.file}", "sha256": archive.sha256}
-    return {"component": archive.component, "version": archive.version, "kind": "archive", **place, **needs}
+    return listing.archive(archive.component, archive.version, f"archives/{archive.file}", archive.sha256, **needs)
 
 
 def _own(deb: Deb, published: Published) -> dict[str, Any]:
     further: dict[str, str] = {}
     if deb.package == mesos.NAME:
-        further = _APACHE if mesos.made_here(deb.version) else {"cgroup": "any", "docker": ""}
+        further = _made() if mesos.made_here(deb.version) else {"cgroup": "any", "docker": ""}
     if deb.package in published.notes:
         further = {**further, "note": published.notes[deb.package]}
     stand_in = deb.package in published.stand_ins
-    return {"component": deb.package, "version": deb.version, "kind": "package", "package": deb.package, "stand_in": stand_in, **further}
+    return listing.package(deb.package, deb.version, package=deb.package, stand_in=stand_in, **further)
+
+
+def _made() -> dict[str, str]:
+    """What builds of Apache's code need, as the built-in catalogue has it; of other packages that `--artifacts` brings nothing is known."""
+    entry = next(each for each in catalogue.load().entries if each.component == mesos.NAME and each.get("made"))
+    return {name: str(entry.get(name)) for name in ("cgroup", "docker", "docker_api")}
 
 
 def _image(repository: str, tag: str, digest: str, stand_ins: frozenset[str]) -> dict[str, Any]:
     name = repository.rpartition("/")[2]
     version = re.sub(r"^v(?=[0-9])", "", tag)
-    place = {"image": f"{repository}:{tag}", "digest": digest}
-    return {"component": name, "version": version, "kind": "image", **place, "stand_in": name in stand_ins}
+    return listing.image(name, version, f"{repository}:{tag}", digest, stand_in=name in stand_ins)
 
 
 def _newest(debs: Iterable[Deb], wanted: Mapping[str, object]) -> list[Deb]:

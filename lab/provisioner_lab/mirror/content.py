@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from provisioner.mirror import debs, http_files, repository
+from provisioner.mirror import debs, http_files, listing, repository
 from provisioner.mirror.brought import Artifacts, unpack
 from provisioner.mirror.debs import Deb
 from provisioner.mirror.files import file_sha256, link_or_copy
@@ -105,7 +104,7 @@ def build(wanted: Ingredients, say: Say) -> Path:
             (place / "www").mkdir(parents=True)
             downloads = Downloads(pool, ours, package, busybox, _zookeeper(wanted, say))
             published = _fill(wanted, place, work, downloads, say)
-            (place / "www" / "catalogue.json").write_text(json.dumps(entries(published), indent=1) + "\n")
+            (place / "www" / "catalogue.json").write_text(listing.text(entries(published)))
             place.rename(target)
     forget_unused(target)
     return target

@@ -11,16 +11,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from provisioner.errors import UsageError
-from provisioner.mirror import debs
+from provisioner.mirror import debs, lock
 from provisioner.mirror.debs import Deb
 from provisioner.mirror.programs import Say, working
-from provisioner_lab.cache import cache_dir, digest, forget_older, made, tree_digest
+from provisioner_lab.cache import cache_dir, digest, exclusively, forget_older, made, tree_digest
 from provisioner_lab.commands import run_contained
 from provisioner_lab.images import bootstrap
 from provisioner_lab.packages import download, package_index
 from provisioner_lab.packages.package_index import Wanted
 from provisioner_lab.paths import lab_dir
-from provisioner_lab.systems import SERVICE_SYSTEM, System
+from provisioner_lab.systems import SERVICE_SYSTEM, SYSTEMS, System, architecture
 
 #: Package name, by which an artefact of the user's replaces it.
 NAME = "mesos"
@@ -95,6 +95,18 @@ def package(release: Release, which: System, node_image: str, say: Say) -> Deb:
             _build(release, archive, image, tools, target)
         forget_older(target)
     return debs.read(next(target.glob("*.deb")))
+
+
+def recipe(wanted: lock.System, say: Say) -> Path:
+    """The current release as a package for a system of hosts, for mirrors. Raises UsageError for systems that it can't be made for."""
+    which = next((each for each in SYSTEMS if not each.red_hat and f"{wanted.distribution}{wanted.release}" == each.name), None)
+    if which is None or wanted.architecture != _ARCHITECTURE:
+        names = ", ".join(f"{each.name}/{_ARCHITECTURE}" for each in SYSTEMS if not each.red_hat)
+        raise UsageError(f"Mesos can't be made for {wanted.name}", hint=f"it can for {names}; else: provision mirror add DIR FILE")
+    check_architecture(architecture())
+    with exclusively(say):
+        node_image = "" if which == SERVICE_SYSTEM else bootstrap.node_image(which, say)
+        return package(current(), which, node_image, say).path
 
 
 def _part(name: str) -> Path:

@@ -2,4 +2,4 @@
 
 from provisioner.components.model import Component
 
-COMPONENT = Component("repos", "repos", "all", "Package sources")
+COMPONENT = Component("repos", "repos", "all", "Package sources", after=("mirror",))

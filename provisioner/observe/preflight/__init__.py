@@ -12,6 +12,7 @@ from provisioner.cluster.model import Cluster, Host
 from provisioner.components import COMPONENTS, SERVER_GROUPS, component_names
 from provisioner.errors import UnreachableError
 from provisioner.hosts.openssh import Transport, fan_out, first_contact
+from provisioner.inventory import site
 from provisioner.inventory.render import host_variables
 from provisioner.inventory.schema import load_schema
 from provisioner.observe.preflight import fleet, others, ports, size, sources, system
@@ -105,12 +106,13 @@ def _requests(hosts: Collection[Host], rendered: Mapping[str, Any], cluster: Clu
               components: Collection[str] | None) -> dict[str, _Request]:
     """One request per host. What a mirror serves is hashed by the first host that needs it, the others only look for it."""
     mirror, hashed = str(cluster.variables.get("cluster_mirror", "") or ""), set[str]()
+    own = site.addresses(cluster)
     wanted = {*(component_names() if components is None else components), *SERVER_GROUPS}
     neighbours = {h.name: h.cluster_address for h in cluster.hosts}
     requests, defaults = {}, load_schema().all_defaults()
     for host in hosts:
         runs, variables = host.groups & wanted, ChainMap(host_variables(rendered, host.name), defaults)
-        found = Sources.of(runs, variables, mirror, hashed)
+        found = Sources.of(runs, variables, mirror, hashed, own)
         hashed |= found.hashed
         requests[host.name] = _Request(host.name, runs, variables, found, neighbours)
     return requests

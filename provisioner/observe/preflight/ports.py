@@ -23,17 +23,19 @@ class Needed:
     protocol: str = "tcp"
     address: str = ""
     by_kernel: bool = False
+    by: str = ""
 
     @property
     def unit(self) -> str:
         """The unit that opens it."""
-        return component(self.component).unit
+        return self.by or component(self.component).unit
 
 
 def needed_ports(groups: frozenset[str], variables: Mapping[str, Any]) -> list[Needed]:
     """The ports that the components of a host in these groups open themselves."""
     access = "closed" if variables.get("common_authority") else "open"
-    return [Needed(c.name, port.on(variables), protocol, port.address.format_map(defaultdict(str, variables)), port.by_kernel)
+    return [Needed(c.name, port.on(variables), protocol, port.address.format_map(defaultdict(str, variables)), port.by_kernel,
+                   port.unit)
             for c in COMPONENTS if c.name in groups for port in c.ports
             if not port.ranges and port.opened_by(groups, variables, access) for protocol in port.protocols]
 

@@ -42,13 +42,19 @@ class Sources:
     questions: list[Question] = field(default_factory=list)
     hashed: set[str] = field(default_factory=set)
     packages: tuple[Package, ...] = ()
+    unasked: tuple[str, ...] = ()
     _judges: list[Callable[[Seen, Mapping[str, Any]], Iterator[Finding]]] = field(default_factory=list)
 
     @classmethod
-    def of(cls, components: frozenset[str], variables: Mapping[str, Any], mirror: str = "", hashed: set[str] | None = None) -> Sources:
-        """The questions for what a host is to run. Files of the site's mirror are hashed, unless another host does it already."""
-        found = cls()
-        found.packages = tuple(dict.fromkeys(each for c in COMPONENTS if c.name in components for each in packages_of(c, variables)))
+    def of(cls, components: frozenset[str], variables: Mapping[str, Any], mirror: str = "", hashed: set[str] | None = None,
+           unasked: tuple[str, ...] = ()) -> Sources:
+        """The questions for what a host is to run. Files of the site's mirror are hashed, unless another host does it already.
+
+        Addresses that begin with one of `unasked` are those of a mirror that this cluster runs, or will: packages are its own affair then.
+        """
+        found = cls(unasked=unasked)
+        every = (each for c in COMPONENTS if c.name in components for each in packages_of(c, variables))
+        found.packages = () if unasked else tuple(dict.fromkeys(every))
         found._repositories(variables)
         for role in _roles("archive", components):
             url = str(variables.get(f"{role}_archive_url", "") or "")
@@ -65,6 +71,8 @@ class Sources:
         yield from self._judges[answer["question"]](seen, answer)
 
     def _ask(self, question: Question, judge: Callable[[Seen, Mapping[str, Any]], Iterator[Finding]]) -> None:
+        if str(question["url"]).startswith(self.unasked):
+            return
         self.questions.append({**question, "question": len(self.questions)})
         self._judges.append(judge)
 

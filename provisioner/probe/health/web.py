@@ -50,9 +50,13 @@ class _UnixConnection(http.client.HTTPConnection):
         self.sock.connect(self._path)
 
 
-def get(server: str, path: str, headers: "dict[str, str] | None" = None, timeout: float = TIMEOUT) -> Reply:
-    """GET `path` of `host:port`, `https://host:port` or of the unix socket `/…`. Raises UnhealthyError without any HTTP answer."""
-    return call("GET", server, path, None, headers, timeout)
+def get(server: str, path: str, headers: "dict[str, str] | None" = None, timeout: float = TIMEOUT,
+        authority: "Path | None" = None) -> Reply:
+    """GET `path` of `host:port`, `https://host:port` or of the unix socket `/…`. Raises UnhealthyError without any HTTP answer.
+
+    `authority` signs the server's certificate, where that is not the cluster's as this host knows it.
+    """
+    return call("GET", server, path, None, headers, timeout, authority)
 
 
 def post(server: str, path: str, body: object, headers: "dict[str, str] | None" = None,
@@ -62,7 +66,7 @@ def post(server: str, path: str, body: object, headers: "dict[str, str] | None" 
 
 
 def call(method: str, server: str, path: str, body: object, headers: "dict[str, str] | None",
-         timeout: float) -> Reply:
+         timeout: float, authority: "Path | None" = None) -> Reply:
     """One request on its own connection. Raises UnhealthyError when there is no HTTP answer at all."""
     sent = {"Accept": "application/json"}
     sent.update(headers or {})
@@ -70,7 +74,10 @@ def call(method: str, server: str, path: str, body: object, headers: "dict[str, 
     if body is not None:
         data, sent["Content-Type"] = json.dumps(body).encode("utf-8"), "application/json"
     where = "{}{}".format(server, path.split("?")[0])
-    connection = _connection(server, timeout)
+    try:
+        connection = _connection(server, timeout, authority)
+    except OSError as error:
+        raise UnhealthyError(f"{where} can't be asked, as nobody says whom to trust: {error}") from error
     try:
         connection.request(method, path, data, sent)
         response = connection.getresponse()
@@ -91,18 +98,18 @@ def credentials(name: str) -> "dict[str, str]":
     return headers
 
 
-def _trusting() -> Any:
+def _trusting(authority: "Path | None" = None) -> Any:
     import ssl
 
-    return ssl.create_default_context(cafile=AUTHORITY)
+    return ssl.create_default_context(cafile=authority or AUTHORITY)
 
 
-def _connection(server: str, timeout: float) -> http.client.HTTPConnection:
+def _connection(server: str, timeout: float, authority: "Path | None" = None) -> http.client.HTTPConnection:
     if server.startswith("/"):
         return _UnixConnection(server, timeout)
     if server.startswith("https://"):
         host, _, port = server[8:].rpartition(":")
-        return http.client.HTTPSConnection(host, int(port), timeout=timeout, context=_trusting())
+        return http.client.HTTPSConnection(host, int(port), timeout=timeout, context=_trusting(authority))
     host, _, port = server.rpartition(":")
     return http.client.HTTPConnection(host, int(port), timeout=timeout)
 

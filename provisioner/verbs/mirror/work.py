@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 
 from provisioner.cluster.names import counted
 from provisioner.errors import InventoryError, StepFailed, UsageError
+from provisioner.inventory.site import host
 from provisioner.mirror import check as checking
 from provisioner.mirror import lock
 from provisioner.mirror.artefacts import needed
 from provisioner.mirror.files import readable
 from provisioner.mirror.folder import Folder
 from provisioner.mirror.pull import pull as fill
+from provisioner.verbs.mirror.made import made
 from provisioner.verbs.shared.confirm import confirm
 
 if TYPE_CHECKING:
@@ -36,17 +38,26 @@ def pull(context: Context, console: Console, options: Pull) -> int:
     path = lock.beside(context.path)
     if (locked := lock.read(path)) is None:
         raise InventoryError("there is no lock, which says what to pull", where=str(path), hint="make it: provision lock")
+    serving, context = host(context.cluster), context.from_elsewhere
     folder = Folder(Path(options.dir))
+    locked, waiting = made(context, console, path, locked, folder, options.make, options.origin)
     ways = {each.image: each for each in needed(context).images}
     pulled = fill(folder, locked, context.catalogue, context.cluster.variables, console.say, ways=ways)
     for fault in pulled.faults:
         console.warn(str(fault))
+    for sentence in waiting:
+        console.warn(sentence)
     if pulled.faults:
         console.warn(f"{counted(len(pulled.faults), 'artefact')} did not come; what was served before still is. "
                      "The same command goes on where this one ended.")
         return StepFailed.exit_code
+    if waiting:
+        console.warn(f"{folder.root}: all that is locked is there, and what has to be made is not: the same command with --make")
+        return StepFailed.exit_code
     news = f"{counted(pulled.came, 'artefact')} came" if pulled.came else "nothing to do"
-    console.say(f"{folder.root}: {news}\n{_lines(folder)}\nServe it to the hosts: provision mirror serve {folder.root}")
+    use = (f"'provision up' sends it to {serving.name}" if serving
+           else f"{_lines(folder)}\nServe it to the hosts: provision mirror serve {folder.root}")
+    console.say(f"{folder.root}: {news}\n{use}")
     return 0
 
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 def add_scope(parser: argparse.ArgumentParser) -> None:
     """What a plan is limited to and how far it may go: the fields of Scope."""
-    parser.add_argument("--only", metavar="COMPONENT", action="extend", type=_words, default=[],
+    parser.add_argument("--only", metavar="COMPONENT", action="extend", type=words, default=[],
                         help="only these components, comma-separated (repeatable)")
     add_limit(parser)
     parser.add_argument("--full", action="store_true", help="run every role, even where nothing differs from what was applied")
@@ -52,7 +52,8 @@ def add_yes_name(parser: argparse.ArgumentParser, *, what: str = "the cluster's 
     parser.add_argument("--yes", metavar=metavar, default="", help=f"confirm by {what}, instead of being asked")
 
 
-def _words(text: str) -> list[str]:
+def words(text: str) -> list[str]:
+    """What stands between commas."""
     return [word for part in text.split(",") if (word := part.strip())]
 
 

@@ -69,16 +69,20 @@ def hosts_answer(proof: Proof) -> str:
     return "; ".join([counted(len(seen.hosts), "host answers", "hosts answer"), *filter(None, said)])
 
 
-def links() -> tuple[Link, ...]:
-    """All that is proven: what everything needs, then the components in build order, as each needs the ones before it."""
+def links(cluster: Cluster | None = None) -> tuple[Link, ...]:
+    """All that is proven: what everything needs, then the components in build order, as each needs the ones before it.
+
+    Of a `cluster` without the proofs of components that it need not have, and has not.
+    """
     schedulers = ", ".join(component(name).title for name in SCHEDULERS)
     return (Link("every host answers", "SSH", hosts_answer),
             Link("Mesos knows the frameworks of the leaders", f"{schedulers} → Mesos", registration.registered),
-            *(link for part in _parts() for link in part.LINKS))
+            *(link for part in _parts(cluster) for link in part.LINKS))
 
 
-def _parts() -> list[ModuleType]:
-    return [part for c in COMPONENTS if (part := c.part("proof"))]
+def _parts(cluster: Cluster | None = None) -> list[ModuleType]:
+    there = (c for c in COMPONENTS if cluster is None or c.shorthand or cluster.members(c.name))
+    return [part for c in there if (part := c.part("proof"))]
 
 
 def verify(cluster: Cluster, rendered: Mapping[str, Any], transport: Transport, say: Say) -> Report:
@@ -92,7 +96,7 @@ def prove(proof: Proof, say: Say) -> Report:
     say(f"proving {proof.cluster.name} with {proof.name}")
     steps: list[Step] = []
     try:
-        for link in links():
+        for link in links(proof.cluster):
             steps.append(_try(link.name, link.link, partial(link.prove, proof)))
             say(steps[-1].describe())
             if not steps[-1].ok:

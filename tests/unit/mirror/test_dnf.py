@@ -74,6 +74,13 @@ def test_a_package_comes_with_what_it_depends_on_and_with_its_checksum(tmp_path:
 
 
 @needs_dnf
+def test_what_a_package_that_was_brought_depends_on(tmp_path: Path, vendor: Served, key: Key) -> None:
+    files = [rpm(tmp_path, "client", "1"), rpm(tmp_path, "client", "2", "library"), rpm(tmp_path, "library", "1")]
+    found = Dnf(SYSTEM, [Source("vendor", yum_repository(vendor, "yum", None, *files))], tmp_path / "dnf")
+    assert sorted(each.name for each in found.needed_by("client (>= 2)", {})) == ["client", "library"]
+
+
+@needs_dnf
 def test_what_several_components_depend_on_belongs_to_none(tmp_path: Path, vendor: Served, key: Key) -> None:
     files = [rpm(tmp_path, "one", "1", "shared"), rpm(tmp_path, "two", "1", "shared"), rpm(tmp_path, "shared", "1")]
     found, _ = resolved(tmp_path, yum_repository(vendor, "yum", key, *files), key, wish("one"), wish("two", component="mesos"))

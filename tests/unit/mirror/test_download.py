@@ -245,7 +245,7 @@ def test_a_folder_that_can_not_be_written_ends_it(vendor: Vendor, tmp_path: Path
 
 
 def test_an_interruption_leaves_only_what_arrives(vendor: Vendor, arriving: Path) -> None:
-    stop, progress = threading.Event(), Progress(lambda line: None, 0, 1)
+    stop, progress = threading.Event(), Progress(lambda line: None, "downloading", 0, 1)
     target = arriving.parent / "file"
     arriving.mkdir()
     arrival = Arrival(Wanted(vendor.url("trickle"), target, SHA256, len(CONTENT)), arriving / SHA256, progress, stop)

@@ -16,6 +16,7 @@ from provisioner.console import Console
 from provisioner.context import Context
 from provisioner.errors import InventoryError, StepFailed, UsageError
 from provisioner.inventory.starter import write_inventory
+from provisioner.mirror import registry
 from provisioner.mirror.artefacts import needed
 from provisioner.mirror.images import store
 from provisioner.mirror.lock import KEY, KINDS, Lock, read
@@ -307,3 +308,39 @@ def test_nobody_knows_where_the_packages_of_a_foreign_distribution_are(site: Sit
     with pytest.raises(UsageError, match="nobody told where the packages of rocky9/amd64 are") as caught:
         site.lock(system=("rocky9/amd64",))
     assert "--from 'rpm [key=URL" in caught.value.hint
+
+
+def test_a_vendor_that_is_away_leaves_the_others_their_packages(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    path = site.inventory.parent / "catalogue.json"
+    place = {"key_url": f"{site.served.address}/apt/key.asc", "key_fingerprint": site.key.fingerprint}
+    entries = [e for e in json.loads(path.read_text()) if e["component"] not in ("repository", "docker")]
+    entries = [{"urls": [f"{site.served.address}/{e['file']}"], **{k: v for k, v in e.items() if k != "file"}} if "file" in e else e
+               for e in entries]
+    docker = {"component": "docker", "version": "29", "kind": "package", "packages": {"Debian": ["docker-ce", "docker-ce-cli"]}, **place}
+    own = apt_repository(site.served, "docker", site.key, *(deb(site.folder, name, "5:29.1-1", "libshared") for name in
+                                                            ("docker-ce", "docker-ce-cli")))
+    entries.append({**docker, "apt": {"uri": own, "suite": "bookworm", "components": ["main"]}})
+    path.write_text(json.dumps([*entries, {"component": "logstash", "version": "1:9.5.6-1", "kind": "package", "package": "logstash"}]))
+    site.inventory.write_text(site.inventory.read_text().replace(f"    cluster_mirror: {site.served.address}\n", ""))
+    origin = (f"deb [trusted=yes] {site.served.address}/apt bookworm main",)
+    shutil.move(site.served.folder / "docker", site.folder / "away")
+    assert site.lock(origin=origin, allow_missing=True) == 0
+    said = capsys.readouterr().err
+    assert "warning: packages of docker on debian12/amd64: apt-get update" in said and "logstash" not in said
+    assert site.version("logstash") == "1:9.5.6-1" and "docker-ce" not in {a.name for a in site.locked.artefacts}
+    shutil.move(site.folder / "away", site.served.folder / "docker")
+    assert site.lock(origin=origin) == 0
+    before = str(site.locked)
+    assert "docker-ce" in before
+    shutil.rmtree(site.served.folder / "docker" / "dists")
+    assert site.lock(origin=origin) == 0
+    assert "not asked, so what is locked stays: packages of docker on debian12/amd64" in capsys.readouterr().err
+    assert str(site.locked) == before
+
+
+def test_without_skopeo_only_images_are_missing(site: Site, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(registry, "PROGRAM", "no-such-program")
+    assert site.lock(allow_missing=True) == 0
+    said = capsys.readouterr().err
+    assert said.count("images are read by the program skopeo, which is not installed here") == 4 and "busybox:1.36" in said
+    assert {a.kind for a in site.locked.artefacts} == {*KINDS} - {"image"}

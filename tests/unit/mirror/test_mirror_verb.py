@@ -55,7 +55,7 @@ def test_check_names_every_fault(site: Site, capsys: pytest.CaptureFixture[str])
     site.pull(site.lock())
     assert check(site) == 0
     assert "5 artefacts, all as locked" in capsys.readouterr().err
-    (site.folder.www / "archives" / "consul_2.0.4_linux_amd64.zip").write_bytes(b"ZIP")
+    (site.folder.www / "archives" / "consul" / "1.0" / "consul_2.0.4_linux_amd64.zip").write_bytes(b"ZIP")
     (site.folder.www / "keys" / "docker.asc").unlink()
     index = site.folder.apt / "dists" / "bookworm" / "main" / "binary-amd64" / "Packages"
     index.write_text(index.read_text().replace("Package: docker-ce", "Package: other").replace("SHA256: ", "SHA256: 0"))

@@ -16,6 +16,7 @@ from provisioner.errors import InventoryError, LockedError, UsageError
 from provisioner.mirror import check
 from provisioner.mirror.folder import Folder
 from provisioner.mirror.lock import ARCHIVE, BROUGHT, Lock, Locked, System
+from provisioner.mirror.locking import refuse_changed
 from provisioner.mirror.pull import Pulled
 from provisioner.mirror.resolve import Apt
 from tests.unit.mirror.served import serving
@@ -38,7 +39,8 @@ def test_a_mirror_is_pulled_and_apt_trusts_it(site: Site) -> None:
         [found] = _apt(site, mirror.address).closure(["docker-ce"], {})
         assert (found.version, found.sha256) == ("5:29.1-1", next(a.digest[7:] for a in site.lock().artefacts if a.name == "docker-ce"))
         assert _apt(site, mirror.address, ARM).versions(["libarm", "libshared"]) == {"libarm": ["1.0"], "libshared": []}
-    assert {"archives/consul_2.0.4_linux_amd64.zip", "keys/docker.asc", "provision.lock", "catalogue.json"} <= site.files().keys()
+    served = {"archives/consul/1.0/consul_2.0.4_linux_amd64.zip", "keys/docker.asc", "provision.lock", "catalogue.json"}
+    assert served <= site.files().keys()
     assert str(site.folder.lock) == str(site.lock())
     assert not [*site.folder.arriving.iterdir()]
     assert site.folder.key.stat().st_mode & 0o777 == 0o700
@@ -53,7 +55,7 @@ def test_its_catalogue_names_what_is_here_and_no_vendor(site: Site) -> None:
     assert repository and repository.get("key_fingerprint") == pulled.fingerprint and repository.get("suite") == "{codename}"
     assert [row["component"] for row in rows] == ["repository", "consul", "docker"]
     consul = known.pick("consul")
-    assert (consul.version, consul.get("file")) == ("2.0.4", "archives/consul_2.0.4_linux_amd64.zip")
+    assert (consul.version, consul.get("file")) == ("2.0.4", "archives/consul/1.0/consul_2.0.4_linux_amd64.zip")
     assert consul.get("sha256") == hashlib.sha256(b"zip").hexdigest()
 
 
@@ -104,17 +106,26 @@ def test_what_the_lock_no_longer_names_is_not_offered(site: Site) -> None:
 
 
 def test_other_content_of_the_same_name_and_size_is_fetched(site: Site) -> None:
-    site.pull(site.lock(site.artefact(ARCHIVE, "file.zip", b"old")))
-    assert site.pull(site.lock(site.artefact(ARCHIVE, "file.zip", b"new"))).came == 1
-    assert site.files()["archives/file.zip"] == b"new"
+    site.pull(site.lock(site.artefact(ARCHIVE, "file.zip", b"old", "tool")))
+    assert site.pull(site.lock(site.artefact(ARCHIVE, "file.zip", b"new", "tool"))).came == 1
+    assert site.files()["archives/tool/1.0/file.zip"] == b"new"
+
+
+def test_two_vendors_may_give_their_files_the_same_name(site: Site) -> None:
+    one, other = site.artefact(ARCHIVE, "release.zip", b"one", "consul"), site.artefact(ARCHIVE, "release.zip", b"one", "zookeeper")
+    other = replace(other, digest=f"sha256:{hashlib.sha256(b'other').hexdigest()}", size=5, url=site.served.file("z/release.zip", b"other"))
+    assert site.pull(Lock((), (one, other))).faults == ()
+    assert {n: c for n, c in site.files().items() if n.startswith("archives/")} == {
+        "archives/consul/1.0/release.zip": b"one", "archives/zookeeper/1.0/release.zip": b"other"}
+    refuse_changed(Lock((), (one,)), Lock((), (one, other)))
 
 
 def test_what_nobody_serves_must_be_here(site: Site) -> None:
     brought = Locked(ARCHIVE, "mine.zip", "1", f"sha256:{hashlib.sha256(b'mine').hexdigest()}", 4, "consul", origin=BROUGHT)
     [fault] = site.pull(Lock((), (brought,))).faults
     assert "nobody serves it" in fault.message
-    (site.folder.www / "archives").mkdir(exist_ok=True)
-    (site.folder.www / "archives" / "mine.zip").write_bytes(b"mine")
+    (site.folder.www / "archives" / "consul" / "1").mkdir(parents=True)
+    (site.folder.www / "archives" / "consul" / "1" / "mine.zip").write_bytes(b"mine")
     assert site.pull(Lock((), (brought,))).faults == ()
 
 
@@ -138,7 +149,7 @@ def test_an_archive_for_each_processor_is_one_entry_that_names_them_all(site: Si
     lock = site.lock(site.artefact(ARCHIVE, "consul_2.0.4_linux_arm64.zip", b"arm", "consul"))
     assert site.pull(lock).faults == ()
     consul = catalogue.load(site.folder.www / "catalogue.json").pick("consul")
-    assert (consul.get("file"), consul.get("sha256")) == ("archives/consul_2.0.4_linux_{arch}.zip", "")
+    assert (consul.get("file"), consul.get("sha256")) == ("archives/consul/1.0/consul_2.0.4_linux_{arch}.zip", "")
     sums = site.folder.www / consul.get("checksum_file")
     assert [line.split()[1] for line in sums.read_text().splitlines()] == ["consul_2.0.4_linux_amd64.zip", "consul_2.0.4_linux_arm64.zip"]
     assert (list(check.check(site.folder, lock)), check.spare(site.folder, lock)) == ([], [])

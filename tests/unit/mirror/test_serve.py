@@ -30,7 +30,7 @@ from tests.unit.mirror.vendored import DEBIAN, Site
 pytestmark = pytest.mark.skipif(
     not all(map(shutil.which, ("apt-get", "apt-ftparchive", "gpg", "dpkg-deb", "skopeo", "curl"))),
     reason="needs apt-utils, gnupg, dpkg, skopeo and curl")
-ARCHIVE = "archives/consul_2.0.4_linux_amd64.zip"
+ARCHIVE = "archives/consul/1.0/consul_2.0.4_linux_amd64.zip"
 
 
 @dataclass

@@ -1,0 +1,11 @@
+"""What its role installs, which no variable names (Debian's family)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+
+def further(variables: Mapping[str, Any], release: str) -> list[str]:
+    """By what the role is told, on this release of a distribution (`debian12`)."""
+    return ["nginx", "docker-registry"]
