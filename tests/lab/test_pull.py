@@ -202,10 +202,10 @@ def test_a_bundle_brings_up_hosts_that_have_no_route_out(operator: Operator) -> 
     here = str(next(lab.subnet.hosts()))
     sites = (f"    cluster_mirror: http://{here}:{PORT}\n    cluster_registry: {here}:{REGISTRY}\n"
              "    cluster_catalogue: catalogue.json\n")
-    shutil.copy(there / "MIRROR" / "www" / "catalogue.json", there)
     text = (lab.home / "inventory.yml").read_text().replace("    cluster_catalogue: vendors.json\n", sites)
     (lab.home / "inventory.yml").write_text(text)
-    shutil.copy(there / "MIRROR" / "www" / "catalogue.json", lab.home / "catalogue.json")
+    for name in ("catalogue.json", "provision.lock"):
+        shutil.copy(there / "MIRROR" / "www" / name, lab.home)
     program = str(there / "VENV" / "bin" / "provision")
     serve = [program, "mirror", "serve", "MIRROR", "--listen", f"{here}:{PORT}", "--registry-port", str(REGISTRY)]
     hosts = ("--hosts", str(lab.home / "inventory.yml"))

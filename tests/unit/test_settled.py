@@ -117,5 +117,5 @@ def test_status_gives_up_a_host_that_hangs_some_seconds_after_the_others(
     monkeypatch.setattr(observation, "PATIENCE_SECONDS", 0.5)
     began = time.monotonic()
     status.run(opened, Console(), status.Options())
-    assert "a1 is unreachable: no answer 0.5 s after the others" in capsys.readouterr().err
+    assert "a1 is unreachable: no answer 0.5 s after the others" in capsys.readouterr().out
     assert time.monotonic() - began < 30

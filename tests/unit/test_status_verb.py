@@ -171,11 +171,16 @@ def test_a_watch_in_a_pipe_says_at_once_what_it_sees_and_ends_with_0(tmp_path: P
     inventory = tmp_path / "inventory.yml"
     inventory.write_text(f"masters:\n  hosts:\n    m1: {{ansible_host: 127.0.0.1, ansible_port: {closed.getsockname()[1]}}}\n")
     command = [sys.executable, "-m", "provisioner.cli", "status", "--hosts", str(inventory), "--watch", "1", "--component", "dns"]
-    with closed, subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as watching:
-        assert watching.stdout
-        lines = [watching.stdout.readline().rstrip("\n").split(" ", 1)[1] for _ in range(2)]
-        watching.send_signal(signal.SIGINT)
-        assert watching.wait(60) == 0
+    # Whoever runs the tests in the background has SIGINT ignored, and a child would inherit that.
+    with closed, subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+                                  preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)) as watching:
+        try:
+            assert watching.stdout
+            lines = [watching.stdout.readline().rstrip("\n").split(" ", 1)[1] for _ in range(2)]
+            watching.send_signal(signal.SIGINT)
+            assert watching.wait(60) == 0
+        finally:
+            watching.kill()
     assert "NOT healthy, 1 of 1 host " in lines[0] and lines[1].startswith("down: m1 is unreachable: ")
 
 

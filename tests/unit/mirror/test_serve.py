@@ -83,8 +83,10 @@ def mirror(site: Site, tmp_path: Path) -> Iterator[Mirror]:
     wanted = Locked(IMAGE, "some/app:1.0", "1.0", made.digest, 1000, "app")
     running, files, images = started(site.folder.root)
     with running:
-        yield Mirror(site.folder, f"http://127.0.0.1:{files}", f"127.0.0.1:{images}", wanted, running)
-        running.kill()
+        try:
+            yield Mirror(site.folder, f"http://127.0.0.1:{files}", f"127.0.0.1:{images}", wanted, running)
+        finally:
+            running.kill()
 
 
 def test_files_come_whole_in_parts_and_not_again(mirror: Mirror) -> None:
@@ -158,8 +160,8 @@ def test_by_https(site: Site, tmp_path: Path) -> None:
     with running:
         url = ["--resolve", f"localhost:{files}:127.0.0.1", f"https://localhost:{files}/{ARCHIVE}"]
         got = subprocess.run(["curl", "--silent", "--cacert", f"{tmp_path}/ca.pem", *url], check=False, capture_output=True, text=True)
-        assert got.stdout == "zip", got
         running.terminate()
+    assert got.stdout == "zip", got
 
 
 def test_what_can_not_be_served(site: Site, tmp_path: Path) -> None:
