@@ -19,9 +19,9 @@ $(READY): requirements.lock pyproject.toml lab/pyproject.toml
 # unpacked, as its package would start one on this machine.
 $(VENV)/programs: $(READY)
 	@[ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null || { \
-	  apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install --yes --no-install-recommends apt-utils gnupg skopeo >/dev/null && \
+	  apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install --yes --no-install-recommends apt-utils createrepo-c dnf gnupg rpm skopeo >/dev/null && \
 	  folder=$$(mktemp -d) && (cd $$folder && apt-get -qq download docker-registry && dpkg --extract docker-registry_*.deb .) && \
-	  cp $$folder/usr/bin/docker-registry $(BIN) && rm -r $$folder; } || echo "skopeo and docker-registry can't be installed here: some tests skip"
+	  cp $$folder/usr/bin/docker-registry $(BIN) && rm -r $$folder; } || echo "apt-utils, dnf, createrepo-c, skopeo or docker-registry can't be installed here: some tests skip"
 	@touch $@
 
 .PHONY: help

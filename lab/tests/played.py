@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import subprocess
 import threading
 import zipfile
 from collections.abc import Mapping
@@ -95,6 +96,26 @@ def small_mirror(root: Path) -> Path:
     images = [_image(root / "making", name, tag) for name, tag in IMAGES.items()]
     store(images, root / "registry")
     (root / "www" / "catalogue.json").write_text(json.dumps(_catalogue(images)))
+    return root
+
+
+def small_mirror_of_rpms(root: Path) -> Path:
+    """The same of rocky9, where ZooKeeper is an archive."""
+    small_mirror(root)
+    (root / "www" / "archives" / "apache-zookeeper-3.8.0-bin.tar.gz").write_bytes(b"zookeeper" * 1000)
+    (root / "www" / "yum").mkdir()
+    needs = {"docker-ce": "docker-ce-cli, containerd.io, iptables", "mesos": "cyrus-sasl-md5", "logstash": "/bin/sh", "docker-ce-cli": "",
+             "containerd.io": "", "iptables": "", "cyrus-sasl-md5": "", "bash": ""}
+    for name, required in needs.items():
+        work = root / "making" / f"rpm-{name}"
+        work.mkdir(parents=True)
+        requires = f"Requires: {required}\n" if required else ""
+        provides = "Provides: /bin/sh\n" if name == "bash" else ""
+        (work / "spec").write_text(f"Name: {name}\nVersion: 20.10.24\nRelease: 1\nSummary: test\nLicense: none\n{requires}{provides}"
+                                   "%description\ntest\n%files\n")
+        subprocess.run(["rpmbuild", "-bb", "--quiet", "--target", "noarch", "--define", f"_topdir {work}", "--define",
+                        f"_rpmdir {root}/www/yum", "--define", "_rpmfilename %{NAME}-%{VERSION}.rpm", str(work / "spec")],
+                       check=True, capture_output=True)
     return root
 
 

@@ -13,12 +13,13 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
+from provisioner.cluster.facts import ARCHITECTURES
 from provisioner.cluster.lock import ARCHIVE, IMAGE, PACKAGE, Lock, Locked
 from provisioner.cluster.model import Host
 from provisioner.cluster.version_range import same_version
 from provisioner.errors import InventoryError
 
-#: How the names of systems begin whose packages apt resolves.
+#: How the names of systems begin on which roles take packages by the lock: those with apt.
 LOCKABLE = ("debian", "ubuntu")
 _SHA256 = re.compile("[0-9a-fA-F]{64}")
 
@@ -39,7 +40,7 @@ class Following:
     def packages(self, host: Host, names: Iterable[str], wanted: str = "") -> dict[str, str]:
         """The locked versions of packages on a host, by name. The first of them is to be `wanted`, as far as that goes ('' for any).
 
-        Empty where its system is not known, or one whose packages can't be locked.
+        Empty where its system is not known, or one without apt, on which packages do not follow the lock.
         """
         if not (system := self._system(host)):
             return {}
@@ -64,14 +65,20 @@ class Following:
         self._miss(f"no image {name}")
         return name
 
-    def sha256(self, url: str, version: str, said: str) -> str:
-        """The checksum of an archive, of which the catalogue has `said` another or the same."""
+    def sha256(self, host: Host, url: str, version: str, said: str) -> str:
+        """The checksum of the archive for a host, of which the catalogue has `said` another or the same. The address may name {arch}."""
         if not self.lock or not url:
             return said
         name = PurePosixPath(urlsplit(url).path).name
-        if not (locked := self._archives.get((name, version))):
-            self._miss(f"no archive {name} {version}")
+        _, _, own = self.system(host.name).partition("/")
+        names = [name.replace("{arch}", architecture) for architecture in ([own] if own else ARCHITECTURES.values())]
+        found = [each for each in (self._archives.get((one, version)) for one in dict.fromkeys(names)) if each]
+        if not found:
+            self._miss(f"no archive {names[0] if own else name} {version}")
             return said
+        if len(found) > 1:  # each for another processor, and the host's is not known yet
+            return said
+        locked = found[0]
         digest = locked.digest.removeprefix("sha256:")
         if _SHA256.fullmatch(said) and said.lower() != digest:
             self._miss(f"{name} with sha256 {digest}, and the catalogue has it with {said}")
@@ -94,14 +101,15 @@ class Following:
 
     @property
     def without_packages(self) -> tuple[str, ...]:
-        """The systems of hosts whose packages can't be locked."""
-        return tuple(sorted({system for system in self.systems.values() if not system.startswith(LOCKABLE)})) if self.lock else ()
+        """The systems, of hosts or in the lock, on which packages do not follow it."""
+        systems = {*self.systems.values(), *self._known} if self.lock else set()
+        return tuple(sorted(system for system in systems if not system.startswith(LOCKABLE)))
 
     def _system(self, host: Host) -> str:
         system = self.system(host.name)
         if self.lock and system not in self._known and system.startswith(LOCKABLE):
             self._miss(f"nothing for {system}, the system of {host.name}")
-        return system if system in self._known else ""
+        return system if system in self._known and system.startswith(LOCKABLE) else ""
 
     @functools.cached_property
     def _known(self) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from provisioner.cluster.catalogue import Catalogue, Entry
+from provisioner.cluster.lock import ARCHIVE
 from provisioner.cluster.model import Cluster, Host
 from provisioner.components import COMPONENTS, QUORUMS, SITE
 from provisioner.components.model import Port
@@ -113,13 +114,16 @@ class Wiring:
         """Where the members of the cluster are: `cluster_networks`."""
         return [str(each) for each in self.setting("cluster_networks") or networks_of(self.addresses)]
 
-    def archive(self, component: str) -> Variables:
-        """Version, address and checksum of the archive that a component is installed from."""
+    def archive(self, component: str, host: Host) -> Variables:
+        """Version, addresses and checksum of the archive that a component is installed from on a host."""
         entry = self.entry(component)
-        url = self.url(entry.get("file")) if entry.get("file") else next(iter(entry.get("urls", [])), "")
-        checksum = entry.get("sha256") or entry.get("checksum")
-        return {f"{component}_version": entry.version, f"{component}_archive_url": url,
-                f"{component}_archive_sha256": self.following.sha256(url, entry.version, checksum) if entry.kind == "archive" else checksum}
+        urls = [self.url(entry.get("file"))] if entry.get("file") else entry.get("urls", [])
+        url = next(iter(urls), "")
+        checksum = self.url(entry.get("checksum_file")) if entry.get("checksum_file") else entry.get("sha256") or entry.get("checksum")
+        if entry.kind == ARCHIVE:
+            checksum = self.following.sha256(host, url, entry.version, checksum)
+        return {f"{component}_version": entry.version, f"{component}_archive_url": url, f"{component}_archive_others": urls[1:],
+                f"{component}_archive_sha256": checksum}
 
     def locked(self, host: Host, role: str, names: Sequence[str], wanted: str = "") -> Variables:
         """The exact versions of packages that a role keeps from other upgrades, where a lock is followed; `wanted` is that of the first."""

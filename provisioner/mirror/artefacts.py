@@ -6,13 +6,14 @@ It follows from what the roles are told, as preflight's questions do: there is n
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from provisioner.cluster.model import Host
 from provisioner.components import COMPONENTS
 from provisioner.context import Context
 from provisioner.inventory.sources import without
+from provisioner.mirror.systems import CODENAMES
 from provisioner.observe.preflight.sources import MANAGERS, packages_of
 from provisioner.observe.proof import test_image
 
@@ -32,12 +33,19 @@ class NeededPackage:
 
 @dataclass(frozen=True)
 class NeededArchive:
-    """A file. `urls` are tried in order; `checksum` is a SHA-256, the address of a file of them, or `sha512:` and such an address."""
+    """A file. `urls`, which may name {arch}, are tried in order.
+
+    `checksum` is a SHA-256, the address of a file of them, or `sha512:` and such an address.
+    """
 
     component: str
     version: str
     urls: tuple[str, ...]
     checksum: str
+
+    def on(self, architecture: str) -> NeededArchive:
+        """The one for this architecture."""
+        return replace(self, urls=tuple(url.replace("{arch}", architecture) for url in self.urls))
 
 
 @dataclass(frozen=True)
@@ -53,7 +61,10 @@ class NeededImage:
 
 @dataclass(frozen=True)
 class NeededRepository:
-    """An apt or yum repository (`manager`) with the key that signs it. `uri` and `suite` may name {distribution} and {codename}."""
+    """An apt or yum repository (`manager`) with the key that signs it. `uri` and `suite` may name {distribution} and {codename}.
+
+    With yum's either each package is signed, or the list of them, or both; `system` is that of the only hosts it is for.
+    """
 
     name: str
     manager: str
@@ -62,6 +73,14 @@ class NeededRepository:
     components: tuple[str, ...] = ()
     key_url: str = ""
     key_fingerprint: str = ""
+    packages_signed: bool = True
+    index_signed: bool = False
+    system: str = ""
+
+    @property
+    def key_name(self) -> str:
+        """By what name its key is locked: vendors sign RPMs with another key than debs."""
+        return self.name if self.manager == MANAGERS["Debian"] else f"{self.name}-rpm"
 
 
 @dataclass(frozen=True)
@@ -88,29 +107,28 @@ def needed(context: Context, hosts: tuple[Host, ...] = (), release: str = "debia
     for host in hosts or context.cluster.hosts:
         variables = context.variables(host)
         packages |= dict.fromkeys(_packages(host, variables, release))
-        archives |= dict.fromkeys(_archives(host, context, variables))
+        archives |= dict.fromkeys(_archives(host, variables))
         images |= dict.fromkeys(_images(host, context, variables))
         repositories |= dict.fromkeys(_repositories(variables))
     return Needed(tuple(packages), tuple(archives), tuple(images), tuple(repositories), tuple(without(context.cluster, context.catalogue)))
 
 
 def _packages(host: Host, variables: Mapping[str, Any], release: str) -> Iterator[NeededPackage]:
+    family = "Debian" if release in CODENAMES else "RedHat"
     for component in COMPONENTS:
         if component.name in host.groups:
             yield from (NeededPackage(component.role, each.name, each.version, each.manager)
                         for each in packages_of(component, variables) if each.name)
             part = component.part("packages")
-            names = part.further(variables, release) if part else ()
-            yield from (NeededPackage(component.role, name, "", MANAGERS["Debian"]) for name in names)
+            names = part.further(variables, release, family) if part else ()
+            yield from (NeededPackage(component.role, name, "", MANAGERS[family]) for name in names)
 
 
-def _archives(host: Host, context: Context, variables: Mapping[str, Any]) -> Iterator[NeededArchive]:
+def _archives(host: Host, variables: Mapping[str, Any]) -> Iterator[NeededArchive]:
     for role in _roles("archive", host):
         url = str(variables.get(f"{role}_archive_url") or "")
         if url and variables.get(f"{role}_source") != "package":
-            entry = context.catalogue.wanted(role, context.cluster.variables)
-            others = entry.get("urls", []) if entry else []
-            yield NeededArchive(role, str(variables.get(f"{role}_version") or ""), (url, *others[1:]) if url in others else (url,),
+            yield NeededArchive(role, str(variables.get(f"{role}_version") or ""), (url, *(variables.get(f"{role}_archive_others") or ())),
                                 str(variables.get(f"{role}_archive_sha256") or ""))
 
 
@@ -130,7 +148,8 @@ def _repositories(variables: Mapping[str, Any]) -> Iterator[NeededRepository]:
     for each in variables.get("repos_apt", []):
         yield NeededRepository(each["name"], apt, each["uri"], each["suite"], tuple(each["components"]), *_key(each))
     for each in variables.get("repos_yum", []):
-        yield NeededRepository(each["name"], yum, each["baseurl"], "", (), *_key(each))
+        yield NeededRepository(each["name"], yum, each["baseurl"], "", (), *_key(each),
+                               bool(each.get("gpgcheck", True)), bool(each.get("repo_gpgcheck")))
 
 
 def _key(repository: Mapping[str, Any]) -> tuple[str, str]:

@@ -11,7 +11,7 @@ from provisioner.cluster import catalogue
 from provisioner.cluster import lock as locks
 from provisioner.cluster.lock import IMAGE, PACKAGE, Lock
 from provisioner.errors import InventoryError, ProvisionError, UsageError
-from provisioner.mirror import pull_images
+from provisioner.mirror import listing, pull_images, repodata
 from provisioner.mirror.files import file_sha256
 from provisioner.mirror.folder import Folder
 from provisioner.mirror.keys import fingerprints
@@ -56,6 +56,11 @@ def _packages(folder: Folder, lock: Lock) -> Iterator[str]:
         mine = [a for a in lock.artefacts if a.kind == PACKAGE and a.system == system.name]
         if not mine:
             continue
+        if not system.codename:
+            root = folder.rpms(system)
+            places = {str(folder.file(each, lock).relative_to(root)): each.digest.removeprefix("sha256:") for each in mine}
+            yield from repodata.faults(root, folder.yum / "key.asc", places)
+            continue
         dist = folder.apt / "dists" / system.codename
         index = dist / "main" / f"binary-{system.architecture}" / "Packages"
         try:
@@ -99,7 +104,7 @@ def _catalogue(folder: Folder, lock: Lock) -> Iterator[str]:
     except InventoryError as error:
         yield f"{path}: {error.message}"
         return
-    if (repository := known.repository()) and (key := folder.apt / "key.asc").is_file():
+    if (repository := known.repository()) and (key := folder.www / str(repository.get("key"))).is_file():
         with tempfile.TemporaryDirectory(prefix="check-") as home:
             gpg = ["gpg", "--homedir", home, "--batch", "--quiet", "--no-autostart"]
             attempt([*gpg, "--import", str(key)])
@@ -107,15 +112,21 @@ def _catalogue(folder: Folder, lock: Lock) -> Iterator[str]:
                 yield f"{path}: the fingerprint of the repository's key is another one than that of {key}"
     locked = {str(folder.file(a, lock).relative_to(folder.www)): a.digest for a in lock.artefacts if a.kind != IMAGE}
     for entry in known.entries:
-        if (name := str(entry.get("file") or "")) and locked.get(name) != f"sha256:{entry.get('sha256')}":
+        name = str(entry.get("file") or "")
+        if name and entry.get("checksum_file"):
+            sums = folder.www / listing.SUMS
+            if not sums.is_file() or sums.read_text() != listing.sums(lock, folder):
+                yield f"{sums} does not say what is locked"
+        elif name and locked.get(name) != f"sha256:{entry.get('sha256')}":
             yield f"{path}: {name} of {entry.component} is not what is locked"
 
 
 def spare(folder: Folder, lock: Lock) -> list[tuple[Path, int]]:
     """The files that the lock does not name, and what never came whole, each with its size in bytes."""
-    kept = {folder.file(artefact, lock) for artefact in lock.artefacts if artefact.kind != IMAGE}
+    kept = {folder.www / listing.SUMS, *(folder.file(artefact, lock) for artefact in lock.artefacts if artefact.kind != IMAGE)}
     places = (folder.apt / "pool", folder.www / "archives", folder.www / "keys", folder.arriving)
-    found = [path for place in places for path in sorted(place.rglob("*")) if path.is_file() and not path.is_symlink()]
+    there = [*(path for place in places for path in sorted(place.rglob("*"))), *sorted(folder.yum.rglob("*.rpm"))]
+    found = [path for path in there if path.is_file() and not path.is_symlink()]
     storage, wanted = Storage(folder.registry), pull_images.architectures(lock)
     images = [storage.named_by(pull_images.place(each)[2], wanted) for each in lock.artefacts if each.kind == IMAGE]
     spare = [path for path in found if path not in kept] + storage.spare(set().union(*images))

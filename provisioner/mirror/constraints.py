@@ -30,9 +30,13 @@ def violated(lock: Lock, context: Context) -> list[str]:
 def foreign(lock: Lock) -> list[str]:
     """Sentences about archives that say in their name that they are for another processor than some of the systems have."""
     known = ARCHITECTURES.values()
-    return [f"{artefact.component} {artefact.version}: {artefact.name} is not for {system.name}: name another in a catalogue of yours"
-            for artefact in lock.artefacts if artefact.kind == ARCHIVE
-            for system in lock.systems if {a for a in known if a in artefact.name} - {system.architecture}]
+    archives, found = [artefact for artefact in lock.artefacts if artefact.kind == ARCHIVE], []
+    for system in lock.systems:
+        strange = [a for a in archives if {each for each in known if each in a.name} - {system.architecture}]
+        served = {a.component for a in archives if a not in strange}  # there may be one for each processor
+        found += [f"{a.component} {a.version}: {a.name} is not for {system.name}: name another in a catalogue of yours"
+                  for a in strange if a.component not in served]
+    return found
 
 
 def _docker(lock: Lock, entry: Entry) -> Iterator[str]:

@@ -1,8 +1,9 @@
 """The folder of a site's mirror: what is served lies below `www` and `registry`, what nobody else may see beside them.
 
     www/catalogue.json, www/provision.lock   what it has, for inventories and for people
-    www/apt/, www/keys/                      packages with their signed index, the vendors' keys
+    www/apt/, www/yum/rocky9/x86_64/         packages with their signed index
     www/archives/COMPONENT/VERSION/          other files
+    www/keys/                                the vendors' keys
     registry/                                storage of the image registry
     key/                                     the key that signs the packages' index; not served
     arriving/                                what has come in part
@@ -19,11 +20,12 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
 
 from provisioner.cluster import lock as locks
-from provisioner.cluster.lock import ARCHIVE, IMAGE, KEY, PACKAGE, Lock, Locked
+from provisioner.cluster.lock import ARCHIVE, IMAGE, KEY, PACKAGE, Lock, Locked, System
 from provisioner.errors import InventoryError, LockedError, UsageError
 from provisioner.mirror.arrival import Wanted
 from provisioner.mirror.files import file_sha256, readable
 from provisioner.mirror.repository import DISTRIBUTION, served_name
+from provisioner.mirror.systems import MACHINES
 
 #: Beside the files that are missing, room for the index of packages and for the file system itself, in bytes.
 _SPARE_BYTES = 64 << 20
@@ -44,6 +46,15 @@ class Folder:
     def apt(self) -> Path:
         """The repository of Debian packages."""
         return self.www / "apt"
+
+    @property
+    def yum(self) -> Path:
+        """The repositories of RPMs."""
+        return self.www / "yum"
+
+    def rpms(self, system: System) -> Path:
+        """The repository of one system's RPMs, which hosts call by $releasever and $basearch."""
+        return self.yum / f"{system.distribution}{system.release}" / MACHINES[system.architecture]
 
     @property
     def registry(self) -> Path:
@@ -71,8 +82,11 @@ class Folder:
         if artefact.path:
             place = PurePosixPath(artefact.path)
         elif artefact.kind == PACKAGE:
-            codename = next((each.codename for each in of.systems if each.name == artefact.system), "")
-            place = PurePosixPath("www", "apt", "pool", codename or "none", DISTRIBUTION, name)
+            system = next((each for each in of.systems if each.name == artefact.system), None)
+            if system and not system.codename:
+                place = PurePosixPath(self.rpms(system).relative_to(self.root), "Packages", name)
+            else:
+                place = PurePosixPath("www", "apt", "pool", system.codename if system else "none", DISTRIBUTION, name)
         else:
             # Vendors may give their files the same name.
             own = ("archives", artefact.component, artefact.version) if artefact.kind == ARCHIVE else ("keys",)

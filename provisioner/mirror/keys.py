@@ -37,20 +37,28 @@ def fetch(url: str, fingerprint: str) -> Fetched:
     """The key at an address. Raises WrongKeyError with both fingerprints, NoAnswerError."""
     wanted = fingerprint.replace(" ", "").upper()
     content = small(url)
+    return Fetched(url, wanted, content, trusted(content, wanted, url=url))
+
+
+def trusted(content: bytes, fingerprint: str, *options: str, url: str = "the file", ended: bool = False) -> bytes:
+    """The one key of a file that has this fingerprint; `options` are GnuPG's for writing it.
+
+    Raises WrongKeyError with both fingerprints, or for a key that has ended, unless that is all right (`ended`); `url` says there where
+    the file is from.
+    """
     # GnuPG's own socket must fit into 107 bytes of path, so not below a folder of ours.
     with tempfile.TemporaryDirectory(prefix="key-") as home:
         gpg = ["gpg", "--homedir", home, "--batch", "--quiet", "--no-autostart"]
         attempt([*gpg, "--import"], stdin=content)
         listing = run([*gpg, "--with-colons", "--list-keys"], what="keys of a repository")
         found = fingerprints(listing)
-        if wanted not in found:
+        if fingerprint not in found:
             served = f"the key {', '.join(found)}" if found else "no key"
-            raise WrongKeyError(f"{url} has {served}, expected is {wanted or 'none'}", hint=HINT)
-        if wanted not in fingerprints(listing, valid=True):
-            raise WrongKeyError(f"{url} has the key {wanted}, which has expired or was revoked",
+            raise WrongKeyError(f"{url} has {served}, expected is {fingerprint or 'none'}", hint=HINT)
+        if not ended and fingerprint not in fingerprints(listing, valid=True):
+            raise WrongKeyError(f"{url} has the key {fingerprint}, which has expired or was revoked",
                                 hint="nothing that it signs is trusted: the vendor has to publish it with a later end, or another key")
-        trusted = attempt([*gpg, "--export", wanted]).stdout
-    return Fetched(url, wanted, content, trusted)
+        return attempt([*gpg, *options, "--export", fingerprint]).stdout
 
 
 def fingerprints(listing: str, *, valid: bool = False) -> list[str]:

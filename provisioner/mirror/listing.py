@@ -11,9 +11,13 @@ from provisioner.cluster.lock import ARCHIVE, IMAGE, PACKAGE, Lock, Locked
 from provisioner.mirror.artefacts import VERIFY
 from provisioner.mirror.brought import without_registry
 from provisioner.mirror.folder import Folder
+from provisioner.mirror.systems import MACHINES
 
 #: What of an entry says where vendors have it.
-_VENDORS = ("urls", "checksum", "apt", "yum", "key_url", "key_fingerprint", "mirror_required", "default", "file", "sha256", "digest")
+_VENDORS = ("urls", "checksum", "apt", "yum", "key_url", "key_fingerprint", "mirror_required", "default", "file", "sha256", "digest",
+            "checksum_file")
+#: Where the checksums of archives lie below www.
+SUMS = "archives/SHA256SUMS"
 #: What is locked for `verify` has an entry of its own.
 _ENTRIES = {VERIFY: "busybox"}
 
@@ -22,24 +26,50 @@ def entries(lock: Lock, folder: Folder, catalogue: Catalogue, variables: Mapping
     """The catalogue, as a list ready for JSON; `variables` are the cluster's, `fingerprint` is of the key that signs its packages."""
     rows: list[dict[str, Any]] = []
     if any(artefact.kind == PACKAGE for artefact in lock.artefacts):
-        rows.append(repository(fingerprint))
+        rows.append(_repositories(lock, fingerprint))
     asked = [artefact for artefact in lock.artefacts if artefact.component and artefact.asked]
     for component in sorted({artefact.component for artefact in asked}):
         entry = catalogue.wanted(_ENTRIES.get(component, component), variables)
         own = [artefact for artefact in asked if artefact.component == component and entry and artefact.kind == entry.kind]
         if entry and own:
             known = {name: value for name, value in entry.data.items() if name not in _VENDORS}
-            rows.append(_row(entry, own[0], lock, folder, known))
+            rows.append(_row(entry, own, lock, folder, known))
     return rows
 
 
-def _row(entry: Entry, artefact: Locked, lock: Lock, folder: Folder, known: Mapping[str, Any]) -> dict[str, Any]:
+def _row(entry: Entry, own: Sequence[Locked], lock: Lock, folder: Folder, known: Mapping[str, Any]) -> dict[str, Any]:
+    artefact = own[0]
     if entry.kind == ARCHIVE:
         file = str(folder.file(artefact, lock).relative_to(folder.www))
+        if len(own) > 1:  # one for each architecture, which their names tell
+            word = next(each for each in MACHINES if each in artefact.name)
+            place = {"file": file.replace(word, "{arch}"), "checksum_file": SUMS}
+            return {"component": entry.component, "version": entry.version, "kind": ARCHIVE, **known, **place}
         return archive(entry.component, entry.version, file, artefact.digest.removeprefix("sha256:"), **known)
     if entry.kind == IMAGE:
         return image(entry.component, entry.version, without_registry(artefact.name), artefact.digest, **known)
     return package(entry.component, entry.version, **known)
+
+
+def sums(lock: Lock, folder: Folder) -> str:
+    """The checksums of archives that there are for several processors, as sha256sum writes them."""
+    archives = [each for each in lock.artefacts if each.kind == ARCHIVE]
+    several = [each for each in archives if sum(other.component == each.component for other in archives) > 1]
+    rows = {folder.file(each, lock).name: each.digest.removeprefix("sha256:") for each in several}
+    return "".join(f"{digest}  {name}\n" for name, digest in sorted(rows.items()))
+
+
+def _repositories(lock: Lock, fingerprint: str) -> dict[str, Any]:
+    """Where they are for apt and for dnf, and the key of both."""
+    systems = {each.system for each in lock.artefacts if each.kind == PACKAGE}
+    families = {bool(each.codename) for each in lock.systems if each.name in systems}
+    found = repository(fingerprint)
+    if False in families:
+        # The packages are signed by many vendors, and those that nobody signed are there, too: what is trusted is the index, as apt does.
+        found["yum"] = {"baseurl": "yum/{distribution}$releasever/$basearch", "repo_gpgcheck": True, "gpgcheck": False}
+    if True not in families:
+        found = {**{name: value for name, value in found.items() if name not in ("uri", "suite", "components")}, "key": "yum/key.asc"}
+    return found
 
 
 def repository(fingerprint: str, codename: str = "", **more: Any) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,14 +15,13 @@ from provisioner.cluster.version_range import same_version
 from provisioner.context import Context
 from provisioner.errors import ProvisionError, StepFailed, UsageError
 from provisioner.mirror import archives, keys, registry
-from provisioner.mirror.apt import own_sources
 from provisioner.mirror.artefacts import Needed, NeededArchive, NeededImage, NeededPackage, NeededRepository, needed
 from provisioner.mirror.brought import without_registry
 from provisioner.mirror.constraints import foreign, violated
+from provisioner.mirror.origins import fits, repositories, resolver
 from provisioner.mirror.programs import Say, working
 from provisioner.mirror.recipes import makeable, unmade
-from provisioner.mirror.resolve import packages, reaching
-from provisioner.mirror.systems import CODENAMES
+from provisioner.mirror.resolve import manager, packages
 
 #: What the repository of a site's mirror is called.
 _SITE = "site"
@@ -69,7 +68,7 @@ class Making:
 
     def kept_key(self, repository: NeededRepository) -> Locked | None:
         """The locked key of a repository, if it is still the one that is expected."""
-        return self.kept(KEY, repository.name, repository.key_fingerprint.replace(" ", "").upper())
+        return self.kept(KEY, repository.key_name, repository.key_fingerprint.replace(" ", "").upper())
 
     def brought(self, name: str, version: str = "", system: str = "") -> Locked | None:
         """What the user brought or made, which nobody serves, if it still is of the version that is wanted."""
@@ -99,12 +98,12 @@ def make(context: Context, systems: Mapping[System, tuple[Host, ...]], before: L
          origins: Sequence[str] = (), say: Say = lambda line: None) -> Made:
     """The lock of an inventory for these systems. What is locked stays where it still fits, unless `upgrade` lets it move.
 
-    `origins` are one-line package sources instead of this machine's own. Raises UsageError for systems whose packages can't be
-    resolved here, StepFailed where a digest changed at the same version.
+    `origins` are one-line package sources instead of this machine's own (see `origins`). Raises UsageError for systems whose packages
+    can't be resolved here, StepFailed where a digest changed at the same version.
     """
-    refuse_foreign(systems)
     making = Making(before or Lock(), upgrade)
-    wanted = {system: needed(context, hosts, f"{system.distribution}{system.release}") for system, hosts in systems.items()}
+    wanted = {system: _of_system(needed(context, hosts, f"{system.distribution}{system.release}"), system, repositories(origins))
+              for system, hosts in systems.items()}
     nowhere = {sentence.partition(" ")[0]: sentence for each in wanted.values() for sentence in each.nowhere}
     made = makeable(context, nowhere.values())
     everything = _together(tuple(wanted.values()))
@@ -129,13 +128,6 @@ def _is_of(package: NeededPackage, made: Mapping[str, Entry]) -> bool:
     return package.component in made and package.name == made[package.component].get("package")
 
 
-def refuse_foreign(systems: Mapping[System, object]) -> None:
-    """Raises UsageError for systems whose packages are not apt's."""
-    if foreign := [system.name for system in systems if not system.codename]:
-        raise UsageError(f"{', '.join(foreign)}: what RPM packages depend on can't be locked yet",
-                         hint="lock the systems of Debian's family only: --system debian12/amd64")
-
-
 def refuse_changed(before: Lock, now: Lock) -> None:
     """Raises StepFailed where something has another digest than it was locked with, at the same version."""
     old = {(a.key, a.name, a.version): a for a in before.artefacts if a.kind != KEY}  # a key is known by its fingerprint
@@ -147,10 +139,17 @@ def refuse_changed(before: Lock, now: Lock) -> None:
                          hint="ask the vendor why; if it is right, take the line of it out of provision.lock and lock again")
 
 
+def _of_system(wanted: Needed, system: System, more: Sequence[NeededRepository]) -> Needed:
+    """What is for hosts of that system, with more repositories."""
+    return replace(wanted, repositories=tuple(each for each in (*wanted.repositories, *more) if fits(each, system)),
+                   archives=tuple(each.on(system.architecture) for each in wanted.archives),
+                   packages=tuple(each for each in wanted.packages if each.manager == manager(system)))
+
+
 def _together(each: Sequence[Needed]) -> Needed:
     """What does not depend on the system, once."""
     return Needed((), tuple(dict.fromkeys(a for n in each for a in n.archives)), tuple(dict.fromkeys(i for n in each for i in n.images)),
-                  tuple(dict.fromkeys(r for n in each for r in n.repositories if r.manager == "apt")))
+                  tuple(dict.fromkeys(r for n in each for r in n.repositories if r.key_url)))
 
 
 def _keys(making: Making, wanted: Needed, folder: Path) -> dict[NeededRepository, Path]:
@@ -158,9 +157,9 @@ def _keys(making: Making, wanted: Needed, folder: Path) -> dict[NeededRepository
     found: dict[NeededRepository, Path] = {}
     for repository in wanted.repositories:
         def ask(repository: NeededRepository = repository) -> Locked:
-            key = keys.fetch(repository.key_url, repository.key_fingerprint)
-            found[repository] = keys.keep(key, folder, repository.name)
-            return Locked(KEY, repository.name, key.fingerprint, key.digest, len(key.content), "", "", key.url, fingerprint=key.fingerprint)
+            key, name = keys.fetch(repository.key_url, repository.key_fingerprint), repository.key_name
+            found[repository] = keys.keep(key, folder, name)
+            return Locked(KEY, name, key.fingerprint, key.digest, len(key.content), "", "", key.url, fingerprint=key.fingerprint)
 
         making.one(ask, making.kept_key(repository))
     return found
@@ -191,20 +190,18 @@ def _files(making: Making, wanted: Needed, nowhere: Mapping[str, str], architect
 
 def _packages(making: Making, system: System, wanted: Needed, nowhere: Mapping[str, str], trusted: Mapping[NeededRepository, Path],
               origins: Sequence[str], folder: Path) -> None:
-    brought = [replace(a, component=each.component) for each in wanted.packages if each.manager == "apt"
-               and (a := making.brought(each.name, each.version, system.name))]
+    brought = [replace(a, component=each.component) for each in wanted.packages
+               if (a := making.brought(each.name, each.version, system.name))]
     had = {a.name for a in brought}
     asked = [each for each in wanted.packages if each.name not in had]
     own = [a for a in making.before.artefacts if a.kind == PACKAGE and a.system == system.name and a.origin == VENDOR]
     kept = [a for a in own if not making.upgrade.moves(a)]
     making.artefacts += brought
-    away = {each.name: "its key can't be had" for each in wanted.repositories
-            if each.manager == "apt" and each not in trusted and making.kept_key(each)}
+    away = {each.name: "its key can't be had" for each in wanted.repositories if each not in trusted and making.kept_key(each)}
     try:
         if _SITE in away:
             raise ProvisionError("without the key of the site's mirror")
-        vendors = dict(_vendors(system, wanted, trusted))
-        apt, silent = reaching(system, vendors, _origins(system, wanted, origins), folder / system.name.replace("/", "-"))
+        asking, silent = resolver(system, wanted, trusted, origins, folder / system.name.replace("/", "-"))
     except UsageError:
         raise
     except ProvisionError as error:
@@ -215,7 +212,7 @@ def _packages(making: Making, system: System, wanted: Needed, nowhere: Mapping[s
     for name, why in away.items():
         there = any(a.component == name for a in own)
         (making.unasked if there else making.missing).append(f"packages of {name} on {system.name}: {why}")
-    found, missing = packages(apt, system, [each for each in asked if each.component not in away], kept, brought)
+    found, missing = packages(asking, system, [each for each in asked if each.component not in away], kept, brought)
     making.artefacts += found
     making.artefacts += _beside(found, [a for a in _still(own, asked) if away and (a.component in away or not a.component)])
     known = {role: said for role, said in nowhere.items() if role not in {each.component for each in brought}}
@@ -232,29 +229,3 @@ def _still(own: Sequence[Locked], asked: Sequence[NeededPackage]) -> list[Locked
     """What is locked and asked for by the same component as before."""
     names = {each.name: each.component for each in asked}
     return [replace(a, component=names.get(a.name, a.component)) for a in own if not a.asked or a.name in names]
-
-
-def _vendors(system: System, wanted: Needed, trusted: Mapping[NeededRepository, Path]) -> Iterator[tuple[str, str]]:
-    """The vendors' repositories, or the site's, whose keys are there: name and line."""
-    words = {"{distribution}": system.distribution, "{codename}": system.codename}
-    for each in wanted.repositories:
-        if each in trusted:
-            uri, suite = each.uri, each.suite
-            for word, text in words.items():
-                uri, suite = uri.replace(word, text), suite.replace(word, text)
-            yield each.name, f"deb [signed-by={trusted[each]}] {uri} {suite} {' '.join(each.components)}"
-
-
-def _origins(system: System, wanted: Needed, origins: Sequence[str]) -> tuple[str, ...]:
-    """The lines of the distribution's own packages: those given for this release, else this machine's, unless the site has a mirror.
-
-    Raises UsageError where there are none.
-    """
-    others = {name for name in CODENAMES.values() if name != system.codename}
-    given = tuple(line for line in origins if not any(word.partition("-")[0] in others for word in line.split()))
-    if given or any(each.name == _SITE for each in wanted.repositories):
-        return given
-    if system.distribution != "debian":
-        raise UsageError(f"this machine's apt knows no source of packages of {system.name}",
-                         hint=f"name one: --from 'deb [signed-by=KEYRING] http://SERVER/{system.distribution} {system.codename} main'")
-    return own_sources(system.codename)

@@ -15,6 +15,7 @@ from provisioner.context import Context
 from provisioner.errors import ProvisionError
 from provisioner.mirror import archives, fetch, keys
 from provisioner.mirror.artefacts import Needed, NeededArchive, NeededImage, NeededRepository
+from provisioner.mirror.systems import MACHINES
 from provisioner.observe.preflight.sources import DOCKER_HUB, MANAGERS, split_image
 from provisioner.probe.sources import sources
 
@@ -24,8 +25,6 @@ _PARALLEL = 4
 REPOSITORY = "repository"
 #: What may be said of an artefact: served; not served; nobody could be asked; the hosts' own sources are expected to have it.
 SERVED, MISSING, UNREACHED, DISTRIBUTION = "yes", "no", "not reached", "distribution"
-#: By which machine the kernel calls an architecture, which repositories' addresses may name.
-MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
 
 
 @dataclass(frozen=True)
@@ -88,7 +87,7 @@ class _Asking:
         for repository in self._repositories:
             self._repository(repository)
         for archive in needed.archives:
-            self._archive(archive)
+            self._archive(archive.on(system.architecture))
         for image in needed.images:
             if image.component not in self._nowhere:
                 self._image(image)

@@ -1,4 +1,4 @@
-"""Which packages a system takes, each with all that it depends on: asked of apt itself, as if nothing were installed.
+"""Which packages a system takes, each with all that it depends on: asked of apt or dnf itself, as if nothing were installed.
 
 From an empty list of installed packages the answer holds for any host of that system: whatever it lacks is among them.
 """
@@ -9,14 +9,16 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol
 from urllib.parse import unquote
 
 from provisioner.cluster.lock import PACKAGE, Locked, System
 from provisioner.cluster.version_range import same_version
-from provisioner.errors import ProvisionError, UsageError
+from provisioner.errors import ProvisionError
 from provisioner.mirror.apt import call
 from provisioner.mirror.artefacts import NeededPackage
 from provisioner.mirror.debs import relations
+from provisioner.observe.preflight.sources import MANAGERS
 
 _URI = re.compile(r"^'(?P<url>[^']+)' (?P<file>\S+) (?P<size>\d+)")
 #: Above any other priority: from an empty status nothing can be downgraded by it.
@@ -24,14 +26,34 @@ _PIN = 1001
 
 
 @dataclass(frozen=True)
-class Deb:
-    """A package file that apt would fetch; `sha256` is in hex, `size` in bytes."""
+class Candidate:
+    """A package file that a package manager would fetch; `sha256` is in hex, `size` in bytes.
+
+    `fingerprint` is of the key that must have signed the file itself, as RPMs are; '' where none need have.
+    """
 
     name: str
     version: str
     url: str
     size: int
     sha256: str
+    fingerprint: str = ""
+
+
+class Resolver(Protocol):
+    """A package manager's view of one system."""
+
+    def versions(self, names: Iterable[str]) -> dict[str, list[str]]:
+        """The versions that the sources have of these packages, the newest first."""
+
+    def closure(self, wanted: Sequence[str], pinned: Mapping[str, str]) -> list[Candidate]:
+        """What would be fetched for these, each `name` or `name=version`; of packages in `pinned` that version, if there is one.
+
+        Raises ProvisionError with the package manager's words.
+        """
+
+    def needed_by(self, relations: str, pinned: Mapping[str, str]) -> list[Candidate]:
+        """The same for what a package depends on, such as `a (>= 1), c`."""
 
 
 class Apt:
@@ -62,18 +84,18 @@ class Apt:
                 found[name].append(version)
         return found
 
-    def closure(self, wanted: Sequence[str], pinned: Mapping[str, str]) -> list[Deb]:
+    def closure(self, wanted: Sequence[str], pinned: Mapping[str, str]) -> list[Candidate]:
         """What apt would fetch for these, each `name` or `name=version`; of packages in `pinned` it takes that version, if there is one.
 
         Raises ProvisionError with apt's words.
         """
         return self._fetched("install", wanted, pinned)
 
-    def needed_by(self, relations: str, pinned: Mapping[str, str]) -> list[Deb]:
+    def needed_by(self, relations: str, pinned: Mapping[str, str]) -> list[Candidate]:
         """The same for a field of dependencies, such as `a (>= 1) | b, c`."""
         return self._fetched("satisfy", [relations], pinned)
 
-    def _fetched(self, verb: str, wanted: Sequence[str], pinned: Mapping[str, str]) -> list[Deb]:
+    def _fetched(self, verb: str, wanted: Sequence[str], pinned: Mapping[str, str]) -> list[Candidate]:
         pins = (f"Package: {name}\nPin: version {version}\nPin-Priority: {_PIN}\n" for name, version in pinned.items())
         (self._root / "preferences").write_text("\n".join(pins))
         found = _files(self._call(verb, "--print-uris", "--yes", "--no-install-recommends", *wanted))
@@ -91,63 +113,40 @@ class Apt:
         return call(self._root, self._lists, verb, *arguments, program=program, more=self._settings)
 
 
-def reaching(system: System, vendors: Mapping[str, str], origins: Sequence[str], folder: Path) -> tuple[Apt, dict[str, str]]:
-    """apt's view by the sources that answer; and by name of those of `vendors` that do not, why. Both are one-line sources.
-
-    Raises ProvisionError where no vendor's is to blame, or nothing would be left.
-    """
-    try:
-        return _updated(system, [*vendors.values(), *origins], folder / "all"), {}
-    except UsageError:
-        raise
-    except ProvisionError:
-        away: dict[str, str] = {}
-        for number, (name, line) in enumerate(vendors.items()):
-            try:
-                _updated(system, [line], folder / str(number))
-            except ProvisionError as error:
-                away[name] = error.message
-        rest = [*(line for name, line in vendors.items() if name not in away), *origins]
-        if not away or not rest:
-            raise
-        return _updated(system, rest, folder / "rest"), away
-
-
-def _updated(system: System, lines: Sequence[str], folder: Path) -> Apt:
-    made = Apt(system, lines, folder)
-    made.update()
-    return made
-
-
-def _files(printed: str) -> list[Deb]:
+def _files(printed: str) -> list[Candidate]:
     """What `apt-get --print-uris` lists: the file's name says package and version."""
     rows = [row for line in printed.splitlines() if (row := _URI.match(line))]
     named = [(row, unquote(row["file"]).split("_")) for row in rows]
-    return [Deb(name[0], name[1], row["url"], int(row["size"]), "") for row, name in named]
+    return [Candidate(name[0], name[1], row["url"], int(row["size"]), "") for row, name in named]
 
 
-def packages(apt: Apt, system: System, wanted: Sequence[NeededPackage], kept: Sequence[Locked] = (),
+def manager(system: System) -> str:
+    """What installs packages there, as roles call it: apt or yum."""
+    return MANAGERS["Debian" if system.codename else "RedHat"]
+
+
+def packages(resolver: Resolver, system: System, wanted: Sequence[NeededPackage], kept: Sequence[Locked] = (),
              brought: Sequence[Locked] = ()) -> tuple[list[Locked], list[str]]:
     """The packages of a system for its lock, and sentences about what is missing.
 
     `kept` are those of an older lock that are to stay as they are where that still fits, `brought` those that no source has and whose
     dependencies are wanted.
     """
-    mine = [each for each in wanted if each.manager == "apt"]
-    served = apt.versions(dict.fromkeys(each.name for each in mine))
+    mine = [each for each in wanted if each.manager == manager(system)]
+    served = resolver.versions(dict.fromkeys(each.name for each in mine))
     pinned = {each.name: each.version for each in kept}
-    found, missing, stuck = _all(apt, mine, served, pinned, system, brought)
+    found, missing, stuck = _all(resolver, mine, served, pinned, system, brought)
     while stuck & pinned.keys():  # what can't stay for one component moves for all: a host has one version of each package
         pinned = {name: version for name, version in pinned.items() if name not in stuck}
-        found, missing, stuck = _all(apt, mine, served, pinned, system, brought)
+        found, missing, stuck = _all(resolver, mine, served, pinned, system, brought)
     asked = {each.name: each.component for each in reversed(mine)}
     return [_locked(rows, asked, system) for rows in found.values()], missing
 
 
-Found = dict[tuple[str, str], list[tuple[str, Deb]]]
+Found = dict[tuple[str, str], list[tuple[str, Candidate]]]
 
 
-def _all(apt: Apt, mine: Sequence[NeededPackage], served: Mapping[str, list[str]], pinned: Mapping[str, str],
+def _all(resolver: Resolver, mine: Sequence[NeededPackage], served: Mapping[str, list[str]], pinned: Mapping[str, str],
          system: System, brought: Sequence[Locked]) -> tuple[Found, list[str], set[str]]:
     """Each package file with the components that need it, sentences about what is missing, and the names that can't keep their version."""
     found: Found = {}
@@ -161,9 +160,9 @@ def _all(apt: Apt, mine: Sequence[NeededPackage], served: Mapping[str, list[str]
         exact, lacks = chosen[component]
         missing += [f"{component} on {system.name}: {sentence}" for sentence in lacks]
         try:
-            debs = apt.closure(exact, pins) if exact else []
+            debs = resolver.closure(exact, pins) if exact else []
         except ProvisionError as error:
-            freed = _freed(apt, _exact(own, served, {})[0], pinned)
+            freed = _freed(resolver, _exact(own, served, {})[0], pinned)
             stuck |= freed
             if not freed:
                 missing.append(f"{component} on {system.name}: {error.message}")
@@ -174,7 +173,7 @@ def _all(apt: Apt, mine: Sequence[NeededPackage], served: Mapping[str, list[str]
     for each in brought:
         lines = [line for line in each.needs.split(",") if line.strip() and not own_names.intersection(*relations(line))]
         try:
-            debs = apt.needed_by(",".join(lines), pins) if lines else []
+            debs = resolver.needed_by(",".join(lines), pins) if lines else []
         except ProvisionError as error:
             missing.append(f"{each.component} on {system.name}: what {each.name} {each.version} depends on is in no source "
                            f"({each.needs}): {error.message}")
@@ -189,10 +188,10 @@ def _parted(exact: str) -> tuple[str, str, str]:
     return exact.partition("=")
 
 
-def _freed(apt: Apt, exact: Sequence[str], pinned: Mapping[str, str]) -> set[str]:
+def _freed(resolver: Resolver, exact: Sequence[str], pinned: Mapping[str, str]) -> set[str]:
     """The names of a component's packages that have another version without pins; none where it has no solution without them either."""
     try:
-        return {deb.name for deb in apt.closure(exact, {}) if pinned.get(deb.name, deb.version) != deb.version}
+        return {deb.name for deb in resolver.closure(exact, {}) if pinned.get(deb.name, deb.version) != deb.version}
     except ProvisionError:
         return set()
 
@@ -216,12 +215,14 @@ def _exact(own: Sequence[NeededPackage], served: Mapping[str, list[str]], pinned
 
 def _choice(package: NeededPackage, served: Mapping[str, list[str]], pinned: Mapping[str, str]) -> str:
     """The version that is locked, if it still fits and is served, else the newest one that fits; '' where there is none."""
-    fitting = [version for version in served[package.name] if not package.version or same_version(version, package.version)]
+    fitting = [version for version in served[package.name]
+               if not package.version or same_version(version, package.version, package.manager)]
     return pinned[package.name] if pinned.get(package.name) in fitting else next(iter(fitting), "")
 
 
-def _locked(rows: Sequence[tuple[str, Deb]], asked: Mapping[str, str], system: System) -> Locked:
+def _locked(rows: Sequence[tuple[str, Candidate]], asked: Mapping[str, str], system: System) -> Locked:
     """A package by the components that need it: it belongs to the one that asks for it, else to the only one that depends on it."""
     deb, components = rows[0][1], {component for component, _ in rows}
     owner = asked.get(deb.name) or (next(iter(components)) if len(components) == 1 else "")
-    return Locked(PACKAGE, deb.name, deb.version, f"sha256:{deb.sha256}", deb.size, owner, system.name, deb.url, asked=deb.name in asked)
+    return Locked(PACKAGE, deb.name, deb.version, f"sha256:{deb.sha256}", deb.size, owner, system.name, deb.url,
+                  fingerprint=deb.fingerprint, asked=deb.name in asked)

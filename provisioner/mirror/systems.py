@@ -16,6 +16,8 @@ from provisioner.state import fact_cache
 
 #: What package sources call the releases of Debian's family; others have no such names.
 CODENAMES = {"debian11": "bullseye", "debian12": "bookworm", "debian13": "trixie", "ubuntu22.04": "jammy", "ubuntu24.04": "noble"}
+#: What the kernel and RPMs call an architecture.
+MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
 
 
 def named(word: str) -> System:

@@ -92,7 +92,7 @@ def engine_proxies(settings: str, environment: str) -> "dict[str, str]":
 def sources(asked: "list[dict[str, Any]]", system: "dict[str, str]", timeout: float, proxies: "dict[str, str]") -> "list[dict[str, Any]]":
     """Try every source that is for this system; `kind` is file, apt, yum, own or image.
 
-    file   {url, hash: bool}: `bytes`, and with `hash` the `sha256` of the whole content
+    file   {url, others: [url], hash: bool}: `bytes`, and with `hash` the `sha256` of the whole content; `others` where `url` fails
     apt    {url, suite, components, packages: [name]}: `packages` {name: [versions]}, `expired`
     yum    {url, packages: [name]}: `packages`, and `known`: whether the list could be read
     own    {manager, packages: [name]}: what the host's own sources have, or it has installed: `packages`, and `known` as above; of apt's
@@ -119,6 +119,8 @@ def _filled(question: "dict[str, Any]", words: "dict[str, str]") -> "dict[str, A
     filled = {}
     for key, value in question.items():
         for word, text in words.items():
+            if isinstance(value, list):
+                value = [each.replace(word, text) for each in value]
             value = value.replace(word, text) if isinstance(value, str) else value
         filled[key] = value
     return filled
@@ -140,6 +142,16 @@ def _try(kind: Any, question: "dict[str, Any]", way: "Way", timeout: float) -> "
 
 
 def _file(question: "dict[str, Any]", way: Way, timeout: float) -> "dict[str, Any]":
+    urls = [question["url"], *question.get("others", [])]
+    for url in urls[:-1]:
+        try:
+            return {"url": url, **_one_file({**question, "url": url}, way, timeout)}
+        except OSError:
+            continue
+    return {"url": urls[-1], **_one_file({**question, "url": urls[-1]}, way, timeout)}
+
+
+def _one_file(question: "dict[str, Any]", way: Way, timeout: float) -> "dict[str, Any]":
     if not question.get("hash"):
         with way.open(question["url"], timeout, method="HEAD") as response:
             return {"status": response.status, "bytes": int(response.headers.get("Content-Length") or 0)}

@@ -103,7 +103,7 @@ def follow_lock(so_far: Preparation) -> Preparation:
     """The lock beside the inventory fits it, as far as can be told without the hosts. Raises InventoryError."""
     so_far.context.refuse_unlocked()
     for system in so_far.context.following.without_packages:
-        so_far.voice.warn(f"packages of {system} are not locked, which is for apt's only: its hosts get what their sources have")
+        so_far.voice.warn(f"packages do not follow the lock on {system} yet, only with apt: its hosts get what their sources have")
     return so_far
 
 

@@ -39,7 +39,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--system", action="append", default=[], metavar="SYSTEM",
                         help="lock for this system, such as debian12/amd64, instead of those of the hosts (repeatable)")
     parser.add_argument("--from", dest="origin", action="append", default=[], metavar="LINE",
-                        help="take the distribution's packages from this one-line apt source (repeatable)")
+                        help="take the distribution's packages from this source: 'deb URL SUITE COMPONENT' as apt writes it, or for dnf "
+                             "'rpm [key=URL fingerprint=HEX] URL' (repeatable)")
     parser.add_argument("--upgrade", nargs="?", const=EVERYTHING, metavar="COMPONENT",
                         help="let what is locked move to the newest that fits: all, or what one component needs")
     parser.add_argument("--allow-missing", action="store_true", help="write the lock although something is missing in it")

@@ -31,11 +31,14 @@ from provisioner_lab.testing import Call, FakeTransport, probed, said
 from tests.unit.builders import facts
 
 BOOKWORM, NOBLE = System("debian", "12", "bookworm", "amd64"), System("ubuntu", "24.04", "noble", "amd64")
+ROCKY = System("rocky", "9", "", "amd64")
 #: Ansible's words for hosts of these.
 FACTS: Mapping[System, Mapping[str, Any]] = {
     BOOKWORM: {"ansible_distribution": "Debian", "ansible_distribution_major_version": "12", "ansible_distribution_version": "12",
                "ansible_architecture": "x86_64"},
     NOBLE: {"ansible_distribution": "Ubuntu", "ansible_distribution_major_version": "24", "ansible_distribution_version": "24.04",
+            "ansible_architecture": "x86_64"},
+    ROCKY: {"ansible_distribution": "Rocky", "ansible_distribution_major_version": "9", "ansible_distribution_version": "9",
             "ansible_architecture": "x86_64"},
 }
 VERSIONS = {"docker-ce": "5:29.1.2-1", "docker-ce-cli": "5:29.1.2-1", "containerd.io": "2.2.0-1", "aventer-mesos": "1.11.0-0.9.0",
@@ -53,7 +56,8 @@ def lock_of(context: Context, *systems: System, **changes: str) -> Lock:
                 version = f"{VERSIONS.get(package.name, '1.0')}~{system.codename}"
                 own = changes.get(package.name, version)
                 artefacts.append(Locked(PACKAGE, package.name, own, DIGEST, 1, package.component, system.name))
-    artefacts += [Locked(ARCHIVE, a.urls[0].rpartition("/")[2], a.version, _sha256(a.checksum), 1, a.component) for a in wanted.archives]
+    archives = dict.fromkeys(archive.on(system.architecture) for system in systems for archive in wanted.archives)
+    artefacts += [Locked(ARCHIVE, a.urls[0].rpartition("/")[2], a.version, _sha256(a.checksum), 1, a.component) for a in archives]
     artefacts += [Locked(IMAGE, i.image, i.version, DIGEST, 1, i.component) for i in wanted.images]
     return Lock(systems, tuple(dict.fromkeys(artefacts)))
 
@@ -151,15 +155,33 @@ def test_a_version_that_was_changed_by_hand_is_refused_with_both(inventory: Path
         Context(inventory).refuse_unlocked()
 
 
-def test_hosts_whose_packages_can_not_be_locked_get_archives_and_images_by_it(inventory: Path, write: Write) -> None:
-    write(lock_of(Context(inventory), BOOKWORM))
-    rocky = {**FACTS[BOOKWORM], "ansible_distribution": "Rocky", "ansible_distribution_major_version": "9"}
-    fact_cache.keep(Context(inventory).cluster, {"m1": rocky})
+@pytest.mark.parametrize("named", [False, True], ids=["not in the lock", "in the lock"])
+def test_hosts_without_apt_get_archives_and_images_by_it(inventory: Path, write: Write, named: bool) -> None:
+    packages = [Locked(PACKAGE, name, "29.1.2-1", DIGEST, 1, "docker", ROCKY.name) for name in ("docker-ce", "docker-ce-cli")]
+    lock = lock_of(Context(inventory), BOOKWORM)
+    write(Lock((*lock.systems, ROCKY), (*lock.artefacts, *packages)) if named else lock)
+    fact_cache.keep(Context(inventory).cluster, {"m1": FACTS[ROCKY]})
     context = Context(inventory)
     context.refuse_unlocked()
     own = told(context, "m1")
     assert "docker_locked" not in own
     assert own["marathon_image"].endswith(DIGEST)
+    assert own["consul_archive_sha256"] == DIGEST.removeprefix("sha256:")
+    assert context.following.without_packages == ("rocky9/amd64",)
+
+
+def test_each_host_gets_the_checksum_of_the_archive_for_its_processor(inventory: Path, write: Write) -> None:
+    arm = replace(BOOKWORM, architecture="arm64")
+    lock = lock_of(Context(inventory), BOOKWORM, arm)
+    other = "sha256:" + "cd" * 32
+    write(replace(lock, artefacts=tuple(replace(a, digest=other) if a.name.endswith("_arm64.zip") else a for a in lock.artefacts)))
+    said = Context(inventory).catalogue.wanted("consul", {})
+    assert said and told(Context(inventory), "m1")["consul_archive_sha256"] == said.get("checksum"), "not before its processor is known"
+    fact_cache.keep(Context(inventory).cluster, {"m1": FACTS[BOOKWORM], "m2": {**FACTS[BOOKWORM], "ansible_architecture": "aarch64"}})
+    context = Context(inventory)
+    context.refuse_unlocked()
+    assert told(context, "m1")["consul_archive_sha256"] == DIGEST.removeprefix("sha256:")
+    assert told(context, "m2")["consul_archive_sha256"] == other.removeprefix("sha256:")
 
 
 # --- commands ---------------------------------------------------------------------------------------------------------

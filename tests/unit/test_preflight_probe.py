@@ -229,6 +229,14 @@ def tried(*questions: dict[str, Any], manager: str = "apt", proxies: dict[str, s
     return sources.sources([{**q, "question": number} for number, q in enumerate(questions)], system, 5.0, proxies or {})
 
 
+def test_a_file_may_be_at_one_of_several_addresses(site: str) -> None:
+    other, gone = f"{site}/archives/{{codename}}.zip", f"{site}/gone"
+    FILES["/archives/bookworm.zip"] = b"other"
+    first, second = tried({"kind": "file", "url": gone, "others": [other]}, {"kind": "file", "url": gone, "others": [f"{site}/too"]})
+    assert (first["error"], first["url"], first["bytes"]) == ("", f"{site}/archives/bookworm.zip", 5)
+    assert (second["status"], second["error"]) == (404, "HTTP 404 Not Found")
+
+
 def test_an_apt_repository_is_read(site: str) -> None:
     repository = {"kind": "apt", "url": f"{site}/apt/", "suite": "{codename}", "components": ["main"], "packages": ["mesos", "absent"]}
     plain = {"kind": "apt", "url": f"{site}/plain", "suite": "stable", "components": ["main"], "packages": ["other"]}

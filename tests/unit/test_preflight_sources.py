@@ -65,6 +65,19 @@ def test_a_file_is_hashed_once_and_only_from_the_mirror() -> None:
     assert [q["hash"] for q in vendor.questions if q["url"].endswith(".zip")] == [False]
 
 
+def test_a_key_that_only_rpms_are_signed_with_is_asked_for_by_their_hosts() -> None:
+    questions = asked(repos_yum=[{"name": "docker", "baseurl": "https://vendor/yum", "key_url": "https://vendor/rpm-key"}]).questions
+    assert [(q["url"], q.get("manager"), q["by"]) for q in questions if q["kind"] == "file" and "by" in q] == [
+        ("http://mirror/key", "apt", "apt"), ("https://vendor/rpm-key", "yum", "yum")]
+    assert [("manager" in q) for q in asked().questions if q["kind"] == "file" and "by" in q] == [False], "both trust the same one"
+
+
+def test_an_archive_is_looked_for_at_all_its_addresses_and_a_list_of_checksums_is_none() -> None:
+    questions = asked(consul_archive_others=["http://other/consul.zip"], consul_archive_sha256="http://mirror/SHA256SUMS").questions
+    (question,) = (q for q in questions if q["url"].endswith("consul.zip"))
+    assert (question["others"], question["hash"]) == (["http://other/consul.zip"], False)
+
+
 def test_a_package_is_looked_for_in_every_repository_and_on_the_host() -> None:
     vendors = ("docker", "logstash", "mesos")
     repositories: list[dict[str, Any]] = [{"name": n, "uri": f"http://{n}", "suite": "s", "components": []} for n in vendors]

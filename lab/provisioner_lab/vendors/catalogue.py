@@ -18,7 +18,7 @@ Entry = dict[str, Any]
 _OF_THE_LAB = ("stand_in", "note", "cgroup", "docker", "docker_api")
 #: Where a version stands.
 _WITH_VERSION = {"version", "urls", "checksum", "image"}
-_ELSEWHERE: Mapping[str, Entry] = {
+ELSEWHERE: Mapping[str, Entry] = {
     "mesos": {"apt": {"uri": "http://rpm.aventer.biz/Debian", "suite": "{codename}", "components": ["main"]},
               "key_url": "https://www.aventer.biz/assets/support_aventer.asc"},
     "registrator": {"image": "psyhomb/registrator:v7.4.0"},
@@ -26,15 +26,16 @@ _ELSEWHERE: Mapping[str, Entry] = {
 
 
 def entries(builtin: Sequence[Entry], served: Sequence[Entry], archives: Mapping[str, str], debs: Mapping[str, Deb],
-            fingerprints: Mapping[str, str]) -> list[Entry]:
+            fingerprints: Mapping[str, str], elsewhere: Mapping[str, Entry] = ELSEWHERE) -> list[Entry]:
     """One entry for each component that the built-in catalogue has a default of.
 
     `served` is the catalogue of the lab's mirror, out of which everything is made, `archives` the versions of the archives, `debs` the
-    packages as the vendors call them, both by component; `fingerprints` are the keys that sign them.
+    packages as the vendors call them, both by component; `fingerprints` are the keys that sign them. `elsewhere` has what the built-in
+    entries leave to a site's mirror.
     """
     ours = {entry["component"]: entry for entry in served}
     wanted = [entry for entry in builtin if entry.get("default") and entry.get("profile", "current") == "current"]
-    return [_entry(entry, ours[entry["component"]], archives, debs, fingerprints) for entry in wanted]
+    return [_entry(entry, ours[entry["component"]], archives, debs, fingerprints, elsewhere) for entry in wanted]
 
 
 def addresses(entry: Entry) -> Iterator[str]:
@@ -46,13 +47,14 @@ def addresses(entry: Entry) -> Iterator[str]:
         yield entry["key_url"]
 
 
-def _entry(entry: Entry, ours: Entry, archives: Mapping[str, str], debs: Mapping[str, Deb], fingerprints: Mapping[str, str]) -> Entry:
+def _entry(entry: Entry, ours: Entry, archives: Mapping[str, str], debs: Mapping[str, Deb], fingerprints: Mapping[str, str],
+           elsewhere: Mapping[str, Entry]) -> Entry:
     component = entry["component"]
     deb = debs.get(component)
     version = archives.get(component) or (upstream(deb.version) if deb else ours["version"])
     if "packages" in entry and deb:  # any of a line is wanted
         version = ".".join(version.split(".")[:len(entry["version"].split("."))])
-    found: Entry = {**entry, **_ELSEWHERE.get(component, {})}
+    found: Entry = {**entry, **elsewhere.get(component, {})}
     for key in _WITH_VERSION & found.keys():
         found[key] = json.loads(json.dumps(found[key]).replace(entry["version"], version))
     found.pop("mirror_required", None)
@@ -61,4 +63,6 @@ def _entry(entry: Entry, ours: Entry, archives: Mapping[str, str], debs: Mapping
         found["debian_version" if "debian_version" in entry else "version"] = deb.version
     if component in fingerprints:
         found["key_fingerprint"] = fingerprints[component]
+        if "key_fingerprint" in found.get("yum", {}):
+            found["yum"] = {**found["yum"], "key_fingerprint": fingerprints[component]}
     return found

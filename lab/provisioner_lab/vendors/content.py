@@ -13,7 +13,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import provisioner.cluster.catalogue
-from provisioner.errors import UsageError
 from provisioner.mirror import repository
 from provisioner.mirror.debs import Deb, read
 from provisioner.mirror.files import file_sha256, link_or_copy
@@ -24,8 +23,8 @@ from provisioner_lab.mirror.content import forget_unused
 from provisioner_lab.mirror.repackaged import zookeeper_archive
 from provisioner_lab.paths import lab_dir
 from provisioner_lab.systems import System, architecture
-from provisioner_lab.vendors import certificates, packages, registry
-from provisioner_lab.vendors.catalogue import Entry, addresses, entries
+from provisioner_lab.vendors import certificates, packages, registry, yum
+from provisioner_lab.vendors.catalogue import ELSEWHERE, Entry, addresses, entries
 
 #: Where an owner's hosts have the packages of their release from. The real places have names that are no business of ours.
 DISTRIBUTION = "distribution.test"
@@ -48,22 +47,27 @@ class Place:
         found.parent.mkdir(parents=True, exist_ok=True)
         return found
 
+    def folder(self, url: str) -> Path:
+        """The folder behind an address, made."""
+        found = self.file(f"{url.rstrip('/')}/x").parent
+        found.mkdir(parents=True, exist_ok=True)
+        return found
+
 
 def build(which: System, served: Path, say: Say) -> Path:
     """The folder with `hosts`, `tls`, `ca.pem`, `distribution.asc` and `catalogue.json`, built if need be out of a mirror's content.
 
-    Raises UsageError for hosts that install RPMs.
+    Raises UsageError where this machine has no programs for it.
     """
     if which.red_hat:
-        raise UsageError(f"the vendors are played for hosts that install Debian packages, not for {which.name}",
-                         hint="leave --vendors out, or choose another --os")
+        yum.refuse_without_programs()
     key, certificate = certificates.authority(cache_dir() / "vendors-authority")
     target = cache_dir() / f"vendors-{which.name}-{digest(served.name, certificate, _builtin_path().read_bytes(), *_recipe())}"
     if not target.is_dir():
         with working(say, "content of the played vendors"), tempfile.TemporaryDirectory(dir=cache_dir(), prefix="making-") as scratch:
             made, work = Path(scratch) / "content", Path(scratch) / "work"
             work.mkdir()
-            found = _fill(which, served, Place(made / "hosts", work))
+            found = (_fill_rpms if which.red_hat else _fill)(which, served, Place(made / "hosts", work))
             (made / "catalogue.json").write_text(json.dumps(found, indent=1) + "\n")
             (made / "ca.pem").write_text(certificate)
             (made / "distribution.asc").write_text(repository.public_key(_key("distribution")))
@@ -112,6 +116,35 @@ def _fill(which: System, served: Path, place: Place) -> list[Entry]:
     return found
 
 
+def _fill_rpms(which: System, served: Path, place: Place) -> list[Entry]:
+    mirrored: list[Entry] = json.loads((served / "www" / "catalogue.json").read_text())
+    archives = {name: next((served / "www" / "archives").glob(pattern))
+                for name, pattern in (("consul", "consul_*.zip"), ("zookeeper", "apache-zookeeper-*.tar.gz"))}
+    versions = {"consul": archives["consul"].name.split("_")[1], "zookeeper": archives["zookeeper"].name.split("-")[2]}
+    keys = {component: _key(component) for component in yum.PACKAGES}
+    found = entries(json.loads(_builtin_path().read_text()), mirrored, versions, {}, {name: key.fingerprint for name, key in keys.items()},
+                    {**ELSEWHERE, **yum.ELSEWHERE})
+    files, release = yum.by_owner(served / "www" / "yum"), which.name.lstrip("abcdefghijklmnopqrstuvwxyz")
+    for entry in found:
+        entry.pop("debian_version", None)
+        component = entry["component"]
+        if component in archives:
+            _archive(entry, archives[component], place)
+        if component in keys:
+            _key_of_rpms({**entry, **entry["yum"]}, keys[component], place)
+            yum.lay_out(files[component], place.folder(yum.filled(entry["yum"]["baseurl"], release)), keys[component])
+    yum.el_repo(keys["mesos"], place.file, place.work / "el-repo")
+    _images(found, mirrored, served / "registry", place.hosts)
+    yum.lay_out(files[""], place.folder(f"http://{DISTRIBUTION}/{yum.filled(yum.OS, release)}"), _key("distribution"))
+    return found
+
+
+def _key_of_rpms(told: Mapping[str, Any], key: Key, place: Place) -> None:
+    served = place.file(told["key_url"])
+    served.write_text(repository.public_key(key))
+    served.with_name(served.name + EXPIRED).write_text(_expired(key, place.work))
+
+
 def _packages(distribution: Path, own: Sequence[Deb], which: System, work: Path) -> Mapping[str, Sequence[Deb]]:
     """What each vendor's repository has, by component; the first package is the one that carries the version."""
     by_name = {deb.package: deb for deb in own}
@@ -127,7 +160,7 @@ def _zookeeper(which: System, served: Path, work: Path) -> Path:
 def _archive(entry: Entry, archive: Path, place: Place) -> None:
     """An archive at its addresses, and what says its checksum in the vendor's form."""
     for url in entry["urls"]:
-        link_or_copy(archive, place.file(url))
+        link_or_copy(archive, place.file(url.replace("{arch}", architecture())))
     *_, checksums = addresses(entry)
     place.file(checksums).write_text(f"{_checksum(archive, checksums)}  {archive.name}\n")
 

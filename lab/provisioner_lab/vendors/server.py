@@ -15,6 +15,7 @@ from provisioner_lab.hosts import inventory, nodes
 from provisioner_lab.mirror.server import serves
 from provisioner_lab.model import LABEL_CONTENT, LABEL_LAB, LABEL_NODE, VENDORS, Lab
 from provisioner_lab.systems import System
+from provisioner_lab.vendors import yum
 from provisioner_lab.vendors.content import DISTRIBUTION, names
 
 _START_SECONDS = 30.0
@@ -23,7 +24,14 @@ _EQUIP = """
 set -e
 tar -C / -xf -
 update-ca-certificates >/dev/null 2>&1
-ls /var/lib/apt/lists/*Release >/dev/null 2>&1 || apt-get -qq update
+[ -e /etc/yum.repos.d ] || ls /var/lib/apt/lists/*Release >/dev/null 2>&1 || apt-get -qq update
+"""
+_YUM = """[distribution]
+name=what the release has
+baseurl=http://{name}/{os}
+enabled=1
+gpgcheck=1
+gpgkey=file:///etc/pki/rpm-gpg/RPM-GPG-KEY-distribution
 """
 _ANSWERS = "import socket; [socket.create_connection(('127.0.0.1', port), 2).close() for port in (80, 443, 3128)]"
 _SOURCE = """Types: deb
@@ -61,11 +69,12 @@ def ensure(lab: Lab, image: str, programs: Path, content: Path, say: Say) -> Non
 
 def equip(lab: Lab, hosts: Sequence[str], system: System, content: Path) -> None:
     """Has hosts trust the authority and install the packages of their release, as an owner's do. Raises ProvisionError."""
-    files = {
-        "usr/local/share/ca-certificates/provisioner-lab-vendors.crt": (content / "ca.pem").read_text(),
-        "usr/share/keyrings/distribution.asc": (content / "distribution.asc").read_text(),
-        "etc/apt/sources.list.d/distribution.sources": _SOURCE.format(name=DISTRIBUTION, codename=system.codename),
-    }
+    key = (content / "distribution.asc").read_text()
+    apt = {"usr/share/keyrings/distribution.asc": key,
+           "etc/apt/sources.list.d/distribution.sources": _SOURCE.format(name=DISTRIBUTION, codename=system.codename)}
+    dnf = {"etc/pki/rpm-gpg/RPM-GPG-KEY-distribution": key, "etc/yum.repos.d/distribution.repo": _YUM.format(name=DISTRIBUTION, os=yum.OS)}
+    files = {"usr/local/share/ca-certificates/provisioner-lab-vendors.crt": (content / "ca.pem").read_text(),
+             **(dnf if system.red_hat else apt)}
     packed = _packed(files)
 
     def one(host: str) -> None:

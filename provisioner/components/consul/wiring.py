@@ -15,7 +15,7 @@ def variables(host: Host, w: Wiring) -> Variables:
     servers = w.cluster.members("consul_server")
     server = "consul_server" in host.groups
     return {
-        **w.archive("consul"),
+        **w.archive("consul", host),
         "consul_address": host.cluster_address,
         "consul_node_name": host.name,
         "consul_server": server,

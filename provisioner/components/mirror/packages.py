@@ -6,6 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 
-def further(variables: Mapping[str, Any], release: str) -> list[str]:
-    """By what the role is told, on this release of a distribution (`debian12`)."""
+def further(variables: Mapping[str, Any], release: str, family: str) -> list[str]:
+    """By what the role is told, on this release of a distribution (`debian12`) of a family (Debian, RedHat)."""
     return ["nginx", "docker-registry"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from provisioner.cluster.model import Host
 from provisioner.components import COMPONENTS
 from provisioner.inventory.wiring import Variables, Wiring
@@ -12,15 +14,18 @@ def variables(host: Host, w: Wiring) -> Variables:
     own = w.catalogue.repository()
     if own and w.setting("cluster_mirror"):
         key = {"key_url": w.url(own.get("key")), "key_fingerprint": own.get("key_fingerprint")}
-        apt = [{"name": "site", "uri": w.url(own.get("uri")), "suite": own.get("suite"), "components": own.get("components"), **key}]
-        yum = [{"name": "site", "baseurl": w.url(own.get("yum")), **key}] if own.get("yum") else []
+        uri, place = own.get("uri"), own.get("yum")
+        apt = [{"name": "site", "uri": w.url(uri), "suite": own.get("suite"), "components": own.get("components"), **key}] if uri else []
+        told = place if isinstance(place, Mapping) else {"baseurl": place}
+        yum = [{"name": "site", **key, **told, "baseurl": w.url(told["baseurl"])}] if place else []
         return {**_generation(w), "repos_apt": apt, "repos_yum": yum, "repos_probe": {}}
     apt, yum = [], []
     for role in sorted({c.role for c in COMPONENTS if c.vendor}):
         entry = w.entry(role)
         key = {"key_url": entry.get("key_url"), "key_fingerprint": entry.get("key_fingerprint")}
         apt += [{"name": role, **entry.get("apt"), **key}] if entry.get("apt") else []
-        yum += [{"name": role, **entry.get("yum"), **key}] if entry.get("yum") else []
+        # Vendors may sign RPMs with another key than debs.
+        yum += [{"name": role, **key, **entry.get("yum")}] if entry.get("yum") else []
     return {**_generation(w), "repos_apt": apt, "repos_yum": yum, "repos_probe": {}}
 
 

@@ -22,7 +22,7 @@ def variables(host: Host, w: Wiring) -> Variables:
     return {
         "zookeeper_source": "archive" if entry.kind == "archive" else "package",
         "zookeeper_packages": entry.get("packages", {}),
-        **w.archive("zookeeper"),
+        **w.archive("zookeeper", host),
         "zookeeper_version": entry.pinned,
         **w.locked(host, "zookeeper", [name for name in entry.get("packages", {}).get("Debian", []) if name in PROGRAMS], entry.pinned),
         "zookeeper_id": w.ledger.zookeeper_ids[host.name],

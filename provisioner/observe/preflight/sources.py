@@ -65,8 +65,9 @@ class Sources:
         for role in _roles("archive", components):
             url = str(variables.get(f"{role}_archive_url", "") or "")
             if url and variables.get(f"{role}_source") != "package":
-                proves = bool(mirror) and url.startswith(mirror) and url not in (hashed or ())
-                found._file(url, str(variables.get(f"{role}_archive_sha256", "") or ""), proves)
+                sha256 = str(variables.get(f"{role}_archive_sha256", "") or "")
+                proves = bool(mirror) and url.startswith(mirror) and url not in (hashed or ()) and "/" not in sha256
+                found._file(url, sha256, proves, [str(other) for other in variables.get(f"{role}_archive_others") or ()])
         for role in _roles("image", components):
             found._image(str(variables[f"{role}_image"]), variables)
         return found
@@ -88,17 +89,19 @@ class Sources:
                        "packages": names["apt"]}, _repository_judge)
         for repository in variables.get("repos_yum", []):
             self._ask({"kind": "yum", "url": repository["baseurl"], "packages": names["yum"]}, _plain_judge)
-        keys = [r.get("key_url") for kind in ("repos_apt", "repos_yum") for r in variables.get(kind, [])]
-        for url in dict.fromkeys(filter(None, keys)):
-            self._ask({"kind": "file", "url": url, "by": "apt"}, _plain_judge)
+        keys = {manager: [r["key_url"] for r in variables.get(f"repos_{manager}", []) if r.get("key_url")] for manager in MANAGERS.values()}
+        for url in dict.fromkeys(url for urls in keys.values() for url in urls):
+            first, *others = [manager for manager, urls in keys.items() if url in urls]
+            # Vendors may sign RPMs with another key than debs, and a host needs its own.
+            self._ask({"kind": "file", "url": url, "by": first, **({} if others else {"manager": first})}, _plain_judge)
         for manager, asked in names.items():
             if asked:
                 self._ask({"kind": "own", "manager": manager, "url": "", "packages": asked}, _nothing)
 
-    def _file(self, url: str, sha256: str, proves: bool) -> None:
+    def _file(self, url: str, sha256: str, proves: bool, others: list[str]) -> None:
         if proves:
             self.hashed.add(url)
-        self._ask({"kind": "file", "url": url, "hash": proves}, _file_judge(sha256))
+        self._ask({"kind": "file", "url": url, "hash": proves, **({"others": others} if others else {})}, _file_judge(sha256))
 
     def _image(self, image: str, variables: Mapping[str, Any]) -> None:
         registry, name, tag = split_image(image)

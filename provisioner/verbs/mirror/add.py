@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,8 @@ def add(context: Context, console: Console, options: Add) -> int:
     if not locked.systems:
         locked = Lock(tuple(systems(context, options.system)), locked.artefacts)
     wanted = needed(context, release=next((f"{each.distribution}{each.release}" for each in locked.systems), "debian12"))
+    processors = dict.fromkeys(each.architecture for each in locked.systems)
+    wanted = replace(wanted, archives=tuple(dict.fromkeys(each.on(processor) for processor in processors for each in wanted.archives)))
     refused = 0
     with folder.ours():
         for file in map(Path, options.files):

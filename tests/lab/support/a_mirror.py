@@ -74,7 +74,7 @@ def _lock(context: Context) -> Lock:
 
 
 def _packages(context: Context, host: Host, system: System) -> list[Locked]:
-    names = further({}, "")
+    names = further({}, "", "Debian")
     if system.distribution not in ("debian", "ubuntu"):
         return []
     # From the lab's mirror, also where an earlier run has installed them from a mirror of the lab's own.

@@ -14,7 +14,7 @@ import tempfile
 import threading
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -96,6 +96,49 @@ def apt_repository(served: Served, name: str, key: repository.Key, *packages: Pa
         repository.add(root, suite, repository.OWN, packages)
         repository.publish(root, suite, "amd64", key, root / "memory", label=name)
         _PUBLISHED[what] = {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+    return f"{served.address}/{name}"
+
+
+def rpm(folder: Path, name: str, version: str, requires: str = "", *, key: repository.Key | None = None, word: str = "",
+        architecture: str = "noarch") -> Path:
+    """The same for RedHat's kin, `version` as epoch:version-release; signed where there is a key."""
+    epoch, _, rest = version.rpartition(":")
+    number, _, release = rest.partition("-")
+    top = folder / f"rpm-{name}-{version}-{word}"
+    top.mkdir(parents=True)
+    needs = f"Requires: {requires}\n" if requires else ""
+    (top / "spec").write_text(f"Name: {name}\nEpoch: {epoch or 0}\nVersion: {number}\nRelease: {release or 1}\nSummary: empty {word}\n"
+                              f"License: none\n{needs}%description\nempty\n%files\n")
+    settings: dict[str, object] = {
+        "_topdir": top, "_rpmdir": top, "_rpmfilename": "%{NAME}-%{VERSION}-%{RELEASE}.rpm", "_buildhost": "localhost",
+        "clamp_mtime_to_source_date_epoch": 1, "use_source_date_epoch_as_buildtime": 1}
+    defined = [flag for name, value in settings.items() for flag in ("--define", f"{name} {value}")]
+    subprocess.run(["rpmbuild", "-bb", "--quiet", "--target", architecture, *defined, str(top / "spec")],
+                   check=True, capture_output=True, env={**os.environ, "SOURCE_DATE_EPOCH": "0"})
+    (file,) = top.glob("*.rpm")
+    if key:
+        settings = {"_gpg_name": key.fingerprint, "_gpg_path": key.home, "__gpg": shutil.which("gpg")}  # Debian's rpm looks for a gpg2
+        defined = [flag for name, value in settings.items() for flag in ("--define", f"{name} {value}")]
+        subprocess.run(["rpmsign", *defined, "--addsign", str(file)], check=True, capture_output=True)
+    return file
+
+
+def yum_repository(served: Served, name: str, key: repository.Key | None, *packages: Path) -> str:
+    """A repository of these RPMs and no others, whose index is signed where there is a key; gives its address."""
+    root = served.folder / name
+    shutil.rmtree(root, ignore_errors=True)
+    root.mkdir(parents=True)
+    for each in packages:
+        shutil.copy2(each, root)
+
+    def index(arguments: Sequence[str]) -> None:
+        subprocess.run(["createrepo_c", *arguments, str(root)], check=True, capture_output=True)
+
+    if key is None:
+        index(())
+    else:
+        repository.publish_yum(root, key, index)
+        (root / "key.asc").write_text(repository.public_key(key))
     return f"{served.address}/{name}"
 
 

@@ -96,6 +96,21 @@ def test_a_package_is_served_with_what_it_depends_on(user: Operator, tmp_path: P
     assert str(user.locked) == before
 
 
+def test_an_archive_is_taken_for_the_processors_of_the_lock(user: Operator, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    catalogue = user.inventory.parent / "catalogue.json"
+    catalogue.write_text(catalogue.read_text().replace("/consul.zip", "/consul_{arch}.zip"))
+    sums = user.site.served.folder / "consul.sums"
+    sums.write_text("".join(sums.read_text().replace("consul.zip", f"consul_{each}.zip") for each in ("amd64", "arm64")))
+    path = user.inventory.parent / "provision.lock"
+    path.write_text("\n".join(line for line in path.read_text().splitlines() if "consul.zip" not in line) + "\n")
+    for name in ("consul_amd64.zip", "consul_arm64.zip"):
+        (tmp_path / "files" / name).write_bytes(zipped("consul") if "amd64" in name else zipped("another"))
+    assert add(user, tmp_path / "files" / "consul_amd64.zip") == 0
+    assert user.line("consul_amd64.zip").origin == BROUGHT
+    assert add(user, tmp_path / "files" / "consul_arm64.zip") == 5
+    assert "archives are known by their name: consul_amd64.zip" in capsys.readouterr().err
+
+
 def test_the_archive_of_a_vendor_that_is_away_is_taken(user: Operator, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "files" / "consul.zip"
     file.write_bytes(zipped("consul"))

@@ -56,14 +56,16 @@ def test_zookeeper_of_the_distribution_is_no_archive(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("component", [c for c in COMPONENTS if c.part("packages")], ids=lambda c: c.name)
-def test_what_no_variable_names_stands_in_the_role(component: Component) -> None:
+@pytest.mark.parametrize(("release", "family"), [("debian13", "Debian"), ("rocky9", "RedHat")])
+def test_what_no_variable_names_stands_in_the_role(component: Component, release: str, family: str) -> None:
     told = {"common_packages": ["netcat"], "common_firewall": "managed", "common_networks": ["x"], "logstash_tls": {"key": "x"},
+            "logstash_server": True,
             "docker_packages": ["docker.io"]}
     part = component.part("packages")
     assert part
     files = [*(roles_dir() / component.role / "vars").glob("*.yml"), *(roles_dir() / component.role / "tasks").glob("*.yml")]
     text = "".join(path.read_text() for path in files)
-    names = part.further(told, "debian13")
+    names = part.further(told, release, family)
     assert names and [name for name in names if name not in text] == []
 
 

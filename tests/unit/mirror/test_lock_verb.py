@@ -6,7 +6,7 @@ import hashlib
 import json
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,11 +23,12 @@ from provisioner.mirror.artefacts import needed
 from provisioner.mirror.images import store
 from provisioner.mirror.repository import Key, gpg
 from provisioner.verbs import lock
-from tests.unit.mirror.served import Served, apt_repository, deb, image, registry_of, serving, signing
+from tests.unit.mirror.served import Served, apt_repository, deb, image, registry_of, rpm, serving, signing, yum_repository
 
 pytestmark = pytest.mark.skipif(
     not all(map(shutil.which, ("apt-get", "apt-ftparchive", "gpg", "dpkg-deb", "skopeo", "docker-registry"))),
     reason="needs apt-utils, gnupg, dpkg, skopeo and docker-registry")
+needs_dnf = pytest.mark.skipif(not all(map(shutil.which, ("dnf", "createrepo_c", "rpmbuild"))), reason="needs dnf, createrepo-c and rpm")
 DEBIAN = ("debian12/amd64",)
 VERSIONS = {"docker-ce": "5:29.1-1", "docker-ce-cli": "5:29.1-1", "logstash": "1:9.5.6-1", "mesos": "1.11.0"}
 
@@ -42,6 +43,20 @@ class Site:
     folder: Path
     inventory: Path = field(default=Path())
     versions: dict[str, str] = field(default_factory=lambda: dict(VERSIONS))
+
+    def publish_yum(self, distribution: Mapping[str, str]) -> str:
+        """The same packages for RedHat's kin, some of them in a repository of the distribution; gives its address."""
+        catalogue = self.inventory.parent / "catalogue.json"
+        rows = json.loads(catalogue.read_text())
+        rows[0]["yum"] = {"baseurl": "yum", "repo_gpgcheck": True, "gpgcheck": False}
+        rows[2]["packages"]["RedHat"] = rows[2]["packages"]["Debian"]
+        rows[4]["packages"]["RedHat"] = ["java-17-openjdk-headless"]
+        catalogue.write_text(json.dumps(rows))
+        names = sorted({p.name for p in needed(self.context, release="rocky9").packages if p.manager == "yum"} - set(distribution))
+        versions = {**self.versions, "docker-ce": "3:29.1-1", "docker-ce-cli": "3:29.1-1", "logstash": "1:9.5.6-1"}
+        own = [rpm(self.folder, name, versions.get(name, "1.0-1"), "libshared") for name in names]
+        yum_repository(self.served, "yum", self.key, *own)
+        return yum_repository(self.served, "rocky", self.key, *(rpm(self.folder, *each) for each in distribution.items()))
 
     def publish(self, *, docker: str = "29", without: str = "", word: str = "") -> None:
         """The catalogue, the repository with all packages but one, and the archives."""
@@ -273,7 +288,9 @@ def test_what_no_vendor_offers_is_said_with_what_to_do(site: Site, capsys: pytes
 
 
 @pytest.mark.parametrize(("options", "said"), [
-    ({"system": ("rocky9/amd64",)}, "rocky9/amd64: what RPM packages depend on can't be locked yet"),
+    ({"origin": ("http://127.0.0.1:1/rocky",)}, "--from 'http://127.0.0.1:1/rocky': this is no source of packages"),
+    ({"origin": ("rpm [sign=no] http://127.0.0.1:1/rocky",)}, "options of rpm are .*, not sign"),
+    ({"origin": ("rpm http://127.0.0.1:1/rocky",)}, "it does not say which key signs its packages"),
     ({"system": ("beos5",)}, "no such system"), ({"system": ("debian12/vax",)}, "no such system"),
     ({"upgrade": "nothing"}, "no such component"),
 ])
@@ -281,6 +298,32 @@ def test_what_is_asked_for_wrongly(site: Site, options: dict[str, object], said:
     with pytest.raises(UsageError, match=said) as caught:
         site.lock(**options)
     assert caught.value.hint
+
+
+@needs_dnf
+def test_hosts_of_red_hats_kin_beside_those_of_debian(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    """The distribution's repository is one of two, the site's the other; each package is from the repository that has it."""
+    rocky = ("debian12/amd64", "rocky9/amd64")
+    distribution = site.publish_yum(distribution={"libshared": "1.0", "git": "1.0"})
+    line = f"rpm [key={distribution}/key.asc fingerprint={site.key.fingerprint} system=rocky9] {distribution}"
+    assert site.lock(system=rocky, origin=(line,)) == 0, capsys.readouterr().err
+    rpms = {a.name: a for a in site.locked.artefacts if a.system == "rocky9/amd64"}
+    assert {"docker-ce", "mesos", "libshared", "java-17-openjdk-headless", "nmap-ncat", "python3-dnf-plugin-versionlock"} <= set(rpms)
+    assert "netcat-openbsd" not in rpms
+    assert (rpms["docker-ce"].version, rpms["docker-ce"].url) == ("3:29.1-1", f"{site.served.address}/yum/docker-ce-29.1-1.rpm")
+    assert (rpms["git"].url, rpms["git"].fingerprint) == (f"{distribution}/git-1.0-1.rpm", site.key.fingerprint)
+    assert (rpms["libshared"].component, rpms["libshared"].asked) == ("", False)
+    assert {a.name for a in site.locked.artefacts if a.kind == KEY} == {"site", "site-rpm", "distribution-1-rpm"}
+    before = str(site.locked)
+    assert site.lock(system=rocky, origin=(line,)) == 0
+    assert str(site.locked) == before
+
+
+@needs_dnf
+def test_nobody_knows_where_the_packages_of_a_foreign_distribution_are(site: Site) -> None:
+    with pytest.raises(UsageError, match="nobody told where the packages of rocky9/amd64 are") as caught:
+        site.lock(system=("rocky9/amd64",))
+    assert "--from 'rpm [key=URL" in caught.value.hint
 
 
 def test_a_vendor_that_is_away_leaves_the_others_their_packages(site: Site, capsys: pytest.CaptureFixture[str]) -> None:

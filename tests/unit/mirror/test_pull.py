@@ -14,6 +14,7 @@ import pytest
 from provisioner.cluster import catalogue
 from provisioner.cluster.lock import ARCHIVE, BROUGHT, Lock, Locked, System
 from provisioner.errors import InventoryError, LockedError, UsageError
+from provisioner.mirror import check
 from provisioner.mirror.folder import Folder
 from provisioner.mirror.locking import refuse_changed
 from provisioner.mirror.pull import Pulled
@@ -142,3 +143,15 @@ def test_a_full_disk_and_a_second_pull_are_said_before_anything(site: Site) -> N
         fcntl.flock(held, fcntl.LOCK_EX)
         with pytest.raises(LockedError, match="somebody else is changing this mirror"):
             site.pull(site.lock())
+
+
+def test_an_archive_for_each_processor_is_one_entry_that_names_them_all(site: Site) -> None:
+    lock = site.lock(site.artefact(ARCHIVE, "consul_2.0.4_linux_arm64.zip", b"arm", "consul"))
+    assert site.pull(lock).faults == ()
+    consul = catalogue.load(site.folder.www / "catalogue.json").pick("consul")
+    assert (consul.get("file"), consul.get("sha256")) == ("archives/consul/1.0/consul_2.0.4_linux_{arch}.zip", "")
+    sums = site.folder.www / consul.get("checksum_file")
+    assert [line.split()[1] for line in sums.read_text().splitlines()] == ["consul_2.0.4_linux_amd64.zip", "consul_2.0.4_linux_arm64.zip"]
+    assert (list(check.check(site.folder, lock)), check.spare(site.folder, lock)) == ([], [])
+    sums.write_text("0  x")
+    assert list(check.check(site.folder, lock)) == [f"{sums} does not say what is locked"]

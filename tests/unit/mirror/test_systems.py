@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -85,6 +86,8 @@ def test_an_archive_for_another_processor() -> None:
     assert foreign(Lock((DEBIAN,), (archive,))) == []
     (sentence,) = foreign(Lock((DEBIAN, arm), (archive,)))
     assert sentence.startswith("consul 2.0.4: consul_2.0.4_linux_amd64.zip is not for debian12/arm64")
+    both = (archive, replace(archive, name="consul_2.0.4_linux_arm64.zip"))
+    assert foreign(Lock((DEBIAN, arm), both)) == [], "one for each"
 
 
 def test_a_key_that_is_served_with_a_later_end_is_the_same_key() -> None:
