@@ -98,9 +98,11 @@ def test_a_package_is_served_with_what_it_depends_on(user: Operator, tmp_path: P
 
 def test_an_archive_is_taken_for_the_processors_of_the_lock(user: Operator, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     catalogue = user.inventory.parent / "catalogue.json"
-    catalogue.write_text(catalogue.read_text().replace("/consul.zip", "/consul_{arch}.zip"))
-    sums = user.site.served.folder / "consul.sums"
-    sums.write_text("".join(sums.read_text().replace("consul.zip", f"consul_{each}.zip") for each in ("amd64", "arm64")))
+    one = (user.site.served.folder / "consul.sums").read_text()
+    sums = user.site.served.file("of-each.sums", one.replace("consul.zip", "consul_amd64.zip").encode())
+    rows = json.loads(catalogue.read_text())
+    rows[0] |= {"urls": [rows[0]["urls"][0].replace("/consul.zip", "/consul_{arch}.zip")], "checksum": sums}
+    catalogue.write_text(json.dumps(rows))
     path = user.inventory.parent / "provision.lock"
     path.write_text("\n".join(line for line in path.read_text().splitlines() if "consul.zip" not in line) + "\n")
     for name in ("consul_amd64.zip", "consul_arm64.zip"):
