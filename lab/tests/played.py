@@ -7,16 +7,21 @@ import json
 import subprocess
 import threading
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import pytest
+
 from provisioner.mirror import debs, repository
 from provisioner.mirror.images import Image, Settings, configuration, layer_of_folder, store
+from provisioner_lab.mirror import repackaged
 from provisioner_lab.paths import lab_dir
-from provisioner_lab.systems import architecture
+from provisioner_lab.systems import architecture, system
+from provisioner_lab.vendors import content
 
 #: The programs that Docker's packages hold, in Debian's packages.
 PROGRAMS: Mapping[str, tuple[str, ...]] = {
@@ -131,10 +136,10 @@ def _catalogue(images: list[Image]) -> list[dict[str, Any]]:
 def _package(work: Path, folder: Path, name: str, files: Mapping[str, bytes]) -> None:
     package, _, version = name.partition("_")
     source = work / package
-    for path, content in files.items():
+    for path, text in files.items():
         target = source / "rootfs" / path
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(content)
+        target.write_bytes(text)
         target.chmod(0o755)
     (source / "DEBIAN").mkdir()
     (source / "DEBIAN" / "control").write_text(f"Package: {package}\nVersion: {version}\nArchitecture: all\n"
@@ -147,3 +152,14 @@ def _image(work: Path, name: str, tag: str) -> Image:
     (work / f"image-{name}" / "about").write_text(name)
     layers = (layer_of_folder(work / f"image-{name}", work / f"{name}.tar.gz", on_base=False),)
     return Image(name, tag, configuration(architecture(), Settings(command=("about",)), layers), layers)
+
+
+@contextmanager
+def made_of(os_name: str, folder: Path, mirror: Callable[[Path], Path]) -> Iterator[Path]:
+    """The vendors' content for hosts of a system, out of a small mirror, in a cache of its own below a folder."""
+    with pytest.MonkeyPatch.context() as patch:
+        (folder / "cache").mkdir()
+        for module in (content, repackaged):
+            patch.setattr(module, "cache_dir", lambda: folder / "cache")
+        patch.setattr(content, "forget_unused", lambda current: None)
+        yield content.build(system(os_name), mirror(folder / "served"), lambda text: None)

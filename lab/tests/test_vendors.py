@@ -17,11 +17,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from played import IMAGES, Played, play, small_mirror
+from played import IMAGES, Played, made_of, play, small_mirror
 from provisioner.cluster import catalogue as driver
-from provisioner_lab.mirror import repackaged
-from provisioner_lab.systems import architecture, system
-from provisioner_lab.vendors import content
+from provisioner_lab.systems import architecture
 from provisioner_lab.vendors.catalogue import addresses
 
 pytestmark = pytest.mark.skipif(shutil.which("apt-ftparchive") is None, reason="apt-utils is not installed; `lab up` installs it")
@@ -32,13 +30,8 @@ SOURCE = "download.docker.com/linux/debian"
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Content out of a small mirror."""
-    folder = tmp_path_factory.mktemp("vendors")
-    with pytest.MonkeyPatch.context() as patch:
-        (folder / "cache").mkdir()
-        for module in (content, repackaged):
-            patch.setattr(module, "cache_dir", lambda: folder / "cache")
-        patch.setattr(content, "forget_unused", lambda current: None)
-        yield content.build(system("debian12"), small_mirror(folder / "served"), lambda text: None)
+    with made_of("debian12", tmp_path_factory.mktemp("vendors"), small_mirror) as found:
+        yield found
 
 
 @pytest.fixture(scope="module")

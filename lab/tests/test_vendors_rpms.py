@@ -10,13 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from played import Played, play, small_mirror_of_rpms
+from played import Played, made_of, play, small_mirror_of_rpms
 from provisioner.cluster import catalogue as driver
 from provisioner.cluster.lock import System
 from provisioner.errors import UsageError
 from provisioner.mirror import keys
 from provisioner.mirror.dnf import Dnf, Source
-from provisioner_lab.mirror import repackaged
 from provisioner_lab.systems import architecture, system
 from provisioner_lab.vendors import content, yum
 
@@ -28,13 +27,8 @@ ROCKY = System("rocky", "9", "", architecture())
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Content out of a small mirror."""
-    folder = tmp_path_factory.mktemp("vendors")
-    with pytest.MonkeyPatch.context() as patch:
-        (folder / "cache").mkdir()
-        for module in (content, repackaged):
-            patch.setattr(module, "cache_dir", lambda: folder / "cache")
-        patch.setattr(content, "forget_unused", lambda current: None)
-        yield content.build(system("rocky9"), small_mirror_of_rpms(folder / "served"), lambda text: None)
+    with made_of("rocky9", tmp_path_factory.mktemp("vendors"), small_mirror_of_rpms) as found:
+        yield found
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,8 +13,8 @@ from provisioner.errors import InventoryError, ProvisionError, UsageError
 from provisioner.mirror import listing, pull_images, repodata
 from provisioner.mirror.files import file_sha256
 from provisioner.mirror.folder import Folder
-from provisioner.mirror.keys import fingerprints
-from provisioner.mirror.programs import attempt, run
+from provisioner.mirror.keys import fingerprints, holding, holding_only
+from provisioner.mirror.programs import attempt
 from provisioner.mirror.storage import Storage
 
 _LISTED = re.compile(r"^ ([0-9a-f]{64}) +(\d+) (\S+)$", re.MULTILINE)
@@ -81,12 +80,7 @@ def _packages(folder: Folder, lock: Lock) -> Iterator[str]:
 
 def _signed(file: Path, key: Path) -> str:
     """What is signed with a key, and with no other. Raises ProvisionError, OSError."""
-    content = key.read_bytes()
-    with tempfile.TemporaryDirectory(prefix="check-") as home:
-        gpg = ["gpg", "--homedir", home, "--batch", "--quiet", "--no-autostart"]
-        attempt([*gpg, "--import"], stdin=content)
-        if len(fingerprints(run([*gpg, "--with-colons", "--list-keys"], what="the repository's key"))) != 1:
-            raise ProvisionError(f"{key} holds no key, or several")
+    with holding_only(key) as gpg:
         done = attempt([*gpg, "--decrypt", str(file)])
     if done.returncode:
         raise ProvisionError(f"{file.name} is not signed by the key in {key.name}")
@@ -105,10 +99,8 @@ def _catalogue(folder: Folder, lock: Lock) -> Iterator[str]:
         yield f"{path}: {error.message}"
         return
     if (repository := known.repository()) and (key := folder.www / str(repository.get("key"))).is_file():
-        with tempfile.TemporaryDirectory(prefix="check-") as home:
-            gpg = ["gpg", "--homedir", home, "--batch", "--quiet", "--no-autostart"]
-            attempt([*gpg, "--import", str(key)])
-            if repository.get("key_fingerprint") not in fingerprints(run([*gpg, "--with-colons", "--list-keys"], what="the key")):
+        with holding(key.read_bytes()) as (_, listed):
+            if repository.get("key_fingerprint") not in fingerprints(listed):
                 yield f"{path}: the fingerprint of the repository's key is another one than that of {key}"
     locked = {str(folder.file(a, lock).relative_to(folder.www)): a.digest for a in lock.artefacts if a.kind != IMAGE}
     for entry in known.entries:

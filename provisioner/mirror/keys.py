@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,11 +48,7 @@ def trusted(content: bytes, fingerprint: str, *options: str, url: str = "the fil
     Raises WrongKeyError with both fingerprints, or for a key that has ended, unless that is all right (`ended`); `url` says there where
     the file is from.
     """
-    # GnuPG's own socket must fit into 107 bytes of path, so not below a folder of ours.
-    with tempfile.TemporaryDirectory(prefix="key-") as home:
-        gpg = ["gpg", "--homedir", home, "--batch", "--quiet", "--no-autostart"]
-        attempt([*gpg, "--import"], stdin=content)
-        listing = run([*gpg, "--with-colons", "--list-keys"], what="keys of a repository")
+    with holding(content) as (gpg, listing):
         found = fingerprints(listing)
         if fingerprint not in found:
             served = f"the key {', '.join(found)}" if found else "no key"
@@ -59,6 +57,25 @@ def trusted(content: bytes, fingerprint: str, *options: str, url: str = "the fil
             raise WrongKeyError(f"{url} has the key {fingerprint}, which has expired or was revoked",
                                 hint="nothing that it signs is trusted: the vendor has to publish it with a later end, or another key")
         return attempt([*gpg, *options, "--export", fingerprint]).stdout
+
+
+@contextmanager
+def holding(content: bytes) -> Iterator[tuple[list[str], str]]:
+    """GnuPG's command that knows the keys of a file and no others, and what it lists of them with colons."""
+    # GnuPG's own socket must fit into 107 bytes of path, so not below a folder of ours.
+    with tempfile.TemporaryDirectory(prefix="key-") as home:
+        gpg = ["gpg", "--homedir", home, "--batch", "--quiet", "--no-autostart"]
+        attempt([*gpg, "--import"], stdin=content)
+        yield gpg, run([*gpg, "--with-colons", "--list-keys"], what="keys of a repository")
+
+
+@contextmanager
+def holding_only(key: Path) -> Iterator[list[str]]:
+    """GnuPG's command that knows the one key of a mirror. Raises ProvisionError for a file with none or several, OSError."""
+    with holding(key.read_bytes()) as (gpg, listing):
+        if len(fingerprints(listing)) != 1:
+            raise ProvisionError(f"{key} holds no key, or several")
+        yield gpg
 
 
 def fingerprints(listing: str, *, valid: bool = False) -> list[str]:

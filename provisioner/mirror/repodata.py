@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import gzip
-import tempfile
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from provisioner.errors import ProvisionError
 from provisioner.mirror.files import file_sha256
-from provisioner.mirror.keys import fingerprints
-from provisioner.mirror.programs import attempt, run
+from provisioner.mirror.keys import holding_only
+from provisioner.mirror.programs import attempt
 
 _REPO, _COMMON = "{http://linux.duke.edu/metadata/repo}", "{http://linux.duke.edu/metadata/common}"
 
@@ -48,11 +47,6 @@ def _one(parent: ET.Element, name: str, space: str = _REPO) -> ET.Element:
 
 def _verify(file: Path, key: Path) -> None:
     """Raises ProvisionError where a file has no signature beside it by the only key in another file, OSError."""
-    content = key.read_bytes()
-    with tempfile.TemporaryDirectory(prefix="check-") as home:
-        gpg = ["gpg", "--homedir", home, "--batch", "--quiet", "--no-autostart"]
-        attempt([*gpg, "--import"], stdin=content)
-        if len(fingerprints(run([*gpg, "--with-colons", "--list-keys"], what="the repository's key"))) != 1:
-            raise ProvisionError(f"{key} holds no key, or several")
+    with holding_only(key) as gpg:
         if attempt([*gpg, "--verify", f"{file}.asc", str(file)]).returncode:
             raise ProvisionError(f"{file.name} is not signed by the key in {key.name}")
