@@ -88,8 +88,13 @@ class Console:
 
     def table(self, title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         """A table on stdout; a program that reads it gets each row on one line, however long."""
-        width = None if self.out.is_terminal else UNBROKEN
-        self.out.print(make_table(title, columns, rows), width=width, crop=False)
+        made = make_table(title, columns, rows)
+        if self.out.is_terminal:
+            self.out.print(made)
+            return
+        self.out.width = UNBROKEN  # more than the console's is not to be had by an argument of `print`
+        self.out.print(made)
+        self.out.width = PLAIN_WIDTH
 
     def plan(self, plan: Plan) -> None:
         """What is going to be done."""

@@ -13,6 +13,7 @@ import pytest
 
 from provisioner import verbs
 from provisioner.cli import given, main, parser, parsers
+from provisioner.console import Console
 from provisioner.errors import InventoryError
 from provisioner.extensions import entry_points
 from provisioner.paths import project_dir
@@ -215,3 +216,10 @@ if __name__ == "__main__":
     os.environ["COLUMNS"] = "80"
     for name, text in helps().items():
         (GOLDEN / f"{name}.txt").write_text(text)
+
+
+def test_a_table_in_a_pipe_has_each_row_on_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    address = f"https://example.com/{'long/' * 100}"
+    Console().table("sources", ("component", "where"), [("consul", address), ("docker", "x")])
+    assert [line.split() for line in capsys.readouterr().out.splitlines()] == [
+        ["sources"], ["component", "where"], ["consul", address], ["docker", "x"]]
