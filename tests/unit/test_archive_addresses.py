@@ -54,3 +54,13 @@ def test_where_none_has_it_the_task_fails(tmp_path: Path, served: Served, role: 
     assert (tmp_path / "failed").read_text() == "True"
     assert "404" in said
     assert not (tmp_path / "got").exists()
+
+
+@ARCHIVES
+def test_what_lies_there_is_not_taken_for_what_could_not_be_fetched(tmp_path: Path, served: Served, role: str, tasks: str) -> None:
+    (tmp_path / "got").write_bytes(b"of another day")
+    fetch(tmp_path, role, tasks, [served.file("wrong", b"another"), f"{served.address}/gone"])
+    assert (tmp_path / "failed").read_text() == "True"
+    fetch(tmp_path, role, tasks, [f"{served.address}/gone", served.file("right", b"archive")])
+    assert (tmp_path / "failed").read_text() == "False"
+    assert (tmp_path / "got").read_bytes() == b"archive"
