@@ -20,7 +20,7 @@ def keep(cluster: Cluster, followed: Lock | None) -> None:
     path = _path(cluster)
     if followed is None:
         path.unlink(missing_ok=True)
-    elif not path.exists() or str(read(cluster)) != str(followed):
+    elif not path.exists() or path.read_bytes() != str(followed).encode():  # also where it was damaged
         private_dir(path.parent)
         write_private(path, str(followed).encode())
 

@@ -281,3 +281,11 @@ def test_a_host_that_runs_something_newer_is_refused_as_any_way_back(calm: Conte
     with (pytest.raises(StepFailed, match=r"m1: Docker runs 29\.2\.0, 5:29\.1\.2-1~bookworm is asked for"),
           prepared(context, Console(), Scope(), ASSESSING)):
         pass
+
+
+def test_a_damaged_note_of_what_was_followed_is_replaced(calm: Context) -> None:
+    path = calm.cluster.state_dir / "provision.lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("damaged")
+    followed.keep(calm.cluster, Lock())
+    assert followed.read(calm.cluster) == Lock()
